@@ -1,0 +1,199 @@
+"""What every condenser is: a PyG transform that keeps its budget, its seed and its hands off the test split."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch_geometric.data import Data, HeteroData
+from torch_geometric.transforms import BaseTransform
+
+from graphcond import __version__
+from graphcond.condensers.budget import Base, NodeBudget, interaction_budget, node_budget
+from graphcond.data import check_interactions, check_nodes, num_items, num_users, statistics, train_edges, without_test
+from graphcond.errors import BudgetError, InputError, require
+from graphcond.measure import Measure
+from graphcond.typing import Record
+
+Graph = Data | HeteroData
+
+
+@dataclass(frozen=True)
+class Condensation:
+    """What came out of a condenser.
+
+    Attributes:
+        data: The condensed set, with its provenance in ``data.card``.
+        report: The card plus what this run cost: ``seconds_condense`` and ``peak_mib``.
+        history: One record per step, for curves; empty for one-shot condensers.
+    """
+
+    data: Graph
+    report: dict[str, Any]
+    history: tuple[Record, ...] = ()
+
+
+@dataclass(frozen=True)
+class Draft:
+    """What a condenser's algorithm hands to its base class.
+
+    Attributes:
+        data: The condensed set, without a card.
+        history: One flat record per step.
+        facts: JSON-ready entries to add to the card, for example what a control showed.
+    """
+
+    data: Graph
+    history: Sequence[Record] = ()
+    facts: dict[str, Any] = field(default_factory=dict)
+
+
+class Condenser(BaseTransform, ABC):
+    """A PyG transform from a graph data set to a much smaller one.
+
+    ``condenser(data)`` returns the condensed set, so that it composes (``T.Compose``) and caches (``pre_transform=``);
+    :meth:`condense` returns the curves as well. The input is not modified and its test split is removed before the
+    algorithm sees it. Configuration is in the fields of the (frozen dataclass) subclass, data come in the call.
+    """
+
+    seed: int
+
+    def forward(self, data: Graph) -> Graph:
+        """Return the condensed set of ``data``; see :meth:`condense`."""
+        return self.condense(data).data
+
+    def condense(self, data: Graph, *, checkpoint: str | Path | None = None) -> Condensation:
+        """Condense ``data`` and report how.
+
+        Args:
+            data: A PyG graph of this condenser's kind, with its split.
+            checkpoint: File that a long run writes as it goes and resumes from; None keeps nothing.
+
+        Returns:
+            The condensed set, its report and its history.
+
+        Raises:
+            InputError: If ``data`` is malformed or of the other kind.
+            BudgetError: If the budget cannot be met.
+            NumericalError: If the algorithm diverges.
+        """
+        self._check(data)
+        with Measure() as cost:
+            draft = self._condense(without_test(data), None if checkpoint is None else Path(checkpoint))
+        card = {
+            "graphcond": __version__,
+            "dataset": (getattr(data, "card", None) or {}).get("name", "unnamed"),
+            "method": type(self).__name__,
+            "condenser": repr(self),
+            "seed": self.seed,
+            **self._sizes(data, draft.data),
+            **draft.facts,
+        }
+        small = draft.data
+        small.card = card
+        report = {**card, "seconds_condense": cost.seconds, "peak_mib": cost.peak_mib}
+        return Condensation(small, report, tuple(draft.history))
+
+    @abstractmethod
+    def _check(self, data: Graph) -> None:
+        """Raise a clear error unless ``data`` and the budget can be condensed."""
+
+    @abstractmethod
+    def _condense(self, data: Any, checkpoint: Path | None) -> Draft:
+        """Run the algorithm on ``data``, which carries no test split."""
+
+    @abstractmethod
+    def _sizes(self, data: Any, small: Any) -> dict[str, Any]:
+        """Return the true sizes for the card and raise if the budget was broken."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class NodeCondenser(Condenser):
+    """Base of the condensers of node-classification graphs.
+
+    Attributes:
+        ratio: Share of nodes for the condensed training graph, in (0, 1]; see ``of``.
+        num_nodes: Number of condensed training nodes; give this or ``ratio``.
+        of: ``"nodes"``: the ratio counts against all nodes (papers); ``"train"``: against training nodes (most code).
+        num_val: Number of condensed validation nodes; None means as many as training nodes.
+        seed: Seed of every random choice.
+    """
+
+    ratio: float | None = None
+    num_nodes: int | None = None
+    of: Base = "nodes"
+    num_val: int | None = None
+    seed: int = 0
+
+    def budget(self, data: Data) -> NodeBudget:
+        """Return the node counts for ``data`` (see :func:`graphcond.condensers.budget.node_budget`)."""
+        return node_budget(data, ratio=self.ratio, num_nodes=self.num_nodes, of=self.of, num_val=self.num_val)
+
+    def _check(self, data: Graph) -> None:
+        cure = "Interactions (HeteroData) have condensers of their own, for example RandomInteractions."
+        require(isinstance(data, Data), "`data` is a torch_geometric.data.Data", cure, error=InputError, data=type(data).__name__)
+        check_nodes(data)
+        self.budget(data)
+
+    def _sizes(self, data: Data, small: Data) -> dict[str, Any]:
+        budget = self.budget(data)
+        train, val = int(small.train_mask.sum()), int(small.val_mask.sum())
+        cure = "This is a defect of the condenser: report it."
+        kept = train == budget.num_train and val <= budget.num_val
+        require(kept, f"{budget.num_train} training and {budget.num_val} validation nodes", cure, error=BudgetError, train=train, val=val)
+        facts = statistics(small)
+        return {
+            "kind": "nodes",
+            "ratio": self.ratio if self.ratio is not None else budget.ratio,
+            "ratio_actual": budget.ratio,
+            "ratio_train": budget.ratio_train,
+            "num_train": train,
+            "num_val": val,
+            "num_edges": int(small.edge_index.size(1)),
+            "bytes": facts["bytes"],
+            "nonzeros": facts["nonzeros"],
+        }
+
+
+@dataclass(frozen=True, kw_only=True)
+class InteractionCondenser(Condenser):
+    """Base of the condensers of user-item interactions.
+
+    Attributes:
+        ratio: Share r of the distinct training interactions to keep, in (0, 1]; |D_cond| ≤ r · |D|.
+        seed: Seed of every random choice.
+    """
+
+    ratio: float
+    seed: int = 0
+
+    def budget(self, data: HeteroData) -> int:
+        """Return the largest |D_cond| allowed for ``data``."""
+        return interaction_budget(train_edges(data).size(1), self.ratio)
+
+    def _check(self, data: Graph) -> None:
+        cure = "Node-classification graphs (Data) have condensers of their own, for example RandomNodes."
+        require(isinstance(data, HeteroData), "`data` is a torch_geometric.data.HeteroData", cure, data=type(data).__name__)
+        check_interactions(data)
+        self.budget(data)
+
+    def _sizes(self, data: HeteroData, small: HeteroData) -> dict[str, Any]:
+        edges, allowed = train_edges(small), self.budget(data)
+        distinct = torch.unique(edges[0] * num_items(data) + edges[1]).numel()
+        cure = "This is a defect of the condenser: report it."
+        facts = {"num_edges": edges.size(1), "distinct": distinct}
+        require(distinct == edges.size(1) <= allowed, f"|D_cond| ≤ {allowed}, no interaction twice", cure, error=BudgetError, **facts)
+        counts = statistics(small)
+        return {
+            "kind": "interactions",
+            "ratio": self.ratio,
+            "ratio_actual": edges.size(1) / train_edges(data).size(1),
+            "num_train": num_users(small),
+            "num_edges": edges.size(1),
+            "bytes": counts["bytes"],
+            "nonzeros": counts["nonzeros"],
+        }

@@ -1,0 +1,127 @@
+"""One vocabulary of result rows for reports, benchmarks and the README, and their mean ± std over seeds."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Mapping, Sequence
+from statistics import fmean, stdev
+
+from graphcond.errors import UnknownNameError
+from graphcond.typing import Record
+
+COLUMNS: dict[str, str] = {
+    "dataset": "data set",
+    "method": "condenser, or Full / Whole for the original",
+    "seed": "seed of condensation and training",
+    "ratio": "ratio asked for",
+    "ratio_actual": "ratio reached, counted on the result",
+    "num_train": "condensed training nodes, or users",
+    "num_val": "condensed validation nodes",
+    "num_edges": "directed edges, or interactions",
+    "bytes": "bytes of all tensors of the set",
+    "recall@10": "Recall@10 on test, in [0, 1]",
+    "ndcg@10": "NDCG@10 on test, in [0, 1]",
+    "percent_of_full": "NDCG@10 (or accuracy) in percent of the model trained on everything",
+    "accuracy": "test accuracy on the original, in percent",
+    "spearman_loss": "Spearman correlation of validation losses, original against condensed",
+    "spearman_accuracy": "the same by validation accuracy",
+    "kendall_loss": "Kendall's tau-b by loss",
+    "top_quarter_spearman": "Spearman by loss among the original's best quarter",
+    "regret": "points of test accuracy lost by taking the condensed set's pick",
+    "ceiling_loss": "Spearman by loss of two seeds of the original",
+    "ceiling_accuracy": "the same by accuracy",
+    "seconds_condense": "wall-clock seconds of condensing",
+    "seconds_train": "wall-clock seconds of training and judging",
+    "peak_mib": "peak resident memory in MiB",
+}
+"""Column name -> meaning, in print order."""
+
+_KEYS = ("dataset", "method", "ratio")
+_SIGNIFICANT = {"ratio": 3, "ratio_actual": 3, "seconds_condense": 3, "seconds_train": 3}
+
+
+def make_row(**values: str | int | float | None) -> Record:
+    """Return a row in the shared vocabulary, in column order, absent values left out.
+
+    Args:
+        **values: Entries of :data:`COLUMNS`, also under the Python name ``recall_at_10`` for ``recall@10``.
+
+    Returns:
+        A new dict.
+
+    Raises:
+        UnknownNameError: If a name is not a column.
+
+    Example:
+        >>> make_row(method="Random", dataset="cora", recall_at_10=0.5)
+        {'dataset': 'cora', 'method': 'Random', 'recall@10': 0.5}
+    """
+    named = {name.replace("_at_", "@"): value for name, value in values.items()}
+    unknown = sorted(set(named) - set(COLUMNS))
+    if unknown:
+        raise UnknownNameError(f"a row's names in the vocabulary must hold, but got ({unknown}). Known: {', '.join(COLUMNS)}.")
+    return {name: named[name] for name in COLUMNS if named.get(name) is not None}
+
+
+def summarise(rows: Iterable[Record], by: Sequence[str] = _KEYS) -> list[dict[str, object]]:
+    """Return one entry per group of rows: mean and standard deviation over seeds.
+
+    Args:
+        rows: Rows as :func:`make_row` makes them.
+        by: Columns that name a group.
+
+    Returns:
+        A list of dicts: the group's columns, ``seeds`` (how many rows), and ``(mean, std)`` for each numeric column;
+        std is the sample standard deviation, 0 for one row.
+    """
+    groups: dict[tuple[object, ...], list[Record]] = {}
+    for row in rows:
+        groups.setdefault(tuple(row.get(name) for name in by), []).append(row)
+    summary = []
+    for key, members in groups.items():
+        entry: dict[str, object] = {name: value for name, value in zip(by, key) if value is not None}
+        entry["seeds"] = len(members)
+        for name in COLUMNS:
+            values = [float(row[name]) for row in members if isinstance(row.get(name), (int, float))]  # type: ignore[arg-type]
+            if values and name not in (*by, "seed"):
+                entry[name] = (fmean(values), stdev(values) if len(values) > 1 else 0.0)
+        summary.append(entry)
+    return summary
+
+
+def format_table(rows: Iterable[Record], columns: Sequence[str] | None = None) -> str:
+    """Return rows as an aligned text table, one line per data set, method and ratio, mean ± std over seeds.
+
+    Args:
+        rows: Rows as :func:`make_row` makes them.
+        columns: Columns to show; None shows every column that some row has.
+
+    Returns:
+        A Markdown table, also readable as plain text.
+    """
+    entries = summarise(rows)
+    shown = [name for name in (columns or [*_KEYS, "seeds", *COLUMNS]) if any(name in entry for entry in entries)]
+    shown = list(dict.fromkeys(shown))
+    cells = [shown, *([_cell(name, entry) for name in shown] for entry in entries)]
+    widths = [max(len(line[i]) for line in cells) for i in range(len(shown))]
+    lines = ["| " + " | ".join(text.ljust(width) for text, width in zip(line, widths)) + " |" for line in cells]
+    lines.insert(1, "| " + " | ".join("-" * width for width in widths) + " |")
+    return "\n".join(lines)
+
+
+def _cell(name: str, entry: Mapping[str, object]) -> str:
+    value = entry.get(name)
+    if isinstance(value, tuple):
+        mean, std = value
+        return _number(name, mean) if std == 0 else f"{_number(name, mean)} ± {_number(name, std)}"
+    return _number(name, value) if isinstance(value, float) else "" if value is None else str(value)
+
+
+def _number(name: str, value: float) -> str:
+    if math.isnan(value):
+        return "nan"
+    if name in _SIGNIFICANT:
+        return f"{value:.{_SIGNIFICANT[name]}g}"
+    if name in ("num_train", "num_val", "num_edges", "bytes", "peak_mib"):
+        return f"{value:,.0f}"
+    return f"{value:.1f}" if name in ("accuracy", "percent_of_full", "regret") else f"{value:.4f}"
