@@ -1,0 +1,160 @@
+"""The only training loop of the library: steps, validation, early stopping, checkpoints."""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Protocol
+
+import torch
+from torch import Tensor
+from tqdm import tqdm
+
+from graphcond.errors import FileFormatError, NumericalError, require
+from graphcond.training.stopping import EarlyStopping
+
+
+class Program(Protocol):
+    """What :func:`fit` trains.
+
+    Randomness of an epoch is to be derived from the seed and the epoch's number (``generator(seed, "negatives", epoch)``), so that a
+    resumed run draws what an unbroken one would have drawn.
+    """
+
+    def tensors(self) -> Mapping[str, Tensor]:
+        """Return what is learned, live: copied at the best look and copied back at the end."""
+
+    def moments(self) -> Mapping[str, Tensor]:
+        """Return what only training needs, live (the optimiser's state): saved in checkpoints, besides :meth:`tensors`."""
+
+    def step(self, epoch: int) -> float:
+        """Train one epoch, counted from 0, and return its mean loss."""
+
+    def validate(self) -> float:
+        """Return the validation score, higher is better."""
+
+
+@dataclass
+class Fitted:
+    """How a training run went.
+
+    Args:
+        best_epoch: Epoch, counted from 0, whose tensors were kept.
+        best_score: Its validation score (NaN when nothing was validated).
+        losses: Mean loss of every epoch.
+        scores: Validation score of every look.
+        epochs: Epoch of every look.
+        seconds: Wall-clock seconds, summed over resumed parts.
+    """
+
+    best_epoch: int = -1
+    best_score: float = math.nan
+    losses: list[float] = field(default_factory=list)
+    scores: list[float] = field(default_factory=list)
+    epochs: list[int] = field(default_factory=list)
+    seconds: float = 0.0
+
+
+def fit(
+    program: Program,
+    epochs: int,
+    stopping: EarlyStopping | None = None,
+    *,
+    checkpoint: str | Path | None = None,
+    checkpoint_seconds: float = 60.0,
+    description: str = "train",
+) -> Fitted:
+    """Train until the validation score stops rising, and leave the best tensors in the program.
+
+    Args:
+        program: What is trained.
+        epochs: Most epochs to train, at least 1.
+        stopping: When to look at the validation score and when to stop; ``None`` trains all epochs, never validates and keeps the last.
+        checkpoint: File to resume from if it exists, and to write to; ``None`` writes nothing.
+        checkpoint_seconds: Seconds between two writes (0: every epoch). Ctrl-C loses at most the epochs since the last write.
+        description: Label of the progress bar.
+
+    Returns:
+        The history of the run.
+
+    Raises:
+        NumericalError: If a loss or a score is NaN.
+        FileFormatError: If the checkpoint belongs to a program with other tensors.
+    """
+    require(epochs >= 1, "`epochs` >= 1", "It is the most epochs to train.", epochs=epochs)
+    history, best = Fitted(), dict[str, Tensor]()
+    if checkpoint is not None and Path(checkpoint).exists():
+        history, best = _resume(program, Path(checkpoint))
+    before, start, saved = history.seconds, time.perf_counter(), time.perf_counter()
+    bar = tqdm(range(len(history.losses), epochs), initial=len(history.losses), total=epochs, desc=description, disable=None, leave=False)
+    for epoch in bar:
+        if stopping is not None and history.scores and stopping.stop(history.scores):
+            break
+        _advance(program, epoch, stopping, history, best)
+        bar.set_postfix(loss=f"{history.losses[-1]:.4f}", best=f"{history.best_score:.4f}")
+        history.seconds = before + time.perf_counter() - start
+        if checkpoint is not None and time.perf_counter() - saved >= checkpoint_seconds:
+            _save(program, Path(checkpoint), history, best)
+            saved = time.perf_counter()
+    bar.close()
+    if checkpoint is not None:
+        _save(program, Path(checkpoint), history, best)
+    if best:
+        _copy(best, program.tensors())
+    elif stopping is None:
+        history.best_epoch = len(history.losses) - 1
+    return history
+
+
+def _advance(program: Program, epoch: int, stopping: EarlyStopping | None, history: Fitted, best: dict[str, Tensor]) -> None:
+    loss = program.step(epoch)
+    cure = "Lower the learning rate, or check the input for huge values."
+    require(not math.isnan(loss), "A training loss that is a number", cure, error=NumericalError, epoch=epoch)
+    history.losses.append(loss)
+    if stopping is None or not stopping.due(epoch):
+        return
+    history.scores.append(program.validate())
+    history.epochs.append(epoch)
+    at = stopping.best(history.scores)
+    if at == len(history.scores) - 1:
+        history.best_epoch, history.best_score = epoch, history.scores[at]
+        _copy({name: value.detach() for name, value in program.tensors().items()}, best)
+
+
+def _copy(source: Mapping[str, Tensor], target: Mapping[str, Tensor] | dict[str, Tensor]) -> None:
+    with torch.no_grad():
+        for name, value in source.items():
+            if name in target:
+                target[name].copy_(value)
+            else:
+                target[name] = value.clone()  # type: ignore[index]
+
+
+def _save(program: Program, path: Path, history: Fitted, best: Mapping[str, Tensor]) -> None:
+    from graphcond.data import save_state
+
+    parts = {"now": program.tensors(), "moments": program.moments(), "best": best}
+    tensors = {f"{part}.{name}": value.detach() for part, values in parts.items() for name, value in values.items()}
+    save_state(path, tensors, {"fit": vars(history)})
+
+
+def _resume(program: Program, path: Path) -> tuple[Fitted, dict[str, Tensor]]:
+    from graphcond.data import load_state
+
+    tensors, record = load_state(path)
+    live = {f"now.{name}": value for name, value in program.tensors().items()}
+    live |= {f"moments.{name}": value for name, value in program.moments().items()}
+    known = {name: tuple(value.shape) for name, value in live.items()}
+    found = {name: tuple(value.shape) for name, value in tensors.items() if not name.startswith("best.")}
+    require(
+        "fit" in record and known == found,
+        "A checkpoint of the same model, sizes and optimiser",
+        "Delete the file or give another path.",
+        error=FileFormatError,
+        path=str(path),
+    )
+    _copy({name: tensors[name] for name in live}, live)
+    return Fitted(**record["fit"]), {name[5:]: value for name, value in tensors.items() if name.startswith("best.")}
