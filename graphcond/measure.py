@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import resource
 import sys
 import time
@@ -39,10 +40,8 @@ class Measure:
         return (time.perf_counter() if self._end is None else self._end) - self._start
 
     def __enter__(self) -> Measure:
-        try:
+        with contextlib.suppress(OSError):  # no such file (macOS, Windows) or not allowed: the peak is then the process's
             _CLEAR.write_text("5")
-        except OSError:
-            pass  # no such file (macOS, Windows) or not allowed: the peak is then the process's
         self._start = time.perf_counter()
         return self
 

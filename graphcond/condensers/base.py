@@ -6,7 +6,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeAlias
 
 import torch
 from torch_geometric.data import Data, HeteroData
@@ -19,7 +19,7 @@ from graphcond.errors import BudgetError, InputError, require
 from graphcond.measure import Measure
 from graphcond.typing import Record
 
-Graph = Data | HeteroData
+Graph: TypeAlias = "Data | HeteroData"
 
 
 @dataclass(frozen=True)

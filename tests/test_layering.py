@@ -1,0 +1,117 @@
+"""The house stands: imports go down only, files stay readable, public names are documented."""
+
+from __future__ import annotations
+
+import ast
+import importlib
+import inspect
+import pkgutil
+from pathlib import Path
+
+import pytest
+
+import graphcond
+
+ROOT = Path(graphcond.__file__).parent
+FILES = sorted(ROOT.rglob("*.py"))
+LAYERS = [
+    {"errors", "typing", "seeding", "distributed", "measure"},
+    {"sparse", "linalg", "metrics"},
+    {"masks", "hypergrad"},
+    {"data"},
+    {"nn"},
+    {"training"},
+    {"pools", "spaces"},
+    {"search"},
+    {"condensers", "evaluation"},
+    {"cli"},
+]
+LEVEL = {name: level for level, names in enumerate(LAYERS) for name in names}
+SAME_LEVEL = {"errors", "typing", "seeding", "distributed", "measure"}
+TORCH_ONLY = {"sparse", "linalg", "metrics"}
+TEST_SPLIT = {"data", "evaluation", "testing", "cli"}
+
+
+def room(path: Path) -> str:
+    return path.relative_to(ROOT).parts[0].removesuffix(".py")
+
+
+def imported(path: Path) -> set[str]:
+    """Every module that a file imports, wherever the statement stands, except under ``if TYPE_CHECKING``."""
+    names: set[str] = set()
+    for node in ast.walk(ast.parse(path.read_text())):
+        if isinstance(node, ast.Import):
+            names.update(alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom) and node.module:
+            names.add(node.module)
+            if node.module == "graphcond":
+                names.update(f"graphcond.{alias.name}" for alias in node.names)
+    return names
+
+
+@pytest.mark.parametrize("path", FILES, ids=lambda path: str(path.relative_to(ROOT)))
+def test_imports_go_down_only(path: Path) -> None:
+    here = room(path)
+    if here in ("testing", "__init__"):
+        pytest.skip("testing may see everything")
+    for name in imported(path):
+        if name.startswith("graphcond."):
+            other = name.split(".")[1]
+            allowed = other == here or LEVEL.get(other, -1) < LEVEL[here] or {other, here} <= SAME_LEVEL or other == "__version__"
+            assert allowed, f"{path.name}: layer {LEVEL[here]} ({here}) imports {name}"
+
+
+@pytest.mark.parametrize("path", [path for path in FILES if room(path) in TORCH_ONLY], ids=lambda path: str(path.relative_to(ROOT)))
+def test_the_lowest_layer_needs_torch_only(path: Path) -> None:
+    optional = {"interop.py"}
+    foreign = {name.split(".")[0] for name in imported(path)} - {"torch", "graphcond", "triton"}
+    third_party = foreign & {"torch_geometric", "torch_sparse", "torch_scatter", "sklearn", "networkx", "scipy"}
+    assert not third_party or path.name in optional, third_party
+
+
+@pytest.mark.parametrize("path", [path for path in FILES if room(path) not in TEST_SPLIT], ids=lambda path: str(path.relative_to(ROOT)))
+def test_the_test_split_cannot_be_named(path: Path) -> None:
+    words = {"test_mask", "test_edge_index", "test_edges"}
+    for node in ast.walk(ast.parse(path.read_text())):
+        found = node.attr if isinstance(node, ast.Attribute) else node.id if isinstance(node, ast.Name) else None
+        if isinstance(node, ast.Constant) and isinstance(node.value, str) and node.value in words:
+            found = node.value
+        assert found not in words, f"{path.name} names the test split ({found})"
+
+
+@pytest.mark.parametrize("path", FILES, ids=lambda path: str(path.relative_to(ROOT)))
+def test_files_and_functions_stay_short(path: Path) -> None:
+    text = path.read_text()
+    assert len(text.splitlines()) <= 400, f"{path.name} has more than 400 lines"
+    for node in ast.walk(ast.parse(text)):
+        if isinstance(node, ast.FunctionDef):
+            first = node.body[1].lineno if ast.get_docstring(node) and len(node.body) > 1 else node.lineno
+            assert node.end_lineno - first < 45, f"{path.name}: {node.name} is longer than a screen"
+
+
+@pytest.mark.parametrize("path", [path for path in FILES if room(path) != "testing"], ids=lambda path: str(path.relative_to(ROOT)))
+def test_forbidden_words(path: Path) -> None:
+    for node in ast.walk(ast.parse(path.read_text())):
+        assert not isinstance(node, ast.Assert), f"{path.name}: assert is no input check"
+        called = node.func.id if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) else ""
+        assert called not in {"eval", "exec"}, f"{path.name} calls {called}"
+        assert called != "print" or room(path) == "cli", f"{path.name} prints"
+        assert not (isinstance(node, ast.ImportFrom) and any(alias.name == "*" for alias in node.names)), f"{path.name}: import *"
+
+
+def modules() -> list[str]:
+    found = [info.name for info in pkgutil.walk_packages([str(ROOT)], "graphcond.")]
+    return [name for name in found if "triton" not in name and not name.endswith("__main__")]
+
+
+@pytest.mark.parametrize("name", modules())
+def test_public_names_have_docstrings(name: str) -> None:
+    module = importlib.import_module(name)
+    assert module.__doc__, f"{name} says nothing of itself"
+    for key, item in vars(module).items():
+        if key.startswith("_") or getattr(item, "__module__", None) != name or not (inspect.isclass(item) or inspect.isfunction(item)):
+            continue
+        doc = inspect.getdoc(item) or ""
+        assert doc, f"{name}.{key} has no docstring"
+        if inspect.isfunction(item) and [p for p in inspect.signature(item).parameters if not p.startswith("_")]:
+            assert "Args:" in doc or doc.count("``") >= 2, f"{name}.{key} does not explain its arguments"
