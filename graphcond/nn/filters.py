@@ -30,8 +30,8 @@ class PolynomialFilterNet:
 
     ``H_b ← Σ_k λ_bk T_k(L̂) H_b W_b + bias_b``, T_k the Chebyshev polynomials (or powers) of the operator L̂.
 
-    Activations are laid out ``[n, B·h]``, so that one sparse product serves all B filters, and W is applied before the propagation unless the
-    layer's bases are stored. Everything is differentiable, to any order, in parameters, λ, a dense operator and dense features.
+    Activations are laid out ``[n, B·h]``, so that one sparse product serves all B filters, and W is applied before the propagation
+    unless the layer's bases are stored. Everything is differentiable, to any order, in parameters, λ, a dense operator and dense features.
 
     Args:
         num_features: Input features d.
@@ -41,7 +41,8 @@ class PolynomialFilterNet:
         basis: ``"chebyshev"`` or ``"power"``.
         per_layer: Whether λ holds coefficients for each layer (H = num_layers · (order + 1)) or shared ones (H = order + 1).
 
-    Source: HCDC section 5 and appendix C.3, Eq. 4; ChebNet (Defferrard et al., 2016), but with one W for all terms, as the paper's C_λ(A) X W.
+    Source: HCDC section 5 and appendix C.3, Eq. 4; ChebNet (Defferrard et al., 2016), but with one W for all terms, as in
+        the paper's C_λ(A) X W, and with a bias.
 
     Example:
         >>> net = PolynomialFilterNet(3, hidden=4, num_classes=2)
