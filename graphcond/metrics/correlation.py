@@ -1,0 +1,123 @@
+"""How well one list of scores ranks like another: rank correlations with ties, and what a wrong pick costs."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+from graphcond.errors import require
+
+
+def ranks(values: Tensor) -> Tensor:
+    """Return ascending ranks from 1, ties sharing their mean rank.
+
+    Args:
+        values: Scores [m].
+
+    Returns:
+        Ranks [m] in float64.
+
+    Example:
+        >>> ranks(torch.tensor([3.0, 1.0, 3.0])).tolist()
+        [2.5, 1.0, 2.5]
+    """
+    _, group, count = torch.unique(values, return_inverse=True, return_counts=True)
+    last = count.cumsum(0).double()
+    return (last - (count.double() - 1) / 2)[group]
+
+
+def spearman(first: Tensor, second: Tensor) -> float:
+    """Return Spearman's rank correlation, the Pearson correlation of the ranks.
+
+    Args:
+        first: Scores [m] of m >= 2 candidates.
+        second: Scores [m] of the same candidates.
+
+    Returns:
+        A number in [-1, 1]; NaN where one list is constant (it ranks nothing).
+
+    Raises:
+        InputError: If the lists differ in length, are shorter than 2, or hold NaN.
+
+    Source: Spearman (1904); ties as in ``scipy.stats.spearmanr``.
+
+    Example:
+        >>> spearman(torch.tensor([1.0, 2.0, 3.0]), torch.tensor([10.0, 30.0, 20.0]))
+        0.5
+    """
+    _check(first, second)
+    a, b = ranks(first), ranks(second)
+    a, b = a - a.mean(), b - b.mean()
+    scale = (a.square().sum() * b.square().sum()).sqrt()
+    return float((a * b).sum() / scale) if scale > 0 else float("nan")
+
+
+def kendall(first: Tensor, second: Tensor) -> float:
+    """Return Kendall's tau-b: concordant minus discordant pairs over the geometric mean of untied ones.
+
+    Args:
+        first: Scores [m] of m >= 2 candidates; m² pairs are compared.
+        second: Scores [m].
+
+    Returns:
+        A number in [-1, 1]; NaN where one list is constant.
+
+    Raises:
+        InputError: As :func:`spearman`.
+
+    Source: Kendall (1945), tau-b, as in ``scipy.stats.kendalltau``.
+    """
+    _check(first, second)
+    a = (first[:, None] - first).sign().double()
+    b = (second[:, None] - second).sign().double()
+    scale = (a.abs().sum() * b.abs().sum()).sqrt()
+    return float((a * b).sum() / scale) if scale > 0 else float("nan")
+
+
+def top_quarter_spearman(reference: Tensor, other: Tensor) -> float:
+    """Return Spearman's correlation among the best quarter by ``reference``, where it is hardest and matters most.
+
+    Args:
+        reference: Scores [m] of the original, higher is better, m >= 5.
+        other: Scores [m] of the stand-in, higher is better.
+
+    Returns:
+        A number in [-1, 1], or NaN; over max(2, ⌈m / 4⌉) candidates.
+
+    Raises:
+        InputError: As :func:`spearman`.
+    """
+    _check(reference, other)
+    count = max(2, -(-reference.numel() // 4))
+    best = reference.topk(count).indices
+    return spearman(reference[best], other[best])
+
+
+def regret(truth: Tensor, chooser: Tensor) -> float:
+    """Return what is lost by trusting ``chooser``: max(truth) - truth[argmax(chooser)].
+
+    Args:
+        truth: What a candidate is worth [m], higher is better.
+        chooser: The scores that pick [m], higher is better; a tie for the best is resolved by its mean worth.
+
+    Returns:
+        A number >= 0, in ``truth``'s unit; NaN where a chooser is constant, since it picks nothing.
+
+    Raises:
+        InputError: As :func:`spearman`.
+
+    Example:
+        >>> regret(torch.tensor([70.0, 80.0, 82.0]), torch.tensor([0.1, 0.9, 0.5]))
+        2.0
+    """
+    _check(truth, chooser)
+    picked = chooser == chooser.max()
+    return float("nan") if bool(picked.all()) else float(truth.max() - truth[picked].mean())
+
+
+def _check(first: Tensor, second: Tensor) -> None:
+    shapes = {"first": tuple(first.shape), "second": tuple(second.shape)}
+    law = "two score lists of one length >= 2"
+    require(first.dim() == 1 and first.shape == second.shape and first.numel() >= 2, law, "Score the same candidates twice.", **shapes)
+    numbers = not bool(torch.isnan(first).any() or torch.isnan(second).any())
+    require(numbers, "scores that are numbers", "A candidate diverged: drop it or lower the learning rate.", scores="NaN")

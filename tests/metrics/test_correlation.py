@@ -1,0 +1,51 @@
+import math
+
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from scipy import stats
+
+from graphcond.errors import InputError
+from graphcond.metrics.correlation import kendall, ranks, regret, spearman, top_quarter_spearman
+
+PAIRS = st.integers(2, 40).flatmap(lambda m: st.tuples(*[st.lists(st.integers(0, 9), min_size=m, max_size=m)] * 2))
+
+
+@settings(max_examples=60, deadline=None)
+@given(PAIRS)
+def test_agrees_with_scipy_including_ties(pair):
+    first, second = (torch.tensor(values, dtype=torch.float64) for values in pair)
+    assert ranks(first).tolist() == stats.rankdata(pair[0]).tolist()
+    if len(set(pair[0])) == 1 or len(set(pair[1])) == 1:
+        assert math.isnan(spearman(first, second))
+        assert math.isnan(kendall(first, second))
+        return
+    assert spearman(first, second) == pytest.approx(stats.spearmanr(*pair).statistic, abs=1e-12)
+    assert kendall(first, second) == pytest.approx(stats.kendalltau(*pair).statistic, abs=1e-12)
+
+
+def test_monotone_maps_keep_the_correlation():
+    x = torch.linspace(-2, 2, 21)
+    assert spearman(x, x.exp()) == pytest.approx(1)
+    assert kendall(x, -x.pow(3)) == pytest.approx(-1)
+
+
+def test_top_quarter_looks_only_at_the_references_best():
+    reference = torch.arange(20.0)
+    other = torch.cat([torch.randperm(15, generator=torch.Generator().manual_seed(0)).float(), torch.tensor([20.0, 19, 18, 17, 16])])
+    assert top_quarter_spearman(reference, other) == pytest.approx(-1)
+
+
+def test_regret_averages_over_a_tied_pick_and_refuses_a_chooser_that_cannot_choose():
+    truth = torch.tensor([10.0, 30.0, 20.0])
+    assert regret(truth, truth) == 0
+    assert regret(truth, torch.tensor([5.0, 0.0, 5.0])) == 15
+    assert math.isnan(regret(truth, torch.zeros(3)))
+
+
+def test_nan_and_unequal_lists_are_refused():
+    with pytest.raises(InputError, match="numbers"):
+        spearman(torch.tensor([0.0, float("nan")]), torch.zeros(2))
+    with pytest.raises(InputError, match="one length"):
+        kendall(torch.zeros(3), torch.zeros(2))
