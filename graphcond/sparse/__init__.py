@@ -1,0 +1,24 @@
+"""Sparse message passing: one matrix by rows, two products that are each other's derivatives, and what is built on them."""
+
+from graphcond.sparse.csr import CSR
+from graphcond.sparse.normalize import add_self_loops, bipartite_norm, degree, gcn_norm, scale, scaled_laplacian
+from graphcond.sparse.polynomial import apply, chebyshev, powers
+from graphcond.sparse.sddmm import sddmm
+from graphcond.sparse.spmm import spmm
+from graphcond.sparse.topk import topk
+
+__all__ = [
+    "CSR",
+    "add_self_loops",
+    "apply",
+    "bipartite_norm",
+    "chebyshev",
+    "degree",
+    "gcn_norm",
+    "powers",
+    "scale",
+    "scaled_laplacian",
+    "sddmm",
+    "spmm",
+    "topk",
+]

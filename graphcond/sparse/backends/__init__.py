@@ -1,0 +1,5 @@
+"""Raw kernels behind :mod:`graphcond.sparse`, and the table that says which one serves which case."""
+
+from graphcond.sparse.backends.dispatch import Backend, available, choose, use
+
+__all__ = ["Backend", "available", "choose", "use"]

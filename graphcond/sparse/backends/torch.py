@@ -1,0 +1,81 @@
+"""Raw kernels on torch's own sparse calls: MKL on CPU, cuSPARSE on CUDA. They never meet autograd."""
+
+from __future__ import annotations
+
+import warnings
+from typing import cast
+
+import torch
+from torch import Tensor
+
+from graphcond.sparse.pattern import Pattern
+
+_NATIVE = (torch.float32, torch.float64)
+
+# torch warns once a process that CSR is in beta; users of this library never see a sparse tensor, so the warning is spent here.
+with warnings.catch_warnings():
+    warnings.simplefilter("ignore", UserWarning)
+    torch.eye(1).to_sparse_csr()
+
+
+def ones(pattern: Pattern, dtype: torch.dtype) -> Tensor:
+    """Return cached ones ``[nnz]``."""
+    key = ("ones", dtype)
+    if key not in pattern.cache:
+        pattern.cache[key] = torch.ones(pattern.nnz, dtype=dtype, device=pattern.device)
+    found: Tensor = pattern.cache[key]
+    return found
+
+
+def _tensor(pattern: Pattern, value: Tensor) -> Tensor:
+    return torch.sparse_csr_tensor(pattern.indptr, pattern.indices, value, pattern.size, check_invariants=False)
+
+
+def spmm(pattern: Pattern, value: Tensor | None, x: Tensor, alpha: float, beta: float, z: Tensor | None) -> Tensor:
+    """Return ``alpha * A @ x + beta * z``.
+
+    Args:
+        pattern: Places of the entries of A ``[R, C]``.
+        value: Entries ``[nnz]`` or None for ones.
+        x: ``[C, f]``.
+        alpha: Factor of the product.
+        beta: Factor of ``z``.
+        z: ``[R, f]`` or None.
+
+    Returns:
+        ``[R, f]``; inputs of 16 bits are added up in 32.
+    """
+    if x.dtype not in _NATIVE:
+        wide = (None if value is None else value.float(), x.float(), alpha, beta, None if z is None else z.float())
+        return spmm(pattern, *wide).to(x.dtype)
+    with torch.no_grad():
+        if pattern.nnz == 0 or x.numel() == 0:
+            zero = x.new_zeros(pattern.size[0], x.size(1))
+            return zero if z is None else beta * z
+        matrix = _tensor(pattern, ones(pattern, x.dtype) if value is None else value.contiguous())
+        if z is None:
+            base = x.new_empty(()).expand(pattern.size[0], x.size(1)) if x.is_cpu else x.new_zeros(pattern.size[0], x.size(1))
+            return torch.addmm(base, matrix, x.contiguous(), beta=0.0, alpha=alpha)
+        return torch.addmm(z, matrix, x.contiguous(), beta=beta, alpha=alpha)
+
+
+def sddmm(pattern: Pattern, a: Tensor, b: Tensor, alpha: float) -> Tensor:
+    """Return ``alpha * <a[row], b[col]>`` of every entry.
+
+    Args:
+        pattern: Places of the entries ``[R, C]``.
+        a: ``[R, f]``.
+        b: ``[C, f]``.
+        alpha: Factor of the products.
+
+    Returns:
+        ``[nnz]``.
+    """
+    if a.dtype not in _NATIVE:
+        return sddmm(pattern, a.float(), b.float(), alpha).to(a.dtype)
+    with torch.no_grad():
+        out = torch.zeros(pattern.nnz, dtype=a.dtype, device=a.device)
+        if pattern.nnz == 0 or a.size(1) == 0:
+            return out
+        product = torch.sparse.sampled_addmm(_tensor(pattern, out), a.contiguous(), b.contiguous().t(), beta=0.0, alpha=alpha)
+        return cast(Tensor, product.values())

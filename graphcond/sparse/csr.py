@@ -1,0 +1,195 @@
+"""A sparse matrix by rows, its transpose and its edge permutation at hand."""
+
+from __future__ import annotations
+
+from typing import final
+
+import torch
+from torch import Tensor
+
+from graphcond.errors import require
+from graphcond.sparse.functions import permute
+from graphcond.sparse.pattern import Pattern, index_dtype, indptr_of
+
+
+@final
+class CSR:
+    """A sparse matrix by rows, with repeated entries kept, and its transpose at hand.
+
+    Entry ``e`` of row ``i`` lies at ``indptr[i] <= e < indptr[i + 1]``, in column ``indices[e]``; it came from input edge
+    ``perm[e]``. Changing ``value`` keeps the pattern and everything cached about it (:meth:`with_value`).
+
+    Args:
+        pattern: Places of the entries.
+        value: Entries ``[nnz]`` in CSR order, or None for ones. May require gradients.
+        perm: CSR position to input edge id ``[nnz]`` int64; None is the identity. -1 marks entries that no input edge has.
+
+    Example:
+        >>> csr = CSR.from_edges(torch.tensor([1, 0, 1]), torch.tensor([2, 0, 0]), size=(2, 3))
+        >>> csr.indptr.tolist(), csr.indices.tolist(), csr.perm.tolist()
+        ([0, 1, 3], [0, 0, 2], [1, 2, 0])
+    """
+
+    __slots__ = ("_perm", "_transpose", "pattern", "value")
+
+    def __init__(self, pattern: Pattern, value: Tensor | None = None, perm: Tensor | None = None) -> None:
+        require(
+            value is None or tuple(value.shape) == (pattern.nnz,),
+            "`value` of shape [nnz]",
+            "Give one number for each stored entry, in CSR order.",
+            value=None if value is None else tuple(value.shape),
+            nnz=pattern.nnz,
+        )
+        self.pattern = pattern
+        self.value = value
+        self._perm = perm
+        self._transpose: CSR | None = None
+
+    @classmethod
+    def from_edges(cls, row: Tensor, col: Tensor, size: tuple[int, int], value: Tensor | None = None) -> CSR:
+        """Build from coordinates in any order; repeated ones stay, in input order.
+
+        Args:
+            row: Row ids ``[m]``, int32 or int64, in [0, R).
+            col: Column ids ``[m]``, in [0, C).
+            size: ``(R, C)``.
+            value: Entries ``[m]`` in input order, or None for ones. Gradients flow back to it.
+
+        Returns:
+            The matrix.
+
+        Raises:
+            InputError: For indices that are not integers, of unequal shape, or out of range.
+        """
+        _check_coordinates(row, col, size)
+        num_rows, num_cols = size
+        dtype = index_dtype(row.numel(), size)
+        perm = torch.argsort(row.long() * num_cols + col.long(), stable=True)
+        pattern = Pattern(indptr_of(row, num_rows, dtype), col.index_select(0, perm).to(dtype), (num_rows, num_cols))
+        csr = cls(pattern, None, perm)
+        return csr if value is None else csr.with_value(value[perm])
+
+    @classmethod
+    def from_edge_index(cls, edge_index: Tensor, num_nodes: int, edge_weight: Tensor | None = None) -> CSR:
+        """Build the propagation matrix of a PyG ``edge_index``: row = target, column = source.
+
+        Args:
+            edge_index: ``[2, m]``, sources above targets.
+            num_nodes: Number of nodes n.
+            edge_weight: ``[m]`` or None for ones.
+
+        Returns:
+            The matrix ``[n, n]``; ``spmm(csr, x)`` sums what flows into each node.
+
+        Raises:
+            InputError: As :meth:`from_edges`.
+        """
+        require(
+            edge_index.dim() == 2 and edge_index.size(0) == 2,
+            "`edge_index` of shape [2, m]",
+            "Row 0 holds the sources, row 1 the targets.",
+            shape=tuple(edge_index.shape),
+        )
+        edge_index = edge_index.as_subclass(Tensor)
+        return cls.from_edges(edge_index[1], edge_index[0], (num_nodes, num_nodes), edge_weight)
+
+    @property
+    def indptr(self) -> Tensor:
+        """Row pointer ``[R + 1]``."""
+        return self.pattern.indptr
+
+    @property
+    def indices(self) -> Tensor:
+        """Column ids ``[nnz]``."""
+        return self.pattern.indices
+
+    @property
+    def row(self) -> Tensor:
+        """Row ids ``[nnz]``, built once."""
+        return self.pattern.row
+
+    @property
+    def perm(self) -> Tensor:
+        """CSR position to input edge id ``[nnz]``, int64."""
+        if self._perm is None:
+            self._perm = torch.arange(self.nnz, device=self.device)
+        return self._perm
+
+    @property
+    def size(self) -> tuple[int, int]:
+        """Rows and columns."""
+        return self.pattern.size
+
+    @property
+    def nnz(self) -> int:
+        """Number of stored entries."""
+        return self.pattern.nnz
+
+    @property
+    def device(self) -> torch.device:
+        """Where the indices live."""
+        return self.pattern.device
+
+    @property
+    def T(self) -> CSR:  # noqa: N802
+        """The transposed matrix; its pattern is built once, its ``perm`` names the same input edges."""
+        if self._transpose is None:
+            order = self.pattern.order
+            value = None if self.value is None else permute(self.pattern, self.value)
+            self._transpose = CSR(self.pattern.T, value, self.perm[order.long()])
+        return self._transpose
+
+    def with_value(self, value: Tensor | None) -> CSR:
+        """Return the same pattern with other entries.
+
+        Args:
+            value: ``[nnz]`` in CSR order, or None for ones.
+
+        Returns:
+            A matrix that shares the pattern and its transpose.
+        """
+        return CSR(self.pattern, value, self._perm)
+
+    def to_dense(self) -> Tensor:
+        """Return the dense matrix ``[R, C]``, repeated entries added; for tests and small graphs."""
+        value = self.value if self.value is not None else torch.ones(self.nnz, device=self.device)
+        dense = value.new_zeros(self.size)
+        return dense.index_put((self.row.long(), self.indices.long()), value, accumulate=True)
+
+    def to(self, device: torch.device | str) -> CSR:
+        """Return the matrix on another device (caches are rebuilt there)."""
+        if torch.device(device) == self.device:
+            return self
+        pattern = Pattern(self.indptr.to(device), self.indices.to(device), self.size)
+        return CSR(pattern, None if self.value is None else self.value.to(device), self.perm.to(device))
+
+    def __repr__(self) -> str:
+        kind = "pattern" if self.value is None else str(self.value.dtype).removeprefix("torch.")
+        return f"CSR(size={self.size}, nnz={self.nnz}, value={kind}, device={self.device})"
+
+
+def _check_coordinates(row: Tensor, col: Tensor, size: tuple[int, int]) -> None:
+    kinds = (torch.int32, torch.int64)
+    require(
+        row.dtype in kinds and col.dtype in kinds,
+        "integer row and column ids",
+        "Convert them with `.long()`.",
+        row=row.dtype,
+        col=col.dtype,
+    )
+    require(
+        row.dim() == 1 and row.shape == col.shape,
+        "row and column ids of one shape [m]",
+        "Give one row and one column id for each entry.",
+        row=tuple(row.shape),
+        col=tuple(col.shape),
+    )
+    for name, ids, bound in (("row", row, size[0]), ("col", col, size[1])):
+        low, high = (int(ids.min()), int(ids.max())) if ids.numel() else (0, -1)
+        require(
+            low >= 0 and high < bound,
+            f"0 <= {name} < {bound}",
+            "Ids count from 0; give the true number of rows and columns.",
+            lowest=low,
+            highest=high,
+        )

@@ -1,0 +1,175 @@
+"""SpMM and SDDMM as autograd functions whose derivatives are each other: reverse, forward, mixed, to any order.
+
+With ``A = A(v)`` and ``S(a, b)[e] = <a[row e], b[col e]>``::
+
+    y = alpha A x + beta z    dx = alpha A^T g,  dv = alpha S(g, x),  dz = beta g
+    s = alpha S(a, b)         da = alpha A(g) b,     db = alpha A(g)^T a
+
+Sparse tensors exist inside the raw kernels only and never meet autograd.
+"""
+
+from __future__ import annotations
+
+from typing import Any, NamedTuple, cast
+
+import torch
+from torch import Tensor
+
+from graphcond.sparse.backends import dispatch
+from graphcond.sparse.pattern import Pattern
+
+
+class Call(NamedTuple):
+    """What a kernel call needs besides tensors."""
+
+    pattern: Pattern
+    backend: dispatch.Backend
+    alpha: float = 1.0
+    beta: float = 0.0
+
+
+class _Permute(torch.autograd.Function):
+    """``value[order]`` for the transpose; the derivative is the inverse gather, not a scatter."""
+
+    @staticmethod
+    def forward(pattern: Pattern, value: Tensor) -> Tensor:
+        return value.index_select(-1, pattern.order)
+
+    @staticmethod
+    def setup_context(ctx: Any, inputs: Any, output: Tensor) -> None:
+        ctx.pattern = inputs[0]
+
+    @staticmethod
+    def backward(ctx: Any, *grads: Tensor) -> Any:
+        return None, permute(ctx.pattern.T, grads[0])
+
+    @staticmethod
+    def jvp(ctx: Any, *tangents: Any) -> Any:
+        return permute(ctx.pattern, tangents[1])
+
+    @staticmethod
+    def vmap(info: Any, in_dims: Any, pattern: Pattern, value: Tensor) -> Any:
+        return permute(pattern, value.movedim(in_dims[1], 0)), 0
+
+
+class _SpMM(torch.autograd.Function):
+    """``alpha * A(value) @ x + beta * z``; saves inputs only."""
+
+    @staticmethod
+    def forward(call: Call, value: Tensor | None, x: Tensor, z: Tensor | None) -> Tensor:
+        return cast(Tensor, dispatch.kernels(call.backend).spmm(call.pattern, value, x, call.alpha, call.beta, z))
+
+    @staticmethod
+    def setup_context(ctx: Any, inputs: Any, output: Tensor) -> None:
+        ctx.call, value, x, _ = inputs
+        ctx.set_materialize_grads(False)
+        ctx.save_for_backward(value, x if ctx.needs_input_grad[1] else None)
+        ctx.save_for_forward(value, x)
+
+    @staticmethod
+    def backward(ctx: Any, *grads: Tensor | None) -> Any:
+        call, (value, x), grad = ctx.call, ctx.saved_tensors, grads[0]
+        if grad is None:
+            return None, None, None, None
+        grad_value = sddmm_call(call._replace(beta=0.0), grad, x) if ctx.needs_input_grad[1] else None
+        grad_x = None
+        if ctx.needs_input_grad[2]:
+            flipped = None if value is None else permute(call.pattern, value)
+            grad_x = spmm_call(call._replace(pattern=call.pattern.T, beta=0.0), flipped, grad)
+        return None, grad_value, grad_x, _times(call.beta, grad) if ctx.needs_input_grad[3] else None
+
+    @staticmethod
+    def jvp(ctx: Any, *tangents: Any) -> Any:
+        call, (value, x) = ctx.call, ctx.saved_tensors
+        _, dot_value, dot_x, dot_z = tangents
+        out = None if dot_z is None else _times(call.beta, dot_z)
+        plain = call._replace(beta=0.0)
+        if dot_x is not None:
+            part = spmm_call(plain, value, dot_x)
+            out = part if out is None else out + part
+        if dot_value is not None:
+            part = spmm_call(plain, dot_value, x)
+            out = part if out is None else out + part
+        return out
+
+    @staticmethod
+    def vmap(info: Any, in_dims: Any, call: Call, value: Tensor | None, x: Tensor, z: Tensor | None) -> Any:
+        size, (_, dim_value, dim_x, dim_z) = info.batch_size, in_dims
+        if dim_value is None:
+            base = None if z is None else _side_by_side(z, dim_z, size)
+            out = spmm_call(call, value, _side_by_side(x, dim_x, size), base)
+            return out.view(out.size(0), size, -1), 1
+        parts = [spmm_call(call, _pick(value, dim_value, b), _pick(x, dim_x, b), _maybe(z, dim_z, b)) for b in range(size)]
+        return torch.stack(parts), 0
+
+
+class _SDDMM(torch.autograd.Function):
+    """``alpha <a[row], b[col]>`` of every entry; saves inputs only."""
+
+    @staticmethod
+    def forward(call: Call, a: Tensor, b: Tensor) -> Tensor:
+        return cast(Tensor, dispatch.kernels(call.backend).sddmm(call.pattern, a, b, call.alpha))
+
+    @staticmethod
+    def setup_context(ctx: Any, inputs: Any, output: Tensor) -> None:
+        ctx.call, a, b = inputs
+        ctx.set_materialize_grads(False)
+        needs = ctx.needs_input_grad
+        ctx.save_for_backward(a if needs[2] else None, b if needs[1] else None)
+        ctx.save_for_forward(a, b)
+
+    @staticmethod
+    def backward(ctx: Any, *grads: Tensor | None) -> Any:
+        call, (a, b), grad = ctx.call, ctx.saved_tensors, grads[0]
+        if grad is None:
+            return None, None, None
+        grad_a = spmm_call(call, grad, b) if ctx.needs_input_grad[1] else None
+        grad_b = None
+        if ctx.needs_input_grad[2]:
+            grad_b = spmm_call(call._replace(pattern=call.pattern.T), permute(call.pattern, grad), a)
+        return None, grad_a, grad_b
+
+    @staticmethod
+    def jvp(ctx: Any, *tangents: Any) -> Any:
+        call, (a, b) = ctx.call, ctx.saved_tensors
+        _, dot_a, dot_b = tangents
+        parts = [sddmm_call(call, left, right) for left, right in ((dot_a, b), (a, dot_b)) if left is not None and right is not None]
+        return None if not parts else sum(parts[1:], parts[0])
+
+    @staticmethod
+    def vmap(info: Any, in_dims: Any, call: Call, a: Tensor, b: Tensor) -> Any:
+        parts = [sddmm_call(call, _pick(a, in_dims[1], i), _pick(b, in_dims[2], i)) for i in range(info.batch_size)]
+        return torch.stack(parts), 0
+
+
+def permute(pattern: Pattern, value: Tensor) -> Tensor:
+    """Return entries ``[..., nnz]`` of a pattern in the order of its transpose, differentiably."""
+    return cast(Tensor, cast(Any, _Permute).apply(pattern, value))
+
+
+def spmm_call(call: Call, value: Tensor | None, x: Tensor, z: Tensor | None = None) -> Tensor:
+    """Return ``alpha * A(value) @ x + beta * z`` for checked inputs of one dtype."""
+    return cast(Tensor, cast(Any, _SpMM).apply(call, value, x, z))
+
+
+def sddmm_call(call: Call, a: Tensor, b: Tensor) -> Tensor:
+    """Return ``alpha <a[row], b[col]>`` for checked inputs of one dtype."""
+    return cast(Tensor, cast(Any, _SDDMM).apply(call, a, b))
+
+
+def _times(factor: float, tensor: Tensor) -> Tensor:
+    return tensor if factor == 1.0 else factor * tensor
+
+
+def _pick(tensor: Tensor | None, dim: int | None, index: int) -> Tensor:
+    return cast(Tensor, tensor if dim is None or tensor is None else tensor.select(dim, index))
+
+
+def _maybe(tensor: Tensor | None, dim: int | None, index: int) -> Tensor | None:
+    return None if tensor is None else _pick(tensor, dim, index)
+
+
+def _side_by_side(x: Tensor, dim: int | None, size: int) -> Tensor:
+    """Lay a batch ``[B, n, f]`` out as ``[n, B * f]``: one product serves all of it."""
+    wide = x.unsqueeze(1).expand(-1, size, -1) if dim is None else x.movedim(dim, 1)
+    return wide.reshape(x.size(0) if dim is None else wide.size(0), -1)

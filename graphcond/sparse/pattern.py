@@ -1,0 +1,148 @@
+"""The places of a sparse matrix's entries: int32 indices, the transpose and the way between them, built once and shared."""
+
+from __future__ import annotations
+
+from typing import Any, final
+
+import torch
+from torch import Tensor
+
+_INT32_MAX = 2**31 - 1
+
+
+def index_dtype(nnz: int, size: tuple[int, int]) -> torch.dtype:
+    """Return int32 where the entry count and both sides fit it, else int64."""
+    return torch.int32 if max(nnz, *size) <= _INT32_MAX else torch.int64
+
+
+def indptr_of(row: Tensor, num_rows: int, dtype: torch.dtype) -> Tensor:
+    """Return the row pointer ``[num_rows + 1]`` of row ids in any order."""
+    indptr = torch.zeros(num_rows + 1, dtype=torch.int64, device=row.device)
+    torch.cumsum(torch.bincount(row, minlength=num_rows), 0, out=indptr[1:])
+    return indptr.to(dtype)
+
+
+@final
+class _Side:
+    """One orientation of a pattern, with what the back ends cache about it."""
+
+    __slots__ = ("cache", "indices", "indptr", "size")
+
+    def __init__(self, indptr: Tensor, indices: Tensor, size: tuple[int, int]) -> None:
+        self.indptr = indptr
+        self.indices = indices
+        self.size = size
+        self.cache: dict[Any, Any] = {}
+
+
+@final
+class _Store:
+    """Both orientations of a pattern; no reference cycle, so its memory goes with the last view."""
+
+    __slots__ = ("orders", "sides")
+
+    def __init__(self, side: _Side) -> None:
+        self.sides: list[_Side | None] = [side, None]
+        self.orders: list[Tensor | None] = [None, None]
+
+
+@final
+class Pattern:
+    """The places of the non-zeros of a sparse matrix, and on request those of its transpose.
+
+    Attributes:
+        indptr: Row pointer ``[R + 1]``.
+        indices: Column ids ``[nnz]``.
+        size: ``(R, C)``.
+    """
+
+    __slots__ = ("_flip", "_store")
+
+    def __init__(self, indptr: Tensor, indices: Tensor, size: tuple[int, int]) -> None:
+        self._store = _Store(_Side(indptr, indices, size))
+        self._flip = 0
+
+    @property
+    def _side(self) -> _Side:
+        side = self._store.sides[self._flip]
+        return side if side is not None else self._build()
+
+    def _build(self) -> _Side:
+        other = self._store.sides[0]
+        if other is None:
+            raise RuntimeError("a pattern always has its first side")
+        rows, cols = other.size
+        order = torch.argsort(other.indices, stable=True)
+        indptr = indptr_of(other.indices, cols, other.indptr.dtype)
+        indices = _row_ids(other)[order]
+        side = _Side(indptr, indices, (cols, rows))
+        self._store.sides[1] = side
+        self._store.orders[1] = order.to(other.indices.dtype)
+        return side
+
+    @property
+    def indptr(self) -> Tensor:
+        """Row pointer ``[R + 1]``."""
+        return self._side.indptr
+
+    @property
+    def indices(self) -> Tensor:
+        """Column ids ``[nnz]``."""
+        return self._side.indices
+
+    @property
+    def size(self) -> tuple[int, int]:
+        """Rows and columns."""
+        return self._side.size
+
+    @property
+    def nnz(self) -> int:
+        """Number of stored entries, repeated ones counted."""
+        return int(self._side.indices.numel())
+
+    @property
+    def device(self) -> torch.device:
+        """Where the indices live."""
+        return self._side.indices.device
+
+    @property
+    def row(self) -> Tensor:
+        """Row ids ``[nnz]``, built once."""
+        return _row_ids(self._side)
+
+    @property
+    def cache(self) -> dict[Any, Any]:
+        """What back ends keep about this orientation (ones, row pieces)."""
+        return self._side.cache
+
+    @property
+    def T(self) -> Pattern:  # noqa: N802
+        """The transposed pattern; both share one store."""
+        view = object.__new__(Pattern)
+        view._store, view._flip = self._store, 1 - self._flip
+        return view
+
+    @property
+    def order(self) -> Tensor:
+        """For each entry of the transpose, its position here ``[nnz]``."""
+        order = self._store.orders[1 - self._flip]
+        if order is not None:
+            return order
+        if self._flip == 0:
+            self.T._build()
+            return self.order
+        forward = self.T.order
+        inverse = torch.empty_like(forward)
+        inverse[forward.long()] = torch.arange(forward.numel(), dtype=forward.dtype, device=forward.device)
+        self._store.orders[0] = inverse
+        return inverse
+
+
+def _row_ids(side: _Side) -> Tensor:
+    row = side.cache.get("row")
+    if row is None:
+        counts = side.indptr.diff().long()
+        ids = torch.arange(side.size[0], dtype=side.indices.dtype, device=side.indices.device)
+        row = torch.repeat_interleave(ids, counts, output_size=int(side.indices.numel()))
+        side.cache["row"] = row
+    return row

@@ -1,0 +1,46 @@
+"""Inner products at the places of a sparse matrix, differentiable to any order."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+from graphcond.errors import require
+from graphcond.sparse.backends import choose
+from graphcond.sparse.csr import CSR
+from graphcond.sparse.functions import Call, sddmm_call
+
+
+def sddmm(csr: CSR, a: Tensor, b: Tensor) -> Tensor:
+    r"""Return :math:`s_e = \langle a_{row(e)}, b_{col(e)} \rangle` for every stored entry; ``csr.value`` plays no part.
+
+    Args:
+        csr: The places ``[R, C]``.
+        a: ``[R, f]``, or ``[R]``.
+        b: ``[C, f]``, or ``[C]``.
+
+    Returns:
+        ``[nnz]`` in CSR order.
+
+    Raises:
+        InputError: If shapes do not match, or an input is not of floating point.
+
+    Example:
+        >>> csr = CSR.from_edges(torch.tensor([0, 0]), torch.tensor([0, 1]), size=(1, 2))
+        >>> sddmm(csr, torch.tensor([[2.0]]), torch.tensor([[3.0], [5.0]]))
+        tensor([ 6., 10.])
+    """
+    a = a.unsqueeze(1) if a.dim() == 1 else a
+    b = b.unsqueeze(1) if b.dim() == 1 else b
+    require(
+        a.dim() == b.dim() == 2 and (a.size(0), b.size(0)) == csr.size and a.size(1) == b.size(1),
+        "`a` [R, f] and `b` [C, f]",
+        "Rows of `a` are rows of the matrix, rows of `b` its columns, both of one width.",
+        a=tuple(a.shape),
+        b=tuple(b.shape),
+        matrix=csr.size,
+    )
+    dtype = torch.promote_types(a.dtype, b.dtype)
+    require(dtype.is_floating_point, "inputs of floating point", "Convert them with `.float()`.", a=a.dtype, b=b.dtype)
+    a, b = a.to(dtype), b.to(dtype)
+    return sddmm_call(Call(csr.pattern, choose(a, csr.nnz)), a, b)

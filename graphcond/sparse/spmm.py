@@ -1,0 +1,76 @@
+"""The product of a sparse matrix with dense features, differentiable to any order."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+from graphcond.errors import require
+from graphcond.sparse.backends import choose
+from graphcond.sparse.csr import CSR
+from graphcond.sparse.functions import Call, spmm_call
+
+
+def spmm(csr: CSR, x: Tensor, value: Tensor | None = None, *, alpha: float = 1.0, beta: float = 0.0, z: Tensor | None = None) -> Tensor:
+    r"""Return :math:`\alpha A x + \beta z` in one call.
+
+    Differentiable in the entries, ``x`` and ``z``, by reverse and forward mode, to any order, under ``torch.func`` too.
+
+    Args:
+        csr: A ``[R, C]``.
+        x: ``[C, f]``, ``[C]``, or a batch ``[B, C, f]``. A batch is copied to ``[C, B * f]`` and back; code that runs many
+            steps should keep its features as ``[C, B * f]`` (B models side by side) and save those copies.
+        value: Entries ``[nnz]`` in CSR order in place of ``csr.value``; for entries in input order pass ``w[csr.perm]``.
+        alpha: Factor of the product.
+        beta: Factor of ``z``.
+        z: A tensor of the result's shape, or None.
+
+    Returns:
+        ``[R, f]``, ``[R]`` or ``[B, R, f]``, of the inputs' common dtype.
+
+    Raises:
+        InputError: If shapes do not match, or ``x`` is not of floating point.
+
+    Source: the decisions on sparse message passing of this project: backward(SpMM) = SDDMM + SpMM on the transpose.
+
+    Example:
+        >>> csr = CSR.from_edges(torch.tensor([0, 0]), torch.tensor([0, 1]), size=(1, 2))
+        >>> spmm(csr, torch.tensor([[1.0], [2.0]]), torch.tensor([3.0, 4.0]))
+        tensor([[11.]])
+    """
+    value = csr.value if value is None else value
+    _check(csr, x, value, z)
+    dtype = x.dtype if value is None else torch.promote_types(x.dtype, value.dtype)
+    value = None if value is None else value.to(dtype)
+    x, z = x.to(dtype), None if z is None or beta == 0.0 else z.to(dtype)
+    call = Call(csr.pattern, choose(x, csr.nnz), float(alpha), float(beta) if z is not None else 0.0)
+    if x.dim() == 1:
+        return spmm_call(call, value, x.unsqueeze(1), None if z is None else z.unsqueeze(1)).squeeze(1)
+    if x.dim() == 2:
+        return spmm_call(call, value, x, z)
+    batch, columns, width = x.shape
+    wide = None if z is None else z.transpose(0, 1).reshape(csr.size[0], batch * width)
+    out = spmm_call(call, value, x.transpose(0, 1).reshape(columns, batch * width), wide)
+    return out.view(csr.size[0], batch, width).transpose(0, 1)
+
+
+def _check(csr: CSR, x: Tensor, value: Tensor | None, z: Tensor | None) -> None:
+    rows, columns = csr.size
+    require(
+        x.dim() in (1, 2, 3) and x.size(0 if x.dim() < 3 else 1) == columns,
+        "`x` of shape [C], [C, f] or [B, C, f]",
+        "Its nodes must be the columns of the matrix; use `csr.T` for the other direction.",
+        x=tuple(x.shape),
+        matrix=csr.size,
+    )
+    require(x.is_floating_point(), "`x` of floating point", "Convert it with `.float()`.", dtype=x.dtype)
+    require(
+        value is None or tuple(value.shape) == (csr.nnz,),
+        "`value` of shape [nnz]",
+        "Give one number for each stored entry, in CSR order (`w[csr.perm]`).",
+        value=None if value is None else tuple(value.shape),
+        nnz=csr.nnz,
+    )
+    if z is not None:
+        shape = (*x.shape[:-2], rows, *x.shape[-1:]) if x.dim() > 1 else (rows,)
+        require(tuple(z.shape) == shape, "`z` of the result's shape", "It is added to the product.", z=tuple(z.shape), result=shape)

@@ -1,0 +1,66 @@
+"""The k best columns of U Iᵀ for every row, block by block."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+from graphcond.errors import require
+from graphcond.sparse.csr import CSR
+
+
+@torch.no_grad()
+def topk(users: Tensor, items: Tensor, k: int, exclude: CSR | None = None, block: int = 512) -> tuple[Tensor, Tensor]:
+    r"""Return the ``k`` largest entries of each row of :math:`U I^\top`, never built in full.
+
+    Args:
+        users: U ``[m, d]``.
+        items: I ``[n, d]``.
+        k: How many, in [1, n].
+        exclude: ``[m, n]``; its entries cannot be picked (the training interactions).
+        block: Rows a block; memory is block * n numbers.
+
+    Returns:
+        Scores ``[m, k]``, falling, and column ids ``[m, k]`` int64. Where fewer than k columns are left, the tail has
+        score -inf and id -1.
+
+    Raises:
+        InputError: If shapes do not match or ``k`` is out of range.
+
+    Example:
+        >>> topk(torch.tensor([[1.0]]), torch.tensor([[1.0], [3.0], [2.0]]), 2)[1]
+        tensor([[1, 2]])
+    """
+    _check(users, items, k, exclude, block)
+    num_users = users.size(0)
+    scores = users.new_empty(num_users, k)
+    indices = torch.empty(num_users, k, dtype=torch.int64, device=users.device)
+    buffer = users.new_empty(min(block, num_users), items.size(0))
+    for start in range(0, num_users, block):
+        stop = min(start + block, num_users)
+        part = torch.mm(users[start:stop], items.t(), out=buffer[: stop - start])
+        if exclude is not None:
+            low, high = int(exclude.indptr[start]), int(exclude.indptr[stop])
+            part[exclude.row[low:high].long() - start, exclude.indices[low:high].long()] = -torch.inf
+        best, which = part.topk(k, dim=1)
+        scores[start:stop] = best
+        indices[start:stop] = which.masked_fill_(best == -torch.inf, -1)
+    return scores, indices
+
+
+def _check(users: Tensor, items: Tensor, k: int, exclude: CSR | None, block: int) -> None:
+    require(
+        users.dim() == items.dim() == 2 and users.size(1) == items.size(1),
+        "`users` [m, d] and `items` [n, d]",
+        "Both need one width.",
+        users=tuple(users.shape),
+        items=tuple(items.shape),
+    )
+    require(1 <= k <= items.size(0), "1 <= `k` <= number of items", "It is how many columns to return.", k=k, items=items.size(0))
+    require(block >= 1, "`block` >= 1", "It is the number of rows scored at once.", block=block)
+    require(
+        exclude is None or exclude.size == (users.size(0), items.size(0)),
+        "`exclude` of size [m, n]",
+        "Give the training interactions, users by items.",
+        exclude=None if exclude is None else exclude.size,
+    )
