@@ -1,0 +1,111 @@
+import pytest
+import torch
+
+from graphcond.errors import InputError, NumericalError
+from graphcond.linalg import CG, Damped, Dense, Exact, Neumann, vectors
+
+
+def definite(batch, size, seed=0):
+    g = torch.Generator().manual_seed(seed)
+    root = torch.randn(batch, size, size, generator=g, dtype=torch.float64)
+    scale = torch.logspace(0, 2, batch, dtype=torch.float64).view(-1, 1, 1)
+    return scale * (root @ root.mT / size + 0.5 * torch.eye(size, dtype=torch.float64))
+
+
+def right_hand_side(batch, seed=1):
+    g = torch.Generator().manual_seed(seed)
+    return {"a": torch.randn(batch, 2, 3, generator=g, dtype=torch.float64), "b": torch.randn(batch, 2, generator=g, dtype=torch.float64)}
+
+
+SOLVERS = [CG(max_steps=40, tolerance=1e-12), Neumann(terms=2000, tolerance=1e-10), Exact()]
+
+
+@pytest.mark.parametrize("solver", SOLVERS, ids=lambda s: type(s).__name__)
+def test_solves_every_block_though_their_scales_differ_a_hundredfold(solver):
+    matrix, b = definite(4, 8), right_hand_side(4)
+    solution = solver(Dense(matrix), b)
+    exact = torch.linalg.solve(matrix, vectors.flatten(b, True))
+    torch.testing.assert_close(vectors.flatten(solution.value, True), exact, rtol=1e-6, atol=1e-8)
+    assert bool(solution.converged.all())
+    assert not bool(solution.negative_curvature.any() | solution.diverged.any())
+
+
+@pytest.mark.parametrize("solver", SOLVERS, ids=lambda s: type(s).__name__)
+def test_gradient_in_b_is_the_same_solve(solver):
+    matrix = definite(2, 8)
+    b = {name: tensor.requires_grad_() for name, tensor in right_hand_side(2).items()}
+    weight = torch.randn(2, 8, dtype=torch.float64, generator=torch.Generator().manual_seed(5))
+
+    def value(*tensors):
+        return (vectors.flatten(solver(Dense(matrix), dict(zip(b, tensors))).value, True) * weight).sum()
+
+    grads = torch.autograd.grad(value(*b.values()), list(b.values()))
+    torch.testing.assert_close(torch.cat([g.flatten(1) for g in grads], 1), torch.linalg.solve(matrix, weight), rtol=1e-6, atol=1e-8)
+
+
+def test_gradient_is_itself_differentiable():
+    matrix, solver = definite(1, 3), CG(max_steps=10, tolerance=1e-14)
+    b = torch.ones(1, 3, dtype=torch.float64, requires_grad=True)
+    assert torch.autograd.gradgradcheck(lambda t: (solver(Dense(matrix), {"w": t}).value["w"] ** 3).sum(), b)
+
+
+def test_residual_is_the_residual():
+    matrix, b = definite(3, 8), right_hand_side(3)
+    for solver in (CG(max_steps=3), Neumann(terms=5)):
+        solution = solver(Dense(matrix), b)
+        left = vectors.flatten(b, True) - vectors.flatten(Dense(matrix) @ solution.value, True)
+        torch.testing.assert_close(solution.residual, left.norm(dim=1) / vectors.flatten(b, True).norm(dim=1))
+        assert not bool(solution.converged.any())
+
+
+def test_cg_stops_and_says_so_on_negative_curvature_while_other_blocks_go_on():
+    matrix = torch.stack([torch.diag(torch.tensor([1.0, -1.0, 2.0])), torch.diag(torch.tensor([1.0, 3.0, 2.0]))]).double()
+    b = {"w": torch.tensor([[1.0, 3.0, 1.0], [1.0, 3.0, 2.0]], dtype=torch.float64)}
+    solution = CG(max_steps=20)(Dense(matrix), b)
+    assert solution.negative_curvature.tolist() == [True, False]
+    assert solution.converged.tolist() == [False, True]
+    torch.testing.assert_close(solution.value["w"][1], torch.ones(3, dtype=torch.float64))
+    assert "negative curvature in 1" in str(solution)
+
+
+def test_neumann_detects_a_diverging_series_and_keeps_the_best_sum():
+    matrix = torch.stack([torch.diag(torch.tensor([1.0, 5.0])), torch.diag(torch.tensor([1.0, 1.5]))]).double()
+    b = {"w": torch.ones(2, 2, dtype=torch.float64)}
+    solution = Neumann(terms=500, step=1.0)(Dense(matrix), b)
+    assert solution.diverged.tolist() == [True, False]
+    assert solution.converged.tolist() == [False, True]
+    assert float(solution.residual[0]) <= 1.0
+    left = b["w"] - (Dense(matrix) @ solution.value)["w"]
+    torch.testing.assert_close(left.norm(dim=1) / 2**0.5, solution.residual)
+
+
+def test_neumann_terms_are_the_partial_sums():
+    matrix, b = torch.diag(torch.tensor([0.5, 1.5], dtype=torch.float64)), {"w": torch.ones(2, dtype=torch.float64)}
+    inner = torch.eye(2, dtype=torch.float64) - 0.4 * matrix
+    total = 0.4 * sum(torch.linalg.matrix_power(inner, j) for j in range(6)) @ b["w"]
+    torch.testing.assert_close(Neumann(terms=6, step=0.4)(Dense(matrix), b).value["w"], total)
+
+
+def test_zero_right_hand_side_is_solved_by_zero():
+    b = {"w": torch.zeros(2, 3)}
+    for solver in (CG(), Neumann(), Exact()):
+        solution = solver(Dense(torch.eye(3).expand(2, 3, 3)), b)
+        assert bool(solution.converged.all())
+        assert torch.equal(solution.value["w"], b["w"])
+
+
+def test_nan_and_singular_operators_raise():
+    with pytest.raises(NumericalError, match="finite right-hand side"):
+        CG()(Dense(torch.eye(2)), {"w": torch.tensor([1.0, float("nan")])})
+    with pytest.raises(NumericalError, match="invertible"):
+        Exact()(Dense(torch.zeros(2, 2)), {"w": torch.ones(2)})
+    assert bool(Exact()(Damped(Dense(torch.zeros(2, 2)), 0.5), {"w": torch.ones(2)}).converged)
+
+
+def test_wrong_settings_name_the_law():
+    with pytest.raises(InputError, match="`max_steps` ≥ 1"):
+        CG(max_steps=0)
+    with pytest.raises(InputError, match="`terms` ≥ 1"):
+        Neumann(terms=0)
+    with pytest.raises(InputError, match="`step` > 0"):
+        Neumann(step=-1.0)
