@@ -1,0 +1,65 @@
+"""The ``graphcond`` command: parse, then import the one command that runs."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Sequence
+from importlib import import_module
+
+from jsonargparse import ArgumentParser, Namespace
+
+from graphcond import __version__
+from graphcond.cli import options
+
+COMMANDS = {
+    "condense": options.Condense,
+    "evaluate": options.Evaluate,
+    "compare": options.Compare,
+    "info": options.Info,
+    "datasets": options.Datasets,
+}
+
+
+def parser() -> ArgumentParser:
+    """Return the parser of all commands; building it imports neither torch nor ogb."""
+    top = ArgumentParser(prog="graphcond", description="Condense graph data sets and say honestly what that cost.", version=__version__)
+    commands = top.add_subcommands()
+    for name, definition in COMMANDS.items():
+        summary = (definition.__doc__ or "").partition("\n")[0]
+        command = ArgumentParser(description=summary)
+        command.add_argument("--config", action="config", help="YAML file with these options; --print_config writes one.")
+        command.add_class_arguments(definition, as_positional=True)
+        commands.add_subcommand(name, command, help=summary)
+    return top
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run one command.
+
+    Args:
+        arguments: Words after ``graphcond``; None takes them from the shell.
+
+    Returns:
+        The exit status: 0 success, 2 bad input (one line on stderr), 130 interrupted.
+    """
+    built = parser()
+    parsed = built.parse_args(arguments)
+    name = parsed.subcommand
+    chosen: Namespace = built.instantiate_classes(parsed)[name]
+    values = {key: value for key, value in vars(chosen).items() if key != "config"}
+    run = import_module(f"graphcond.cli.{name}").run
+    from graphcond.errors import GraphcondError
+
+    try:
+        run(COMMANDS[name](**values))
+    except GraphcondError as error:
+        print(f"graphcond: {error}", file=sys.stderr)
+        return 2
+    except KeyboardInterrupt:
+        print("graphcond: interrupted; a run with --out resumes from its last checkpoint", file=sys.stderr)
+        return 130
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

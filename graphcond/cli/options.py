@@ -1,0 +1,132 @@
+"""The commands' options as frozen dataclasses: one definition for Python, shell and YAML; imports no torch."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+
+@dataclass(frozen=True)
+class Source:
+    """Where the data come from.
+
+    Args:
+        data: A data set's name (see `graphcond datasets`) or a file: .safetensors, .npz, .csv, .inter, a LightGCN folder.
+        root: Folder with raw data sets; default $GRAPHCOND_DATA or ~/.cache/graphcond.
+    """
+
+    data: str
+    root: str | None = None
+
+
+@dataclass(frozen=True)
+class Protocol(Source):
+    """How sets are split and judged.
+
+    Args:
+        split: Interactions: a seeded 80/10/10 split per user, or the publisher's own.
+        seed: Seed of the split, the condenser and the first training.
+        seeds: Repeats per row of the report.
+        candidates: Filters to rank on the original and on the condensed graph (graphs only); 0 skips the ranking.
+    """
+
+    split: Literal["random", "published"] = "random"
+    seed: int = 0
+    seeds: int = 3
+    candidates: int = 20
+
+
+@dataclass(frozen=True)
+class Budget(Protocol):
+    """How small the condensed set is.
+
+    Args:
+        ratio: Share to keep, in (0, 1]: of the nodes (default 0.05) or of the training interactions (default 0.25).
+        num_nodes: Condensed training nodes, instead of a ratio (graphs only).
+        of: What a ratio of nodes counts against: all nodes, or the training nodes.
+        num_val: Condensed validation nodes; default as many as training nodes (graphs only).
+        out: Folder for what is written.
+    """
+
+    ratio: float | None = None
+    num_nodes: int | None = None
+    of: Literal["nodes", "train"] = "nodes"
+    num_val: int | None = None
+    out: str | None = None
+
+
+@dataclass(frozen=True)
+class Condense(Budget):
+    """Condense a data set and print how well the small one stands in for it.
+
+    With --out, the folder receives the condensed set, report.json, history.jsonl and comparison.png, and an interrupted
+    run resumes from its checkpoint there.
+
+    Args:
+        method: A condenser's name, or "default": the best on validation data for this kind of set.
+        judge: Whether to train on the result, beside a random control and the original, and print the table.
+    """
+
+    method: str = "default"
+    judge: bool = True
+
+
+@dataclass(frozen=True)
+class Compare(Budget):
+    """Condense with several methods and print one table, with the original, a random control and the ceiling.
+
+    With --out, the folder receives rows.json and comparison.png.
+
+    Args:
+        methods: Comma-separated condensers, for example random,herding,k-center.
+        json: Print the rows alone, as JSON.
+    """
+
+    methods: str = "random,default"
+    json: bool = False
+
+
+@dataclass(frozen=True)
+class Condensed:
+    """A condensed set in a file.
+
+    Args:
+        condensed: A file that `graphcond condense --out` wrote.
+    """
+
+    condensed: str
+
+
+@dataclass(frozen=True)
+class Evaluate(Protocol, Condensed):
+    """Judge a condensed set from a file against its original.
+
+    Args:
+        json: Print the rows alone, as JSON.
+    """
+
+    json: bool = False
+
+
+@dataclass(frozen=True)
+class Info(Source):
+    """Print what a data set or a condensed file holds, and draw it if it is small.
+
+    Args:
+        plot: PNG file for a drawing of a graph of at most 500 nodes.
+        json: Print JSON.
+    """
+
+    plot: str | None = None
+    json: bool = False
+
+
+@dataclass(frozen=True)
+class Datasets:
+    """List the data sets that graphcond knows, with source, licence and size.
+
+    Args:
+        json: Print JSON.
+    """
+
+    json: bool = False

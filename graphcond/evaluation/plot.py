@@ -1,0 +1,108 @@
+"""Pictures of results: a comparison of methods, a drawing of a small graph. Needs matplotlib (``graphcond[plot]``)."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from torch_geometric.data import Data
+from torch_geometric.utils import to_networkx
+
+from graphcond.data import write_atomically
+from graphcond.errors import InputError, require
+from graphcond.evaluation.table import COLUMNS, summarise
+from graphcond.typing import Record
+
+_PANELS = ("recall@10", "ndcg@10", "accuracy", "spearman_loss", "spearman_accuracy")
+_ORIGINAL = ("Full", "Whole")
+_MOST_NODES = 500
+
+
+def plot_comparison(rows: Iterable[Record], path: str | Path) -> None:
+    """Draw mean ± std over seeds of every method as bars, the original as a dashed line, to a PNG file.
+
+    Args:
+        rows: Rows in the shared vocabulary (:data:`graphcond.evaluation.COLUMNS`), of one data set.
+        path: PNG file; written beside and renamed.
+
+    Raises:
+        InputError: If matplotlib is missing or no row has a quality column.
+    """
+    entries = summarise(rows)
+    panels = [name for name in _PANELS if any(name in entry for entry in entries)]
+    require(bool(panels), "rows with a quality column", f"Give at least one of {', '.join(_PANELS)}.", rows=len(entries))
+    plt = _pyplot()
+    height = 1.2 + 0.38 * len(entries)
+    figure, axes = plt.subplots(1, len(panels), figsize=(1.6 + 3.2 * len(panels), height), squeeze=False, layout="constrained")
+    for axis, name in zip(axes[0], panels):
+        _panel(axis, name, [entry for entry in entries if name in entry])
+    dataset = entries[0].get("dataset", "")
+    figure.suptitle(f"{dataset}: mean ± std over seeds, dashed: original", fontsize=10)
+    _write(figure, path)
+    plt.close(figure)
+
+
+def draw_graph(data: Data, path: str | Path, *, seed: int = 0) -> None:
+    """Draw a small graph with networkx: colour is the class, a ring marks validation nodes, width is the edge weight.
+
+    Args:
+        data: A graph of at most 500 nodes.
+        path: PNG file; written beside and renamed.
+        seed: Seed of the spring layout.
+
+    Raises:
+        InputError: If matplotlib is missing or the graph is too large to be read.
+    """
+    import networkx as nx
+
+    nodes = int(data.num_nodes or 0)
+    cure = "Condense it first, or draw a subgraph."
+    require(isinstance(data, Data) and 0 < nodes <= _MOST_NODES, f"a graph of 1 to {_MOST_NODES} nodes", cure, nodes=nodes)
+    plt = _pyplot()
+    weighted = data.edge_weight is not None if "edge_weight" in data else False
+    graph = to_networkx(data, to_undirected=True, edge_attrs=["edge_weight"] if weighted else None, remove_self_loops=True)
+    weight = np.array([edge.get("edge_weight", 1.0) for *_, edge in graph.edges(data=True)])
+    width = 0.2 + 1.3 * weight / weight.max() if len(weight) else weight
+    figure, axis = plt.subplots(figsize=(7, 7), layout="constrained")
+    place = nx.spring_layout(graph, seed=seed, weight="edge_weight" if weighted else None)
+    ring = ["black" if held else "none" for held in data.val_mask.tolist()] if "val_mask" in data else "none"
+    nx.draw_networkx_edges(graph, place, ax=axis, width=width, alpha=0.35)
+    colour = data.y.numpy() if "y" in data else "tab:blue"
+    nx.draw_networkx_nodes(graph, place, ax=axis, node_color=colour, cmap="tab10", node_size=70, edgecolors=ring)
+    axis.set_title(f"{nodes} nodes, {graph.number_of_edges()} edges; colour: class, ring: validation", fontsize=10)
+    axis.axis("off")
+    _write(figure, path)
+    plt.close(figure)
+
+
+def _panel(axis: Any, name: str, entries: list[dict[str, Any]]) -> None:
+    bars = [entry for entry in entries if entry.get("method") not in _ORIGINAL]
+    means, stds = [entry[name][0] for entry in bars], [entry[name][1] for entry in bars]
+    labels = [f"{entry.get('method')} {entry['ratio']:.3g}" if "ratio" in entry else str(entry.get("method")) for entry in bars]
+    axis.barh(range(len(bars)), means, xerr=stds, color="tab:blue", alpha=0.75, error_kw={"elinewidth": 1})
+    axis.set_yticks(range(len(bars)), labels, fontsize=8)
+    axis.invert_yaxis()
+    for entry in entries:
+        if entry.get("method") in _ORIGINAL:
+            axis.axvline(entry[name][0], color="black", linestyle="--", linewidth=1)
+    axis.set_title(name, fontsize=9)
+    axis.set_xlabel(COLUMNS[name], fontsize=7)
+    axis.tick_params(axis="x", labelsize=7)
+
+
+def _pyplot() -> Any:
+    try:
+        import matplotlib as mpl
+
+        mpl.use("Agg")
+        import matplotlib.pyplot as plt
+    except ImportError:
+        raise InputError("matplotlib must be installed to draw, but got none. Run: pip install 'graphcond[plot]'.") from None
+    return plt
+
+
+def _write(figure: Any, path: str | Path) -> None:
+    with write_atomically(path) as beside:
+        figure.savefig(beside, format="png", dpi=150)
