@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Mapping, Sequence
-from statistics import fmean, stdev
+
+import numpy as np
 
 from graphcond.errors import UnknownNameError
 from graphcond.typing import Record
@@ -84,7 +85,7 @@ def summarise(rows: Iterable[Record], by: Sequence[str] = _KEYS) -> list[dict[st
         for name in COLUMNS:
             values = [float(row[name]) for row in members if isinstance(row.get(name), (int, float))]  # type: ignore[arg-type]
             if values and name not in (*by, "seed"):
-                entry[name] = (fmean(values), stdev(values) if len(values) > 1 else 0.0)
+                entry[name] = (float(np.mean(values)), float(np.std(values, ddof=1)) if len(values) > 1 else 0.0)
         summary.append(entry)
     return summary
 
