@@ -1,0 +1,25 @@
+"""``graphcond info``: what a data set or a condensed file holds."""
+
+from __future__ import annotations
+
+import json
+
+from graphcond.cli.options import Info
+from graphcond.data import load, statistics
+
+
+def run(options: Info) -> None:
+    """Print the card and the counts; draw a small graph with ``--plot``."""
+    data = load(options.data, options.root)
+    card, counts = dict(data.card), statistics(data)
+    if options.json:
+        print(json.dumps({"card": card, "statistics": counts}, indent=2))
+    else:
+        for name, value in {**card, **counts}.items():
+            print(f"{name:18} {f'{value:,.4g}' if isinstance(value, float) else f'{value:,}' if isinstance(value, int) else value}")
+    if options.plot is not None:
+        from graphcond.evaluation.plot import draw_graph
+
+        draw_graph(data, options.plot)
+        if not options.json:
+            print(f"{'drawing':18} {options.plot}")

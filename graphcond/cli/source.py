@@ -1,0 +1,27 @@
+"""From a name or path on the command line to a data set that is split and ready."""
+
+from __future__ import annotations
+
+from typing import Any, Literal
+
+from torch_geometric.data import HeteroData
+
+from graphcond.data import EDGE, load, split_interactions, split_nodes
+
+
+def load_split(name: str, root: str | None, split: Literal["random", "published"], seed: int) -> Any:
+    """Load a data set and split it where it is not split yet.
+
+    Args:
+        name: A data set's name or a file.
+        root: Folder with raw data sets, or None.
+        split: Which split of interactions to take.
+        seed: Seed of a random split.
+
+    Returns:
+        ``Data`` with its masks, or ``HeteroData`` with training, validation and test interactions.
+    """
+    data = load(name, root)
+    if isinstance(data, HeteroData):
+        return data if "val_edge_index" in data[EDGE] else split_interactions(data, seed=seed, source=split)
+    return data if "train_mask" in data else split_nodes(data, seed=seed)
