@@ -1,8 +1,10 @@
 """Sparse message passing: one matrix by rows, two products that are each other's derivatives, and what is built on them."""
 
+from graphcond.sparse.compact import block_diagonal, compact, sample_compact
 from graphcond.sparse.csr import CSR
 from graphcond.sparse.normalize import add_self_loops, bipartite_norm, degree, gcn_norm, scale, scaled_laplacian
 from graphcond.sparse.polynomial import apply, chebyshev, powers
+from graphcond.sparse.sample import sample_mask
 from graphcond.sparse.sddmm import sddmm
 from graphcond.sparse.spmm import spmm
 from graphcond.sparse.topk import topk
@@ -12,10 +14,14 @@ __all__ = [
     "add_self_loops",
     "apply",
     "bipartite_norm",
+    "block_diagonal",
     "chebyshev",
+    "compact",
     "degree",
     "gcn_norm",
     "powers",
+    "sample_compact",
+    "sample_mask",
     "scale",
     "scaled_laplacian",
     "sddmm",

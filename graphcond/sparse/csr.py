@@ -30,7 +30,7 @@ class CSR:
         ([0, 1, 3], [0, 0, 2], [1, 2, 0])
     """
 
-    __slots__ = ("_perm", "_transpose", "pattern", "value")
+    __slots__ = ("_added", "_perm", "_transpose", "pattern", "value")
 
     def __init__(self, pattern: Pattern, value: Tensor | None = None, perm: Tensor | None = None) -> None:
         require(
@@ -43,6 +43,7 @@ class CSR:
         self.pattern = pattern
         self.value = value
         self._perm = perm
+        self._added: bool | None = None
         self._transpose: CSR | None = None
 
     @classmethod
@@ -114,6 +115,13 @@ class CSR:
         if self._perm is None:
             self._perm = torch.arange(self.nnz, device=self.device)
         return self._perm
+
+    @property
+    def has_added(self) -> bool:
+        """Whether some entries come from no input edge (``perm`` -1), such as added self-loops."""
+        if self._added is None:
+            self._added = self._perm is not None and bool((self._perm < 0).any())
+        return self._added
 
     @property
     def size(self) -> tuple[int, int]:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Any, final
+from collections.abc import Callable
+from typing import Any, TypeAlias, final
 
 import torch
 from torch import Tensor
@@ -22,6 +23,9 @@ def indptr_of(row: Tensor, num_rows: int, dtype: torch.dtype) -> Tensor:
     return indptr.to(dtype)
 
 
+Transposer: TypeAlias = "Callable[[], tuple[Pattern, Tensor]]"
+
+
 @final
 class _Side:
     """One orientation of a pattern, with what the back ends cache about it."""
@@ -39,11 +43,12 @@ class _Side:
 class _Store:
     """Both orientations of a pattern; no reference cycle, so its memory goes with the last view."""
 
-    __slots__ = ("orders", "sides")
+    __slots__ = ("orders", "sides", "transposer")
 
     def __init__(self, side: _Side) -> None:
         self.sides: list[_Side | None] = [side, None]
         self.orders: list[Tensor | None] = [None, None]
+        self.transposer: Transposer | None = None
 
 
 @final
@@ -71,6 +76,10 @@ class Pattern:
         other = self._store.sides[0]
         if other is None:
             raise RuntimeError("a pattern always has its first side")
+        if self._store.transposer is not None:
+            built, known = self._store.transposer()
+            self._store.sides[1], self._store.orders[1], self._store.transposer = built._side, known, None
+            return built._side
         rows, cols = other.size
         order = torch.argsort(other.indices, stable=True)
         indptr = indptr_of(other.indices, cols, other.indptr.dtype)
@@ -114,6 +123,14 @@ class Pattern:
     def cache(self) -> dict[Any, Any]:
         """What back ends keep about this orientation (ones, row pieces)."""
         return self._side.cache
+
+    def transpose_by(self, transposer: Transposer) -> None:
+        """Say how to build the transpose on first use, where that is cheaper than sorting.
+
+        Args:
+            transposer: Gives the transposed pattern and, for each of its entries, the position here.
+        """
+        self._store.transposer = transposer
 
     @property
     def T(self) -> Pattern:  # noqa: N802

@@ -1,0 +1,142 @@
+"""The matrix of the edges that a mask keeps, built once a sample and used for every layer and both passes."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import NamedTuple
+
+import torch
+from torch import Tensor
+
+from graphcond.errors import require
+from graphcond.sparse.csr import CSR
+from graphcond.sparse.pattern import Pattern, index_dtype
+from graphcond.sparse.sample import sample_mask
+
+
+class _Kept(NamedTuple):
+    """Kept entries of one orientation: the row pointer, and where they lie in the full pattern."""
+
+    indptr: Tensor
+    source: Tensor
+
+
+def compact(csr: CSR, mask: Tensor) -> CSR:
+    """Return the matrix of the kept edges; K masks make one block-diagonal matrix.
+
+    Args:
+        csr: A ``[R, C]``. Gradients reach its kept entries; see :func:`masked_spmm` for the dropped ones.
+        mask: ``[m]`` bool in input order (``csr.perm`` leads to it; entries with ``perm`` -1 stay), or ``[K, m]``.
+
+    Returns:
+        ``[R, C]``, or ``[K * R, K * C]`` with block k for mask k. ``perm`` still names input edges; degrees are
+        ``indptr.diff()``. The transpose is compacted from that of A on first use, not sorted anew.
+
+    Raises:
+        InputError: If ``mask`` is not boolean, or shorter than the input edges.
+
+    Example:
+        >>> csr = CSR.from_edges(torch.tensor([0, 1, 1]), torch.tensor([1, 0, 1]), size=(2, 2))
+        >>> compact(csr, torch.tensor([True, False, True])).to_dense()
+        tensor([[0., 1.],
+                [0., 1.]])
+    """
+    require(mask.dtype == torch.bool and mask.dim() in (1, 2), "`mask` bool [m] or [K, m]", "Use `sample_mask`.", dtype=mask.dtype)
+    needed = _input_edges(csr)
+    require(
+        mask.size(-1) >= needed, "a mask entry for every input edge", "Give `mask` in input order.", mask=tuple(mask.shape), edges=needed
+    )
+    return _assemble(csr, [_in_csr_order(csr, row) for row in mask.view(-1, mask.size(-1))])
+
+
+def sample_compact(csr: CSR, probs: Tensor, seed: int, streams: Sequence[int], edge_id: Tensor | None = None) -> CSR:
+    """Draw a mask for each stream and return the kept edges as one block-diagonal matrix.
+
+    Args:
+        csr: A ``[R, C]``.
+        probs: ``[m]`` in input order.
+        seed: As in :func:`~graphcond.sparse.sample_mask`.
+        streams: K streams.
+        edge_id: ``[m]`` ids that enter the hash, or None.
+
+    Returns:
+        ``[K * R, K * C]``; nothing of size K * m is built besides it.
+    """
+    return _assemble(csr, [_in_csr_order(csr, sample_mask(probs, seed, stream, edge_id)) for stream in streams])
+
+
+def block_diagonal(blocks: Sequence[CSR]) -> CSR:
+    """Return one matrix with the given ones on its diagonal: many small graphs in one product.
+
+    Args:
+        blocks: At least one matrix; entries all given or all None.
+
+    Returns:
+        Sizes added up; ``perm`` counts through the blocks' stored entries in turn.
+    """
+    require(len(blocks) > 0, "at least one block", "Give the matrices to put on the diagonal.", blocks=0)
+    rows, cols = sum(b.size[0] for b in blocks), sum(b.size[1] for b in blocks)
+    dtype = index_dtype(sum(b.nnz for b in blocks), (rows, cols))
+    pattern = _stack([(b.indptr, b.indices, b.size) for b in blocks], dtype)
+    values = [b.value for b in blocks if b.value is not None]
+    require(len(values) in (0, len(blocks)), "entries in all blocks or in none", "Use `with_value` to give them.", given=len(values))
+    return CSR(pattern, torch.cat(values) if values else None)
+
+
+def _stack(blocks: Sequence[tuple[Tensor, Tensor, tuple[int, int]]], dtype: torch.dtype) -> Pattern:
+    pointers, indices, rows, cols, entries = [], [], 0, 0, 0
+    for number, (indptr, columns, size) in enumerate(blocks):
+        pointers.append((indptr if number == 0 else indptr[1:] + entries).to(dtype))
+        indices.append((columns if cols == 0 else columns + cols).to(dtype))
+        rows, cols, entries = rows + size[0], cols + size[1], entries + columns.numel()
+    if len(pointers) == 1:
+        return Pattern(pointers[0], indices[0], (rows, cols))
+    return Pattern(torch.cat(pointers), torch.cat(indices), (rows, cols))
+
+
+@torch.no_grad()
+def _in_csr_order(csr: CSR, mask: Tensor) -> Tensor:
+    keep = mask.index_select(0, csr.perm.clamp(min=0)) if csr.has_added else mask.index_select(0, csr.perm)
+    return keep.logical_or_(csr.perm < 0) if csr.has_added else keep
+
+
+def _select(indptr: Tensor, keep: Tensor) -> _Kept:
+    source = keep.nonzero().squeeze(1)
+    before = torch.zeros(keep.numel() + 1, dtype=indptr.dtype, device=keep.device)
+    torch.cumsum(keep, 0, dtype=indptr.dtype, out=before[1:])
+    return _Kept(before.index_select(0, indptr), source)
+
+
+def _assemble(csr: CSR, keeps: Sequence[Tensor]) -> CSR:
+    """Make the block-diagonal matrix of masks given in CSR order."""
+    full = csr.pattern
+    kept = [_select(full.indptr, keep) for keep in keeps]
+    dtype = index_dtype(sum(k.source.numel() for k in kept), (len(keeps) * csr.size[0], len(keeps) * csr.size[1]))
+    pattern = _stack([(k.indptr, full.indices.index_select(0, k.source), full.size) for k in kept], dtype)
+    pattern.transpose_by(lambda: _transposed(full, keeps, dtype))
+    source = kept[0].source if len(kept) == 1 else torch.cat([k.source for k in kept])
+    pattern.cache["source"] = source
+    pattern.cache["blocks"] = len(keeps)
+    value = None if csr.value is None else csr.value.index_select(0, source)
+    return CSR(pattern, value, csr.perm.index_select(0, source))
+
+
+@torch.no_grad()
+def _transposed(full: Pattern, keeps: Sequence[Tensor], dtype: torch.dtype) -> tuple[Pattern, Tensor]:
+    """Return the transposed kept pattern and, for each of its entries, the position in the kept one."""
+    flipped, order = full.T, full.order
+    blocks, positions, offset = [], [], 0
+    for keep in keeps:
+        chosen = _select(flipped.indptr, keep.index_select(0, order))
+        blocks.append((chosen.indptr, flipped.indices.index_select(0, chosen.source), flipped.size))
+        rank = torch.cumsum(keep, 0, dtype=dtype).add_(offset - 1)
+        positions.append(rank.index_select(0, order.index_select(0, chosen.source)))
+        offset += chosen.source.numel()
+    return _stack(blocks, dtype), positions[0] if len(positions) == 1 else torch.cat(positions)
+
+
+def _input_edges(csr: CSR) -> int:
+    if "edges" not in csr.pattern.cache:
+        csr.pattern.cache["edges"] = int(csr.perm.max()) + 1 if csr.nnz else 0
+    edges: int = csr.pattern.cache["edges"]
+    return edges
