@@ -22,8 +22,8 @@ def ranks(values: Tensor) -> Tensor:
         [2.5, 1.0, 2.5]
     """
     _, group, count = torch.unique(values, return_inverse=True, return_counts=True)
-    last = count.cumsum(0).double()
-    return (last - (count.double() - 1) / 2)[group]
+    mean: Tensor = count.cumsum(0).double() - (count.double() - 1) / 2
+    return mean[group]
 
 
 def spearman(first: Tensor, second: Tensor) -> float:
@@ -116,8 +116,8 @@ def regret(truth: Tensor, chooser: Tensor) -> float:
 
 
 def _check(first: Tensor, second: Tensor) -> None:
-    shapes = {"first": tuple(first.shape), "second": tuple(second.shape)}
-    law = "two score lists of one length >= 2"
-    require(first.dim() == 1 and first.shape == second.shape and first.numel() >= 2, law, "Score the same candidates twice.", **shapes)
+    fits = first.dim() == 1 and first.shape == second.shape and first.numel() >= 2
+    cure = "Score the same candidates twice."
+    require(fits, "two score lists of one length >= 2", cure, first=tuple(first.shape), second=tuple(second.shape))
     numbers = not bool(torch.isnan(first).any() or torch.isnan(second).any())
     require(numbers, "scores that are numbers", "A candidate diverged: drop it or lower the learning rate.", scores="NaN")

@@ -11,7 +11,7 @@ from torch import Tensor
 
 from graphcond.errors import require
 from graphcond.seeding import generator
-from graphcond.sparse import CSR, scaled_laplacian, spmm
+from graphcond.sparse import CSR, apply, chebyshev, powers, scaled_laplacian, spmm
 from graphcond.typing import Tensors
 
 Basis: TypeAlias = Literal["chebyshev", "power"]
@@ -137,15 +137,15 @@ class PolynomialFilterNet:
         """
         order, batch = self.order(lam), lam.size(0)
         self._check(params, batch, order, x)
-        hidden: Tensor | CSR = x
+        given: Tensor | CSR = x
         for layer, (_, width) in enumerate(self.widths):
             start = layer * (order + 1) if self.per_layer else 0
             coefficients = lam[:, start : start + order + 1]
-            hidden = self._layer(params[f"weight{layer}"], coefficients, operator, hidden)
-            hidden = hidden + params[f"bias{layer}"].reshape(1, batch * width)
+            hidden = self._layer(params[f"weight{layer}"], coefficients, operator, given)
+            given = hidden = hidden + params[f"bias{layer}"].reshape(1, batch * width)
             if layer < self.num_layers - 1:
                 hidden = torch.relu(hidden)
-                hidden = _drop(hidden, dropout, stream) if dropout > 0 else hidden
+                given = _drop(hidden, dropout, stream) if dropout > 0 else hidden
         return hidden.view(-1, batch, self.num_classes).transpose(0, 1)
 
     def _layer(self, weight: Tensor, coefficients: Tensor, operator: Operator, x: Tensor | CSR) -> Tensor:
@@ -196,7 +196,7 @@ def polynomial(operator: Operator, x: Tensor, coefficients: Tensor, *, basis: Ba
         rest = coefficients[k] * x
         if basis == "chebyshev" and after is not None:
             rest = rest - after
-        now, after = _multiply_add(operator, now, rest, step), now
+        now, after = apply(operator, now, step, 1.0, rest), now
     return now
 
 
@@ -212,12 +212,7 @@ def stored_bases(operator: Operator, x: Tensor, order: int, *, basis: Basis = "c
     Returns:
         Bases [K + 1, n, d]; (K + 1) times the memory of x.
     """
-    bases = [x]
-    for k in range(order):
-        if basis == "chebyshev" and k > 0:
-            bases.append(_multiply_add(operator, bases[-1], -bases[-2], 2.0))
-        else:
-            bases.append(_multiply_add(operator, bases[-1], None, 1.0))
+    bases = powers(operator, x, order) if basis == "power" else chebyshev(operator, x, order)
     return torch.stack(bases)
 
 
@@ -274,13 +269,6 @@ def filter_features(x: Tensor) -> Tensor | CSR:
     if row.numel() > _SPARSE_FEATURES * x.numel():
         return x
     return CSR.from_edges(row, col, size=(x.size(0), x.size(1)), value=x[row, col])
-
-
-def _multiply_add(operator: Operator, x: Tensor, z: Tensor | None, alpha: float) -> Tensor:
-    """Return alpha · L̂ x + z."""
-    if isinstance(operator, CSR):
-        return spmm(operator, x, alpha=alpha) if z is None else spmm(operator, x, alpha=alpha, beta=1.0, z=z)
-    return alpha * (operator @ x) if z is None else torch.addmm(z, operator, x, alpha=alpha)
 
 
 def _drop(x: Tensor, probability: float, stream: torch.Generator | None) -> Tensor:
