@@ -1,0 +1,84 @@
+"""Recall@k and NDCG@k from top-k lists, per user."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+from graphcond.errors import require
+
+
+def hits(top: Tensor, relevant: Tensor, num_items: int) -> tuple[Tensor, Tensor]:
+    """Return which entries of the lists are relevant, and how many relevant items each user has.
+
+    Args:
+        top: Item ids, best first [U, k]; -1 marks an empty place.
+        relevant: Held-out interactions [2, T], users in [0, U), without repeats.
+        num_items: Number of items.
+
+    Returns:
+        Hits [U, k], bool, and counts [U], int64.
+
+    Example:
+        >>> hits(torch.tensor([[3, 0]]), torch.tensor([[0, 0], [0, 1]]), num_items=4)
+        (tensor([[False,  True]]), tensor([2]))
+    """
+    require(top.dim() == 2, "`top` of shape [U, k]", "One list of item ids per user.", shape=tuple(top.shape))
+    count = torch.bincount(relevant[0], minlength=top.size(0))
+    require(
+        count.numel() == top.size(0), "users of `relevant` in [0, U)", "Renumber them.", users=top.size(0), largest=int(count.numel()) - 1
+    )
+    if relevant.size(1) == 0:
+        return torch.zeros_like(top, dtype=torch.bool), count
+    keys = torch.sort(relevant[0] * num_items + relevant[1]).values
+    asked = torch.arange(top.size(0), device=top.device)[:, None] * num_items + top
+    at = torch.searchsorted(keys, asked).clamp_(max=keys.numel() - 1)
+    return (keys[at] == asked) & (top >= 0), count
+
+
+def recall(hit: Tensor, count: Tensor, k: int) -> Tensor:
+    r"""Return Recall@k of each user, :math:`|\text{top-}k \cap \text{relevant}| / |\text{relevant}|`.
+
+    Args:
+        hit: Hits [U, k'], k' at least ``k``.
+        count: Relevant items of each user [U].
+        k: Length of the list that counts, in [1, k'].
+
+    Returns:
+        Values [U] in [0, 1]; 0 for users without relevant items (leave those out of a mean).
+    """
+    _check(hit, k)
+    return hit[:, :k].sum(dim=1) / count.clamp(min=1)
+
+
+def ndcg(hit: Tensor, count: Tensor, k: int) -> Tensor:
+    r"""Return NDCG@k of each user with binary relevance.
+
+    .. math:: \frac{\sum_{r=1}^{k} \mathrm{hit}_r / \log_2(r + 1)}{\sum_{r=1}^{\min(k, |\text{relevant}|)} 1 / \log_2(r + 1)}
+
+    Args:
+        hit: Hits [U, k'], k' at least ``k``.
+        count: Relevant items of each user [U].
+        k: Length of the list that counts, in [1, k'].
+
+    Returns:
+        Values [U] in [0, 1]; 0 for users without relevant items.
+    """
+    _check(hit, k)
+    gain = torch.arange(2, k + 2, device=hit.device, dtype=torch.get_default_dtype()).log2().reciprocal()
+    ideal = gain.cumsum(0)[count.clamp(min=1, max=k) - 1]
+    return (hit[:, :k] * gain).sum(dim=1) / ideal
+
+
+def mean_over_users(values: Tensor, count: Tensor) -> float:
+    """Return the mean over users that have a relevant item; NaN if none has.
+
+    Args:
+        values: One value for each user [U].
+        count: Relevant items of each user [U].
+    """
+    return float(values[count > 0].double().mean())
+
+
+def _check(hit: Tensor, k: int) -> None:
+    require(1 <= k <= hit.size(1), "1 <= `k` <= length of the lists", "Rank at least k items.", k=k, length=hit.size(1))

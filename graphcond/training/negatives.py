@@ -1,0 +1,64 @@
+"""Uniform negative items, rejected against the training interactions alone."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from graphcond.errors import require
+
+_ROUNDS = 20
+
+
+class UniformNegatives:
+    """For each user of a list, an item drawn uniformly from those the user has no training interaction with.
+
+    Held-out interactions are not consulted: a validation or test item is as likely a negative as any other. A user who has
+    (almost) every item may be given one of its own after 20 rejected draws.
+
+    Args:
+        edge_index: Training interactions [2, E]; with several models side by side, with offsets.
+        num_users: Users of one model.
+        num_items: Items of one model.
+
+    Example:
+        >>> draw = UniformNegatives(torch.tensor([[0, 0], [0, 2]]), num_users=1, num_items=3)
+        >>> draw(torch.tensor([0, 0]), torch.Generator().manual_seed(0))
+        tensor([1, 1])
+    """
+
+    def __init__(self, edge_index: Tensor, num_users: int, num_items: int) -> None:
+        sizes: dict[str, Any] = {"num_users": num_users, "num_items": num_items}
+        require(min(sizes.values()) >= 1, "positive sizes", "Give the counts of the data set.", **sizes)
+        self.num_users, self.num_items = num_users, num_items
+        own = edge_index[1] % num_items
+        self._keys = torch.sort(edge_index[0] * num_items + own).values
+
+    def __call__(self, users: Tensor, draw: torch.Generator) -> Tensor:
+        """Return one negative item for each user.
+
+        Args:
+            users: Rows of the user table [B].
+            draw: Random stream.
+
+        Returns:
+            Rows of the item table [B], of the same model as the user.
+        """
+        items = torch.randint(0, self.num_items, users.shape, generator=draw, device=users.device)
+        clash = self._taken(users, items).nonzero().squeeze(1)
+        for _ in range(_ROUNDS):
+            if clash.numel() == 0:
+                break
+            again = torch.randint(0, self.num_items, clash.shape, generator=draw, device=users.device)
+            items[clash] = again
+            clash = clash[self._taken(users[clash], again)]
+        return items + (users // self.num_users) * self.num_items
+
+    def _taken(self, users: Tensor, items: Tensor) -> Tensor:
+        if self._keys.numel() == 0:
+            return torch.zeros_like(users, dtype=torch.bool)
+        keys = users * self.num_items + items
+        at = torch.searchsorted(self._keys, keys).clamp_(max=self._keys.numel() - 1)
+        return self._keys[at] == keys

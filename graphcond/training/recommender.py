@@ -1,0 +1,275 @@
+"""Training embedding recommenders by BPR, with the gradient written out: no autograd graph over the tables."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor
+from torch_geometric.data import HeteroData
+
+from graphcond.data import EDGE, num_items, num_users, train_edges
+from graphcond.errors import require
+from graphcond.metrics.ranking import hits, mean_over_users, ndcg
+from graphcond.nn.losses import Triplets, bpr_gradient
+from graphcond.nn.recommender import EmbeddingRecommender, RecommenderFactory
+from graphcond.seeding import generator
+from graphcond.sparse import CSR, topk
+from graphcond.training.fit import Fitted, fit
+from graphcond.training.negatives import UniformNegatives
+from graphcond.training.stopping import EarlyStopping
+
+
+@dataclass(frozen=True)
+class BPR:
+    """How a recommender is trained; step size, weight decay and dropout belong to the model.
+
+    Args:
+        batch_size: Triplets of one Adam step (of each model, where several are trained side by side).
+        min_steps: Fewest steps of a round. A round is one pass over the interactions, or as many as make this many steps, so that
+            early stopping grants a small set as many steps between two looks as a large one.
+        rounds: Most rounds.
+        stopping: When to look at validation NDCG@10, in rounds, and when to stop.
+        val_users: Most users, drawn once, whose validation interactions are looked at; all are when there are fewer.
+    """
+
+    batch_size: int = 2048
+    min_steps: int = 20
+    rounds: int = 400
+    stopping: EarlyStopping = field(default_factory=lambda: EarlyStopping(patience=10))
+    val_users: int = 5000
+
+    def __post_init__(self) -> None:
+        sizes: dict[str, Any] = {
+            "batch_size": self.batch_size,
+            "min_steps": self.min_steps,
+            "rounds": self.rounds,
+            "val_users": self.val_users,
+        }
+        require(min(sizes.values()) >= 1, "positive sizes", "Check the arguments of BPR.", **sizes)
+
+
+@dataclass(frozen=True)
+class Recommender:
+    """A trained recommender, reduced to what is scored.
+
+    Attributes:
+        users: User embeddings [U, d'].
+        items: Item embeddings [I, d']; scores are ``users @ items.T``.
+        history: How training went.
+    """
+
+    users: Tensor
+    items: Tensor
+    history: Fitted
+
+    def rank(self, k: int, exclude: Tensor | None = None) -> tuple[Tensor, Tensor]:
+        """Return every user's ``k`` best items, blocked.
+
+        Args:
+            k: Length of the lists, in [1, I].
+            exclude: Interactions [2, E] that are left out.
+
+        Returns:
+            Scores [U, k] and item ids [U, k], best first; -inf and -1 where nothing is left.
+        """
+        size = (self.users.size(0), self.items.size(0))
+        return topk(self.users, self.items, k, None if exclude is None else CSR.from_edges(exclude[0], exclude[1], size))
+
+
+def fit_recommender(
+    factory: RecommenderFactory,
+    train: HeteroData,
+    val: Tensor,
+    *,
+    exclude: Tensor | None = None,
+    recipe: BPR | None = None,
+    seed: int = 0,
+    checkpoint: str | Path | None = None,
+) -> Recommender:
+    """Train a recommender on a set of interactions, stopping by validation NDCG@10.
+
+    Args:
+        factory: Makes the model, for example ``partial(nn.MF, dim=64)``.
+        train: Trained on: its ``edge_index`` and, where present, ``edge_weight``.
+        val: Validation interactions [2, V]; with none, all rounds are trained.
+        exclude: Interactions that validation rankings leave out [2, E]; None means those trained on.
+        recipe: How to train; None is :class:`BPR` with its defaults.
+        seed: Seed of initialisation, order and negatives.
+        checkpoint: File to resume from and write to.
+
+    Returns:
+        The scored embeddings, at their best validation look.
+
+    Raises:
+        InputError: If there is nothing to train on.
+        NumericalError: If training diverges.
+    """
+    recipe = recipe or BPR()
+    edges, weight = train_edges(train), train[EDGE].get("edge_weight")
+    model = factory(num_users(train), num_items(train), seed=seed)
+    looks = RankingLooks(val, edges if exclude is None else exclude, (num_users(train), num_items(train)), recipe.val_users)
+    program = BPRProgram(model, edges, weight, recipe, looks=looks, seed=seed)
+    stopping = recipe.stopping if val.size(1) else None
+    history = fit(program, recipe.rounds, stopping, checkpoint=checkpoint, description=type(model).__name__)
+    with torch.no_grad():
+        users, items = model.embeddings(program.graph)
+    return Recommender(users.detach(), items.detach(), history)
+
+
+class RankingLooks:
+    """Mean NDCG@10 of embeddings on held-out interactions of a fixed sample of users.
+
+    Args:
+        held: Held-out interactions [2, V].
+        exclude: Interactions left out of the rankings [2, E].
+        size: Numbers of users and items.
+        max_users: Most users to look at.
+    """
+
+    def __init__(self, held: Tensor, exclude: Tensor, size: tuple[int, int], max_users: int) -> None:
+        users = torch.unique(held[0])
+        if users.numel() > max_users:
+            users = users[torch.randperm(users.numel(), generator=generator(0, "looks"))[:max_users]].sort().values
+        place = torch.full((size[0],), -1)
+        place[users] = torch.arange(users.numel())
+        self.users, self.num_items = users, size[1]
+        self.held = _renumber(held, place)
+        out = _renumber(exclude, place)
+        self.exclude = CSR.from_edges(out[0], out[1], (users.numel(), size[1]))
+
+    def __call__(self, users: Tensor, items: Tensor) -> float:
+        """Return the mean NDCG@10 of user and item embeddings [U, d] and [I, d]; NaN if they are not finite."""
+        if not bool(torch.isfinite(items).all()):
+            return math.nan
+        k = min(10, self.num_items)
+        hit, count = hits(topk(users[self.users], items, k, self.exclude)[1], self.held, self.num_items)
+        return mean_over_users(ndcg(hit, count, k), count)
+
+
+def _renumber(edges: Tensor, place: Tensor) -> Tensor:
+    row = place[edges[0]]
+    return torch.stack([row, edges[1]])[:, row >= 0]
+
+
+class BPRProgram:
+    """BPR training of one or several models side by side, as :func:`graphcond.training.fit` runs it.
+
+    Args:
+        model: The model; its tables are trained in place.
+        edges: Training interactions [2, E], with offsets where the model holds several.
+        weight: Weight of each interaction's loss [E], or None.
+        recipe: How to train.
+        looks: What :meth:`validate` returns; None: it returns NaN and must not be asked.
+        seed: Seed of order, negatives and dropout.
+
+    Raises:
+        InputError: If there are no interactions.
+    """
+
+    def __init__(
+        self,
+        model: EmbeddingRecommender,
+        edges: Tensor,
+        weight: Tensor | None,
+        recipe: BPR,
+        *,
+        looks: RankingLooks | None = None,
+        seed: int = 0,
+    ) -> None:
+        require(edges.size(1) > 0, "at least one training interaction", "The set to train on is empty.", interactions=edges.size(1))
+        self.model, self.edges, self.weight, self.recipe, self.looks, self.seed = model, edges, weight, recipe, looks, seed
+        self.graph = model.graph(edges, weight)
+        self.negatives = UniformNegatives(edges, model.num_users, model.num_items)
+        self.optimiser = torch.optim.Adam(model.parameters(), lr=model.learning_rate, fused=True)
+        for parameter in model.parameters():
+            parameter.grad = torch.zeros_like(parameter)
+
+    def tensors(self) -> Mapping[str, Tensor]:
+        """Return the tables."""
+        return dict(self.model.named_parameters())
+
+    def moments(self) -> Mapping[str, Tensor]:
+        """Return Adam's moments and step counts; made on the first call."""
+        named: dict[str, Tensor] = {}
+        for name, parameter in self.model.named_parameters():
+            state = self.optimiser.state[parameter]
+            if not state:
+                state.update(step=torch.zeros(()), exp_avg=torch.zeros_like(parameter), exp_avg_sq=torch.zeros_like(parameter))
+            named |= {f"{name}.{key}": value for key, value in state.items()}
+        return named
+
+    @torch.no_grad()
+    def step(self, epoch: int) -> float:
+        """Train one round; return the mean loss of its triplets."""
+        size = self.recipe.batch_size * self.model.num_models
+        passes = math.ceil(self.recipe.min_steps / math.ceil(self.edges.size(1) / size))
+        draw = generator(self.seed, "round", epoch, device=self.edges.device)
+        total = sum(self._one_pass(size, draw) for _ in range(passes))
+        return total / (passes * self.edges.size(1))
+
+    def _one_pass(self, size: int, draw: torch.Generator) -> float:
+        order = torch.randperm(self.edges.size(1), generator=draw, device=self.edges.device)
+        negatives = self.negatives(self.edges[0], draw)
+        total = torch.zeros((), device=self.edges.device)
+        for start in range(0, order.numel(), size):
+            some = order[start : start + size]
+            weight = None if self.weight is None else self.weight[some]
+            total += self.update(Triplets(self.edges[0, some], self.edges[1, some], negatives[some], weight), draw)
+        return float(total)
+
+    @torch.no_grad()
+    def update(self, batch: Triplets, draw: torch.Generator) -> Tensor:
+        """Take one Adam step on a batch.
+
+        Args:
+            batch: Triplets.
+            draw: Random stream of the dropout.
+
+        Returns:
+            The summed loss, a scalar.
+        """
+        model = self.model
+        loss = self._gradient(batch, draw)
+        decay = model.weight_decay / batch.users.numel()
+        if decay:
+            for table, rows in ((model.user, batch.users), (model.item, batch.positives), (model.item, batch.negatives)):
+                _grad(table).index_add_(0, rows, table.index_select(0, rows), alpha=decay)
+        self.optimiser.step()
+        return loss
+
+    def _gradient(self, batch: Triplets, draw: torch.Generator) -> Tensor:
+        model = self.model
+        tables = model.propagate((model.user, model.item), self.graph)
+        into = (_grad(model.user).zero_(), _grad(model.item).zero_())
+        mask = None
+        if model.dropout:
+            keep = torch.rand(batch.users.numel(), model.dim, generator=draw, device=batch.users.device) >= model.dropout
+            mask = keep.to(model.user.dtype).div_(1 - model.dropout)
+        gap = None
+        if model.item_bias is not None:
+            gap = model.item_bias[batch.positives] - model.item_bias[batch.negatives]
+        loss, c = bpr_gradient(tables, batch, into, dropout=mask, bias_gap=gap)
+        if model.item_bias is not None:
+            _grad(model.item_bias).zero_().index_add_(0, batch.positives, c).index_add_(0, batch.negatives, c, alpha=-1)
+        if self.graph is not None:
+            for buffer, value in zip(into, model.propagate(into, self.graph)):
+                buffer.copy_(value)
+        return loss
+
+    def validate(self) -> float:
+        """Return validation NDCG@10."""
+        if self.looks is None:
+            return math.nan
+        with torch.no_grad():
+            return self.looks(*self.model.embeddings(self.graph))
+
+
+def _grad(parameter: Tensor) -> Tensor:
+    if parameter.grad is None:
+        parameter.grad = torch.zeros_like(parameter)
+    return parameter.grad
