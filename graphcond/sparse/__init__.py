@@ -2,6 +2,7 @@
 
 from graphcond.sparse.compact import block_diagonal, compact, sample_compact
 from graphcond.sparse.csr import CSR
+from graphcond.sparse.masked import masked_spmm
 from graphcond.sparse.normalize import add_self_loops, bipartite_norm, degree, gcn_norm, scale, scaled_laplacian
 from graphcond.sparse.polynomial import apply, chebyshev, powers
 from graphcond.sparse.sample import sample_mask
@@ -19,6 +20,7 @@ __all__ = [
     "compact",
     "degree",
     "gcn_norm",
+    "masked_spmm",
     "powers",
     "sample_compact",
     "sample_mask",

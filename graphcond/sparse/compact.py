@@ -125,14 +125,17 @@ def _assemble(csr: CSR, keeps: Sequence[Tensor]) -> CSR:
 def _transposed(full: Pattern, keeps: Sequence[Tensor], dtype: torch.dtype) -> tuple[Pattern, Tensor]:
     """Return the transposed kept pattern and, for each of its entries, the position in the kept one."""
     flipped, order = full.T, full.order
-    blocks, positions, offset = [], [], 0
+    blocks, sources, positions, offset = [], [], [], 0
     for keep in keeps:
         chosen = _select(flipped.indptr, keep.index_select(0, order))
         blocks.append((chosen.indptr, flipped.indices.index_select(0, chosen.source), flipped.size))
+        sources.append(chosen.source)
         rank = torch.cumsum(keep, 0, dtype=dtype).add_(offset - 1)
         positions.append(rank.index_select(0, order.index_select(0, chosen.source)))
         offset += chosen.source.numel()
-    return _stack(blocks, dtype), positions[0] if len(positions) == 1 else torch.cat(positions)
+    pattern = _stack(blocks, dtype)
+    pattern.cache["source"] = sources[0] if len(sources) == 1 else torch.cat(sources)
+    return pattern, positions[0] if len(positions) == 1 else torch.cat(positions)
 
 
 def _input_edges(csr: CSR) -> int:

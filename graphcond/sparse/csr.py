@@ -68,6 +68,7 @@ class CSR:
         perm = torch.argsort(row.long() * num_cols + col.long(), stable=True)
         pattern = Pattern(indptr_of(row, num_rows, dtype), col.index_select(0, perm).to(dtype), (num_rows, num_cols))
         csr = cls(pattern, None, perm)
+        csr._added = False
         return csr if value is None else csr.with_value(value[perm])
 
     @classmethod
