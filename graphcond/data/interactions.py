@@ -1,0 +1,130 @@
+"""User-item interactions as PyG ``HeteroData``: how one is made, and its parts read back."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import torch
+from torch import Tensor
+from torch_geometric.data import HeteroData
+
+from graphcond.errors import require
+
+EDGE = ("user", "interacts", "item")
+"""The edge type that holds the interactions."""
+
+
+def make_interactions(
+    edge_index: Tensor,
+    num_users: int,
+    num_items: int,
+    edge_weight: Tensor | None = None,
+    split: Tensor | None = None,
+    card: Mapping[str, Any] | None = None,
+) -> HeteroData:
+    """Return a user-item data set with repeated pairs merged.
+
+    Pairs come out ordered by user, then item. Of a repeated pair the weights are added up and the earliest split
+    (train before validation before test) is kept, so that no held-out pair is also a training pair. The number merged is
+    in ``data.card["duplicates_merged"]``.
+
+    Args:
+        edge_index: Users in row 0, items in row 1 [2, E], integers.
+        num_users: Number of users, those without interactions included.
+        num_items: Number of items, those without interactions included.
+        edge_weight: One weight per pair [E].
+        split: The publisher's split [E]: 0 train, 1 validation, 2 test.
+        card: Provenance; copied to ``data.card``.
+
+    Returns:
+        A ``HeteroData`` with node types ``"user"`` and ``"item"`` and the edge type :data:`EDGE`.
+
+    Raises:
+        InputError: If the shape or type is wrong, or an id is out of range.
+
+    Example:
+        >>> data = make_interactions(torch.tensor([[1, 0, 1], [2, 0, 2]]), num_users=2, num_items=3)
+        >>> data[EDGE].edge_index.tolist(), data.card["duplicates_merged"]
+        ([[0, 1], [0, 2]], 1)
+    """
+    check_pairs(edge_index, num_users, num_items, "edge_index")
+    for name, value in (("edge_weight", edge_weight), ("split", split)):
+        require(
+            value is None or tuple(value.shape) == (edge_index.size(1),),
+            f"`{name}` of shape [E]",
+            "It has one entry per column of `edge_index`.",
+            shape=None if value is None else tuple(value.shape),
+            E=edge_index.size(1),
+        )
+    key = edge_index[0].long() * max(num_items, 1) + edge_index[1].long()
+    unique, inverse = torch.unique(key, return_inverse=True)
+    merged = key.numel() - unique.numel()
+    pairs = torch.stack([unique // max(num_items, 1), unique % max(num_items, 1)])
+
+    data = HeteroData()
+    data["user"].num_nodes = int(num_users)
+    data["item"].num_nodes = int(num_items)
+    data[EDGE].edge_index = pairs
+    if edge_weight is not None:
+        data[EDGE].edge_weight = torch.zeros(unique.numel(), dtype=edge_weight.dtype, device=key.device).index_add_(0, inverse, edge_weight)
+    if split is not None:
+        first = torch.full((unique.numel(),), 2, dtype=torch.uint8, device=key.device)
+        data[EDGE].split = first.scatter_reduce_(0, inverse, split.to(torch.uint8), "amin")
+    data.card = {"name": "interactions", **(card or {})}
+    data.card["duplicates_merged"] = int(data.card.get("duplicates_merged", 0)) + merged
+    return data
+
+
+def check_pairs(pairs: Any, num_users: int, num_items: int, name: str) -> None:
+    """Raise unless ``pairs`` is an integer tensor [2, E] of valid user and item ids."""
+    require(
+        isinstance(pairs, Tensor) and pairs.dim() == 2 and pairs.size(0) == 2,
+        f"`{name}` of shape [2, E]",
+        "Put users in row 0 and items in row 1.",
+        found=tuple(pairs.shape) if isinstance(pairs, Tensor) else type(pairs).__name__,
+    )
+    require(
+        not pairs.is_floating_point() and not pairs.is_complex() and pairs.dtype != torch.bool,
+        f"`{name}` of an integer type",
+        f"Convert it with `{name}.long()` after checking that no id was rounded.",
+        dtype=str(pairs.dtype),
+    )
+    require(num_users > 0 and num_items > 0, "at least one user and one item", "Give the counts.", num_users=num_users, num_items=num_items)
+    if pairs.numel() == 0:
+        return
+    low, high = pairs.amin(1).tolist(), pairs.amax(1).tolist()
+    law = f"user ids of `{name}` in [0, num_users) and item ids in [0, num_items)"
+    require(min(low) >= 0, law, "Ids start at 0; shift them.", smallest_user=low[0], smallest_item=low[1])
+    require(
+        high[0] < num_users and high[1] < num_items,
+        law,
+        "Check that row 0 holds users and row 1 items, and that the counts include every id.",
+        largest_user=high[0],
+        num_users=num_users,
+        largest_item=high[1],
+        num_items=num_items,
+    )
+
+
+def num_users(data: HeteroData) -> int:
+    """Return the number of users, those without interactions included."""
+    return int(data["user"].num_nodes)
+
+
+def num_items(data: HeteroData) -> int:
+    """Return the number of items, those without interactions included."""
+    return int(data["item"].num_nodes)
+
+
+def train_edges(data: HeteroData) -> Tensor:
+    """Return the training interactions [2, E], users in row 0 and items in row 1."""
+    pairs: Tensor = data[EDGE].edge_index
+    return pairs
+
+
+def val_edges(data: HeteroData) -> Tensor:
+    """Return the validation interactions [2, V]; [2, 0] where the data have none."""
+    store = data[EDGE]
+    pairs: Tensor = store.val_edge_index if "val_edge_index" in store else store.edge_index.new_empty(2, 0)
+    return pairs

@@ -1,0 +1,196 @@
+"""Files: safetensors with one metadata key that holds sorted JSON; never pickle.
+
+Two writes of equal data are equal byte for byte. Ids that fit are stored as int32 and come back as int64.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import tempfile
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import save as to_bytes
+from torch import Tensor
+from torch_geometric.data import Data, HeteroData
+
+from graphcond.errors import FileFormatError, InputError, require
+
+_KEY = "graphcond"
+_VERSION = 1
+
+
+@contextlib.contextmanager
+def write_atomically(path: str | os.PathLike[str]) -> Iterator[Path]:
+    """Yield a temporary path beside ``path`` that takes its place at the end; after an error nothing is left.
+
+    Args:
+        path: The file to write; missing folders are made.
+
+    Yields:
+        A path in the same folder with the same suffix.
+
+    Raises:
+        InputError: If the folder cannot be written.
+    """
+    target = Path(path)
+    try:
+        target.parent.mkdir(parents=True, exist_ok=True)
+        handle, name = tempfile.mkstemp(prefix=f".{target.stem}-", suffix=target.suffix, dir=target.parent)
+        os.close(handle)
+    except OSError as error:
+        raise InputError(
+            f"a writable folder must hold, but got (folder={str(target.parent)!r}, reason={error.strerror!r}). "
+            "Choose another output path or change the folder's permissions."
+        ) from error
+    temporary = Path(name)
+    try:
+        yield temporary
+        with open(temporary, "rb") as stream:
+            os.fsync(stream.fileno())
+        umask = os.umask(0)
+        os.umask(umask)
+        os.chmod(temporary, 0o666 & ~umask)
+        os.replace(temporary, target)
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
+def save_state(path: str | os.PathLike[str], tensors: Mapping[str, Tensor], record: Mapping[str, Any]) -> None:
+    """Write named tensors and a JSON-ready record, for example a checkpoint.
+
+    Args:
+        path: The file to write.
+        tensors: Named tensors of any shape.
+        record: Anything JSON can hold.
+
+    Raises:
+        InputError: If the record is not JSON-ready or the folder cannot be written.
+    """
+    _write(path, "state", dict(tensors), {"record": record})
+
+
+def load_state(path: str | os.PathLike[str]) -> tuple[dict[str, Tensor], dict[str, Any]]:
+    """Read what :func:`save_state` wrote.
+
+    Args:
+        path: The file.
+
+    Returns:
+        ``(tensors, record)``.
+
+    Raises:
+        FileFormatError: If the file is truncated, foreign or of a newer format.
+    """
+    tensors, header = _read(path, ("state",))
+    return tensors, dict(header["record"])
+
+
+def save(path: str | os.PathLike[str], data: Data | HeteroData) -> None:
+    """Write a data set with its card.
+
+    Args:
+        path: The file to write; by custom it ends in ``.safetensors``.
+        data: ``Data`` or ``HeteroData`` whose attributes are tensors or JSON-ready.
+
+    Raises:
+        InputError: If an attribute is neither, or the folder cannot be written.
+    """
+    require(isinstance(data, (Data, HeteroData)), "a PyG `Data` or `HeteroData`", "Other objects are not saved.", type=type(data).__name__)
+    tensors: dict[str, Tensor] = {}
+    plain: dict[str, dict[str, Any]] = {}
+    for name, store in _stores(data):
+        plain[name] = {}
+        for key, value in store.items():
+            if isinstance(value, Tensor):
+                tensors[f"{name}|{key}"] = value
+            else:
+                plain[name][key] = value
+    _write(path, type(data).__name__, tensors, {"stores": plain})
+
+
+def read(path: str | os.PathLike[str]) -> Data | HeteroData:
+    """Read what :func:`save` wrote.
+
+    Args:
+        path: The file.
+
+    Returns:
+        The data set with its card.
+
+    Raises:
+        FileFormatError: If the file is truncated, foreign or of a newer format.
+    """
+    tensors, header = _read(path, ("Data", "HeteroData"))
+    data = Data() if header["kind"] == "Data" else HeteroData()
+    values: dict[str, dict[str, Any]] = {name: dict(plain) for name, plain in header["stores"].items()}
+    for name, value in tensors.items():
+        store, key = name.split("|")
+        values[store][key] = value
+    for name, content in values.items():
+        kinds = tuple(name.split("/"))
+        store = data if name == "" else data[kinds[0] if len(kinds) == 1 else kinds]
+        for key, value in content.items():
+            store[key] = value
+    return data
+
+
+def _stores(data: Data | HeteroData) -> list[tuple[str, Any]]:
+    if isinstance(data, Data):
+        return [("", data._store)]
+    named = [("", data._global_store)]
+    named += [(kind, store) for kind, store in zip(data.node_types, data.node_stores)]
+    return named + [("/".join(kind), store) for kind, store in zip(data.edge_types, data.edge_stores)]
+
+
+def _write(path: str | os.PathLike[str], kind: str, tensors: dict[str, Tensor], content: Mapping[str, Any]) -> None:
+    packed, widened = {}, []
+    for name in sorted(tensors):
+        value = tensors[name].detach().as_subclass(Tensor).cpu()
+        require(value.layout == torch.strided, "dense tensors", "Store a sparse matrix as its indices and values.", tensor=name)
+        if value.dtype == torch.int64 and (value.numel() == 0 or _fits(value)):
+            value, widened = value.int(), [*widened, name]
+        packed[name] = value.contiguous().clone()
+    header = {"kind": kind, "version": _VERSION, "int64": widened, **content}
+    try:
+        text = json.dumps(header, sort_keys=True, allow_nan=False)
+    except (TypeError, ValueError) as error:
+        raise InputError(
+            f"JSON-ready values must hold, but got ({error}). Store tensors, numbers, texts, lists and dictionaries."
+        ) from error
+    with write_atomically(path) as temporary:
+        temporary.write_bytes(to_bytes(packed, metadata={_KEY: text}))
+
+
+def _fits(value: Tensor) -> bool:
+    low, high = torch.aminmax(value)
+    return int(low) >= -(2**31) and int(high) < 2**31
+
+
+def _read(path: str | os.PathLike[str], kinds: tuple[str, ...]) -> tuple[dict[str, Tensor], dict[str, Any]]:
+    law, cure = "a complete graphcond file", "Write it again with graphcond; a file that was cut short cannot be mended."
+    require(Path(path).is_file(), "an existing file", "Check the path.", error=FileFormatError, path=str(path))
+    try:
+        with safe_open(path, framework="pt") as stream:
+            metadata = stream.metadata() or {}
+            tensors = {name: stream.get_tensor(name) for name in stream.keys()}  # noqa: SIM118
+    except (SafetensorError, OSError, ValueError) as error:
+        raise FileFormatError(f"{law} must hold, but got (path={str(path)!r}, reason={str(error)!r}). {cure}") from error
+    require(_KEY in metadata, law, "The file is of another program.", error=FileFormatError, path=str(path), keys=sorted(metadata))
+    try:
+        header = json.loads(metadata[_KEY])
+        version, kind = int(header["version"]), header["kind"]
+    except (ValueError, KeyError, TypeError) as error:
+        raise FileFormatError(f"{law} must hold, but got (path={str(path)!r}, reason={str(error)!r}). {cure}") from error
+    require(
+        version <= _VERSION, f"format version ≤ {_VERSION}", "Upgrade graphcond.", error=FileFormatError, path=str(path), version=version
+    )
+    require(kind in kinds, f"a file of {' or '.join(kinds)}", "It holds something else.", error=FileFormatError, path=str(path), kind=kind)
+    for name in header["int64"]:
+        tensors[name] = tensors[name].long()
+    return tensors, header
