@@ -46,7 +46,7 @@ def compact(csr: CSR, mask: Tensor) -> CSR:
     require(
         mask.size(-1) >= needed, "a mask entry for every input edge", "Give `mask` in input order.", mask=tuple(mask.shape), edges=needed
     )
-    return _assemble(csr, [_in_csr_order(csr, row) for row in mask.view(-1, mask.size(-1))])
+    return _assemble(csr, [_in_csr_order(csr, row) for row in (mask if mask.dim() == 2 else mask[None])])
 
 
 def sample_compact(csr: CSR, probs: Tensor, seed: int, streams: Sequence[int], edge_id: Tensor | None = None) -> CSR:
