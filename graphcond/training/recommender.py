@@ -34,6 +34,8 @@ class BPR:
             early stopping grants a small set as many steps between two looks as a large one.
         rounds: Most rounds.
         stopping: When to look at validation NDCG@10, in rounds, and when to stop.
+        weighted: Whether ``edge_weight`` weighs the losses and the propagation. Off by default: interactions are implicit feedback,
+            and play counts or ratings as weights of the loss let a few pairs take over.
         val_users: Most users, drawn once, whose validation interactions are looked at; all are when there are fewer.
     """
 
@@ -41,6 +43,7 @@ class BPR:
     min_steps: int = 20
     rounds: int = 400
     stopping: EarlyStopping = field(default_factory=lambda: EarlyStopping(patience=10))
+    weighted: bool = False
     val_users: int = 5000
 
     def __post_init__(self) -> None:
@@ -95,7 +98,7 @@ def fit_recommender(
 
     Args:
         factory: Makes the model, for example ``partial(nn.MF, dim=64)``.
-        train: Trained on: its ``edge_index`` and, where present, ``edge_weight``.
+        train: Trained on: its ``edge_index`` and, if ``recipe.weighted``, its ``edge_weight``.
         val: Validation interactions [2, V]; with none, all rounds are trained.
         exclude: Interactions that validation rankings leave out [2, E]; None means those trained on.
         recipe: How to train; None is :class:`BPR` with its defaults.
@@ -110,7 +113,7 @@ def fit_recommender(
         NumericalError: If training diverges.
     """
     recipe = recipe or BPR()
-    edges, weight = train_edges(train), train[EDGE].get("edge_weight")
+    edges, weight = train_edges(train), train[EDGE].get("edge_weight") if recipe.weighted else None
     model = factory(num_users(train), num_items(train), seed=seed)
     looks = RankingLooks(val, edges if exclude is None else exclude, (num_users(train), num_items(train)), recipe.val_users)
     program = BPRProgram(model, edges, weight, recipe, looks=looks, seed=seed)

@@ -1,0 +1,166 @@
+"""How well a set of interactions stands in for the whole: train on it, rank every item for every user, look at the test split once."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from statistics import fmean, stdev
+
+from torch import Tensor
+from torch_geometric.data import HeteroData
+
+from graphcond.data import (
+    check_interactions,
+    num_items,
+    num_users,
+    statistics,
+    test_edges,
+    train_edges,
+    val_edges,
+    without_test,
+)
+from graphcond.errors import require
+from graphcond.evaluation.table import format_table, make_row
+from graphcond.measure import Measure
+from graphcond.metrics.ranking import hits, mean_over_users, ndcg, recall
+from graphcond.nn.recommender import RecommenderFactory
+from graphcond.training.recommender import BPR, Recommender, fit_recommender
+from graphcond.typing import Record
+
+
+@dataclass(frozen=True)
+class RecommenderReport:
+    """What a set of interactions is worth.
+
+    Attributes:
+        rows: One row per seed in the shared vocabulary (:data:`graphcond.evaluation.table.COLUMNS`), with ``recall@k`` and
+            ``ndcg@k`` for every k asked for.
+    """
+
+    rows: tuple[Record, ...]
+
+    def mean(self, column: str) -> float:
+        """Return the mean of a column over seeds."""
+        return fmean(float(row[column]) for row in self.rows)  # type: ignore[arg-type]
+
+    def std(self, column: str) -> float:
+        """Return the sample standard deviation of a column over seeds, 0 for one seed."""
+        values = [float(row[column]) for row in self.rows]  # type: ignore[arg-type]
+        return stdev(values) if len(values) > 1 else 0.0
+
+    def ceiling(self, column: str = "ndcg@10") -> float:
+        """Return the noise ceiling in percent: the worse of the first two seeds over the better.
+
+        Of the report of the full set, this is how near to "100 % of Full" a second run on *everything* comes; NaN for one seed.
+        """
+        if len(self.rows) < 2:
+            return math.nan
+        low, high = sorted(float(row[column]) for row in self.rows[:2])  # type: ignore[arg-type]
+        return 100.0 * low / high if high else math.nan
+
+    def __str__(self) -> str:
+        """Return the table, mean ± std over seeds, and a line for each further k."""
+        lines = [format_table(self.rows)]
+        others = [name for name in self.rows[0] if "@" in name and not name.endswith("@10")]
+        lines += [f"{name}: {self.mean(name):.4f} ± {self.std(name):.4f}" for name in others]
+        return "\n".join(lines)
+
+
+def evaluate_recommender(
+    factory: RecommenderFactory,
+    train: HeteroData,
+    test: HeteroData,
+    *,
+    ks: Sequence[int] = (5, 10),
+    seeds: Iterable[int] = range(3),
+    recipe: BPR | None = None,
+    full: Iterable[Record] | RecommenderReport | None = None,
+) -> RecommenderReport:
+    """Train on ``train`` from scratch for every seed and judge by full ranking on the test interactions of ``test``.
+
+    Early stopping looks at the validation interactions of ``test``. Rankings, of validation and of test, leave out the training
+    interactions of ``test`` (the original), not of ``train``, so that every set is asked the same question.
+
+    Args:
+        factory: Makes the model, for example ``partial(nn.MF, dim=64)``.
+        train: The set to judge: a condensed set, or ``test`` itself (method "Full").
+        test: The original, with its three splits.
+        ks: Lengths of the lists; 10 is always among the rows' columns.
+        seeds: Seeds of initialisation, order and negatives.
+        recipe: How to train; None is the default :class:`graphcond.training.BPR`.
+        full: Rows or report of the original, for ``percent_of_full`` (by NDCG@10).
+
+    Returns:
+        One row per seed, with true sizes, seconds and peak memory.
+
+    Raises:
+        InputError: If the sets do not share users and items, or there are no test interactions.
+    """
+    check_interactions(test)
+    same = (num_users(train), num_items(train)) == (num_users(test), num_items(test))
+    cure = "Judge a condensed set against the data set it was made from."
+    require(same, "the same users and items in `train` and `test`", cure, train=_size(train), test=_size(test))
+    require(test_edges(test).size(1) > 0, "test interactions", "Split the data first: split_interactions(data, seed=0).", found=0)
+    require(len(ks) > 0 and 1 <= min(ks) <= max(ks) <= num_items(test), "1 <= k <= number of items", "Check `ks`.", ks=tuple(ks))
+    reference = _reference(full)
+    facts = _facts(train, test)
+    rows = []
+    for seed in seeds:
+        with Measure() as cost:
+            model = fit_recommender(factory, without_test(train), val_edges(test), exclude=train_edges(test), recipe=recipe, seed=seed)
+            scores = rank_scores(model, test, sorted({*ks, min(10, num_items(test))}))
+        percent = 100.0 * scores["ndcg@10"] / reference if reference and "ndcg@10" in scores else None
+        row = make_row(**facts, seed=seed, percent_of_full=percent, seconds_train=cost.seconds, peak_mib=cost.peak_mib)
+        rows.append({**row, **scores})
+    require(bool(rows), "at least one seed", "Pass seeds=range(3).", seeds=0)
+    return RecommenderReport(tuple(rows))
+
+
+def rank_scores(model: Recommender, test: HeteroData, ks: Sequence[int]) -> dict[str, float]:
+    """Return Recall@k and NDCG@k on the test interactions, means over users that have one.
+
+    Args:
+        model: A trained recommender.
+        test: The original; its training interactions are left out of the rankings.
+        ks: Lengths of the lists.
+
+    Returns:
+        ``{"recall@5": …, "ndcg@5": …, …}``, each in [0, 1].
+    """
+    held: Tensor = test_edges(test)
+    hit, count = hits(model.rank(max(ks), train_edges(test))[1], held, num_items(test))
+    scores = {}
+    for k in ks:
+        scores[f"recall@{k}"] = mean_over_users(recall(hit, count, k), count)
+        scores[f"ndcg@{k}"] = mean_over_users(ndcg(hit, count, k), count)
+    return scores
+
+
+def _size(data: HeteroData) -> str:
+    return f"{num_users(data)} users x {num_items(data)} items"
+
+
+def _facts(train: HeteroData, test: HeteroData) -> dict[str, str | int | float | None]:
+    """What the set's card and counts say: the columns that do not depend on the seed."""
+    card = getattr(train, "card", None) or {}
+    kept, edges = train_edges(train).size(1), train_edges(test).size(1)
+    made = "condenser" in card
+    return {
+        "dataset": str(card.get("dataset" if made else "name", "unnamed")),
+        "method": str(card.get("method", "Full" if kept == edges else "given")),
+        "ratio": float(card["ratio"]) if made else kept / edges,
+        "ratio_actual": kept / edges,
+        "num_train": num_users(train),
+        "num_edges": kept,
+        "bytes": int(statistics(without_test(train))["bytes"]),
+    }
+
+
+def _reference(full: Iterable[Record] | RecommenderReport | None) -> float | None:
+    if full is None:
+        return None
+    rows = full.rows if isinstance(full, RecommenderReport) else tuple(full)
+    values = [float(row["ndcg@10"]) for row in rows]  # type: ignore[arg-type]
+    require(bool(values), "rows of the full set", "Leave `full` out, or pass the report of the original.", rows=0)
+    return fmean(values)
