@@ -1,0 +1,118 @@
+"""Draws of exactly n edges whose inclusion probabilities are the learned ones."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+from graphcond.errors import BudgetError, require
+from graphcond.masks.bernoulli import BernoulliMask
+from graphcond.masks.poisson import ConditionalPoisson
+from graphcond.masks.projection import CappedSimplex
+from graphcond.seeding import generator
+
+
+def inclusion(probs: Tensor, size: int) -> Tensor:
+    """Return the inclusion probabilities nearest to ``probs`` that sum to ``size``.
+
+    Args:
+        probs: Probabilities S ``[P]`` in [0, 1]; the identity up to rounding where they already sum to ``size``.
+        size: Number of edges to draw, 0 <= size <= P.
+
+    Returns:
+        ``[P]`` in [0, 1], summing to ``size``.
+
+    Raises:
+        BudgetError: If ``size`` is out of range.
+    """
+    law, cure = "0 <= `size` <= number of edges", "Lower the ratio or enlarge the pool."
+    require(0 <= size <= probs.numel(), law, cure, error=BudgetError, size=size, edges=probs.numel())
+    BernoulliMask(probs)
+    return CappedSimplex(float(size), exact=True).project(probs)
+
+
+def systematic(probs: Tensor, size: int, *, seed: int) -> Tensor:
+    """Draw exactly ``size`` edges with one random number, walking along the cumulated probabilities.
+
+    Edge p is kept iff an integer lies in (c_{p-1} + u, c_p + u], where c is the cumulated sum and u uniform. In a pool ordered
+    by user, every user's count is within one of its expectation.
+
+    Args:
+        probs: Probabilities S ``[P]`` in [0, 1].
+        size: Number of edges to draw.
+        seed: The same seed gives the same draw.
+
+    Returns:
+        ``[P]`` bool with exactly ``size`` True; P(edge p is True) is ``inclusion(probs, size)[p]``.
+
+    Raises:
+        BudgetError: If ``size`` is out of range.
+
+    Source:
+        Madow, 1949; DConRec leaves the size of the draw to chance.
+
+    Example:
+        >>> systematic(torch.tensor([0.5, 1.0, 0.5, 0.0]), 2, seed=0).sum().item()
+        2
+    """
+    wanted = inclusion(probs, size).double()
+    walk = wanted.cumsum(0)
+    scale = size / float(walk[-1]) if walk.numel() and float(walk[-1]) > 0 else 1.0
+    start = torch.rand((), generator=generator(seed, "systematic"), dtype=torch.float64).item()
+    steps = torch.floor(walk * scale + start)
+    if steps.numel():
+        steps[-1] = size
+    before = torch.cat([steps.new_zeros(1), steps[:-1]])
+    return steps > before
+
+
+def conditional_poisson(probs: Tensor, size: int, *, seed: int) -> Tensor:
+    """Draw exactly ``size`` edges with the largest entropy that the inclusion probabilities allow.
+
+    The draw is a Bernoulli mask with working probabilities, conditioned on its size.
+
+    Args:
+        probs: Probabilities S ``[P]`` in [0, 1].
+        size: Number of edges to draw.
+        seed: The same seed gives the same draw.
+
+    Returns:
+        ``[P]`` bool with exactly ``size`` True. The inclusion probabilities are ``inclusion(probs, size)``, to 1e-9 up
+        to 512 uncertain edges; above, the working probabilities come from Hájek's expansion, whose error falls with d = sum of s (1 - s).
+
+    Raises:
+        BudgetError: If ``size`` is out of range.
+
+    Source:
+        Hájek, 1964; Chen, Dempster and Liu, 1994 (working probabilities).
+
+    Example:
+        >>> conditional_poisson(torch.tensor([0.5, 1.0, 0.5, 0.0]), 2, seed=0).tolist()[1:4:2]
+        [True, False]
+    """
+    wanted = inclusion(probs, size).double()
+    kept = wanted >= 1 - 1e-12
+    open_ = ((wanted > 1e-12) & ~kept).nonzero().squeeze(1)
+    left = size - int(kept.sum())
+    if open_.numel() and 0 < left < open_.numel():
+        design = ConditionalPoisson.with_inclusion(wanted[open_].cpu(), left)
+        kept[open_] = design.sample(seed).to(kept.device)
+    elif left == open_.numel():
+        kept[open_] = True
+    return kept
+
+
+def bernoulli(probs: Tensor, *, seed: int) -> Tensor:
+    """Draw every edge on its own, as the paper does; the size is random with mean sum(probs).
+
+    Args:
+        probs: Probabilities S ``[P]`` in [0, 1].
+        seed: The same seed gives the same draw.
+
+    Returns:
+        ``[P]`` bool.
+
+    Source:
+        DConRec, Algorithm 1, line 8.
+    """
+    return BernoulliMask(probs).draws(1, seed=seed)[0]

@@ -1,0 +1,165 @@
+"""What an estimator takes and returns, and the one pass over edges that all score-function estimators share."""
+
+from __future__ import annotations
+
+import math
+from abc import ABC, abstractmethod
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Generic, Protocol, TypeVar
+
+import torch
+from torch import Tensor
+
+from graphcond.errors import NumericalError, require
+from graphcond.masks.bernoulli import CLAMP, BernoulliMask, Draws
+
+
+class Objective(Protocol):
+    """Losses of masks; the model, its inner training and its outer loss live behind it."""
+
+    def __call__(self, masks: Sequence[Tensor]) -> Tensor:
+        """Return the losses ``[K, G]`` of K masks ``[P]``; the loss of a mask is the sum over its G groups."""
+        ...
+
+
+class GroupedObjective(Objective, Protocol):
+    """An objective that knows whose loss an edge is credited with."""
+
+    @property
+    def group(self) -> Tensor:
+        """Return the group of each edge ``[P]``, int64 in [0, G)."""
+        ...
+
+
+class RelaxedObjective(Protocol):
+    """An objective that can be differentiated in the mask."""
+
+    def relaxed(self, weight: Tensor, *, seed: int) -> Tensor:
+        """Return the loss, a scalar, of fractional masks ``[P]``, differentiable in them; ``seed`` draws what is random inside."""
+        ...
+
+
+@dataclass(frozen=True, eq=False)
+class Estimate:
+    """An estimate of the gradient of the expected loss in S.
+
+    Attributes:
+        grad: ``[P]``.
+        value: The expected loss, estimated by the mean over samples.
+        variance: Estimate of the total variance, the expected squared distance from the mean; NaN with one sample.
+        cosine: Cosine of the gradients of two independent halves of the samples: the signal-to-noise to look at. Without signal it
+            is of the order 1 / sqrt(P); NaN where the halves are too small.
+    """
+
+    grad: Tensor
+    value: float
+    variance: float
+    cosine: float
+
+
+Goal = TypeVar("Goal", contravariant=True)
+"""What an estimator asks of its objective."""
+
+
+class Estimator(ABC, Generic[Goal]):
+    """Base of the estimators: K masks in, one :class:`Estimate` out.
+
+    Attributes:
+        samples: K, masks per estimate.
+    """
+
+    samples: int
+
+    @abstractmethod
+    def __call__(self, objective: Goal, mask: BernoulliMask, *, seed: int) -> Estimate:
+        """Estimate the gradient at ``mask.probs``.
+
+        Args:
+            objective: The loss; for :class:`PerUser` and :class:`OneStep` one that can more.
+            mask: The distribution over the P edges.
+            seed: The same seed gives the same estimate.
+
+        Returns:
+            The estimate.
+
+        Raises:
+            NumericalError: If a loss is NaN or infinite.
+        """
+
+
+def weighted_scores(draws: Draws, weights: Tensor, group: Tensor | None = None) -> Tensor:
+    r"""Return sums over samples of weighted scores, without keeping a mask.
+
+    .. math:: \sum_k w_{rk} \nabla_{s_p} \ln p(M_k) = \frac{\sum_k w_{rk} m_{kp} - s_p \sum_k w_{rk}}{s_p (1 - s_p)}
+
+    Args:
+        draws: K masks over P edges.
+        weights: ``[R, K]``; ``[G, R, K]`` where a weight depends on the edge's group.
+        group: Group of each edge ``[P]``.
+
+    Returns:
+        ``[R, P]``.
+    """
+    probs = draws.mask.probs.detach()
+    weights = weights.to(probs)
+    out = probs.new_empty(weights.size(-2), probs.numel())
+    for edges, masks in draws.blocks():
+        safe = probs[edges].clamp(CLAMP, 1 - CLAMP)
+        if group is None:
+            total = torch.mm(weights, masks).addcmul_(weights.sum(-1, keepdim=True), safe, value=-1)
+        else:
+            own = weights.index_select(0, group[edges])
+            total = torch.einsum("prk,kp->rp", own, masks).sub_(own.sum(-1).t() * safe)
+        torch.div(total, safe.mul_(1 - safe), out=out[:, edges])
+    return out
+
+
+def score_estimate(draws: Draws, losses: Tensor, advantage: Advantage, *, least: int, group: Tensor | None = None) -> Estimate:
+    """Return the score-function estimate, with its variance and cosine from two halves that share no mask.
+
+    Args:
+        draws: K masks.
+        losses: Losses ``[K, G]``, G = 1 without groups.
+        advantage: Maps losses ``[k, G]`` to advantages ``[k, G]``; applied to all masks for the gradient, to each half for its noise.
+        least: Smallest k that ``advantage`` works with.
+        group: Group of each edge ``[P]``.
+
+    Returns:
+        The estimate.
+
+    Raises:
+        NumericalError: If a loss is NaN or infinite.
+    """
+    finite, cure = bool(torch.isfinite(losses).all()), "Lower the learning rate of the inner training."
+    require(finite, "finite losses of all masks", cure, error=NumericalError, losses=losses.sum(-1).tolist())
+    samples, half = len(draws), len(draws) // 2
+    rows = [advantage(losses) / samples]
+    if half >= least:
+        rows += [_place(advantage(losses[:half]) / half, 0, samples), _place(advantage(losses[half:]) / (samples - half), half, samples)]
+    weights = torch.stack(rows)
+    weights = weights[..., 0] if group is None else weights.permute(2, 0, 1).contiguous()
+    grads = weighted_scores(draws, weights, group)
+    variance, cosine = halves(grads[1], grads[2]) if len(rows) == 3 else (math.nan, math.nan)
+    return Estimate(grads[0], float(losses.sum(-1).mean()), variance, cosine)
+
+
+class Advantage(Protocol):
+    """Losses in, losses less their baseline out, both ``[k, G]``."""
+
+    def __call__(self, losses: Tensor) -> Tensor:
+        """Return the advantages."""
+        ...
+
+
+def halves(first: Tensor, second: Tensor) -> tuple[float, float]:
+    """Return the variance of the mean of two independent estimates, and their cosine (0 where one is zero)."""
+    norms = float(first.norm()) * float(second.norm())
+    cosine = float(torch.dot(first, second)) / norms if norms > 0 else 0.0
+    return float((first - second).square_().sum()) / 4, cosine
+
+
+def _place(part: Tensor, start: int, samples: int) -> Tensor:
+    whole = part.new_zeros(samples, part.size(1))
+    whole[start : start + part.size(0)] = part
+    return whole

@@ -1,0 +1,107 @@
+import itertools
+
+import pytest
+import torch
+
+from graphcond.errors import BudgetError
+from graphcond.masks import CappedSimplex, bernoulli, conditional_poisson, inclusion, systematic
+from graphcond.masks import poisson as poisson_module
+from graphcond.masks.poisson import ConditionalPoisson
+
+
+def probabilities(edges, size, seed=0):
+    draw = torch.Generator().manual_seed(seed)
+    return CappedSimplex(size, exact=True).project(torch.rand(edges, generator=draw, dtype=torch.float64))
+
+
+@pytest.mark.parametrize("draw", [systematic, conditional_poisson])
+@pytest.mark.parametrize(("edges", "size"), [(1, 0), (1, 1), (9, 4), (300, 71), (3000, 2500)])
+def test_size_is_exact_and_seed_is_kept(draw, edges, size):
+    probs = probabilities(edges, size)
+    first = draw(probs, size, seed=1)
+    assert first.dtype == torch.bool
+    assert int(first.sum()) == size
+    assert torch.equal(first, draw(probs, size, seed=1))
+
+
+def test_size_is_exact_where_rounding_is_worst():
+    for seed in range(20):
+        probs = probabilities(50_001, 12_345, seed).float()
+        assert int(systematic(probs, 12_345, seed=seed).sum()) == 12_345
+
+
+def test_systematic_inclusion_by_enumeration():
+    probs, grid = probabilities(7, 3), 20_000
+    walk = probs.cumsum(0)
+    starts = (torch.arange(grid, dtype=torch.float64) + 0.5) / grid
+    steps = torch.floor(walk[None] + starts[:, None])
+    kept = torch.diff(steps, dim=1, prepend=torch.zeros(grid, 1, dtype=torch.float64)) > 0
+    torch.testing.assert_close(kept.double().mean(0), probs, atol=2 / grid, rtol=0)
+
+
+@pytest.mark.parametrize("draw", [systematic, conditional_poisson])
+def test_frequencies_follow_the_probabilities(draw):
+    probs, times = probabilities(12, 5), 1500
+    mean = torch.stack([draw(probs, 5, seed=s) for s in range(times)]).double().mean(0)
+    # 12 tests at 4.5 standard deviations: a false alarm in 12,000 sets of seeds.
+    assert bool(((mean - probs).abs() <= 4.5 * torch.sqrt(probs * (1 - probs) / times) + 1e-12).all())
+
+
+def test_certain_and_impossible_edges():
+    probs = torch.tensor([1.0, 0.0, 0.5, 0.5, 1.0])
+    for draw in (systematic, conditional_poisson):
+        for seed in range(20):
+            kept = draw(probs, 3, seed=seed)
+            assert kept[[0, 4]].all()
+            assert not kept[1]
+
+
+def test_conditional_poisson_joint_distribution_by_enumeration():
+    probs, size = probabilities(6, 3), 3
+    design = ConditionalPoisson.with_inclusion(probs, size)
+    torch.testing.assert_close(design.inclusion(), probs, atol=1e-9, rtol=0)
+    weights = {
+        chosen: float(torch.tensor([design.working[i] if i in chosen else 1 - design.working[i] for i in range(6)]).prod())
+        for chosen in itertools.combinations(range(6), size)
+    }
+    total = sum(weights.values())
+    times, counts = 2000, dict.fromkeys(weights, 0)
+    for seed in range(times):
+        counts[tuple(design.sample(seed).nonzero().squeeze(1).tolist())] += 1
+    chi2 = sum((counts[c] - times * w / total) ** 2 / (times * w / total) for c, w in weights.items())
+    assert chi2 < 45.8  # 19 degrees of freedom, quantile 1 - 5e-4
+
+
+def test_tree_of_counts_is_exact_over_many_leaves(monkeypatch):
+    monkeypatch.setattr(poisson_module, "LEAF", 2)
+    probs = probabilities(7, 3)
+    design = ConditionalPoisson.with_inclusion(probs, 3)
+    times = 2000
+    mean = torch.stack([design.sample(s) for s in range(times)]).double().mean(0)
+    assert bool(((mean - probs).abs() <= 4.5 * torch.sqrt(probs * (1 - probs) / times)).all())
+
+
+def test_hajek_expansion_above_the_exact_limit(monkeypatch):
+    probs = probabilities(600, 200)
+    design = ConditionalPoisson.with_inclusion(probs, 200)
+    monkeypatch.setattr(poisson_module, "EXACT", 10_000)
+    torch.testing.assert_close(design.inclusion(), probs, atol=2e-5, rtol=0)
+
+
+def test_inclusion_fills_up_to_the_size():
+    probs = torch.tensor([0.1, 0.2, 0.0, 0.9])
+    assert float(inclusion(probs, 2).sum()) == pytest.approx(2.0)
+    torch.testing.assert_close(inclusion(torch.tensor([0.5, 0.5, 1.0]), 2), torch.tensor([0.5, 0.5, 1.0]))
+
+
+def test_bernoulli_has_a_random_size():
+    probs = torch.full((1000,), 0.3)
+    sizes = {int(bernoulli(probs, seed=s).sum()) for s in range(10)}
+    assert len(sizes) > 1
+    assert all(abs(size - 300) < 90 for size in sizes)
+
+
+def test_size_out_of_range():
+    for draw in (systematic, conditional_poisson):
+        with pytest.raises(BudgetError, match="size"):
+            draw(torch.ones(3), 4, seed=0)
