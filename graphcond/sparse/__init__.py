@@ -2,6 +2,7 @@
 
 from graphcond.sparse.compact import block_diagonal, compact, sample_compact
 from graphcond.sparse.csr import CSR
+from graphcond.sparse.interop import as_csr, to_data, to_edge_index, to_pyg_edge_index, to_scipy, to_sparse_tensor, to_torch
 from graphcond.sparse.masked import masked_spmm
 from graphcond.sparse.normalize import add_self_loops, bipartite_norm, degree, gcn_norm, scale, scaled_laplacian
 from graphcond.sparse.polynomial import apply, chebyshev, powers
@@ -14,6 +15,7 @@ __all__ = [
     "CSR",
     "add_self_loops",
     "apply",
+    "as_csr",
     "bipartite_norm",
     "block_diagonal",
     "chebyshev",
@@ -28,5 +30,11 @@ __all__ = [
     "scaled_laplacian",
     "sddmm",
     "spmm",
+    "to_data",
+    "to_edge_index",
+    "to_pyg_edge_index",
+    "to_scipy",
+    "to_sparse_tensor",
+    "to_torch",
     "topk",
 ]
