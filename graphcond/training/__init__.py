@@ -2,6 +2,7 @@
 
 from graphcond.training.fit import Fitted, Program, fit
 from graphcond.training.negatives import UniformNegatives
+from graphcond.training.nodes import FilterGraph, FilterRuns, FilterTraining, filter_graph, train_filters
 from graphcond.training.recommender import BPR, BPRProgram, RankingLooks, Recommender, fit_recommender
 from graphcond.training.stopping import EarlyStopping
 
@@ -9,11 +10,16 @@ __all__ = [
     "BPR",
     "BPRProgram",
     "EarlyStopping",
+    "FilterGraph",
+    "FilterRuns",
+    "FilterTraining",
     "Fitted",
     "Program",
     "RankingLooks",
     "Recommender",
     "UniformNegatives",
+    "filter_graph",
     "fit",
     "fit_recommender",
+    "train_filters",
 ]

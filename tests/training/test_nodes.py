@@ -1,0 +1,116 @@
+import pytest
+import torch
+from torch_geometric.data import Data
+
+from graphcond.data import parts, union
+from graphcond.errors import InputError, NumericalError
+from graphcond.nn import PolynomialFilterNet
+from graphcond.seeding import generator
+from graphcond.spaces import PolynomialFilters
+from graphcond.training import EarlyStopping
+from graphcond.training.nodes import FilterTraining, filter_graph, train_filters
+
+NET = PolynomialFilterNet(6, hidden=8, num_classes=3)
+LAM = PolynomialFilters().sample(6, seed=0)
+
+
+def planted(n=180, seed=0):
+    """Three homophilous classes with noisy class features."""
+    stream = generator(seed, "planted")
+    y = torch.arange(n) % 3
+    pairs = torch.randint(n, (2, 12 * n), generator=stream)
+    pairs = pairs[:, (y[pairs[0]] == y[pairs[1]]) | (torch.rand(12 * n, generator=stream) < 0.1)]
+    x = torch.eye(6)[y] + 0.8 * torch.randn(n, 6, generator=stream)
+    role = torch.rand(n, generator=stream)
+    return Data(x=x, y=y, edge_index=torch.cat([pairs, pairs.flip(0)], 1).unique(dim=1), train_mask=role < 0.3, val_mask=role > 0.6)
+
+
+def test_filters_learn_and_a_batch_gives_what_its_members_give_alone():
+    data = planted()
+    together = train_filters(NET, LAM, data, recipe=FilterTraining(epochs=60), seed=3)
+    assert together.best_accuracy.max() > 0.9
+    assert (together.best_loss <= together.loss + 1e-6).all()
+    alone = train_filters(NET, LAM[:1], data, recipe=FilterTraining(epochs=60), seed=3)
+    torch.testing.assert_close(alone.loss, together.loss[:1], rtol=1e-3, atol=1e-4)
+
+
+def test_results_are_those_of_the_parameters_returned():
+    data = planted()
+    runs = train_filters(NET, LAM, data, recipe=FilterTraining(epochs=30))
+    graph = filter_graph(data)
+    for params, loss, accuracy in ((runs.params, runs.loss, runs.accuracy), (runs.best_params, runs.best_loss, runs.best_accuracy)):
+        logits = NET(params, LAM, graph.operator, graph.x)[:, data.val_mask]
+        wanted = torch.stack([torch.nn.functional.cross_entropy(each, data.y[data.val_mask]) for each in logits])
+        torch.testing.assert_close(loss, wanted)
+        torch.testing.assert_close(accuracy, (logits.argmax(-1) == data.y[data.val_mask]).float().mean(1))
+
+
+def test_one_candidate_equals_plain_adam():
+    data, recipe = planted(), FilterTraining(epochs=7, weight_decay=0.1)
+    graph, params = filter_graph(data), NET.init(1, seed=0)
+    leaves = {name: value.clone().requires_grad_() for name, value in params.items()}
+    adam = torch.optim.Adam(leaves.values(), lr=recipe.learning_rate, weight_decay=0.1)
+    for _ in range(7):
+        logits = NET(leaves, LAM[:1], graph.operator, graph.x)[0, data.train_mask]
+        adam.zero_grad()
+        torch.nn.functional.cross_entropy(logits, data.y[data.train_mask]).backward()
+        adam.step()
+    runs = train_filters(NET, LAM[:1], data, recipe=recipe)
+    for name, value in leaves.items():
+        torch.testing.assert_close(runs.params[name], value.detach(), rtol=1e-4, atol=1e-5)
+
+
+def test_two_parts_of_one_size_are_kept_apart():
+    first, second = planted(60, seed=1), planted(60, seed=2)
+    for graph in (first, second):
+        del graph.train_mask, graph.val_mask
+    small = union(first, second)
+    recipe = FilterTraining(epochs=25)
+    runs = train_filters(NET, LAM, small, recipe=recipe)
+    train_part, val_part = parts(small)
+    assert train_part.num_nodes == val_part.num_nodes
+    val_part.train_mask[0] = True
+    graph = filter_graph(val_part)
+    logits = NET(runs.params, LAM, graph.operator, graph.x)
+    assert torch.allclose((logits.argmax(-1) == val_part.y).float().mean(1), runs.accuracy)
+    swapped = train_filters(NET, LAM, union(second, first), recipe=recipe)
+    assert not torch.allclose(swapped.loss, runs.loss, atol=1e-3)
+
+
+def test_early_stopping_keeps_each_candidates_best():
+    data = planted()
+    whole = train_filters(NET, LAM, data, recipe=FilterTraining(epochs=150, learning_rate=0.05))
+    stopped = train_filters(NET, LAM, data, recipe=FilterTraining(epochs=150, learning_rate=0.05, stopping=EarlyStopping(patience=5)))
+    assert stopped.best_epoch.max() < 150
+    assert (stopped.best_loss >= whole.best_loss - 1e-6).all()
+
+
+def test_an_interrupted_run_resumes_to_the_same_result(tmp_path):
+    data, path = planted(), tmp_path / "run"
+    short, long = FilterTraining(epochs=10, dropout=0.3), FilterTraining(epochs=25, dropout=0.3)
+    train_filters(NET, LAM, data, recipe=short, checkpoint=path)
+    resumed = train_filters(NET, LAM, data, recipe=long, checkpoint=path)
+    whole = train_filters(NET, LAM, data, recipe=long)
+    assert torch.equal(resumed.loss, whole.loss)
+    assert torch.equal(resumed.best_epoch, whole.best_epoch)
+
+
+def test_seeds_matter_and_the_global_generator_does_not():
+    data, recipe = planted(), FilterTraining(epochs=5, dropout=0.5)
+    state = torch.get_rng_state()
+    first = train_filters(NET, LAM, data, recipe=recipe, seed=0)
+    assert torch.equal(state, torch.get_rng_state())
+    torch.manual_seed(9)
+    assert torch.equal(train_filters(NET, LAM, data, recipe=recipe, seed=0).loss, first.loss)
+    assert not torch.equal(train_filters(NET, LAM, data, recipe=recipe, seed=1).loss, first.loss)
+
+
+def test_divergence_names_the_step_and_the_filter():
+    with pytest.raises(NumericalError, match=r"epoch=.*lam="):
+        train_filters(NET, LAM, planted(), recipe=FilterTraining(epochs=5, learning_rate=1e30))
+
+
+@pytest.mark.parametrize("wrong", [{"epochs": 0}, {"learning_rate": 0.0}, {"weight_decay": -1.0}, {"dropout": 1.0}])
+def test_a_wrong_recipe_is_refused(wrong):
+    with pytest.raises(InputError):
+        FilterTraining(**wrong)
