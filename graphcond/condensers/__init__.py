@@ -1,15 +1,21 @@
 """Condensers: PyG transforms from a graph data set to a much smaller one, one algorithm a file."""
 
 from graphcond.condensers.base import Condensation, Condenser, Draft, InteractionCondenser, NodeCondenser
+from graphcond.condensers.herding import Herding
+from graphcond.condensers.k_center import KCenter
 from graphcond.condensers.majority import Majority
 from graphcond.condensers.random_interactions import RandomInteractions
+from graphcond.condensers.random_nodes import RandomNodes
 
 __all__ = [
     "Condensation",
     "Condenser",
     "Draft",
+    "Herding",
     "InteractionCondenser",
+    "KCenter",
     "Majority",
     "NodeCondenser",
     "RandomInteractions",
+    "RandomNodes",
 ]

@@ -1,0 +1,94 @@
+import itertools
+
+import pytest
+import torch
+from torch_geometric.data import Data
+
+from graphcond.condensers import Herding, KCenter, RandomNodes
+from graphcond.data import load, parts
+from graphcond.errors import BudgetError, InputError
+from graphcond.seeding import generator
+from graphcond.testing.contracts import CondenserContract
+
+
+class TestRandomNodes(CondenserContract):
+    def condenser(self, seed):
+        return RandomNodes(num_nodes=6, num_val=5, seed=seed)
+
+    def data(self):
+        return load("karate")
+
+
+class TestHerding(CondenserContract):
+    def condenser(self, seed):
+        return Herding(num_nodes=6, num_val=5, seed=seed)
+
+    def data(self):
+        return load("karate")
+
+
+class TestKCenter(CondenserContract):
+    def condenser(self, seed):
+        return KCenter(num_nodes=6, num_val=5, seed=seed)
+
+    def data(self):
+        return load("karate")
+
+
+def points_of_one_class(n=9):
+    x = torch.randn(n, 2, generator=generator(0, "points"))
+    mask = torch.ones(n + 4, dtype=torch.bool)
+    mask[n:] = False
+    y = torch.zeros(n + 4, dtype=torch.int64)
+    x = torch.cat([x, torch.zeros(4, 2)])
+    edges = torch.stack([torch.arange(n + 3), torch.arange(1, n + 4)])
+    return Data(x=x, y=y, edge_index=torch.cat([edges, edges.flip(0)], 1), train_mask=mask, val_mask=~mask)
+
+
+def rows_of(small):
+    return parts(small)[0].x
+
+
+def test_k_center_is_within_twice_the_best_radius():
+    data = points_of_one_class()
+    x = data.x[data.train_mask]
+    centers = rows_of(KCenter(num_nodes=3, num_val=1, hops=0)(data))
+    radius = torch.cdist(x, centers).min(1).values.max()
+    best = min(torch.cdist(x, x[list(three)]).min(1).values.max() for three in itertools.combinations(range(len(x)), 3))
+    assert radius <= 2 * best + 1e-6
+
+
+def test_herding_starts_nearest_to_the_mean_and_beats_random_means():
+    data = points_of_one_class()
+    x = data.x[data.train_mask]
+    chosen = rows_of(Herding(num_nodes=4, num_val=1, hops=0)(data))
+    assert torch.equal(chosen[0], x[(x - x.mean(0)).norm(dim=1).argmin()])
+    gap = (chosen.mean(0) - x.mean(0)).norm()
+    gaps = [(rows_of(RandomNodes(num_nodes=4, num_val=1, seed=s)(data)).mean(0) - x.mean(0)).norm() for s in range(20)]
+    assert gap < sorted(gaps)[4]
+
+
+@pytest.mark.parametrize("method", [RandomNodes, Herding, KCenter])
+def test_edges_are_those_induced_within_each_part(method):
+    data = load("karate")
+    small = method(num_nodes=8, num_val=6)(data)
+    places = [int((data.x == row).all(1).nonzero()[0]) for row in small.x]  # karate's features are the nodes' identities
+    known = set(map(tuple, data.edge_index.T.tolist()))
+    kept = {(places[i], places[j]) for i, j in small.edge_index.T.tolist()}
+    train, val = places[:8], places[8:]
+    assert kept == {(i, j) for part in (train, val) for i in part for j in part if (i, j) in known}
+    assert data.train_mask[train].all()
+    assert data.val_mask[val].all()
+    assert small.y.tolist() == data.y[places].tolist()
+
+
+def test_propagation_changes_what_is_chosen():
+    data = load("karate")
+    assert not torch.equal(Herding(num_nodes=6, num_val=5, hops=0)(data).x, Herding(num_nodes=6, num_val=5, hops=2)(data).x)
+    with pytest.raises(InputError, match="hops"):
+        KCenter(num_nodes=6, hops=-1)
+
+
+def test_too_few_nodes_for_the_classes_is_refused():
+    with pytest.raises(BudgetError, match="classes"):
+        RandomNodes(num_nodes=1)(load("karate"))
