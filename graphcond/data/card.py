@@ -33,10 +33,11 @@ class Card:
         note: What else one must know.
         aliases: Other names.
         folders: Where its raw files may lie under the root.
+        files: Groups of raw files; one whole group must be there.
         options: What the reader needs to know.
         counts: What must come out of loading.
         sha256: Checksum of each raw file.
-        download: Address of each raw file, for what neither PyG nor OGB downloads.
+        download: Address of each raw file or archive.
     """
 
     name: str
@@ -48,6 +49,7 @@ class Card:
     note: str = ""
     aliases: tuple[str, ...] = ()
     folders: tuple[str, ...] = ()
+    files: tuple[tuple[str, ...], ...] = ()
     options: Mapping[str, Any] = field(default_factory=dict)
     counts: Mapping[str, int] = field(default_factory=dict)
     sha256: Mapping[str, str] = field(default_factory=dict)
@@ -94,6 +96,7 @@ def read_card(path: Path) -> Card:
         content = tomllib.loads(path.read_text(encoding="utf-8"))
         for name in ("aliases", "folders"):
             content[name] = tuple(content.get(name, ()))
+        content["files"] = tuple(tuple(group) for group in content.get("files", ()))
         return Card(**content)
     except (tomllib.TOMLDecodeError, TypeError) as error:
         raise FileFormatError(

@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
+from scipy import sparse
+from torch import Tensor
 from torch_geometric.data import Data
-from torch_geometric.io import read_npz, read_planetoid_data
-from torch_geometric.utils import to_undirected
+from torch_geometric.io import read_planetoid_data
+from torch_geometric.utils import coalesce, remove_self_loops, to_undirected
 
 from graphcond.data.split import split_nodes
+from graphcond.seeding import generator
 
 
 def planetoid(folder: Path, name: str) -> Data:
@@ -27,30 +31,127 @@ def planetoid(folder: Path, name: str) -> Data:
     return data
 
 
-def shchur(folder: Path, file: str) -> Data:
-    """Read an Amazon or Coauthor archive as PyG does (undirected, binary features), with a seeded 20 per class / 500 / rest split.
+def shchur(file: Path) -> Data:
+    """Read an Amazon or Coauthor archive as PyG does: undirected, binary features; with a seeded 20 per class / 500 / rest split.
 
     Args:
-        folder: The folder with the archive.
-        file: Its name.
+        file: The ``.npz`` archive.
 
     Source: Shchur et al. 2018; they draw 30 validation nodes per class, we draw 500 in all.
     """
-    return split_nodes(read_npz(str(folder / file)), seed=0)
+    with np.load(file) as raw:
+        count, width = (int(size) for size in raw["attr_shape"])
+        x = torch.zeros(count, width)
+        row = np.repeat(np.arange(count), np.diff(raw["attr_indptr"]))
+        x[torch.from_numpy(row), torch.from_numpy(raw["attr_indices"]).long()] = 1.0
+        source = np.repeat(np.arange(count), np.diff(raw["adj_indptr"]))
+        edges = torch.from_numpy(np.stack([source, raw["adj_indices"]]).astype(np.int64))
+        y = torch.from_numpy(raw["labels"]).long()
+    edge_index = to_undirected(remove_self_loops(edges)[0], num_nodes=count)
+    return split_nodes(Data(x=x, edge_index=edge_index, y=y), seed=0)
 
 
-def heterophilous(folder: Path, file: str) -> Data:
+def heterophilous(file: Path) -> Data:
     """Read a set of HeterophilousGraphDataset, undirected, with the first of its ten published splits.
 
     Args:
-        folder: The folder with the archive.
-        file: Its name.
+        file: The ``.npz`` archive.
 
     Source: Platonov et al. 2023.
     """
-    with np.load(folder / file) as raw:
+    with np.load(file) as raw:
         edge_index = to_undirected(torch.from_numpy(raw["edges"]).t().contiguous())
-        data = Data(x=torch.from_numpy(raw["node_features"]), y=torch.from_numpy(raw["node_labels"]), edge_index=edge_index)
+        data = Data(x=torch.from_numpy(raw["node_features"]).float(), y=torch.from_numpy(raw["node_labels"]).long(), edge_index=edge_index)
         for part in ("train", "val", "test"):
             data[f"{part}_mask"] = torch.from_numpy(raw[f"{part}_masks"][0])
     return data
+
+
+def reddit(folder: Path) -> Data:
+    """Read Reddit posts with their published split by time.
+
+    Args:
+        folder: The folder with ``reddit_data.npz`` and ``reddit_graph.npz``.
+
+    Source: Hamilton et al. 2017.
+    """
+    with np.load(folder / "reddit_data.npz") as raw:
+        data = Data(x=torch.from_numpy(raw["feature"]).float(), y=torch.from_numpy(raw["label"]).long())
+        kind = torch.from_numpy(raw["node_types"])
+    adjacency = sparse.coo_array(sparse.load_npz(folder / "reddit_graph.npz"))
+    edges = torch.from_numpy(np.stack([adjacency.row, adjacency.col]).astype(np.int64))
+    data.edge_index = coalesce(edges, num_nodes=data.x.size(0))
+    data.train_mask, data.val_mask, data.test_mask = kind == 1, kind == 2, kind == 3
+    return data
+
+
+def arxiv(folder: Path) -> Data:
+    """Read ogbn-arxiv from OGB's raw tables, symmetrised, with the published split by year.
+
+    Args:
+        folder: The folder with ``raw/edge.csv.gz``, ``raw/node-feat.csv.gz``, ``raw/node-label.csv.gz``, ``raw/node_year.csv.gz``.
+
+    Source: Hu et al. 2020.
+    """
+    edges = torch.from_numpy(_table(folder / "raw/edge.csv.gz", np.int64)).t().contiguous()
+    x = torch.from_numpy(_table(folder / "raw/node-feat.csv.gz", np.float32))
+    y = torch.from_numpy(_table(folder / "raw/node-label.csv.gz", np.int64)).flatten()
+    year = torch.from_numpy(_table(folder / "raw/node_year.csv.gz", np.int64)).flatten()
+    return _by_year(Data(x=x, edge_index=to_undirected(edges, num_nodes=x.size(0)), y=y), year)
+
+
+def arxiv_partial(file: Path) -> Data:
+    """Read the graph, labels and years of ogbn-arxiv and make stand-ins for the features (see :func:`structural_features`).
+
+    Args:
+        file: ``graph.npz`` with ``indptr``, ``indices``, ``label``, ``year``.
+    """
+    with np.load(file) as raw:
+        count = raw["label"].shape[0]
+        source = np.repeat(np.arange(count), np.diff(raw["indptr"]))
+        edges = torch.from_numpy(np.stack([source, raw["indices"]]).astype(np.int64))
+        y, year = torch.from_numpy(raw["label"].astype(np.int64)), torch.from_numpy(raw["year"].astype(np.int64))
+    edge_index = to_undirected(edges, num_nodes=count)
+    return _by_year(Data(x=structural_features(edge_index, count), edge_index=edge_index, y=y), year)
+
+
+def structural_features(edge_index: Tensor, num_nodes: int, width: int = 128, seed: int = 0) -> Tensor:
+    """Return node features made from the graph alone; no label is used.
+
+    x = row-normalised [P R, P² R, P³ R, P⁴ R] with P = D⁻¹A and a Gaussian R [n, width / 4], each row scaled by d^-1/2: a random projection
+    of where short random walks end, so that nodes with alike surroundings have alike features.
+
+    Args:
+        edge_index: Undirected edges [2, m].
+        num_nodes: Number of nodes n.
+        width: Number of features, a multiple of 4.
+        seed: Seed of R.
+
+    Returns:
+        Features [n, width], each of the four blocks of unit length per row (0 for isolated nodes).
+
+    Source: FastRP (Chen et al. 2019), equation 5, with the four powers side by side instead of summed.
+    """
+    adjacency = sparse.csr_array((np.ones(edge_index.size(1), np.float32), edge_index.numpy()), shape=(num_nodes, num_nodes))
+    degree = np.maximum(adjacency.sum(1), 1).astype(np.float32)
+    walk = sparse.diags_array(1 / degree).tocsr().astype(np.float32) @ adjacency
+    block: Any = torch.randn(num_nodes, width // 4, generator=generator(seed, "features")).numpy() / np.sqrt(degree)[:, None]
+    blocks = []
+    for _ in range(4):
+        block = walk @ block
+        blocks.append(torch.nn.functional.normalize(torch.from_numpy(block), dim=1))
+    return torch.cat(blocks, dim=1)
+
+
+def _by_year(data: Data, year: Tensor) -> Data:
+    data.train_mask, data.val_mask, data.test_mask = year <= 2017, year == 2018, year >= 2019
+    return data
+
+
+def _table(file: Path, dtype: Any) -> np.ndarray:
+    try:
+        import pandas
+
+        return np.ascontiguousarray(pandas.read_csv(file, header=None).to_numpy(dtype=dtype))
+    except ImportError:
+        return np.loadtxt(file, delimiter=",", dtype=dtype, ndmin=2)

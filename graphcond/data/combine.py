@@ -84,12 +84,12 @@ def parts(data: Data) -> tuple[Data, Data]:
 
 
 def _weight(graph: Data) -> Tensor:
-    weight = graph.get("edge_weight")
-    return graph.x.new_ones(graph.edge_index.size(1)) if weight is None else weight
+    weight: Tensor | None = graph.get("edge_weight")
+    return torch.ones(graph.edge_index.size(1), dtype=graph.x.dtype, device=graph.x.device) if weight is None else weight
 
 
 def _mask(graph: Data, name: str) -> Tensor:
-    mask = graph.get(name)
+    mask: Tensor | None = graph.get(name)
     return torch.ones(int(graph.num_nodes), dtype=torch.bool, device=graph.x.device) if mask is None else mask
 
 

@@ -14,9 +14,9 @@ from graphcond.data.split import split_nodes
 def digits(neighbors: int = 10) -> Data:
     """Return scikit-learn's 1,797 handwritten digits as a symmetric nearest-neighbour graph.
 
-    An edge joins two images where one is among the other's ``neighbors`` nearest by pixel distance. Distances are exact integers and ties go to
-    the lower index, so the graph is the same on every machine. Features are the 64 pixels in [0, 1]; 20 training nodes per class, 500 for
-    validation, the rest for test, seed 0.
+    An edge joins two images where one is among the other's ``neighbors`` nearest by pixel distance. Distances are exact integers and ties
+    go to the lower index, so the graph is the same on every machine. Features are the 64 pixels in [0, 1]; 20 training nodes
+    per class, 500 for validation, the rest for test, seed 0.
 
     Args:
         neighbors: Nearest neighbours per image.

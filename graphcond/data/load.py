@@ -2,31 +2,44 @@
 
 from __future__ import annotations
 
+import contextlib
+import hashlib
+import json
 import os
+import zipfile
 from pathlib import Path
 
 import numpy as np
 import torch
 from torch_geometric.data import Data, HeteroData
 
-from graphcond.data import citation, embedded
-from graphcond.data.card import Card, find_card, verify_counts, verify_files
-from graphcond.data.interactions import EDGE, make_interactions, num_items, num_users
-from graphcond.errors import InputError
+from graphcond.data import citation, embedded, planted
+from graphcond.data.card import Card, find_card, verify_counts
+from graphcond.data.interactions import EDGE, num_items, num_users
+from graphcond.data.raw import cache_root, raw_folder
+from graphcond.data.recommendation import read_interactions
+from graphcond.data.store import read, save
+from graphcond.data.tables import read_csv, read_inter, read_lightgcn
+from graphcond.errors import FileFormatError, GraphcondError, InputError, UnknownNameError, require
+
+_SUFFIXES = (".safetensors", ".csv", ".tsv", ".inter", ".npz", ".txt")
 
 
 def load(name: str | os.PathLike[str], root: str | os.PathLike[str] | None = None) -> Data | HeteroData:
-    """Load a data set.
+    """Load a data set by name, or one's own from a file.
 
     Args:
-        name: A name or alias of :func:`names`, for example ``"cora"``.
-        root: Where raw files lie; by default ``$GRAPHCOND_DATA``, else ``~/.cache/graphcond``.
+        name: A name or alias of :func:`names`, for example ``"cora"``; or a path: ``.safetensors`` (what :func:`save` wrote),
+            ``.csv``, ``.tsv``, ``.inter`` (RecBole), ``.npz``, or a folder with LightGCN's ``train.txt`` and ``test.txt``.
+        root: Where raw files lie; by default ``$GRAPHCOND_DATA``, else ``~/.cache/graphcond``. It may be read-only: what is
+            downloaded then goes to the cache.
 
     Returns:
-        ``Data`` for node classification, ``HeteroData`` for interactions; ``data.card`` tells where it comes from.
+        ``Data`` for node classification, ``HeteroData`` for interactions; ``data.card`` tells where it comes from. Interactions
+        come unsplit, with ``split`` where the publisher gives one: see :func:`split_interactions`.
 
     Raises:
-        UnknownNameError: If there is no such data set.
+        UnknownNameError: If there is no such data set or file.
         InputError: If its files are missing and cannot be downloaded, or the counts differ from the card.
         FileFormatError: If a file is damaged.
 
@@ -35,20 +48,23 @@ def load(name: str | os.PathLike[str], root: str | os.PathLike[str] | None = Non
         >>> data.num_nodes, data.num_edges, data.card["name"]
         (34, 156, 'karate')
     """
-    card = find_card(os.fspath(name))
-    data = _read(card, root)
+    text = os.fspath(name)
+    if Path(text).suffix in _SUFFIXES or (os.sep in text and os.path.exists(text)):
+        return _load_file(Path(text))
+    try:
+        card = find_card(text)
+    except UnknownNameError:
+        if not os.path.exists(text):
+            raise
+        return _load_file(Path(text))
+    data = _read_named(card, root)
     data.card = {**data.get("card", {}), **card.record()}
     verify_counts(card, counts(data))
     return data
 
 
-def data_root(root: str | os.PathLike[str] | None = None) -> Path:
-    """Return the folder raw files are looked for in."""
-    return Path(root or os.environ.get("GRAPHCOND_DATA") or Path.home() / ".cache" / "graphcond").expanduser()
-
-
 def counts(data: Data | HeteroData) -> dict[str, int]:
-    """Return the counts that cards state."""
+    """Return the counts that ``card.toml`` states, by the names used there."""
     if isinstance(data, HeteroData):
         found = {"users": num_users(data), "items": num_items(data), "interactions": data[EDGE].edge_index.size(1)}
         if "split" in data[EDGE]:
@@ -59,52 +75,74 @@ def counts(data: Data | HeteroData) -> dict[str, int]:
     return found | {part: int(data[f"{part}_mask"].sum()) for part in ("train", "val", "test") if f"{part}_mask" in data}
 
 
-def _read(card: Card, root: str | os.PathLike[str] | None) -> Data | HeteroData:
-    if card.reader == "digits":
-        return embedded.digits()
-    if card.reader == "karate":
-        return embedded.karate()
-    if card.reader == "southern-women":
-        return embedded.southern_women()
-    folder = _find(card, data_root(root))
-    verify_files(card, folder)
+def _read_named(card: Card, root: str | os.PathLike[str] | None) -> Data | HeteroData:
+    made = {
+        "digits": embedded.digits,
+        "karate": embedded.karate,
+        "southern-women": embedded.southern_women,
+        "planted-graph": planted.planted_graph,
+        "planted-interactions": planted.planted_interactions,
+    }
+    if card.reader in made:
+        return made[card.reader]()
+    folder = raw_folder(card, root)
     if card.reader == "planetoid":
         return citation.planetoid(folder, card.name)
     if card.reader == "shchur":
-        return citation.shchur(folder, card.options["file"])
+        return citation.shchur(folder / card.files[0][0])
     if card.reader == "heterophilous":
-        return citation.heterophilous(folder, card.options["file"])
-    return _interactions(folder, card)
+        return citation.heterophilous(folder / card.files[0][0])
+    if card.reader == "reddit":
+        return citation.reddit(folder)
+    if card.reader == "arxiv-partial":
+        return citation.arxiv_partial(folder / card.files[0][0])
+    if card.reader == "arxiv":
+        return _cached_arxiv(folder)
+    return read_interactions(folder, card.options, card.counts)
 
 
-def _find(card: Card, root: Path) -> Path:
-    tried = [root / folder for folder in card.folders]
-    for folder in tried:
-        if any((folder / name).is_file() for name in card.sha256):
-            return folder
-    raise InputError(
-        f"raw files of {card.name!r} must hold, but got (tried={[str(folder) for folder in tried]}). "
-        f"Get {', '.join(card.sha256)} from {card.source} and put them into one of these folders."
-    )
+def _cached_arxiv(folder: Path) -> Data:
+    """Read OGB's text tables once (tens of seconds); later loads take the binary copy in the cache."""
+    feature = folder / "raw" / "node-feat.csv.gz"
+    stamp = json.dumps([str(feature.resolve()), feature.stat().st_size, feature.stat().st_mtime_ns])
+    copy = cache_root() / "processed" / f"ogbn-arxiv-{hashlib.sha256(stamp.encode()).hexdigest()[:16]}.safetensors"
+    if copy.is_file():
+        return read(copy)
+    data = citation.arxiv(folder)
+    with contextlib.suppress(InputError):  # a cache that cannot be written costs time only
+        save(copy, data)
+    return data
 
 
-def _interactions(folder: Path, card: Card) -> HeteroData:
-    with np.load(folder / "interactions.npz") as raw:
-        arrays = {name: raw[name] for name in raw.files if name in ("user", "item", "split", "weight", "rating", "valid_item_unlinked")}
-    keep = np.ones(len(arrays["user"]), dtype=bool)
-    if "min_rating" in card.options:
-        keep &= arrays["rating"] >= card.options["min_rating"]
-    if "drop_flag" in card.options:
-        keep &= ~arrays[card.options["drop_flag"]]
-    index, original = {}, {}
-    for name in ("user", "item"):
-        original[name], index[name] = np.unique(arrays[name][keep], return_inverse=True)
-        if name not in card.options.get("compact", ()):
-            original[name], index[name] = np.arange(card.counts[f"{name}s"]), arrays[name][keep]
-    pairs = torch.from_numpy(np.stack([index["user"], index["item"]]).astype(np.int64))
-    weight, split = (torch.from_numpy(arrays[name][keep]) if name in arrays else None for name in ("weight", "split"))
-    data = make_interactions(pairs, len(original["user"]), len(original["item"]), None if weight is None else weight.float(), split)
-    data.card["rows_dropped"] = int((~keep).sum())
-    for name in card.options.get("compact", ()):
-        data[name].original_id = torch.from_numpy(original[name].astype(np.int64))
+def _load_file(path: Path) -> Data | HeteroData:
+    require(path.exists(), "an existing file", "Check the path.", error=FileFormatError, path=str(path))
+    if path.suffix == ".safetensors":
+        return read(path)
+    try:
+        if path.suffix in (".csv", ".tsv"):
+            return read_csv(path)
+        if path.suffix == ".inter":
+            return read_inter(path)
+        if path.suffix == ".npz":
+            return _load_arrays(path)
+        if path.is_dir() and (path / "interactions.npz").is_file():
+            return _load_arrays(path / "interactions.npz")
+        return read_lightgcn(path)
+    except GraphcondError:
+        raise
+    except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile) as error:
+        law, cure = f"a readable {path.suffix or 'folder'}", "The file is damaged or of another form; see `load`."
+        raise FileFormatError(f"{law} must hold, but got (path={str(path)!r}, reason={str(error)!r}). {cure}") from error
+
+
+def _load_arrays(path: Path) -> Data | HeteroData:
+    with np.load(path, allow_pickle=False) as raw:
+        found = set(raw.files)
+        if {"x", "edge_index", "y"} <= found:
+            known = ("x", "edge_index", "edge_weight", "y", "train_mask", "val_mask", "test_mask")
+            data = Data(**{name: torch.from_numpy(raw[name]) for name in known if name in found})
+            data.card = {"name": path.stem}
+            return data
+    data = citation.shchur(path) if "adj_indptr" in found else read_interactions(path.parent, {"file": path.name}, {})
+    data.card["name"] = path.parent.name if path.stem == "interactions" else path.stem
     return data

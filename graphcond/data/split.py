@@ -23,9 +23,10 @@ def split_interactions(
     """Divide all interactions into train, validation and test.
 
     ``source="random"`` shuffles every user's interactions. Of a user with n of them, the numbers held out are
-    floor(n·r + u) with one seeded u ~ U[0, 1) per user, which is n·r on average; every user keeps at least one
-    training interaction, so a user with a single one has nothing held out. ``source="published"`` takes the publisher's split; where that has
-    no validation part, a seeded share ``ratios[1] / (ratios[0] + ratios[1])`` of each user's training part becomes one.
+    floor(n·r + u) with one seeded u ~ U[0, 1) per user, which is n·r on average; every user keeps at least
+    one training interaction, so a user with a single one has nothing held out. ``source="published"`` takes the publisher's
+    split; where that has no validation part, a seeded share ``ratios[1] / (ratios[0] + ratios[1])`` of each user's training
+    part becomes one.
 
     Args:
         data: Interactions that are not split yet, as :func:`load` returns them.

@@ -1,6 +1,7 @@
 """Files: safetensors with one metadata key that holds sorted JSON; never pickle.
 
-Two writes of equal data are equal byte for byte. Ids that fit are stored as int32 and come back as int64.
+Two writes of equal data are equal byte for byte. Integers that fit are stored as int32 and come back as int64; sparse tensors are stored
+as indices and values and come back as COO.
 """
 
 from __future__ import annotations
@@ -8,14 +9,14 @@ from __future__ import annotations
 import contextlib
 import json
 import os
-import tempfile
+import secrets
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
 import torch
 from safetensors import SafetensorError, safe_open
-from safetensors.torch import save as to_bytes
+from safetensors.torch import save_file
 from torch import Tensor
 from torch_geometric.data import Data, HeteroData
 
@@ -39,23 +40,20 @@ def write_atomically(path: str | os.PathLike[str]) -> Iterator[Path]:
         InputError: If the folder cannot be written.
     """
     target = Path(path)
+    temporary = target.with_name(f".{target.stem}-{os.getpid()}-{secrets.token_hex(4)}{target.suffix}")
+    require(not target.is_dir(), "a path of a file", "It is a folder; name a file in it.", path=str(target))
     try:
         target.parent.mkdir(parents=True, exist_ok=True)
-        handle, name = tempfile.mkstemp(prefix=f".{target.stem}-", suffix=target.suffix, dir=target.parent)
-        os.close(handle)
+        temporary.open("xb").close()
     except OSError as error:
         raise InputError(
             f"a writable folder must hold, but got (folder={str(target.parent)!r}, reason={error.strerror!r}). "
             "Choose another output path or change the folder's permissions."
         ) from error
-    temporary = Path(name)
     try:
         yield temporary
         with open(temporary, "rb") as stream:
             os.fsync(stream.fileno())
-        umask = os.umask(0)
-        os.umask(umask)
-        os.chmod(temporary, 0o666 & ~umask)
         os.replace(temporary, target)
     finally:
         temporary.unlink(missing_ok=True)
@@ -103,15 +101,16 @@ def save(path: str | os.PathLike[str], data: Data | HeteroData) -> None:
     """
     require(isinstance(data, (Data, HeteroData)), "a PyG `Data` or `HeteroData`", "Other objects are not saved.", type=type(data).__name__)
     tensors: dict[str, Tensor] = {}
-    plain: dict[str, dict[str, Any]] = {}
-    for name, store in _stores(data):
-        plain[name] = {}
+    stores = []
+    for place, (kind, store) in enumerate(_stores(data)):
+        plain = {}
         for key, value in store.items():
             if isinstance(value, Tensor):
-                tensors[f"{name}|{key}"] = value
+                tensors[f"{place}.{key}"] = value
             else:
-                plain[name][key] = value
-    _write(path, type(data).__name__, tensors, {"stores": plain})
+                plain[key] = value
+        stores.append({"type": kind, "plain": plain})
+    _write(path, type(data).__name__, tensors, {"stores": stores})
 
 
 def read(path: str | os.PathLike[str]) -> Data | HeteroData:
@@ -128,46 +127,58 @@ def read(path: str | os.PathLike[str]) -> Data | HeteroData:
     """
     tensors, header = _read(path, ("Data", "HeteroData"))
     data = Data() if header["kind"] == "Data" else HeteroData()
-    values: dict[str, dict[str, Any]] = {name: dict(plain) for name, plain in header["stores"].items()}
-    for name, value in tensors.items():
-        store, key = name.split("|")
-        values[store][key] = value
-    for name, content in values.items():
-        kinds = tuple(name.split("/"))
-        store = data if name == "" else data[kinds[0] if len(kinds) == 1 else kinds]
-        for key, value in content.items():
+    stores = []
+    for entry in header["stores"]:
+        kind = entry["type"]
+        store = data if not kind else data[kind[0] if len(kind) == 1 else tuple(kind)]
+        for key, value in entry["plain"].items():
             store[key] = value
+        stores.append(store)
+    for name in sorted(tensors):
+        place, key = name.split(".", 1)
+        stores[int(place)][key] = tensors[name]
     return data
 
 
-def _stores(data: Data | HeteroData) -> list[tuple[str, Any]]:
+def _stores(data: Data | HeteroData) -> list[tuple[list[str], Any]]:
     if isinstance(data, Data):
-        return [("", data._store)]
-    named = [("", data._global_store)]
-    named += [(kind, store) for kind, store in zip(data.node_types, data.node_stores)]
-    return named + [("/".join(kind), store) for kind, store in zip(data.edge_types, data.edge_stores)]
+        return [([], data._store)]
+    nodes = [([kind], store) for kind, store in zip(data.node_types, data.node_stores)]
+    edges = [(list(kind), store) for kind, store in zip(data.edge_types, data.edge_stores)]
+    return [([], data._global_store), *nodes, *edges]
 
 
-def _write(path: str | os.PathLike[str], kind: str, tensors: dict[str, Tensor], content: Mapping[str, Any]) -> None:
-    packed, widened = {}, []
+def _write(path: str | os.PathLike[str], kind: str, tensors: Mapping[str, Tensor], content: Mapping[str, Any]) -> None:
+    packed: dict[str, Tensor] = {}
+    narrowed: list[str] = []
+    sparse: dict[str, list[int]] = {}
     for name in sorted(tensors):
-        value = tensors[name].detach().as_subclass(Tensor).cpu()
-        require(value.layout == torch.strided, "dense tensors", "Store a sparse matrix as its indices and values.", tensor=name)
-        if value.dtype == torch.int64 and (value.numel() == 0 or _fits(value)):
-            value, widened = value.int(), [*widened, name]
-        packed[name] = value.contiguous().clone()
-    header = {"kind": kind, "version": _VERSION, "int64": widened, **content}
+        value = tensors[name].detach().as_subclass(Tensor)
+        if value.layout != torch.strided:
+            sparse[name] = list(value.shape)
+            value = value.to_sparse_coo().coalesce()
+            pieces = {f"{name}#indices": value.indices(), f"{name}#values": value.values()}
+        else:
+            pieces = {name: value}
+        for key, piece in pieces.items():
+            if piece.dtype == torch.int64 and _fits(piece):
+                piece = piece.int()
+                narrowed.append(key)
+            packed[key] = piece.cpu().clone(memory_format=torch.contiguous_format)
+    header = {"kind": kind, "version": _VERSION, "int64": narrowed, "sparse": sparse, **content}
     try:
-        text = json.dumps(header, sort_keys=True, allow_nan=False)
+        text = json.dumps(header, sort_keys=True)
     except (TypeError, ValueError) as error:
         raise InputError(
             f"JSON-ready values must hold, but got ({error}). Store tensors, numbers, texts, lists and dictionaries."
         ) from error
     with write_atomically(path) as temporary:
-        temporary.write_bytes(to_bytes(packed, metadata={_KEY: text}))
+        save_file(packed, temporary, metadata={_KEY: text})
 
 
 def _fits(value: Tensor) -> bool:
+    if value.numel() == 0:
+        return True
     low, high = torch.aminmax(value)
     return int(low) >= -(2**31) and int(high) < 2**31
 
@@ -193,4 +204,7 @@ def _read(path: str | os.PathLike[str], kinds: tuple[str, ...]) -> tuple[dict[st
     require(kind in kinds, f"a file of {' or '.join(kinds)}", "It holds something else.", error=FileFormatError, path=str(path), kind=kind)
     for name in header["int64"]:
         tensors[name] = tensors[name].long()
+    for name, shape in header["sparse"].items():
+        pieces = tensors.pop(f"{name}#indices"), tensors.pop(f"{name}#values")
+        tensors[name] = torch.sparse_coo_tensor(*pieces, shape, is_coalesced=True, check_invariants=False)
     return tensors, header

@@ -1,0 +1,95 @@
+"""Readers of user-item data sets: arrays, LightGCN text, tables, RecBole's atomic files."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from torch_geometric.data import HeteroData
+
+from graphcond.data.interactions import EDGE, make_interactions
+from graphcond.data.tables import read_inter, read_lightgcn
+from graphcond.errors import FileFormatError, require
+
+
+def read_interactions(folder: Path, options: Mapping[str, Any], counts: Mapping[str, int]) -> HeteroData:
+    """Read a folder in whichever of the known forms it is.
+
+    Args:
+        folder: Holds ``interactions.npz`` (arrays ``user``, ``item``, perhaps ``split``, ``weight``, ``rating``); or ``train.txt``
+            and ``test.txt`` of LightGCN; or the files ``options["pairs"]`` names; or ``*.inter``.
+        options: ``min_rating``: drop what is rated lower. ``drop_flag``: drop rows where this array is true. ``compact``: ``"user"`` or
+            ``"item"`` whose unused ids are left out. ``value``: name under which the weights are kept.
+        counts: Numbers of ``users`` and ``items`` where ids are not compacted.
+
+    Returns:
+        All interactions, with ``split`` where the publisher gives one.
+    """
+    if (folder / options.get("file", "interactions.npz")).is_file():
+        arrays = _arrays(folder / options.get("file", "interactions.npz"))
+    elif (folder / "train.txt").is_file():
+        return read_lightgcn(folder, (counts["users"], counts["items"]))
+    elif any(folder.glob("*.inter")):
+        return read_inter(next(iter(sorted(folder.glob("*.inter")))))
+    else:
+        arrays = _pairs(folder, options)
+    return _assemble(arrays, options, counts)
+
+
+def _arrays(file: Path) -> dict[str, np.ndarray]:
+    with np.load(file) as raw:
+        if "train_user" in raw.files:
+            sizes = [len(raw["train_user"]), len(raw["test_user"])]
+            joined = {name: np.concatenate([raw[f"train_{name}"], raw[f"test_{name}"]]) for name in ("user", "item")}
+            return joined | {"split": np.repeat([0, 2], sizes)}
+        require(
+            {"user", "item"} <= set(raw.files),
+            "arrays `user` and `item`",
+            "See `load`.",
+            error=FileFormatError,
+            path=str(file),
+            found=raw.files,
+        )
+        count = len(raw["user"])
+        return {name: raw[name] for name in raw.files if raw[name].shape[:1] == (count,)}
+
+
+def _pairs(folder: Path, options: Mapping[str, Any]) -> dict[str, np.ndarray]:
+    """Read tables of numbers: user, item and perhaps a weight or rating in this order; a second file is the test part."""
+    tables = [np.loadtxt(folder / name, delimiter=options.get("delimiter"), dtype=np.int64, ndmin=2) for name in options["pairs"]]
+    table = np.concatenate(tables)
+    start = options.get("first_id", 0)
+    arrays = {"user": table[:, 0] - start, "item": table[:, 1] - start}
+    if table.shape[1] > 2 and "value" in options:
+        arrays["weight"] = table[:, 2]
+    if len(tables) == 2:
+        arrays["split"] = np.repeat([0, 2], [len(part) for part in tables])
+    return arrays
+
+
+def _assemble(arrays: Mapping[str, np.ndarray], options: Mapping[str, Any], counts: Mapping[str, int]) -> HeteroData:
+    keep = np.ones(len(arrays["user"]), dtype=bool)
+    if "min_rating" in options:
+        keep &= arrays["rating"] >= options["min_rating"]
+    if "drop_flag" in options:
+        keep &= ~arrays[options["drop_flag"]]
+    index: dict[str, np.ndarray] = {name: arrays[name][keep] for name in ("user", "item")}
+    sizes, original = {name: counts.get(f"{name}s", 0) or int(index[name].max()) + 1 for name in index}, {}
+    for name in options.get("compact", ()):
+        original[name], index[name] = np.unique(index[name], return_inverse=True)
+        sizes[name] = len(original[name])
+    pairs = torch.from_numpy(np.stack([index["user"], index["item"]]).astype(np.int64))
+    weight, split = (torch.from_numpy(arrays[name][keep]) if name in arrays else None for name in ("weight", "split"))
+    data = make_interactions(pairs, sizes["user"], sizes["item"], None if weight is None else weight.float(), split)
+    if weight is not None and "value" in options:
+        # Under its own name: training would take `edge_weight` for how often to sample a pair.
+        data[EDGE][options["value"]] = data[EDGE].edge_weight
+        del data[EDGE]["edge_weight"]
+    if not keep.all():
+        data.card["rows_dropped"] = int((~keep).sum())
+    for name, ids in original.items():
+        data[name].original_id = torch.from_numpy(ids.astype(np.int64))
+    return data

@@ -1,0 +1,233 @@
+"""Tables of interactions: CSV, RecBole's atomic ``.inter`` and LightGCN's text files, read and written."""
+
+from __future__ import annotations
+
+import csv
+import os
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+from torch_geometric.data import HeteroData
+
+from graphcond.data.interactions import EDGE, make_interactions, num_items, num_users, val_edges
+from graphcond.data.split import test_edges
+from graphcond.data.store import write_atomically
+from graphcond.errors import FileFormatError, require
+
+_COLUMNS = {
+    "user": ("user", "user_id", "userid", "uid", "u"),
+    "item": ("item", "item_id", "itemid", "iid", "i", "movieid", "movie_id", "book_id", "artist_id", "business_id"),
+    "weight": ("weight", "edge_weight"),
+    "split": ("split",),
+}
+_PARTS = {"train": 0, "valid": 1, "val": 1, "validation": 1, "test": 2, "0": 0, "1": 1, "2": 2}
+
+
+def read_csv(path: str | os.PathLike[str]) -> HeteroData:
+    """Read a table of interactions, one a line.
+
+    A header names the columns: user and item (also ``user_id``, ``itemId``, …), perhaps ``weight`` and ``split`` (train / valid / test
+    or 0 / 1 / 2); other columns are ignored. Without a header the first two columns are user and item. Commas, tabs, semicolons and
+    blanks divide the columns. Ids may be any text; they are numbered in sorted order (as numbers where all are whole numbers) and kept
+    as ``original_id``.
+
+    Args:
+        path: The file.
+
+    Returns:
+        All interactions, with ``split`` if there is such a column.
+
+    Raises:
+        FileFormatError: If a row is too short, there is no row, or a weight or split cannot be read.
+    """
+    with open(path, encoding="utf-8-sig", newline="") as stream:
+        first = stream.readline()
+        delimiter = next((mark for mark in ("\t", ",", ";") if mark in first), " ")
+        stream.seek(0)
+        rows = [row for row in csv.reader(stream, delimiter=delimiter, skipinitialspace=True) if row]
+    names = [name.strip().lower().split(":")[0] for name in rows[0]] if rows else []
+    columns = {kind: next((i for i, name in enumerate(names) if name in known), None) for kind, known in _COLUMNS.items()}
+    if columns["user"] is None or columns["item"] is None:
+        law, cure = "columns `user` and `item` in the header", "Name them so, or leave the header away."
+        plain = bool(rows) and all(cell.strip().lstrip("-").replace(".", "", 1).isdigit() for cell in rows[0][:2])
+        require(plain or not rows, law, cure, error=FileFormatError, path=str(path), header=names)
+        columns = {"user": 0, "item": 1, "weight": None, "split": None}
+    else:
+        rows = rows[1:]
+    return _from_rows(rows, columns, str(path))
+
+
+def read_inter(path: str | os.PathLike[str]) -> HeteroData:
+    """Read RecBole's atomic file ``name.inter``, or its three parts ``name.train.inter``, ``name.valid.inter``, ``name.test.inter``.
+
+    Args:
+        path: ``name.inter``; where only the parts exist they are read together and give ``split``.
+
+    Returns:
+        All interactions; see :func:`read_csv` for ids.
+
+    Raises:
+        FileFormatError: If the header lacks ``user_id:token`` or ``item_id:token``.
+    """
+    path = Path(path)
+    stem = path.name.removesuffix(".inter")
+    for part in ("train", "valid", "test"):
+        stem = stem.removesuffix(f".{part}")
+    parts = [path.with_name(f"{stem}.{part}.inter") for part in ("train", "valid", "test")]
+    if path.is_file() and path not in parts:
+        return read_csv(path)
+    present = [(split, file) for split, file in enumerate(parts) if file.is_file()]
+    require(bool(present), "an existing `.inter` file", "Check the path.", error=FileFormatError, path=str(path))
+    rows: list[list[str]] = []
+    for split, file in present:
+        with open(file, encoding="utf-8-sig", newline="") as stream:
+            header, *body = list(csv.reader(stream, delimiter="\t"))
+        names = [name.split(":")[0] for name in header]
+        law = "columns `user_id:token` and `item_id:token`"
+        require(
+            {"user_id", "item_id"} <= set(names), law, "See RecBole's atomic files.", error=FileFormatError, path=str(file), header=header
+        )
+        rows += [[row[names.index("user_id")], row[names.index("item_id")], str(split)] for row in body if row]
+    return _from_rows(rows, {"user": 0, "item": 1, "weight": None, "split": 2}, str(path))
+
+
+def read_lightgcn(folder: str | os.PathLike[str], sizes: tuple[int, int] | None = None) -> HeteroData:
+    """Read LightGCN's ``train.txt``, ``test.txt`` and, if there, ``valid.txt``: per line a user and all its items.
+
+    Args:
+        folder: The folder, or one of its files.
+        sizes: Numbers of users and items; by default the largest ids plus 1.
+
+    Returns:
+        All interactions with ``split``; ids as in the files.
+
+    Raises:
+        FileFormatError: If there is no ``train.txt`` or a word is no whole number.
+    """
+    folder = Path(folder)
+    folder = folder if folder.is_dir() else folder.parent
+    require((folder / "train.txt").is_file(), "a file `train.txt`", "Check the folder.", error=FileFormatError, folder=str(folder))
+    users, items, parts = [], [], []
+    for split, name in ((0, "train.txt"), (1, "valid.txt"), (2, "test.txt")):
+        if (folder / name).is_file():
+            user, item = _adjacency_lines(folder / name)
+            users.append(user)
+            items.append(item)
+            parts.append(np.full(len(user), split))
+    pairs = torch.from_numpy(np.stack([np.concatenate(users), np.concatenate(items)]))
+    require(pairs.size(1) > 0, "at least one interaction", "The files are empty.", error=FileFormatError, folder=str(folder))
+    found = (int(pairs[0].max()) + 1, int(pairs[1].max()) + 1)
+    sizes = found if sizes is None else sizes
+    return make_interactions(pairs, *sizes, split=torch.from_numpy(np.concatenate(parts)), card={"name": folder.name})
+
+
+def _adjacency_lines(file: Path) -> tuple[np.ndarray, np.ndarray]:
+    lines = [line.split() for line in file.read_text(encoding="utf-8").splitlines() if line.strip()]
+    try:
+        numbers = np.array([word for line in lines for word in line], dtype=np.int64)
+    except (ValueError, OverflowError) as error:
+        raise FileFormatError(
+            f"whole numbers must hold, but got (path={str(file)!r}, reason={str(error)!r}). See LightGCN's format."
+        ) from error
+    lengths = np.array([len(line) for line in lines], dtype=np.int64)
+    first = np.zeros(len(numbers), dtype=bool)
+    first[np.cumsum(lengths) - lengths] = True
+    return np.repeat(numbers[first], lengths - 1), numbers[~first]
+
+
+def _from_rows(rows: Sequence[Sequence[str]], columns: dict[str, Any], path: str) -> HeteroData:
+    need = max(place for place in columns.values() if place is not None) + 1
+    short = next((i for i, row in enumerate(rows) if len(row) < need), None)
+    facts: dict[str, Any] = {"path": path, "row": short, "columns": need}
+    require(short is None, f"{need} columns in every row", "Mend or drop the row.", error=FileFormatError, **facts)
+    require(bool(rows), "at least one interaction", "The file is empty.", error=FileFormatError, path=path)
+    users, user_ids = _number([row[columns["user"]].strip() for row in rows])
+    items, item_ids = _number([row[columns["item"]].strip() for row in rows])
+    weight = split = None
+    try:
+        if columns["weight"] is not None:
+            weight = torch.tensor([float(row[columns["weight"]]) for row in rows])
+        if columns["split"] is not None:
+            split = torch.tensor([_PARTS[row[columns["split"]].strip().lower()] for row in rows])
+    except (ValueError, KeyError) as error:
+        law = "numbers as weights and train / valid / test as splits"
+        raise FileFormatError(f"{law} must hold, but got (path={path!r}, found={str(error)!r}). Mend the row.") from error
+    card = {"name": Path(path).stem}
+    data = make_interactions(torch.stack([users, items]), len(user_ids), len(item_ids), weight, split, card)
+    for kind, ids in (("user", user_ids), ("item", item_ids)):
+        if ids != list(range(len(ids))):
+            data[kind].original_id = torch.tensor(ids) if isinstance(ids[0], int) else ids
+    return data
+
+
+def _number(ids: list[str]) -> tuple[Tensor, list[Any]]:
+    """Number ids in sorted order; whole numbers sort as numbers."""
+    distinct: list[Any] = list(set(ids))
+    if all(word.isdigit() and (word == "0" or word[0] != "0") and len(word) < 19 for word in distinct):
+        ordered: list[Any] = sorted(map(int, distinct))
+        place = {str(word): i for i, word in enumerate(ordered)}
+    else:
+        ordered = sorted(distinct)
+        place = {word: i for i, word in enumerate(ordered)}
+    return torch.tensor([place[word] for word in ids]), ordered
+
+
+def write_inter(path: str | os.PathLike[str], data: HeteroData) -> list[Path]:
+    """Write RecBole's atomic file; split data become ``name.train.inter``, ``name.valid.inter``, ``name.test.inter``.
+
+    RecBole reads the parts with ``benchmark_filename: [train, valid, test]``.
+
+    Args:
+        path: ``name.inter``.
+        data: Interactions; ``original_id`` is written where there is one.
+
+    Returns:
+        The files written.
+    """
+    path = Path(path)
+    stem = path.name.removesuffix(".inter")
+    parts = {"train": data[EDGE].edge_index, "valid": val_edges(data), "test": test_edges(data)}
+    if not parts["valid"].size(1) and not parts["test"].size(1):
+        return [_write_pairs(path.with_name(f"{stem}.inter"), parts["train"], data)]
+    return [_write_pairs(path.with_name(f"{stem}.{part}.inter"), pairs, data) for part, pairs in parts.items()]
+
+
+def write_lightgcn(folder: str | os.PathLike[str], data: HeteroData) -> list[Path]:
+    """Write LightGCN's ``train.txt`` and, where the data have them, ``valid.txt`` and ``test.txt``.
+
+    Args:
+        folder: The folder; made if missing.
+        data: Interactions.
+
+    Returns:
+        The files written.
+    """
+    written = []
+    for name, pairs in (("train", data[EDGE].edge_index), ("valid", val_edges(data)), ("test", test_edges(data))):
+        if name == "train" or pairs.size(1):
+            order = torch.argsort(pairs[0] * num_items(data) + pairs[1])
+            user, item = pairs[:, order].cpu()
+            groups = torch.split(item, torch.bincount(user, minlength=num_users(data)).tolist())
+            lines = (f"{i} {' '.join(map(str, group.tolist()))}" for i, group in enumerate(groups) if len(group))
+            written.append(_write_lines(Path(folder) / f"{name}.txt", lines))
+    return written
+
+
+def _write_pairs(path: Path, pairs: Tensor, data: HeteroData) -> Path:
+    columns = []
+    for kind, index in zip(("user", "item"), pairs.tolist()):
+        ids = data[kind].get("original_id")
+        known = ids.tolist() if isinstance(ids, Tensor) else ids
+        columns.append(index if known is None else [known[i] for i in index])
+    lines = (f"{user}\t{item}" for user, item in zip(*columns))
+    return _write_lines(path, ["user_id:token\titem_id:token", *lines])
+
+
+def _write_lines(path: Path, lines: Iterable[str]) -> Path:
+    with write_atomically(path) as temporary, open(temporary, "w", encoding="utf-8", newline="\n") as stream:
+        stream.writelines(f"{line}\n" for line in lines)
+    return path
