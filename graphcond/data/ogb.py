@@ -1,0 +1,124 @@
+"""What an OGB benchmark script expects of a data set, for a condensed one; and clearing the caches of graph layers."""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Callable
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch_geometric.data import Data
+
+from graphcond.errors import require
+
+Transform = Callable[[Data], Any]
+
+
+class NodeDataset:
+    """A node set with the face of ``ogb.nodeproppred.PygNodePropPredDataset``.
+
+    Args:
+        data: Node data with ``train_mask`` and perhaps ``val_mask`` and ``test_mask``.
+        name: The OGB name whose ``Evaluator`` is used.
+        transform: Applied to every access, for example ``T.ToSparseTensor()``.
+
+    Attributes:
+        name: The OGB name.
+        num_tasks: 1.
+        task_type: ``"multiclass classification"``.
+        eval_metric: ``"acc"``.
+    """
+
+    num_tasks = 1
+    task_type = "multiclass classification"
+    eval_metric = "acc"
+
+    def __init__(self, data: Data, name: str = "ogbn-arxiv", transform: Transform | None = None) -> None:
+        labels = data.get("y")
+        require(isinstance(labels, Tensor) and labels.dim() == 1, "labels `y` of shape [n]", "One class per node.", y=type(labels).__name__)
+        self.name, self.transform = name, transform
+        self._masks = {part: data.get(f"{key}_mask") for part, key in (("train", "train"), ("valid", "val"), ("test", "test"))}
+        self._count = int(labels.numel())
+        self._classes = int(data.get("card", {}).get("num_classes", 0) or int(labels.max()) + 1)
+        self._data = copy.copy(data)
+        self._data.y = labels.unsqueeze(1)
+        for key in ("train_mask", "val_mask", "test_mask"):
+            if key in self._data:
+                del self._data[key]
+
+    def __getitem__(self, index: int) -> Any:
+        """Return the graph, ``y`` of shape [n, 1]; the only index is 0."""
+        if index not in (0, -1):
+            raise IndexError("A node set holds one graph: index 0.")
+        data = copy.copy(self._data)
+        return data if self.transform is None else self.transform(data)
+
+    def __len__(self) -> int:
+        """Return 1."""
+        return 1
+
+    @property
+    def num_classes(self) -> int:
+        """Number of classes."""
+        return self._classes
+
+    @property
+    def num_features(self) -> int:
+        """Number of features."""
+        return int(self._data.x.size(1))
+
+    def get_idx_split(self) -> dict[str, Tensor]:
+        """Return the node ids of ``"train"``, ``"valid"`` and ``"test"``; a condensed set has no test nodes."""
+        empty = torch.empty(0, dtype=torch.long)
+        return {part: empty if mask is None else torch.nonzero(mask).flatten() for part, mask in self._masks.items()}
+
+    def __repr__(self) -> str:
+        """Return the name and the size."""
+        return f"NodeDataset({self.name!r}, num_nodes={self._count})"
+
+
+def as_ogb(data: Data, name: str = "ogbn-arxiv", transform: Transform | None = None) -> NodeDataset:
+    """Return a node set as an OGB script expects it, so that two of the script's lines change.
+
+    After the script's own ``dataset = PygNodePropPredDataset(...)`` add
+    ``small = as_ogb(read("small.safetensors"), transform=T.ToSparseTensor())``, and train on ``small[0]`` with ``small.get_idx_split()["train"]``; ``Evaluator`` and the test on the full graph stay. A model with
+    ``GCNConv(cached=True)`` needs :func:`reset_caches` whenever it goes from one graph to the other.
+
+    Args:
+        data: Node data, full or condensed.
+        name: The OGB name.
+        transform: Applied to every access.
+
+    Returns:
+        The data set.
+
+    Raises:
+        InputError: If ``y`` is not of shape [n].
+
+    Example:
+        >>> from graphcond.data import load
+        >>> dataset = as_ogb(load("karate"))
+        >>> dataset[0].y.shape, dataset.num_classes, sorted(dataset.get_idx_split())
+        (torch.Size([34, 1]), 2, ['test', 'train', 'valid'])
+    """
+    return NodeDataset(data, name, transform)
+
+
+def reset_caches(model: nn.Module) -> nn.Module:
+    """Forget what the layers of a model remember of the last graph, in place.
+
+    ``GCNConv(cached=True)``, ``SGConv``, ``APPNP`` and their like keep the normalised graph (or the propagated features) of their
+    first call, and would go on using the condensed graph on the full one.
+
+    Args:
+        model: Any model.
+
+    Returns:
+        The same model.
+    """
+    for layer in model.modules():
+        for name, value in list(vars(layer).items()):
+            if name.startswith("_cached") and value is not None:
+                setattr(layer, name, None)
+    return model
