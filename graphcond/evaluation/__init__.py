@@ -1,13 +1,23 @@
 """Judging: how well a condensed set stands in for the original, beside a random control and the noise ceiling."""
 
+from graphcond.evaluation.calibrate import CalibrationReport, Reference, calibrate, compare_rankings, held_out_accuracy, reference
 from graphcond.evaluation.recommender import RecommenderReport, evaluate_recommender
+from graphcond.evaluation.surrogate import SurrogateScores, linear_surrogate
 from graphcond.evaluation.table import COLUMNS, format_table, make_row, summarise
 
 __all__ = [
     "COLUMNS",
+    "CalibrationReport",
     "RecommenderReport",
+    "Reference",
+    "SurrogateScores",
+    "calibrate",
+    "compare_rankings",
     "evaluate_recommender",
     "format_table",
+    "held_out_accuracy",
+    "linear_surrogate",
     "make_row",
+    "reference",
     "summarise",
 ]

@@ -1,0 +1,288 @@
+"""Calibration: does a condensed graph rank hyperparameters as the original does, and how well could anything?"""
+
+from __future__ import annotations
+
+import hashlib
+import math
+import os
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from statistics import fmean
+
+import torch
+from torch import Tensor
+from torch_geometric.data import Data
+
+from graphcond.data import check_nodes, load_state, save_state, statistics
+from graphcond.errors import require
+from graphcond.evaluation.surrogate import SurrogateScores, linear_surrogate
+from graphcond.evaluation.table import format_table, make_row
+from graphcond.measure import Measure
+from graphcond.metrics import accuracy, kendall, regret, spearman, top_quarter_spearman
+from graphcond.nn.filters import PolynomialFilterNet
+from graphcond.training.nodes import FilterRuns, FilterTraining, filter_graph, train_filters
+from graphcond.typing import Record, Tensors
+
+
+@dataclass(frozen=True)
+class Reference:
+    """What the original says about B candidates, from S seeds.
+
+    Attributes:
+        lam: Candidates λ [B, H].
+        loss: Validation losses [S, B].
+        accuracy: Validation accuracies [S, B].
+        held_out: Accuracies on the test nodes, at each candidate's best epoch [S, B].
+        seeds: The S seeds.
+        seconds: Seconds of training and judging, mean over seeds.
+        peak_mib: Peak memory.
+        surrogate: The linear model's scores on the original.
+    """
+
+    lam: Tensor
+    loss: Tensor
+    accuracy: Tensor
+    held_out: Tensor
+    seeds: tuple[int, ...]
+    seconds: float
+    peak_mib: float
+    surrogate: SurrogateScores
+
+
+def reference(
+    net: PolynomialFilterNet,
+    lam: Tensor,
+    data: Data,
+    *,
+    seeds: Sequence[int] = (0, 1),
+    recipe: FilterTraining | None = None,
+    cache: str | os.PathLike[str] | None = None,
+) -> Reference:
+    """Train all candidates on the original, once per seed, and test them.
+
+    Args:
+        net: The architecture.
+        lam: Candidates λ [B, H].
+        data: The original, with its three splits.
+        seeds: Seeds; at least two, because the second one gives the ceiling.
+        recipe: How to train; None is the default :class:`~graphcond.training.FilterTraining`.
+        cache: Folder where each seed's results are kept, under a name made from the content of everything they depend on.
+
+    Returns:
+        The results, for as many calls of :func:`calibrate` as wanted.
+
+    Raises:
+        InputError: If there are fewer than two seeds or no test nodes.
+    """
+    check_nodes(data)
+    require(len(set(seeds)) >= 2, "at least two seeds of the original", "Pass seeds=(0, 1).", seeds=tuple(seeds))
+    require("test_mask" in data, "test nodes", "The picked candidate is judged on them: set `data.test_mask`.", found=None)
+    recipe = recipe or FilterTraining()
+    found = [_one_seed(net, lam, data, (recipe, seed), cache) for seed in seeds]
+    columns = {name: torch.stack([tensors[name] for tensors, _, _ in found]) for name in ("loss", "accuracy", "held_out")}
+    seconds, peak = fmean(entry[1] for entry in found), max(entry[2] for entry in found)
+    return Reference(lam, **columns, seeds=tuple(seeds), seconds=seconds, peak_mib=peak, surrogate=linear_surrogate(net, lam, data))
+
+
+@dataclass(frozen=True)
+class CalibrationReport:
+    """How well a condensed graph ranks candidates.
+
+    Attributes:
+        rows: Rows in the shared vocabulary: the original against itself ("Whole", the ceiling), the linear surrogate on the whole
+            original, then the condensed graph, one row per seed.
+        reference: The original's results.
+        loss: The condensed graph's validation losses [S', B].
+        accuracy: Its validation accuracies [S', B].
+    """
+
+    rows: tuple[Record, ...]
+    reference: Reference
+    loss: Tensor
+    accuracy: Tensor
+
+    def mean(self, column: str) -> float:
+        """Return the mean of a column over the condensed graph's seeds; NaN where it has none."""
+        values = [float(row[column]) for row in self.condensed_rows if row.get(column) is not None]  # type: ignore[arg-type]
+        return fmean(values) if values else math.nan
+
+    @property
+    def condensed_rows(self) -> tuple[Record, ...]:
+        """The rows of the condensed graph alone."""
+        return self.rows[-self.loss.size(0) :]
+
+    def __str__(self) -> str:
+        """Return the table, mean ± std over seeds."""
+        return format_table(self.rows)
+
+
+def calibrate(
+    net: PolynomialFilterNet,
+    lam: Tensor,
+    *,
+    full: Data | Reference,
+    condensed: Data,
+    seeds: Sequence[int] = (0, 1),
+    recipe: FilterTraining | None = None,
+) -> CalibrationReport:
+    """Train every candidate on the condensed graph and compare its ranking with the original's.
+
+    Correlations are means over the original's seeds of the correlation with each one, so that a second seed of the original (the
+    ceiling, columns ``ceiling_*``) is measured by the same rule. ``accuracy`` is the test accuracy on the original of the candidate with
+    the lowest validation loss, ``regret`` what it loses against the best of the candidates, both as means over the original's seeds.
+
+    Args:
+        net: The architecture.
+        lam: Candidates λ [B, H], B >= 5, not used in condensing.
+        full: The original, or what :func:`reference` made of it (then tables share the expensive part).
+        condensed: The condensed graph, one ``Data`` with training and validation nodes. It is used as given: nothing is read from files.
+        seeds: Seeds of the trainings on the condensed graph (and on the original, if it is given as data: two or more).
+        recipe: How to train, the same on both graphs.
+
+    Returns:
+        The report; ``print(report)`` shows a table.
+
+    Raises:
+        InputError: If the graphs do not fit together.
+
+    Source: HCDC section 7 (Corr. and Perf.); the ceiling, the surrogate, the top quarter and the regret are ours.
+    """
+    check_nodes(condensed)
+    require(lam.dim() == 2 and lam.size(0) >= 5, "at least five candidates", "space.sample(80, seed=1) is usual.", lam=tuple(lam.shape))
+    if isinstance(full, Data):
+        same = condensed.num_features == full.num_features
+        cure = "Judge a graph condensed from this data set."
+        require(same, "the same features", cure, full=full.num_features, condensed=condensed.num_features)
+        whole = reference(net, lam, full, seeds=seeds if len(set(seeds)) >= 2 else (seeds[0], seeds[0] + 1), recipe=recipe)
+        whole_name = str((full.get("card") or {}).get("name", "unnamed"))
+    else:
+        whole, whole_name = full, str((condensed.get("card") or {}).get("dataset", "unnamed"))
+        require(torch.equal(whole.lam, lam), "the reference's candidates", "Make the reference with the same λ.", lam=tuple(lam.shape))
+    graph, runs, rows = filter_graph(condensed), list[FilterRuns](), _reference_rows(whole, whole_name)
+    ceilings = {"ceiling_loss": rows[0].get("spearman_loss"), "ceiling_accuracy": rows[0].get("spearman_accuracy")}
+    for seed in seeds:
+        with Measure() as cost:
+            run = train_filters(net, lam, graph, recipe=recipe, seed=seed)
+        scores = compare_rankings(whole, run.loss, run.accuracy)
+        costs = {"seconds_train": cost.seconds, "peak_mib": cost.peak_mib}
+        rows.append(make_row(**condensed_facts(condensed), seed=seed, **scores, **ceilings, **costs))
+        runs.append(run)
+    return CalibrationReport(tuple(rows), whole, torch.stack([run.loss for run in runs]), torch.stack([run.accuracy for run in runs]))
+
+
+def compare_rankings(whole: Reference, loss: Tensor, accuracy: Tensor, leave_out: int | None = None) -> dict[str, float]:
+    """Return the columns that compare one list of scores with the original's.
+
+    Args:
+        whole: The original's results.
+        loss: Validation losses of the stand-in [B].
+        accuracy: Its validation accuracies [B].
+        leave_out: Index of the original's seed that the stand-in itself is, or None.
+
+    Returns:
+        Columns of the shared vocabulary. A stand-in that gives every candidate the same score gets NaN: it ranks nothing.
+    """
+    others = [s for s in range(whole.loss.size(0)) if s != leave_out]
+    loss, accuracy, truth = loss.double(), accuracy.double(), 100 * whole.held_out.double().mean(0)
+    picked = loss == loss.min()
+    return {
+        "spearman_loss": fmean(spearman(whole.loss[s].double(), loss) for s in others),
+        "spearman_accuracy": fmean(spearman(whole.accuracy[s].double(), accuracy) for s in others),
+        "kendall_loss": fmean(kendall(whole.loss[s].double(), loss) for s in others),
+        "top_quarter_spearman": fmean(top_quarter_spearman(-whole.loss[s].double(), -loss) for s in others),
+        "regret": regret(truth, -loss),
+        "accuracy": float(truth[picked].mean()),
+    }
+
+
+def condensed_facts(data: Data) -> dict[str, str | int | float | None]:
+    """Return the columns that a graph's card and counts give.
+
+    Args:
+        data: A condensed graph with its card, or any graph with training and validation nodes.
+
+    Returns:
+        True sizes, counted on the graph, and the card's names.
+    """
+    card = data.get("card") or {}
+    made, counts = "condenser" in card, statistics(data)
+    return {
+        "dataset": str(card.get("dataset" if made else "name", "unnamed")),
+        "method": str(card.get("method", "given")),
+        "ratio": card.get("ratio"),
+        "ratio_actual": card.get("ratio_actual"),
+        "num_train": int(data.train_mask.sum()),
+        "num_val": int(data.val_mask.sum()),
+        "num_edges": int(counts["edges"]),
+        "bytes": int(counts["bytes"]),
+    }
+
+
+def _reference_rows(whole: Reference, name: str) -> list[Record]:
+    """The ceiling: each seed of the original as stand-in for the others; and the linear surrogate."""
+    count, rows = whole.loss.size(0), list[Record]()
+    each = [compare_rankings(whole, whole.loss[s], whole.accuracy[s], leave_out=s) for s in range(count)]
+    mean = {column: fmean(entry[column] for entry in each) for column in each[0]}
+    ceilings = {"ceiling_loss": mean["spearman_loss"], "ceiling_accuracy": mean["spearman_accuracy"]}
+    rows.append(make_row(dataset=name, method="Whole", **mean, **ceilings, seconds_train=whole.seconds, peak_mib=whole.peak_mib))
+    linear = whole.surrogate
+    scores = compare_rankings(whole, linear.loss, linear.accuracy)
+    seconds = linear.seconds_statistics + linear.seconds
+    rows.append(make_row(dataset=name, method="Linear surrogate", **scores, **ceilings, seconds_train=seconds))
+    return rows
+
+
+def _one_seed(
+    net: PolynomialFilterNet, lam: Tensor, data: Data, how: tuple[FilterTraining, int], cache: str | os.PathLike[str] | None
+) -> tuple[Tensors, float, float]:
+    """Train and test on the original with one seed, or read what an equal call wrote."""
+    recipe, seed = how
+    path = None if cache is None else Path(cache) / f"reference-{_digest(net, lam, data, how)}.safetensors"
+    if path is not None and path.exists():
+        tensors, record = load_state(path)
+        return tensors, float(record["seconds"]), float(record["peak_mib"])
+    checkpoint = None if path is None else path.with_suffix(".partial")
+    with Measure() as cost:
+        runs = train_filters(net, lam, data, recipe=recipe, seed=seed, checkpoint=checkpoint)
+        tensors = {"loss": runs.loss, "accuracy": runs.accuracy, "held_out": held_out_accuracy(net, lam, runs.best_params, data)}
+    if path is not None:
+        save_state(path, tensors, {"seconds": cost.seconds, "peak_mib": cost.peak_mib})
+        for part in path.parent.glob(f"{path.stem}.partial.*"):
+            part.unlink()
+    return tensors, cost.seconds, cost.peak_mib
+
+
+@torch.no_grad()
+def held_out_accuracy(net: PolynomialFilterNet, lam: Tensor, params: Tensors, data: Data, chunk: int = 16) -> Tensor:
+    """Return the accuracy of B trained models on the test nodes.
+
+    Args:
+        net: The architecture.
+        lam: Candidates [B, H].
+        params: Their parameters, trained on any graph.
+        data: The original, with ``test_mask``.
+        chunk: Models evaluated at once.
+
+    Returns:
+        Shares [B] in [0, 1].
+    """
+    graph = filter_graph(data)
+    found = []
+    for first in range(0, lam.size(0), chunk):
+        some = slice(first, first + chunk)
+        logits = net({name: value[some] for name, value in params.items()}, lam[some].to(data.x.dtype), graph.operator, graph.x)
+        found.append(accuracy(logits, data.y, data.test_mask))
+    return torch.cat(found)
+
+
+def _digest(net: PolynomialFilterNet, lam: Tensor, data: Data, how: tuple[FilterTraining, int]) -> str:
+    """Name a computation by the content of its inputs; sizes alone would confuse two graphs."""
+    recipe, seed = how
+    digest = hashlib.blake2b(f"{net!r} {recipe!r} {seed}".encode(), digest_size=10)
+    names = ("x", "edge_index", "edge_weight", "y", "train_mask", "val_mask", "test_mask")
+    for name, value in [("lam", lam), *((name, data.get(name)) for name in names)]:
+        if value is not None:
+            digest.update(f"{name} {tuple(value.shape)} {value.dtype}".encode())
+            digest.update(value.detach().cpu().contiguous().numpy().tobytes())
+    return digest.hexdigest()

@@ -1,0 +1,119 @@
+import copy
+import math
+
+import pytest
+import torch
+from torch_geometric.data import Data
+
+from graphcond.condensers import RandomNodes
+from graphcond.errors import InputError
+from graphcond.evaluation import calibrate, linear_surrogate, reference
+from graphcond.metrics import kendall, regret, spearman
+from graphcond.nn import PolynomialFilterNet
+from graphcond.seeding import generator
+from graphcond.spaces import PolynomialFilters
+from graphcond.training import FilterTraining, train_filters
+
+NET = PolynomialFilterNet(8, hidden=8, num_classes=4)
+LAM = PolynomialFilters().sample(16, seed=1)
+RECIPE = FilterTraining(epochs=40)
+
+
+def planted(n=300, seed=0):
+    """Homophilous classes with weak features, so that low-pass filters win."""
+    stream = generator(seed, "planted")
+    y = torch.arange(n) % 4
+    pairs = torch.randint(n, (2, 16 * n), generator=stream)
+    pairs = pairs[:, (y[pairs[0]] == y[pairs[1]]) | (torch.rand(16 * n, generator=stream) < 0.05)]
+    x = torch.eye(8)[y] + 1.2 * torch.randn(n, 8, generator=stream)
+    role = torch.rand(n, generator=stream)
+    data = Data(x=x, y=y, edge_index=torch.cat([pairs, pairs.flip(0)], 1).unique(dim=1))
+    data.train_mask, data.val_mask, data.test_mask = role < 0.2, (role >= 0.2) & (role < 0.6), role >= 0.6
+    data.card = {"name": "planted"}
+    return data
+
+
+@pytest.fixture(scope="module")
+def whole():
+    return reference(NET, LAM, planted(), seeds=(0, 1), recipe=RECIPE)
+
+
+def test_the_whole_graph_reaches_its_own_ceiling(whole):
+    report = calibrate(NET, LAM, full=whole, condensed=planted(), seeds=(0, 7), recipe=RECIPE)
+    ceiling = report.rows[0]
+    assert ceiling["method"] == "Whole"
+    assert ceiling["ceiling_loss"] == pytest.approx(spearman(whole.loss[0], whole.loss[1]))
+    assert report.mean("spearman_loss") > 0.9
+    assert len(report.condensed_rows) == 2
+    assert report.condensed_rows[0]["ceiling_loss"] == ceiling["ceiling_loss"]
+    assert "Linear surrogate" in str(report)
+
+
+def test_columns_are_what_they_say(whole):
+    small = RandomNodes(num_nodes=40, num_val=60)(planted())
+    report = calibrate(NET, LAM, full=whole, condensed=small, seeds=(3,), recipe=RECIPE)
+    run, row = train_filters(NET, LAM, small, recipe=RECIPE, seed=3), report.condensed_rows[0]
+    torch.testing.assert_close(report.loss[0], run.loss)
+    loss, truth = run.loss.double(), 100 * whole.held_out.double().mean(0)
+    assert row["spearman_loss"] == pytest.approx(sum(spearman(whole.loss[s].double(), loss) for s in (0, 1)) / 2)
+    assert row["kendall_loss"] == pytest.approx(sum(kendall(whole.loss[s].double(), loss) for s in (0, 1)) / 2)
+    assert row["regret"] == pytest.approx(regret(truth, -loss))
+    assert row["accuracy"] == pytest.approx(float(truth[loss.argmin()]))
+    assert (row["num_train"], row["num_val"], row["method"], row["dataset"]) == (40, 60, "RandomNodes", "planted")
+    assert row["seconds_train"] > 0
+
+
+def test_an_empty_stand_in_scores_worthless(whole):
+    """A peer's evaluator re-reads files by name and gives zeros a good score; ours judges the object it is handed."""
+    good, zeros = planted(), planted()
+    zeros.x, zeros.edge_weight = torch.zeros_like(good.x), torch.zeros(good.edge_index.size(1))
+    honest = calibrate(NET, LAM, full=whole, condensed=good, seeds=(5,), recipe=RECIPE)
+    trap = calibrate(NET, LAM, full=whole, condensed=zeros, seeds=(5, 6), recipe=RECIPE)
+    assert honest.mean("spearman_loss") > 0.9
+    assert abs(trap.mean("spearman_loss")) < 0.4
+    assert trap.accuracy.max() < 0.4
+
+
+def test_a_constant_stand_in_ranks_nothing(whole):
+    small = RandomNodes(num_nodes=40, num_val=60)(planted())
+    small.x, small.edge_index, small.edge_weight = torch.zeros_like(small.x), torch.zeros(2, 0, dtype=torch.long), None
+    report = calibrate(NET, LAM, full=whole, condensed=small, seeds=(0,), recipe=FilterTraining(epochs=1))
+    assert math.isnan(report.mean("spearman_accuracy"))
+
+
+def test_the_cache_is_keyed_by_content(tmp_path):
+    data = planted()
+    recipe = FilterTraining(epochs=3)
+    first = reference(NET, LAM, data, recipe=recipe, cache=tmp_path)
+    names = sorted(path.name for path in tmp_path.iterdir())
+    assert len(names) == 2
+    again = reference(NET, LAM, data, recipe=recipe, cache=tmp_path)
+    assert torch.equal(first.loss, again.loss)
+    assert again.seconds == first.seconds
+    other = planted()
+    other.x[0, 0] += 1
+    assert not torch.equal(reference(NET, LAM, other, recipe=recipe, cache=tmp_path).loss, first.loss)
+    assert len(list(tmp_path.iterdir())) == 4
+
+
+def test_the_surrogate_ranks_like_the_networks_and_can_be_asked_of_a_small_graph(whole):
+    linear = linear_surrogate(NET, LAM, planted())
+    assert spearman(linear.loss, whole.loss[0].double()) > 0.7
+    small = linear_surrogate(NET, LAM, RandomNodes(num_nodes=40, num_val=60)(planted()))
+    assert small.loss.shape == (16,)
+    with pytest.raises(InputError, match="ridges"):
+        linear_surrogate(NET, LAM, planted(), ridges=())
+
+
+def test_wrong_pairs_are_refused(whole):
+    small = RandomNodes(num_nodes=40)(planted())
+    with pytest.raises(InputError, match="same λ"):
+        calibrate(NET, LAM + 0.1, full=whole, condensed=small)
+    with pytest.raises(InputError, match="two seeds"):
+        reference(NET, LAM, planted(), seeds=(0,))
+    with pytest.raises(InputError, match="five candidates"):
+        calibrate(NET, LAM[:2], full=planted(), condensed=small)
+    wide = copy.copy(small)
+    wide.x = torch.cat([small.x, small.x], 1)
+    with pytest.raises(InputError, match="same features"):
+        calibrate(NET, LAM, full=planted(), condensed=wide)
