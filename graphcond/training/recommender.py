@@ -187,6 +187,7 @@ class BPRProgram:
         require(edges.size(1) > 0, "at least one training interaction", "The set to train on is empty.", interactions=edges.size(1))
         self.model, self.edges, self.weight, self.recipe, self.looks, self.seed = model, edges, weight, recipe, looks, seed
         self.graph = model.graph(edges, weight)
+        self.decay = _expected_decay(model, edges)
         self.negatives = UniformNegatives(edges, model.num_users, model.num_items)
         self.optimiser = torch.optim.Adam(model.parameters(), lr=model.learning_rate, fused=True)
         for parameter in model.parameters():
@@ -237,18 +238,24 @@ class BPRProgram:
             The summed loss, a scalar.
         """
         model = self.model
-        loss = self._gradient(batch, draw)
-        decay = model.weight_decay / batch.users.numel()
-        if decay:
-            for table, rows in ((model.user, batch.users), (model.item, batch.positives), (model.item, batch.negatives)):
-                _grad(table).index_add_(0, rows, table.index_select(0, rows), alpha=decay)
+        decays = [(_grad(table), table, rate) for table, rate in zip((model.user, model.item), self.decay)]
+        if self.graph is None:  # the learned tables are the scored ones: the decay takes the place of zeroing the buffers
+            for buffer, table, rate in decays:
+                torch.mul(table, rate, out=buffer)
+            loss = self._gradient(batch, draw)
+        else:
+            for buffer, _, _ in decays:
+                buffer.zero_()
+            loss = self._gradient(batch, draw)
+            for (buffer, table, rate), value in zip(decays, model.propagate((_grad(model.user), _grad(model.item)), self.graph)):
+                torch.addcmul(value, table, rate, out=buffer)
         self.optimiser.step()
         return loss
 
     def _gradient(self, batch: Triplets, draw: torch.Generator) -> Tensor:
         model = self.model
         tables = model.propagate((model.user, model.item), self.graph)
-        into = (_grad(model.user).zero_(), _grad(model.item).zero_())
+        into = (_grad(model.user), _grad(model.item))
         mask = None
         if model.dropout:
             keep = torch.rand(batch.users.numel(), model.dim, generator=draw, device=batch.users.device) >= model.dropout
@@ -259,9 +266,6 @@ class BPRProgram:
         loss, c = bpr_gradient(tables, batch, into, dropout=mask, bias_gap=gap)
         if model.item_bias is not None:
             _grad(model.item_bias).zero_().index_add_(0, batch.positives, c).index_add_(0, batch.negatives, c, alpha=-1)
-        if self.graph is not None:
-            for buffer, value in zip(into, model.propagate(into, self.graph)):
-                buffer.copy_(value)
         return loss
 
     def validate(self) -> float:
@@ -270,6 +274,21 @@ class BPRProgram:
             return math.nan
         with torch.no_grad():
             return self.looks(*self.model.embeddings(self.graph))
+
+
+def _expected_decay(model: EmbeddingRecommender, edges: Tensor) -> tuple[Tensor, Tensor]:
+    """λ times how often a triplet is expected to meet each row, [U, 1] and [I, 1].
+
+    In place of the rows that a batch happens to meet: the same mean, less noise, and a dense product instead of three gathers
+    and three scatters a step.
+    """
+    count = edges.size(1)
+    users = torch.bincount(edges[0], minlength=model.user.size(0)) / count
+    items = torch.bincount(edges[1], minlength=model.item.size(0)) / count
+    share = users.view(model.num_models, -1).sum(dim=1) / model.num_items
+    met = items + share.repeat_interleave(model.num_items)
+    dtype = model.user.dtype
+    return (model.weight_decay * users).to(dtype)[:, None], (model.weight_decay * met).to(dtype)[:, None]
 
 
 def _grad(parameter: Tensor) -> Tensor:

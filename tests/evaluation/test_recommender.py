@@ -1,0 +1,66 @@
+from functools import partial
+
+import pytest
+import torch
+from torch_geometric.metrics import LinkPredNDCG, LinkPredRecall
+
+from graphcond import nn
+from graphcond.condensers import RandomInteractions
+from graphcond.data import EDGE, load, make_interactions, num_items, split_interactions, train_edges
+from graphcond.data import test_edges as held_out
+from graphcond.errors import InputError
+from graphcond.evaluation import evaluate_recommender
+from graphcond.training import BPR, fit_recommender
+
+SHORT = BPR(rounds=3)
+MF = partial(nn.MF, dim=8)
+
+
+@pytest.fixture(scope="module")
+def data():
+    return split_interactions(load("southern-women"), seed=0)
+
+
+def test_numbers_are_pygs(data):
+    report = evaluate_recommender(MF, data, data, ks=(3, 5), seeds=[7], recipe=SHORT)
+    model = fit_recommender(MF, data, data[EDGE].val_edge_index, recipe=SHORT, seed=7)
+    scores = model.users @ model.items.T
+    scores[tuple(train_edges(data))] = -torch.inf
+    for k in (3, 5):
+        for name, metric in (("recall", LinkPredRecall(k)), ("ndcg", LinkPredNDCG(k))):
+            metric.update(scores.topk(k).indices, held_out(data))
+            assert report.rows[0][f"{name}@{k}"] == pytest.approx(float(metric.compute()), abs=1e-6)
+
+
+def test_a_report_names_set_method_sizes_and_percent(data):
+    full = evaluate_recommender(MF, data, data, seeds=range(2), recipe=SHORT)
+    small = RandomInteractions(ratio=0.5)(data)
+    report = evaluate_recommender(MF, small, data, seeds=range(2), recipe=SHORT, full=full)
+    row = report.rows[0]
+    assert (row["dataset"], row["method"], row["ratio"]) == ("southern-women", "RandomInteractions", 0.5)
+    assert row["num_edges"] == train_edges(small).size(1) <= 0.5 * train_edges(data).size(1)
+    assert row["percent_of_full"] == pytest.approx(100 * row["ndcg@10"] / full.mean("ndcg@10"))
+    assert full.rows[0]["method"] == "Full"
+    assert 0 < full.ceiling() <= 100
+    assert "RandomInteractions" in str(report)
+    assert "recall@5" in str(report)
+
+
+def test_training_items_of_the_original_are_never_recommended(data):
+    """A set without interactions of user 0 still excludes what the original says user 0 took."""
+    pairs = train_edges(data)
+    small = make_interactions(pairs[:, pairs[0] > 0], 18, num_items(data))
+    left = num_items(data) - torch.bincount(pairs[0], minlength=18)
+    report = evaluate_recommender(MF, small, data, ks=(num_items(data),), seeds=[0], recipe=SHORT)
+    assert report.rows[0][f"recall@{num_items(data)}"] == 1  # every item left is listed, so every held-out one is found
+    assert left.min() > 0
+
+
+def test_wrong_input(data):
+    with pytest.raises(InputError, match="same users"):
+        evaluate_recommender(MF, make_interactions(torch.tensor([[0], [0]]), 2, 2), data)
+    with pytest.raises(InputError, match="k"):
+        evaluate_recommender(MF, data, data, ks=(0,))
+    bare = make_interactions(train_edges(data), 18, num_items(data))
+    with pytest.raises(InputError, match="validation part"):
+        evaluate_recommender(MF, bare, bare)

@@ -1,0 +1,38 @@
+import pytest
+import torch
+from torch_geometric.metrics import LinkPredNDCG, LinkPredRecall
+
+from graphcond.errors import InputError
+from graphcond.metrics import hits, mean_over_users, ndcg, recall
+
+
+@pytest.mark.parametrize("k", [1, 3, 10])
+def test_agrees_with_pyg(k):
+    draw = torch.Generator().manual_seed(k)
+    users, items = 40, 30
+    scores = -torch.rand(users, items, generator=draw)  # all negative: a mask by zeros would rank excluded items first
+    relevant = (torch.rand(users, items, generator=draw) < 0.15).nonzero().T
+    relevant = relevant[:, relevant[0] > 4]  # five users without items; many with fewer than k
+    top = scores.topk(k).indices
+    hit, count = hits(top, relevant, items)
+    for ours, theirs in ((recall, LinkPredRecall(k)), (ndcg, LinkPredNDCG(k))):
+        theirs.update(top, relevant)
+        assert mean_over_users(ours(hit, count, k), count) == pytest.approx(float(theirs.compute()), abs=1e-6)
+
+
+def test_a_perfect_list_scores_one_even_with_fewer_relevant_items_than_k():
+    hit, count = hits(torch.tensor([[2, 0, 1]]), torch.tensor([[0], [2]]), num_items=3)
+    assert recall(hit, count, 3).item() == ndcg(hit, count, 3).item() == 1
+
+
+def test_empty_places_and_users_without_items_count_nothing():
+    hit, count = hits(torch.tensor([[-1, -1], [1, -1]]), torch.tensor([[1, 1], [1, 0]]), num_items=2)
+    assert hit.tolist() == [[False, False], [True, False]]
+    assert mean_over_users(recall(hit, count, 2), count) == 0.5
+
+
+def test_nothing_relevant_is_nan_and_bad_k_an_error():
+    hit, count = hits(torch.tensor([[0]]), torch.empty(2, 0, dtype=torch.long), num_items=2)
+    assert torch.tensor(mean_over_users(recall(hit, count, 1), count)).isnan()
+    with pytest.raises(InputError, match="k"):
+        ndcg(hit, count, 2)

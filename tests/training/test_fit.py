@@ -1,0 +1,77 @@
+import math
+
+import pytest
+import torch
+
+from graphcond.errors import FileFormatError, InputError, NumericalError
+from graphcond.training import EarlyStopping, fit
+
+
+class Walk:
+    """Scores follow a list; the tensor counts epochs."""
+
+    def __init__(self, scores, size=1):
+        self.scores, self.x, self.moment = scores, torch.zeros(size), torch.zeros(size)
+        self.epoch = -1
+
+    def tensors(self):
+        return {"x": self.x}
+
+    def moments(self):
+        return {"moment": self.moment}
+
+    def step(self, epoch):
+        self.epoch = epoch
+        self.moment += epoch
+        self.x += 1 + self.moment
+        return float(epoch)
+
+    def validate(self):
+        return self.scores[self.epoch]
+
+
+def test_the_best_tensors_are_kept_and_patience_ends():
+    walk = Walk([0.1, 0.5, 0.2, 0.3, 0.9])
+    history = fit(walk, 5, EarlyStopping(patience=2))
+    assert (history.best_epoch, history.best_score, len(history.losses)) == (1, 0.5, 4)
+    assert walk.x.item() == 3.0  # after two steps: 1 + 0, then 1 + 1
+
+
+def test_without_stopping_the_last_tensors_stay():
+    walk = Walk([])
+    assert fit(walk, 3).best_epoch == 2
+    assert walk.x.item() == 3 + 0 + 1 + 3
+
+
+def test_looks_every_second_epoch():
+    assert fit(Walk([9, 0.1, 9, 0.2]), 4, EarlyStopping(patience=5, every=2)).epochs == [1, 3]
+
+
+def test_nan_raises():
+    with pytest.raises(NumericalError, match="number"):
+        fit(Walk([math.nan]), 1, EarlyStopping())
+
+
+@pytest.mark.parametrize("killed", [1, 3])
+def test_a_resumed_run_is_the_unbroken_one(tmp_path, killed):
+    scores = [0.1, 0.5, 0.2, 0.6, 0.3, 0.4, 0.5]
+    whole = Walk(scores)
+    want = fit(whole, 7, EarlyStopping(patience=3))
+    fit(Walk(scores), killed, EarlyStopping(patience=3), checkpoint=tmp_path / "c")
+    again = Walk(scores)
+    got = fit(again, 7, EarlyStopping(patience=3), checkpoint=tmp_path / "c")
+    assert torch.equal(again.x, whole.x)
+    assert (got.losses, got.scores, got.best_epoch) == (want.losses, want.scores, want.best_epoch)
+
+
+def test_a_checkpoint_of_another_program_is_refused(tmp_path):
+    fit(Walk([]), 1, checkpoint=tmp_path / "c")
+    with pytest.raises(FileFormatError, match="checkpoint"):
+        fit(Walk([], size=2), 2, checkpoint=tmp_path / "c")
+
+
+def test_wrong_arguments():
+    with pytest.raises(InputError, match="patience"):
+        EarlyStopping(patience=0)
+    with pytest.raises(InputError, match="epochs"):
+        fit(Walk([]), 0)
