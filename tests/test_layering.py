@@ -111,7 +111,17 @@ def test_public_names_have_docstrings(name: str) -> None:
     for key, item in vars(module).items():
         if key.startswith("_") or getattr(item, "__module__", None) != name or not (inspect.isclass(item) or inspect.isfunction(item)):
             continue
-        doc = inspect.getdoc(item) or ""
-        assert doc, f"{name}.{key} has no docstring"
-        if inspect.isfunction(item) and [p for p in inspect.signature(item).parameters if not p.startswith("_")]:
-            assert "Args:" in doc or doc.count("``") >= 2, f"{name}.{key} does not explain its arguments"
+        assert inspect.getdoc(item), f"{name}.{key} has no docstring"
+
+
+@pytest.mark.parametrize("name", [name for name in modules() if name.count(".") == 1 and (ROOT / name.split(".")[1]).is_dir()])
+def test_exported_functions_explain_their_arguments(name: str) -> None:
+    module = importlib.import_module(name)
+    exported = getattr(module, "__all__", [])
+    assert exported == sorted(exported, key=str), f"{name}.__all__ is not sorted"
+    for key in exported:
+        item, doc = getattr(module, key), inspect.getdoc(getattr(module, key)) or ""
+        if inspect.isfunction(item) and len(inspect.signature(item).parameters) > 1:
+            assert "Args:" in doc, f"{name}.{key} does not explain its arguments"
+            silent = inspect.signature(item).return_annotation in (None, "None")
+            assert silent or "Return" in doc or "Yields:" in doc, f"{name}.{key}: what comes back?"
