@@ -1,0 +1,19 @@
+"""Which interactions may be kept: observed ones, and those that proxy models propose."""
+
+from graphcond.pools.observed import Observed
+from graphcond.pools.pool import OBSERVED, PSEUDO, DataPool, PoolBuilder, keep_tail, make_pool
+from graphcond.pools.proxy import ProxyTopK, fit_proxies
+from graphcond.pools.union import Union
+
+__all__ = [
+    "OBSERVED",
+    "PSEUDO",
+    "DataPool",
+    "Observed",
+    "PoolBuilder",
+    "ProxyTopK",
+    "Union",
+    "fit_proxies",
+    "keep_tail",
+    "make_pool",
+]
