@@ -1,6 +1,7 @@
 """Judging: how well a condensed set stands in for the original, beside a random control and the noise ceiling."""
 
 from graphcond.evaluation.calibrate import CalibrationReport, Reference, calibrate, compare_rankings, held_out_accuracy, reference
+from graphcond.evaluation.node import NodeModelFactory, NodeReport, evaluate_node, sparsified
 from graphcond.evaluation.recommender import RecommenderReport, evaluate_recommender
 from graphcond.evaluation.surrogate import SurrogateScores, linear_surrogate
 from graphcond.evaluation.table import COLUMNS, format_table, make_row, summarise
@@ -8,16 +9,20 @@ from graphcond.evaluation.table import COLUMNS, format_table, make_row, summaris
 __all__ = [
     "COLUMNS",
     "CalibrationReport",
+    "NodeModelFactory",
+    "NodeReport",
     "RecommenderReport",
     "Reference",
     "SurrogateScores",
     "calibrate",
     "compare_rankings",
+    "evaluate_node",
     "evaluate_recommender",
     "format_table",
     "held_out_accuracy",
     "linear_surrogate",
     "make_row",
     "reference",
+    "sparsified",
     "summarise",
 ]

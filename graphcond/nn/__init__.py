@@ -4,9 +4,12 @@ from graphcond.nn.filters import PolynomialFilterNet, dense_operator, filter_fea
 from graphcond.nn.linear_filters import RidgeFilters, RidgeScores, compose, ridge_filters
 from graphcond.nn.losses import Triplets, bpr_gradient, bpr_loss
 from graphcond.nn.recommender import MF, EmbeddingRecommender, LightGCN, RecommenderFactory
+from graphcond.nn.zoo import WEIGHTED, GraphNet, Kind
 
 __all__ = [
     "EmbeddingRecommender",
+    "GraphNet",
+    "Kind",
     "LightGCN",
     "MF",
     "PolynomialFilterNet",
@@ -14,6 +17,7 @@ __all__ = [
     "RidgeFilters",
     "RidgeScores",
     "Triplets",
+    "WEIGHTED",
     "bpr_gradient",
     "bpr_loss",
     "compose",

@@ -1,5 +1,6 @@
 """The training loop, early stopping and negative sampling."""
 
+from graphcond.training.classifiers import ClassifierTraining, predict, train_classifier
 from graphcond.training.fit import Fitted, Program, fit
 from graphcond.training.negatives import UniformNegatives
 from graphcond.training.nodes import FilterGraph, FilterRuns, FilterTraining, filter_graph, train_filters
@@ -9,6 +10,7 @@ from graphcond.training.stopping import EarlyStopping
 __all__ = [
     "BPR",
     "BPRProgram",
+    "ClassifierTraining",
     "EarlyStopping",
     "FilterGraph",
     "FilterRuns",
@@ -21,5 +23,7 @@ __all__ = [
     "filter_graph",
     "fit",
     "fit_recommender",
+    "predict",
+    "train_classifier",
     "train_filters",
 ]

@@ -1,0 +1,141 @@
+"""How well a condensed graph trains a network: train on it, test on the original."""
+
+from __future__ import annotations
+
+import copy
+import warnings
+from collections.abc import Iterable
+from dataclasses import dataclass
+from statistics import fmean, stdev
+from typing import Protocol
+
+import torch
+from torch_geometric.data import Data
+
+from graphcond.data import check_nodes, without_test
+from graphcond.errors import require
+from graphcond.evaluation.calibrate import condensed_facts
+from graphcond.evaluation.table import format_table, make_row
+from graphcond.measure import Measure
+from graphcond.metrics import accuracy
+from graphcond.nn.zoo import WEIGHTED, GraphNet
+from graphcond.training.classifiers import ClassifierTraining, predict, train_classifier
+from graphcond.typing import Record
+
+
+class NodeModelFactory(Protocol):
+    """What makes a classifier, for example ``partial(nn.GraphNet, kind="gcn")`` or a ``spaces.ModelChoice``."""
+
+    def __call__(self, num_features: int, num_classes: int, *, seed: int) -> torch.nn.Module:
+        """Return a module that is called as ``module(x, edge_index, edge_weight)``."""
+
+
+@dataclass(frozen=True)
+class NodeReport:
+    """What a graph is worth for training.
+
+    Attributes:
+        rows: One row per seed in the shared vocabulary; ``accuracy`` is in percent, on the original's test nodes.
+    """
+
+    rows: tuple[Record, ...]
+
+    def mean(self, column: str) -> float:
+        """Return the mean of a column over seeds."""
+        return fmean(float(row[column]) for row in self.rows)  # type: ignore[arg-type]
+
+    def std(self, column: str) -> float:
+        """Return the sample standard deviation of a column over seeds, 0 for one seed."""
+        values = [float(row[column]) for row in self.rows]  # type: ignore[arg-type]
+        return stdev(values) if len(values) > 1 else 0.0
+
+    def __str__(self) -> str:
+        """Return the table, mean ± std over seeds."""
+        return format_table(self.rows)
+
+
+def evaluate_node(
+    factory: NodeModelFactory,
+    train: Data,
+    test: Data,
+    *,
+    seeds: Iterable[int] = range(3),
+    recipe: ClassifierTraining | None = None,
+    sparsify: float | None = None,
+    full: NodeReport | None = None,
+) -> NodeReport:
+    """Train from scratch on ``train`` for every seed, keep the epoch that is best on the original's validation nodes, test once.
+
+    Args:
+        factory: Makes the model.
+        train: The graph to judge: a condensed one, or ``test`` itself (method "Whole"). It is used as given, nothing is read from files.
+        test: The original, with its three splits.
+        seeds: Seeds of weights and dropout.
+        recipe: How to train; None is the default :class:`~graphcond.training.ClassifierTraining`.
+        sparsify: Keep the edges of ``train`` with at least this weight and give them weight 1; None leaves them as they are.
+        full: Report of the original, for ``percent_of_full``.
+
+    Returns:
+        One row per seed, with true sizes, seconds and peak memory.
+
+    Raises:
+        InputError: If the graphs do not fit together or there are no test nodes.
+
+    Warns:
+        UserWarning: If the model ignores edge weights and the weights of ``train`` differ.
+    """
+    check_nodes(test)
+    check_nodes(train)
+    cure = "Judge a graph condensed from this data set."
+    require(train.num_features == test.num_features, "the same features", cure, train=train.num_features, test=test.num_features)
+    require("test_mask" in test, "test nodes", "Set `test.test_mask`, or split with split_nodes(data).", found=None)
+    train = train if sparsify is None else sparsified(train, sparsify)
+    classes, rows = int(test.y.max()) + 1, list[Record]()
+    facts = {**condensed_facts(without_test(train)), **_whole(train, test)}
+    for seed in seeds:
+        with Measure() as cost:
+            model = factory(test.num_features, classes, seed=seed)
+            _warn_if_blind(model, train)
+            train_classifier(model, train, without_test(test), recipe=recipe, seed=seed)
+            model.eval()
+            with torch.no_grad():
+                score = 100 * float(accuracy(predict(model, test), test.y, test.test_mask))
+        percent = 100 * score / full.mean("accuracy") if full is not None else None
+        costs = {"seconds_train": cost.seconds, "peak_mib": cost.peak_mib}
+        rows.append(make_row(**facts, seed=seed, accuracy=score, percent_of_full=percent, **costs))
+    require(bool(rows), "at least one seed", "Pass seeds=range(3).", seeds=0)
+    return NodeReport(tuple(rows))
+
+
+def sparsified(data: Data, threshold: float) -> Data:
+    """Return a graph whose edges are those of weight ``threshold`` or more, unweighted, for models that ignore edge weights.
+
+    Args:
+        data: A graph with or without ``edge_weight``.
+        threshold: Smallest weight that counts as an edge.
+
+    Returns:
+        A shallow copy without ``edge_weight``.
+    """
+    out = copy.copy(data)
+    weight = data.get("edge_weight")
+    if weight is not None:
+        out.edge_index = data.edge_index[:, weight >= threshold]
+        del out["edge_weight"]
+    return out
+
+
+def _warn_if_blind(model: torch.nn.Module, data: Data) -> None:
+    weight = data.get("edge_weight")
+    if not isinstance(model, GraphNet) or model.kind in WEIGHTED or weight is None or weight.numel() == 0:
+        return
+    if float(weight.max() - weight.min()) > 1e-6:
+        warnings.warn(
+            f"{model.kind} ignores edge_weight: it sees all {weight.numel()} edges as equal. "
+            "Pass sparsify=0.5, say, to keep the heavy ones only.",
+            stacklevel=3,
+        )
+
+
+def _whole(train: Data, test: Data) -> dict[str, str | int | float | None]:
+    return {"method": "Whole", "ratio": None} if train is test else {}

@@ -1,0 +1,122 @@
+"""Training one node classifier (any PyG module) on one graph, with its epoch chosen on another."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+from torch import Tensor
+from torch.nn.functional import cross_entropy
+from torch_geometric.data import Data
+
+from graphcond.errors import require
+from graphcond.metrics import accuracy
+from graphcond.seeding import derive
+from graphcond.training.fit import Fitted, fit
+from graphcond.training.stopping import EarlyStopping
+
+
+@dataclass(frozen=True)
+class ClassifierTraining:
+    """How a node classifier is trained: full-batch Adam.
+
+    Args:
+        epochs: Most steps, at least 1.
+        learning_rate: Adam's step size.
+        weight_decay: L2 penalty (in the loss, not decoupled).
+        stopping: How often validation accuracy is looked at, and when training stops.
+    """
+
+    epochs: int = 200
+    learning_rate: float = 0.01
+    weight_decay: float = 5e-4
+    stopping: EarlyStopping = EarlyStopping(patience=200)
+
+    def __post_init__(self) -> None:
+        require(self.epochs >= 1, "`epochs` >= 1", "It is the number of Adam steps.", epochs=self.epochs)
+        require(self.learning_rate > 0, "`learning_rate` > 0", "0.01 is usual.", learning_rate=self.learning_rate)
+        require(self.weight_decay >= 0, "`weight_decay` >= 0", "5e-4 is usual.", weight_decay=self.weight_decay)
+
+
+def train_classifier(
+    model: torch.nn.Module,
+    train: Data,
+    val: Data,
+    *,
+    recipe: ClassifierTraining | None = None,
+    seed: int = 0,
+    checkpoint: str | Path | None = None,
+) -> Fitted:
+    """Train ``model`` in place on the training nodes of ``train``; keep the epoch that is best on the validation nodes of ``val``.
+
+    Args:
+        model: Called as ``model(x, edge_index, edge_weight)``.
+        train: Graph with ``train_mask``, original or condensed.
+        val: Graph with ``val_mask``: the same one, or the original.
+        recipe: How to train; None is :class:`ClassifierTraining` with its defaults.
+        seed: Seed of the dropout; the global generator is left as it was.
+        checkpoint: File to resume from and write to.
+
+    Returns:
+        The history; scores are validation accuracies.
+    """
+    recipe = recipe or ClassifierTraining()
+    program = ClassifierProgram(model, train, val, recipe, seed)
+    return fit(program, recipe.epochs, recipe.stopping, checkpoint=checkpoint, description=type(model).__name__)
+
+
+class ClassifierProgram:
+    """Full-batch training of one model, as :func:`graphcond.training.fit` runs it.
+
+    Args:
+        model: The model, trained in place.
+        train: Graph to train on.
+        val: Graph to validate on.
+        recipe: How to train.
+        seed: Seed of the dropout.
+    """
+
+    def __init__(self, model: torch.nn.Module, train: Data, val: Data, recipe: ClassifierTraining, seed: int) -> None:
+        self.model, self.train, self.val, self.seed = model, train, val, seed
+        self.nodes = train.train_mask.nonzero().squeeze(1)
+        parameters = list(model.parameters())
+        self.optimiser = torch.optim.Adam(parameters, lr=recipe.learning_rate, weight_decay=recipe.weight_decay)
+        for value in parameters:
+            zeros = {"exp_avg": torch.zeros_like(value), "exp_avg_sq": torch.zeros_like(value)}
+            self.optimiser.state[value] = {"step": torch.zeros(()), **zeros}
+
+    def tensors(self) -> Mapping[str, Tensor]:
+        """Return parameters and buffers, live."""
+        return dict(self.model.state_dict(keep_vars=True))
+
+    def moments(self) -> Mapping[str, Tensor]:
+        """Return Adam's state."""
+        states = ((name, self.optimiser.state[value]) for name, value in self.model.named_parameters())
+        return {f"{name}.{key}": entry for name, state in states for key, entry in state.items()}
+
+    def step(self, epoch: int) -> float:
+        """Make one Adam step on all training nodes and return the loss before it."""
+        self.model.train()
+        devices = [self.nodes.device] if self.nodes.is_cuda else []
+        with torch.random.fork_rng(devices=devices):
+            torch.manual_seed(derive(self.seed, "dropout", epoch))
+            logits = predict(self.model, self.train)
+        loss = cross_entropy(logits[self.nodes], self.train.y[self.nodes])
+        self.optimiser.zero_grad()
+        loss.backward()
+        self.optimiser.step()
+        return float(loss.detach())
+
+    @torch.no_grad()
+    def validate(self) -> float:
+        """Return the accuracy on the validation nodes."""
+        self.model.eval()
+        return float(accuracy(predict(self.model, self.val), self.val.y, self.val.val_mask))
+
+
+def predict(model: torch.nn.Module, data: Data) -> Tensor:
+    """Return ``model``'s logits [n, C] on a graph, with its edge weights if it has some."""
+    logits: Tensor = model(data.x, data.edge_index, data.get("edge_weight"))
+    return logits

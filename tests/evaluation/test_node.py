@@ -1,0 +1,87 @@
+import copy
+import warnings
+from functools import partial
+
+import pytest
+import torch
+
+from graphcond import nn
+from graphcond.condensers import RandomNodes
+from graphcond.data import load
+from graphcond.errors import InputError
+from graphcond.evaluation import evaluate_node
+from graphcond.evaluation.node import sparsified
+from graphcond.training import ClassifierTraining, EarlyStopping
+
+GCN = partial(nn.GraphNet, kind="gcn", hidden=16)
+RECIPE = ClassifierTraining(epochs=30)
+
+
+@pytest.fixture(scope="module")
+def karate():
+    return load("karate")
+
+
+def test_rows_have_true_sizes_and_a_good_graph_beats_an_empty_one(karate):
+    whole = evaluate_node(GCN, karate, karate, seeds=range(3), recipe=RECIPE)
+    assert {row["method"] for row in whole.rows} == {"Whole"}
+    small = RandomNodes(num_nodes=6, num_val=5)(karate)
+    report = evaluate_node(GCN, small, karate, seeds=range(3), recipe=RECIPE, full=whole)
+    row = report.rows[0]
+    assert (row["num_train"], row["num_val"], row["method"]) == (6, 5, "RandomNodes")
+    assert row["num_edges"] == small.edge_index.size(1)
+    assert row["percent_of_full"] == pytest.approx(100 * row["accuracy"] / whole.mean("accuracy"))
+    assert "RandomNodes" in str(report)
+
+
+def test_the_object_handed_in_is_judged_not_a_file_of_its_name(karate):
+    zeros = copy.copy(karate)
+    zeros.x = torch.zeros_like(karate.x)
+    good = evaluate_node(GCN, karate, karate, seeds=range(3), recipe=RECIPE)
+    blank = evaluate_node(GCN, zeros, karate, seeds=range(3), recipe=RECIPE)
+    assert good.mean("accuracy") > blank.mean("accuracy") + 10
+
+
+def test_test_labels_do_not_reach_the_training(karate):
+    changed = copy.copy(karate)
+    changed.y = karate.y.clone()
+    changed.y[karate.test_mask] = 0
+    small = RandomNodes(num_nodes=6, num_val=5)(karate)
+    first = evaluate_node(GCN, small, karate, seeds=(0,), recipe=RECIPE)
+    second = evaluate_node(GCN, small, changed, seeds=(0,), recipe=RECIPE)
+    hits = lambda report, data: report.rows[0]["accuracy"] * int(data.test_mask.sum()) / 100  # noqa: E731
+    flipped = int((karate.y[karate.test_mask] != 0).sum())
+    assert abs(hits(first, karate) - hits(second, changed)) <= flipped + 1e-3
+
+
+@pytest.mark.parametrize("kind", ["gat", "sage-mean"])
+def test_models_blind_to_weights_are_announced_and_sparsified(karate, kind):
+    small = RandomNodes(num_nodes=6, num_val=5)(karate)
+    small.edge_weight = torch.linspace(0, 1, small.edge_index.size(1))
+    model = partial(nn.GraphNet, kind=kind, hidden=16)
+    with pytest.warns(UserWarning, match="ignores edge_weight"):
+        evaluate_node(model, small, karate, seeds=(0,), recipe=RECIPE)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        report = evaluate_node(model, small, karate, seeds=(0,), recipe=RECIPE, sparsify=0.5)
+        evaluate_node(GCN, small, karate, seeds=(0,), recipe=RECIPE)
+    assert report.rows[0]["num_edges"] == int((small.edge_weight >= 0.5).sum())
+    assert "edge_weight" not in sparsified(small, 0.5)
+
+
+def test_wrong_pairs_are_refused(karate):
+    other = copy.copy(karate)
+    other.x = torch.ones(karate.num_nodes, 3)
+    with pytest.raises(InputError, match="same features"):
+        evaluate_node(GCN, other, karate)
+    with pytest.raises(InputError, match="at least one seed"):
+        evaluate_node(GCN, karate, karate, seeds=())
+
+
+@pytest.mark.dataset
+@pytest.mark.slow
+def test_gcn_on_all_of_cora_reaches_its_published_accuracy(data_root):
+    data = load("cora", data_root)
+    recipe = ClassifierTraining(epochs=200, stopping=EarlyStopping(patience=200))
+    report = evaluate_node(partial(nn.GraphNet, kind="gcn", hidden=16), data, data, seeds=range(5), recipe=recipe)
+    assert 80.5 <= report.mean("accuracy") <= 82.5
