@@ -1,5 +1,6 @@
 """Sparse message passing: one matrix by rows, two products that are each other's derivatives, and what is built on them."""
 
+from graphcond.sparse.bpr import bpr_losses
 from graphcond.sparse.compact import block_diagonal, compact, sample_compact
 from graphcond.sparse.csr import CSR
 from graphcond.sparse.interop import as_csr, to_data, to_edge_index, to_pyg_edge_index, to_scipy, to_sparse_tensor, to_torch
@@ -18,6 +19,7 @@ __all__ = [
     "as_csr",
     "bipartite_norm",
     "block_diagonal",
+    "bpr_losses",
     "chebyshev",
     "compact",
     "degree",

@@ -11,6 +11,8 @@ from graphcond.errors import require
 from graphcond.sparse.functions import permute
 from graphcond.sparse.pattern import Pattern, index_dtype, indptr_of
 
+_INT32_MAX = 2**31 - 1
+
 
 @final
 class CSR:
@@ -65,7 +67,8 @@ class CSR:
         _check_coordinates(row, col, size)
         num_rows, num_cols = size
         dtype = index_dtype(row.numel(), size)
-        perm = torch.argsort(row.long() * num_cols + col.long(), stable=True)
+        key = torch.int32 if num_rows * num_cols <= _INT32_MAX else torch.int64
+        perm = torch.argsort(row.to(key) * num_cols + col.to(key), stable=True)
         pattern = Pattern(indptr_of(row, num_rows, dtype), col.index_select(0, perm).to(dtype), (num_rows, num_cols))
         csr = cls(pattern, None, perm)
         csr._added = False

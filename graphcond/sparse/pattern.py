@@ -149,8 +149,8 @@ class Pattern:
             self.T._build()
             return self.order
         forward = self.T.order
-        inverse = torch.empty_like(forward)
-        inverse[forward.long()] = torch.arange(forward.numel(), dtype=forward.dtype, device=forward.device)
+        places = torch.arange(forward.numel(), dtype=forward.dtype, device=forward.device)
+        inverse = torch.empty_like(forward).scatter_(0, forward.long(), places)
         self._store.orders[0] = inverse
         return inverse
 

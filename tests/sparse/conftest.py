@@ -49,6 +49,7 @@ GRAPHS = {
     "square": _random(11, 11, 40, 2),
     "int32": _random(8, 8, 20, 3, torch.int32),
     "hub": Graph(torch.zeros(12, dtype=torch.long), torch.arange(12) % 7, (4, 7)),
+    "crowded": _random(4, 3, 30, 4),
     "no edges": Graph(torch.zeros(0, dtype=torch.long), torch.zeros(0, dtype=torch.long), (3, 4)),
 }
 

@@ -25,6 +25,19 @@ def test_forward_has_the_dense_value_at_every_width(graph, backend, tolerance, r
     assert_close(spmm(csr, x, weight[csr.perm], alpha=0.5, beta=-2.0, z=z), 0.5 * graph.dense(weight) @ x - 2 * z, **tolerance)
 
 
+@pytest.mark.parametrize("width", [1, 7, 16, 100, 130, 1030])
+def test_single_precision_rounds_only(graph, backend, rand, width):
+    weight, x, z = (rand(*shape, dtype=torch.float32) for shape in ((graph.edges,), (graph.size[1], width), (graph.size[0], width)))
+    csr = graph.csr
+    exact = 0.5 * graph.dense(weight.double()) @ x.double() - 2 * z
+    for out in (
+        spmm(csr, x, weight[csr.perm], alpha=0.5, beta=-2.0, z=z),
+        spmm(csr, x, 0.5 * weight[csr.perm], beta=-2.0, z=z),
+        spmm(csr, x, weight[csr.perm], alpha=0.5) - 2 * z,
+    ):
+        assert_close(out.double(), exact, rtol=1e-5, atol=1e-5 * max(1.0, float(exact.abs().max())))
+
+
 def test_pattern_without_entries_counts_as_ones(graph, backend, tolerance, rand):
     x = rand(graph.size[1], 5, grad=True)
     out = spmm(graph.csr, x)

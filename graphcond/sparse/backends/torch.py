@@ -45,18 +45,31 @@ def spmm(pattern: Pattern, value: Tensor | None, x: Tensor, alpha: float, beta: 
     Returns:
         ``[R, f]``; inputs of 16 bits are added up in 32.
     """
-    if x.dtype not in _NATIVE:
-        wide = (None if value is None else value.float(), x.float(), alpha, beta, None if z is None else z.float())
-        return spmm(pattern, *wide).to(x.dtype)
     with torch.no_grad():
         if pattern.nnz == 0 or x.numel() == 0:
             zero = x.new_zeros(pattern.size[0], x.size(1))
             return zero if z is None else beta * z
+        if x.is_cpu and x.dtype != torch.float64:
+            return _bags(pattern, value, x, alpha, beta, z)
+        if x.dtype not in _NATIVE:
+            wide = (None if value is None else value.float(), x.float(), alpha, beta, None if z is None else z.float())
+            return spmm(pattern, *wide).to(x.dtype)
         matrix = _tensor(pattern, ones(pattern, x.dtype) if value is None else value.contiguous())
         if z is None:
             base = x.new_empty(()).expand(pattern.size[0], x.size(1)) if x.is_cpu else x.new_zeros(pattern.size[0], x.size(1))
             return torch.addmm(base, matrix, x.contiguous(), beta=0.0, alpha=alpha)
         return torch.addmm(z, matrix, x.contiguous(), beta=beta, alpha=alpha)
+
+
+def _bags(pattern: Pattern, value: Tensor | None, x: Tensor, alpha: float, beta: float, z: Tensor | None) -> Tensor:
+    """Rows are bags of weighted embeddings: torch's generated kernel for them prefetches, MKL's product does not (1.6 to 2.6 times)."""
+    scaled = value is not None and alpha != 1.0 and pattern.nnz < pattern.size[0] * x.size(1)
+    value = alpha * value if scaled and value is not None else value
+    weights = None if value is None else value.detach().contiguous()
+    out = torch.embedding_bag(x.detach().contiguous(), pattern.indices, pattern.indptr, False, 0, False, weights, True)[0]
+    if alpha != 1.0 and not scaled:
+        out.mul_(alpha)
+    return out if z is None else out.add_(z.detach(), alpha=beta)
 
 
 def sddmm(pattern: Pattern, a: Tensor, b: Tensor, alpha: float) -> Tensor:
@@ -77,5 +90,8 @@ def sddmm(pattern: Pattern, a: Tensor, b: Tensor, alpha: float) -> Tensor:
         out = torch.zeros(pattern.nnz, dtype=a.dtype, device=a.device)
         if pattern.nnz == 0 or a.size(1) == 0:
             return out
+        rows, cols = pattern.size
+        if pattern.nnz > rows * cols:  # sampled_addmm refuses more entries than places
+            return (alpha * (a @ b.t())).view(-1).index_select(0, pattern.row.long() * cols + pattern.indices)
         product = torch.sparse.sampled_addmm(_tensor(pattern, out), a.contiguous(), b.contiguous().t(), beta=0.0, alpha=alpha)
         return cast(Tensor, product.values())
