@@ -4,6 +4,7 @@ from graphcond.condensers.base import Condensation, Condenser, Draft, Interactio
 from graphcond.condensers.herding import Herding
 from graphcond.condensers.k_center import KCenter
 from graphcond.condensers.majority import Majority
+from graphcond.condensers.partition import Partition
 from graphcond.condensers.random_interactions import RandomInteractions
 from graphcond.condensers.random_nodes import RandomNodes
 
@@ -16,6 +17,7 @@ __all__ = [
     "KCenter",
     "Majority",
     "NodeCondenser",
+    "Partition",
     "RandomInteractions",
     "RandomNodes",
 ]

@@ -83,24 +83,6 @@ def gcn_norm_dense(weight: Tensor) -> Tensor:
     return scale[:, None] * looped * scale
 
 
-def scaled_laplacian_dense(weight: Tensor, lambda_max: float = 2.0) -> Tensor:
-    r"""Return 2 L / lambda_max - I with L = I - D^-1/2 A D^-1/2 of a dense adjacency, differentiable.
-
-    Args:
-        weight: Symmetric non-negative edge weights [n, n]; a node without edges keeps L_ii = 1.
-        lambda_max: Largest eigenvalue that L may have, > 0.
-
-    Returns:
-        The scaled Laplacian [n, n].
-
-    Source: HCDC, appendix J.
-    """
-    degree = weight.sum(1)
-    scale = torch.where(degree > 0, degree.clamp(min=1e-12).rsqrt(), torch.zeros_like(degree))
-    identity = torch.eye(weight.shape[0], dtype=weight.dtype, device=weight.device)
-    return (2 / lambda_max - 1) * identity - (2 / lambda_max) * (scale[:, None] * weight * scale)
-
-
 def export(x: Tensor, y: Tensor, weight: Tensor, threshold: float = 0.0) -> Data:
     """Return a dense synthetic graph as PyG ``Data`` with the edges above a threshold.
 

@@ -5,13 +5,13 @@ from torch_geometric.utils import get_laplacian, to_dense_adj
 
 from graphcond.errors import BudgetError, InputError, UnknownNameError
 from graphcond.nn.adjacency import Bernoulli, Identity, Learned, PairMLP, homophilous_start, make_adjacency
+from graphcond.nn.filters import dense_operator
 from graphcond.nn.synthetic import (
     DiffusedBases,
     SyntheticGraph,
     class_samples,
     export,
     gcn_norm_dense,
-    scaled_laplacian_dense,
     synthetic_labels,
 )
 
@@ -107,7 +107,7 @@ def test_normalisations_agree_with_pyg():
     assert torch.allclose(gcn_norm_dense(weight), to_dense_adj(index, edge_attr=value, max_num_nodes=7)[0])
     index, value = get_laplacian(edge_index, values, "sym", num_nodes=7)
     laplacian = to_dense_adj(index, edge_attr=value, max_num_nodes=7)[0]
-    assert torch.allclose(scaled_laplacian_dense(weight, 1.5), 2 * laplacian / 1.5 - torch.eye(7))
+    assert torch.allclose(dense_operator(weight, 1.5), 2 * laplacian / 1.5 - torch.eye(7))
 
 
 def test_export_cuts_at_the_threshold_and_leaves_the_diagonal_out():
@@ -128,7 +128,7 @@ def test_a_graph_restored_from_its_parameters_is_the_same(points):
 
 
 def test_diffused_bases_combine_and_keep_their_diffusion():
-    operator = scaled_laplacian_dense(random_weight(6))
+    operator = dense_operator(random_weight(6))
     x = torch.randn(6, 3, generator=torch.Generator().manual_seed(1), dtype=torch.float64)
     bases = torch.stack([x, operator @ x, 2 * operator @ operator @ x - x])
     nodes = DiffusedBases(bases, torch.arange(6)).rows(torch.tensor([1, 4]))

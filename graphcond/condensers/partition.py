@@ -1,0 +1,165 @@
+"""Training-free condensation: class-wise clusters of propagated features, each replaced by its mean."""
+
+from __future__ import annotations
+
+import warnings
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal, final
+
+import torch
+import torch.nn.functional as F  # noqa: N812
+from sklearn.cluster import KMeans, MiniBatchKMeans
+from sklearn.exceptions import ConvergenceWarning
+from threadpoolctl import threadpool_limits
+from torch import Tensor
+from torch_geometric.data import Data
+
+from graphcond.condensers.synthesis import NodeSynthesis
+from graphcond.nn.filters import filter_features
+from graphcond.nn.synthetic import synthetic_labels
+from graphcond.nn.teacher import RidgeTeacher, propagate, propagation, sketch
+from graphcond.seeding import derive
+from graphcond.sparse import CSR, spmm
+from graphcond.typing import Record
+
+_MANY_POINTS = 20_000
+_CLUSTER_WIDTH = 256
+
+
+@dataclass(frozen=True)
+class Members:
+    """Which nodes may enter a condensed graph, with what class and weight.
+
+    Attributes:
+        nodes: Node ids [m].
+        labels: Their classes [m], true ones or a teacher's.
+        weight: How sure the class is [m], > 0.
+    """
+
+    nodes: Tensor
+    labels: Tensor
+    weight: Tensor
+
+
+def labelled_members(data: Data, part: str) -> Members:
+    """Return the nodes of ``part`` (``"train"`` or ``"val"``) with their true classes."""
+    nodes = data[f"{part}_mask"].nonzero()[:, 0]
+    return Members(nodes, data.y[nodes], data.x.new_ones(len(nodes)))
+
+
+def taught_members(data: Data, teacher: RidgeTeacher) -> Members:
+    """Return all nodes with the teacher's classes (training nodes keep their own), weighted by its margin."""
+    taught = teacher(data)
+    return Members(torch.arange(int(data.num_nodes), device=data.y.device), taught.labels, taught.margin.to(data.x))
+
+
+def cluster(points: Tensor, members: Members, labels: Tensor, seed: int) -> Tensor:
+    """Return the cluster of every member: k-means within each class, as many clusters as ``labels`` has of it.
+
+    Args:
+        points: What is clustered [m, e], a row per member.
+        members: Classes and weights.
+        labels: Sorted classes [c] of the condensed nodes.
+        seed: Of k-means.
+
+    Returns:
+        Condensed node [m] in [0, c) of each member; -1 where no condensed node has its class.
+    """
+    out = torch.full_like(members.nodes, -1)
+    for label, count in zip(*(part.tolist() for part in labels.unique(return_counts=True))):
+        inside = (members.labels == label).nonzero()[:, 0]
+        first = int((labels < label).sum())
+        state = derive(seed, "cluster", label) % 2**32
+        many = len(inside) > _MANY_POINTS
+        machine = (
+            MiniBatchKMeans(count, n_init=1, batch_size=4096, random_state=state)
+            if many
+            else KMeans(count, n_init=3, max_iter=50, random_state=state)
+        )
+        # One thread: these problems are small, and OpenMP threads that wait for a busy core cost a hundred times the work.
+        with warnings.catch_warnings(), threadpool_limits(1):
+            warnings.simplefilter("ignore", ConvergenceWarning)
+            found = machine.fit(points[inside].cpu().numpy(), sample_weight=members.weight[inside].cpu().numpy()).labels_
+        out[inside] = _fill(torch.from_numpy(found).long(), count).to(out.device) + first
+    return out
+
+
+def _fill(found: Tensor, count: int) -> Tensor:
+    """Give clusters left empty, because points coincide, a member of the largest one."""
+    sizes = found.bincount(minlength=count)
+    for empty in (sizes == 0).nonzero()[:, 0].tolist():
+        found[(found == sizes.argmax()).nonzero()[-1, 0]] = empty
+        sizes = found.bincount(minlength=count)
+    return found
+
+
+def cluster_means(data: Data, members: Members, assigned: Tensor, count: int, hops: int) -> Tensor:
+    """Return weighted means of Â^hops X over clusters, x'_j = Σ_i w_i (Â^hops X)_i / Σ_i w_i, propagating the narrower side.
+
+    Args:
+        data: The original.
+        members: Nodes and weights [m].
+        assigned: Cluster of each member [m], -1 for none.
+        count: Number of clusters c.
+        hops: Propagation steps.
+
+    Returns:
+        Features [c, d]; nothing of size n x max(c, d) is built beyond the input.
+    """
+    operator, used = propagation(data), assigned >= 0
+    nodes, rows, weight = members.nodes[used], assigned[used], members.weight[used]
+    weight = weight / weight.new_zeros(count).index_add(0, rows, weight)[rows]
+    if count >= data.x.shape[1]:
+        return data.x.new_zeros(count, data.x.shape[1]).index_add(0, rows, weight[:, None] * propagate(operator, data.x, hops)[nodes])
+    averaging = data.x.new_zeros(int(data.num_nodes), count).index_put((nodes, rows), weight)
+    if hops == 0:
+        return averaging.T @ data.x
+    transposed = operator.T
+    return _transposed_product(data.x, propagate(transposed, averaging, hops))
+
+
+def _transposed_product(x: Tensor, averaging: Tensor) -> Tensor:
+    features = filter_features(x)
+    return spmm(features.T, averaging).T.contiguous() if isinstance(features, CSR) else averaging.T @ features
+
+
+@final
+@dataclass(frozen=True, kw_only=True)
+class Partition(NodeSynthesis):
+    r"""Replace class-wise clusters of nodes by the mean of their propagated features; no training, no edges.
+
+    x'_j = Σ_{i ∈ cluster j} w_i (Â^hops X)_i / Σ w_i. With ``labels="teacher"`` all nodes are clustered, within the classes of
+    :class:`graphcond.nn.teacher.RidgeTeacher` (learned from training labels in closed form, its setting chosen on validation
+    labels), weighted by its margin, and class proportions are those of its classes. With ``labels="train"`` only training nodes are.
+
+    Args:
+        hops: Propagation steps of the features that are averaged, >= 0. A GCN propagates once before its first layer, so 1 fits it best.
+        cluster_hops: Propagation steps of the features that are clustered, rows scaled to unit length, >= 0.
+        labels: ``"teacher"`` or ``"train"``.
+        teacher: Which teacher.
+
+    Source: CGC (Gao et al., WWW 2025): class-wise partition of propagated features. Deviations: unlabelled nodes join by a
+    closed-form teacher, with weights; k-means is scikit-learn's.
+
+    Example:
+        >>> from graphcond.data import load
+        >>> Partition(num_nodes=4, num_val=2)(load("karate")).y.tolist()
+        [0, 0, 1, 1, 0, 1]
+    """
+
+    hops: int = 1
+    cluster_hops: int = 2
+    labels: Literal["teacher", "train"] = "teacher"
+    teacher: RidgeTeacher = RidgeTeacher()
+
+    def part(self, data: Data, part: str, count: int, checkpoint: Path | None = None) -> tuple[Data, list[Record]]:
+        """Return the clusters' means as a graph without edges; there is no history."""
+        members = taught_members(data, self.teacher) if part == "train" and self.labels == "teacher" else labelled_members(data, part)
+        features = sketch(data.x, _CLUSTER_WIDTH, entries=0, seed=self.seed)
+        points = F.normalize(propagate(propagation(data), features, self.cluster_hops), dim=1)[members.nodes]
+        labels = synthetic_labels(members.labels, count)
+        assigned = cluster(points, members, labels, derive(self.seed, part))
+        x = cluster_means(data, members, assigned, count, self.hops)
+        empty = torch.empty(2, 0, dtype=torch.long, device=x.device)
+        return Data(x=x, y=labels, edge_index=empty, edge_weight=x.new_empty(0)), []
