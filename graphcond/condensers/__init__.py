@@ -4,9 +4,12 @@ from graphcond.condensers.base import Condensation, Condenser, Draft, Interactio
 from graphcond.condensers.herding import Herding
 from graphcond.condensers.k_center import KCenter
 from graphcond.condensers.majority import Majority
+from graphcond.condensers.outer_loop import Schedule
 from graphcond.condensers.partition import Partition
+from graphcond.condensers.policy_gradient import PolicyGradient, Tail
 from graphcond.condensers.random_interactions import RandomInteractions
 from graphcond.condensers.random_nodes import RandomNodes
+from graphcond.condensers.unrolled import Unrolled
 
 __all__ = [
     "Condensation",
@@ -18,6 +21,10 @@ __all__ = [
     "Majority",
     "NodeCondenser",
     "Partition",
+    "PolicyGradient",
     "RandomInteractions",
     "RandomNodes",
+    "Schedule",
+    "Tail",
+    "Unrolled",
 ]

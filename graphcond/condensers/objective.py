@@ -1,0 +1,74 @@
+"""What a mask is worth: train a recommender on the interactions it keeps, look at the loss on interactions it has not seen."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import final
+
+import torch
+from torch import Tensor
+
+from graphcond.condensers.outer_loss import OuterLoss
+from graphcond.distributed import all_sum, shard
+from graphcond.nn import EmbeddingRecommender, RecommenderFactory
+from graphcond.seeding import derive
+from graphcond.training import BPR, BPRProgram, fit
+
+
+@final
+@dataclass(frozen=True, eq=False)
+class RecommenderObjective:
+    """Masks ``[K, P]`` to outer losses ``[K, U]``, all K models trained in one batched run from the same initialisation.
+
+    Args:
+        recommender: Makes the model.
+        edges: The interactions the mask decides on ``[2, P]``.
+        kept: Which of them every model is trained on, whatever the mask ``[P]``, bool.
+        outer: The outer loss.
+        recipe: The inner training; ``recipe.rounds`` rounds.
+        seed: Seed of initialisation, order and negatives, shared by the K models as far as it goes.
+
+    Source:
+        DConRec, Eq. 12 and Algorithm 1, lines 5-7. All processes together train the K models, each its share.
+    """
+
+    recommender: RecommenderFactory
+    edges: Tensor
+    kept: Tensor
+    outer: OuterLoss
+    recipe: BPR
+    seed: int = 0
+
+    @property
+    def group(self) -> Tensor:
+        """Return each edge's user ``[P]``."""
+        return self.edges[0]
+
+    def at(self, step: int) -> RecommenderObjective:
+        """Return the objective of an outer step: the same, with a seed of its own."""
+        return replace(self, seed=derive(self.seed, "step", step))
+
+    def __call__(self, masks: Sequence[Tensor]) -> Tensor:
+        """Return the losses ``[K, U]`` of K masks ``[P]``, bool."""
+        own, size = shard(len(masks)), self.outer.size
+        losses = torch.zeros(len(masks), size[0], device=self.edges.device)
+        if len(own):
+            model = self._model(len(own))
+            edges = torch.cat([model.offset(self.edges[:, masks[k] | self.kept], n) for n, k in enumerate(own)], dim=1)
+            if edges.size(1):
+                program = BPRProgram(model, edges, None, self.recipe, seed=derive(self.seed, "inner", own.start))
+                fit(program, self.recipe.rounds, None, description="inner")
+            with torch.no_grad():
+                tables = model.embeddings(model.graph(edges))
+                losses[own.start : own.stop] = self.outer(tables, len(own), seed=self.seed)
+        return all_sum(losses)
+
+    def _model(self, count: int) -> EmbeddingRecommender:
+        """Return ``count`` models side by side with the tables of the first."""
+        model = self.recommender(*self.outer.size, seed=derive(self.seed, "init"), num_models=count)
+        with torch.no_grad():
+            for table in model.parameters():
+                first = table[: table.size(0) // count]
+                table.copy_(first.repeat(count, *[1] * (table.dim() - 1)))
+        return model

@@ -1,0 +1,239 @@
+"""The outer loop of DConRec: estimate, step, project; checkpoint and resume without a trace."""
+
+from __future__ import annotations
+
+import hashlib
+import math
+import time
+import warnings
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor
+from tqdm import tqdm
+
+from graphcond.condensers.objective import RecommenderObjective
+from graphcond.condensers.unrolled import UnrolledObjective
+from graphcond.data import load_state, save_state
+from graphcond.errors import FileFormatError, GraphcondError, NumericalError, require
+from graphcond.masks import BernoulliMask, CappedSimplex, Estimate, Estimator
+from graphcond.pools import OBSERVED, PSEUDO, DataPool
+from graphcond.seeding import derive
+from graphcond.training import Fitted, Recommender
+
+BETWEEN_SAVES = 30.0
+"""Seconds between two checkpoints."""
+
+
+@dataclass(frozen=True)
+class Schedule:
+    """Steps of the outer optimiser, Adam on S.
+
+    Args:
+        steps: How many, >= 0.
+        rate: First learning rate, > 0.
+        factor: What it is multiplied with every ``every`` steps, in (0, 1].
+        every: Steps between two changes, >= 1.
+        floor: Smallest learning rate, >= 0.
+
+    Source:
+        DConRec, Section 4.1.4: 0.1, divided by 10 every 100 of 1,000 steps, at least 1e-4.
+
+    Example:
+        >>> [round(Schedule().at(step), 4) for step in (0, 100, 900)]
+        [0.1, 0.01, 0.0001]
+    """
+
+    steps: int = 100
+    rate: float = 0.1
+    factor: float = 0.1
+    every: int = 100
+    floor: float = 1e-4
+
+    def __post_init__(self) -> None:
+        facts = {"steps": self.steps, "rate": self.rate, "factor": self.factor, "every": self.every, "floor": self.floor}
+        good = self.steps >= 0 and self.rate > 0 and 0 < self.factor <= 1 and self.every >= 1 and self.floor >= 0
+        law = "steps >= 0, rate > 0, 0 < factor <= 1, every >= 1, floor >= 0"
+        require(good, law, "Check the arguments of Schedule.", **facts)  # type: ignore[arg-type]
+
+    def at(self, step: int) -> float:
+        """Return the learning rate of a step, counted from 0."""
+        return max(self.floor, self.rate * self.factor ** (step // self.every))
+
+
+@dataclass(eq=False)
+class State:
+    """All that a step changes.
+
+    Attributes:
+        probs: S ``[P]``.
+        moment: Adam's first moment ``[P]``.
+        square: Adam's second moment ``[P]``.
+        history: One record per finished step.
+    """
+
+    probs: Tensor
+    moment: Tensor
+    square: Tensor
+    history: list[dict[str, Any]]
+
+    @classmethod
+    def start(cls, probs: Tensor) -> State:
+        """Return the state before the first step."""
+        return cls(probs, torch.zeros_like(probs), torch.zeros_like(probs), [])
+
+
+@dataclass(frozen=True, eq=False)
+class OuterLoop:
+    """One run of the outer loop.
+
+    Args:
+        objective: What a mask is worth.
+        pool: The candidates; those always kept have probability 1 under an honest budget.
+        fixed: Whether the probabilities of always-kept interactions stay at 1 and count against the budget.
+        simplex: The feasible set.
+        estimator: The gradient estimator.
+        schedule: Steps and learning rates.
+        seed: Seed of the masks.
+    """
+
+    objective: RecommenderObjective | UnrolledObjective
+    pool: DataPool
+    fixed: bool
+    simplex: CappedSimplex
+    estimator: Estimator[Any]
+    schedule: Schedule
+    seed: int
+
+    def step(self, state: State) -> None:
+        """Take one step in place: estimate the gradient, move S by Adam, project it.
+
+        Raises:
+            NumericalError: If a loss or a gradient is not finite; names the step.
+        """
+        number, start = len(state.history), time.perf_counter()
+        rate = self.schedule.at(number)
+        try:
+            seed = derive(self.seed, "masks", number)
+            estimate = self.estimator(self.objective.at(number), BernoulliMask(state.probs), seed=seed)
+            grad = estimate.grad
+            if self.fixed:
+                grad.masked_fill_(self.pool.kept, 0.0)
+            mapping = self._mapping_norm(state.probs, grad, rate)
+            self._adam(state, grad, rate, number)
+        except NumericalError as error:
+            raise NumericalError(f"Outer step {number}: {error}") from error
+        facts = {"step": number, "learning_rate": rate, "mapping_norm": mapping, "seconds": time.perf_counter() - start}
+        state.history.append({**facts, **self._facts(state.probs, estimate)})
+
+    def project(self, values: Tensor) -> Tensor:
+        """Return the nearest feasible point; always-kept interactions under an honest budget are at 1."""
+        if self.fixed:
+            values = torch.where(self.pool.kept, values.max() + 2.0, values)
+        return self.simplex.project(values)
+
+    def _adam(self, state: State, grad: Tensor, rate: float, number: int, decay: tuple[float, float] = (0.9, 0.999)) -> None:
+        """One step of Adam written out in place, so that its state is two vectors and resumes bit for bit."""
+        state.moment.lerp_(grad, 1 - decay[0])
+        state.square.mul_(decay[1]).addcmul_(grad, grad, value=1 - decay[1])
+        scale = state.square.sqrt().div_(math.sqrt(1 - decay[1] ** (number + 1))).add_(1e-8)
+        moved = torch.addcdiv(state.probs, state.moment, scale, value=-rate / (1 - decay[0] ** (number + 1)))
+        state.probs = self.project(moved)
+
+    def _mapping_norm(self, probs: Tensor, grad: Tensor, rate: float) -> float:
+        """Return the norm of (S - P_C(S - η g)) / η, the quantity that Theorem 3.1 bounds."""
+        return float(self.project(probs - rate * grad).sub_(probs).norm()) / rate
+
+    def _facts(self, probs: Tensor, estimate: Estimate) -> dict[str, Any]:
+        values = {
+            "loss": estimate.value,
+            "variance": estimate.variance,
+            "cosine": estimate.cosine,
+            "noise_level": 1 / math.sqrt(max(probs.numel(), 1)),
+            "prob_observed": _mean(probs, self.pool.origin == OBSERVED),
+            "prob_pseudo": _mean(probs, self.pool.origin == PSEUDO),
+            "prob_spread": float((probs * (1 - probs)).mean()),
+        }
+        return {name: value if math.isfinite(value) else None for name, value in values.items()}
+
+
+def _mean(probs: Tensor, where: Tensor) -> float:
+    return float(probs[where].mean()) if bool(where.any()) else math.nan
+
+
+def optimise(loop: OuterLoop, state: State, keeper: Keeper | None) -> State:
+    """Run the steps that are left.
+
+    Args:
+        loop: What a step does.
+        state: Where to start; changed.
+        keeper: Writes checkpoints; None writes nothing.
+
+    Returns:
+        The state after the last step. Ctrl-C saves the finished steps and goes on up.
+    """
+    bar = tqdm(range(len(state.history), loop.schedule.steps), initial=len(state.history), total=loop.schedule.steps, disable=None)
+    try:
+        for _ in bar:
+            loop.step(state)
+            bar.set_postfix(loss=f"{state.history[-1]['loss'] or math.nan:.4f}")
+            if keeper is not None:
+                keeper.save(state, loop.pool)
+    finally:
+        bar.close()
+        if keeper is not None:
+            keeper.save(state, loop.pool, now=True)
+    return state
+
+
+class Keeper:
+    """Writes the state of a run to a file and reads it back.
+
+    A path that cannot be written fails at once, before the first step; a disk that fills up later costs a warning, not the run.
+
+    Args:
+        path: The checkpoint.
+        of: What the run is: settings and data. A file of another run is refused.
+    """
+
+    def __init__(self, path: Path, of: str) -> None:
+        self.path, self.of = path, hashlib.blake2b(of.encode(), digest_size=16).hexdigest()
+        self._last: float | None = None
+        self._steps = -1
+
+    def load(self) -> tuple[State, DataPool] | None:
+        """Return the state and the pool of the file, None without one.
+
+        Raises:
+            FileFormatError: If the file is broken or of another run.
+        """
+        if not self.path.exists():
+            return None
+        tensors, record = load_state(self.path)
+        law, cure = "a checkpoint of the same settings and data", "Delete the file or give another path."
+        require(record.get("run") == self.of, law, cure, error=FileFormatError, path=str(self.path))
+        proxies = (Recommender(tensors["proxy_users"], tensors["proxy_items"], Fitted()),) if "proxy_users" in tensors else ()
+        pool = DataPool(tensors["edges"], tensors["origin"], tensors["kept"], proxies)
+        return State(tensors["probs"], tensors["moment"], tensors["square"], record["history"]), pool
+
+    def save(self, state: State, pool: DataPool, *, now: bool = False) -> None:
+        """Write the state if the last write is long enough ago, or ``now``.
+
+        Raises:
+            InputError: If the first write fails.
+        """
+        if self._steps == len(state.history) or (not now and self._last is not None and time.monotonic() - self._last < BETWEEN_SAVES):
+            return
+        tensors = {"edges": pool.edges, "origin": pool.origin, "kept": pool.kept}
+        tensors |= {"probs": state.probs, "moment": state.moment, "square": state.square}
+        for proxy in pool.proxies:
+            tensors |= {"proxy_users": proxy.users, "proxy_items": proxy.items}
+        try:
+            save_state(self.path, tensors, {"run": self.of, "history": state.history})
+        except (GraphcondError, OSError) as error:
+            if self._last is None:
+                raise
+            warnings.warn(f"The checkpoint was not written, the last one stands ({error}). The run goes on.", RuntimeWarning, stacklevel=2)
+        self._last, self._steps = time.monotonic(), len(state.history)

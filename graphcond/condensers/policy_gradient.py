@@ -1,0 +1,278 @@
+"""DConRec: probabilities of keeping interactions, learned from the loss of briefly trained recommenders."""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import KW_ONLY, dataclass, field, replace
+from pathlib import Path
+from typing import Any, Literal, final
+
+import torch
+from torch import Tensor
+from torch_geometric.data import HeteroData
+
+from graphcond import masks
+from graphcond.condensers.base import Draft, InteractionCondenser
+from graphcond.condensers.budget import interaction_budget
+from graphcond.condensers.objective import RecommenderObjective
+from graphcond.condensers.outer_loop import Keeper, OuterLoop, Schedule, State, optimise
+from graphcond.condensers.outer_loss import OuterLoss
+from graphcond.condensers.unrolled import Unrolled, UnrolledObjective
+from graphcond.data import make_interactions, num_items, num_users, split_interactions, train_edges, val_edges
+from graphcond.errors import require
+from graphcond.masks import CappedSimplex, Estimator, LeaveOneOut, OneStep, Reinforce
+from graphcond.nn import RecommenderFactory
+from graphcond.pools import OBSERVED, PSEUDO, DataPool, PoolBuilder, keep_tail
+from graphcond.seeding import derive
+from graphcond.training import BPR, UniformNegatives, fit_recommender
+
+ONE_EPOCH = BPR(min_steps=1, rounds=1)
+"""The paper's inner training: one pass over the kept interactions."""
+
+
+@dataclass(frozen=True)
+class Tail:
+    """Compensation for long-tailed users: their interactions are always kept.
+
+    Args:
+        threshold: ε; users with fewer interactions are in the tail; 0 for no compensation.
+        of: Whether a user's interactions are those in the pool (Eq. 13) or the observed ones.
+        budget: ``"included"``: the tail counts, |D_s ∪ D_tail| ≤ r |D|, and ε is lowered until the tail takes at most half of it;
+            ``"extra"``: the tail comes on top, as in the paper, and the set grows past r.
+
+    Source:
+        DConRec, Section 3.3.3.
+    """
+
+    threshold: int = 10
+    of: Literal["pool", "training"] = "pool"
+    budget: Literal["included", "extra"] = "included"
+
+    def __post_init__(self) -> None:
+        law, cure = "`budget` in {'included', 'extra'}", "It says whether the tail counts."
+        require(self.budget in ("included", "extra"), law, cure, budget=self.budget)
+
+
+@final
+@dataclass(frozen=True)
+class PolicyGradient(InteractionCondenser):
+    r"""Learn a Bernoulli probability per candidate interaction, then draw the condensed set.
+
+    .. math:: \min_{S \in C} \mathbb{E}_{M \sim S}\, L_{val}(\theta_1(M)), \qquad C = \{0 \le s \le 1, \textstyle\sum s \le r |D|\}
+
+    Each outer step trains K recommenders on K masks side by side, estimates the gradient, takes a step of Adam and projects onto C.
+    The card says whether the learned mask beats a random one of its size from the same pool, which it often does not.
+
+    Args:
+        recommender: Makes the inner model, for example ``partial(nn.MF, dim=64)``.
+        pool: Which interactions may be kept.
+        ratio: r in (0, 1].
+        estimator: How the gradient is estimated; its cosine of two halves is in the history.
+        schedule: Outer steps and learning rates. The paper takes 1,000 steps.
+        tail: Compensation for long-tailed users.
+        cap: Whether the budget of D_s is r |D| or, as in the released code, r |D_pool|; the latter needs ``Tail(budget="extra")``.
+        draw: How the final mask is drawn; "bernoulli" (the paper) has a random size, cut to an honest budget.
+        outer: Interactions of the outer loss: the validation split (the paper), or a tenth of the training interactions, which then
+            leave the pool, so that early stopping on the validation split stays valid.
+        inner: The inner training: one epoch from a fresh start (the paper), or a few full gradient steps that can be differentiated and
+            can start from the proxy. :class:`graphcond.masks.OneStep` needs the latter.
+        control: Trainings of the learned and of the random set that the card compares by validation NDCG@10; 0 for none.
+        seed: Seed of every random choice.
+
+    Source:
+        DConRec, Algorithms 1 and 2. Ours: K masks and baselines, the budget that counts the tail, exact draws, the control.
+    """
+
+    recommender: RecommenderFactory
+    pool: PoolBuilder
+    _: KW_ONLY
+    estimator: Estimator[Any] = field(default_factory=LeaveOneOut)
+    schedule: Schedule = field(default_factory=Schedule)
+    tail: Tail = field(default_factory=Tail)
+    cap: Literal["interactions", "pool"] = "interactions"
+    draw: Literal["systematic", "conditional-poisson", "bernoulli"] = "systematic"
+    outer: Literal["validation", "held-out"] = "validation"
+    inner: BPR | Unrolled = ONE_EPOCH
+    control: int = 2
+
+    def __post_init__(self) -> None:
+        options = {
+            "cap": ("interactions", "pool"),
+            "draw": ("systematic", "conditional-poisson", "bernoulli"),
+            "outer": ("validation", "held-out"),
+        }
+        for name, allowed in options.items():
+            require(getattr(self, name) in allowed, f"`{name}` in {set(allowed)}", "See PolicyGradient.", found=getattr(self, name))
+        law, cure = "an honest budget with cap='interactions'", "A cap of r |D_pool| needs tail=Tail(budget='extra')."
+        require(self.cap == "interactions" or self.tail.budget == "extra", law, cure, cap=self.cap, tail=self.tail.budget)
+        law, cure = "an inner training that OneStep can differentiate", "Pass inner=Unrolled()."
+        require(not isinstance(self.estimator, OneStep) or isinstance(self.inner, Unrolled), law, cure, inner=self.inner)
+        require(self.control >= 0, "`control` >= 0", "It is a number of trainings.", control=self.control)
+
+    @classmethod
+    def published(
+        cls, recommender: RecommenderFactory, pool: PoolBuilder, *, ratio: float, steps: int = 1000, seed: int = 0
+    ) -> PolicyGradient:
+        """Return the method with the released code's accounting, for comparison: the set is larger than r |D|.
+
+        One mask a step without a baseline; the cap is r |D_pool|; the tail comes on top; the size of the draw is left to chance.
+        Two faults of that code are not reproduced: gradients that add up over steps, and outer negatives from the test sampler.
+
+        Args:
+            recommender: Makes the inner model.
+            pool: Which interactions may be kept.
+            ratio: r in (0, 1].
+            steps: Outer steps.
+            seed: Seed of every random choice.
+
+        Returns:
+            The condenser.
+        """
+        accounting: dict[str, Any] = {"cap": "pool", "tail": Tail(budget="extra"), "draw": "bernoulli"}
+        return cls(recommender, pool, ratio=ratio, estimator=Reinforce(samples=1), schedule=Schedule(steps=steps), seed=seed, **accounting)
+
+    @property
+    def honest(self) -> bool:
+        """Whether |D_cond| ≤ r |D|."""
+        return self.tail.budget == "included"
+
+    def _condense(self, data: HeteroData, checkpoint: Path | None) -> Draft:
+        outer = self._outer_edges(data)
+        keeper = None if checkpoint is None else Keeper(checkpoint, _fingerprint(self, data))
+        resumed = keeper.load() if keeper else None
+        if resumed is None:
+            pool, threshold = self._pool(data, outer)
+            state = None
+        else:
+            state, pool = resumed
+            threshold = keep_tail(pool, num_users(data), threshold=self.tail.threshold, of=self.tail.of, limit=self._tail_limit(data))[1]
+        loop = self.loop(data, pool, outer)
+        state = state or State.start(self._start(loop))
+        if keeper and resumed is None:
+            keeper.save(state, pool, now=True)
+        optimise(loop, state, keeper)
+        mask = self._final_mask(state.probs, pool, loop.simplex.budget)
+        facts = {"tail_threshold": threshold, **_sizes(mask, state.probs, pool)}
+        facts |= self._control(data, pool, mask | pool.kept)
+        small = make_interactions(pool.edges[:, mask | pool.kept], num_users(data), num_items(data))
+        return Draft(small, state.history, facts)
+
+    def loop(self, data: HeteroData, pool: DataPool, outer: Tensor) -> OuterLoop:
+        """Return the outer loop on a given pool, for looking at single steps.
+
+        Args:
+            data: Interactions without a test split.
+            pool: The candidates.
+            outer: Interactions of the outer loss ``[2, V]``.
+
+        Returns:
+            The loop; ``loop.step(state)`` takes one step.
+        """
+        budget = self.budget(data) if self.cap == "interactions" else interaction_budget(len(pool), self.ratio)
+        objective = self._objective(data, pool, outer)
+        return OuterLoop(objective, pool, self.honest, CappedSimplex(float(budget)), self.estimator, self.schedule, self.seed)
+
+    def _objective(self, data: HeteroData, pool: DataPool, outer: Tensor) -> RecommenderObjective | UnrolledObjective:
+        size, seed = (num_users(data), num_items(data)), derive(self.seed, "objective")
+        loss = OuterLoss(outer, UniformNegatives(torch.cat([train_edges(data), val_edges(data)], dim=1), *size), size)
+        if isinstance(self.inner, BPR):
+            return RecommenderObjective(self.recommender, pool.edges, pool.kept, loss, self.inner, seed)
+        law, cure = "a pool with a proxy to start from", "Add ProxyTopK to the pool, or pass inner=Unrolled(start='fresh', steps=15)."
+        require(self.inner.start == "fresh" or len(pool.proxies) > 0, law, cure, start=self.inner.start)
+        proxy = (pool.proxies[0].users, pool.proxies[0].items) if pool.proxies else None
+        return UnrolledObjective(self.inner, pool.edges, pool.kept, loss, UniformNegatives(pool.edges, *size), proxy, seed)
+
+    def _outer_edges(self, data: HeteroData) -> Tensor:
+        if self.outer == "held-out":
+            return val_edges(split_interactions(_only_training(data), seed=derive(self.seed, "outer"), ratios=(0.9, 0.1, 0.0)))
+        edges = val_edges(data)
+        cure = "Split the data with a validation part, or pass outer='held-out'."
+        require(edges.size(1) > 0, "validation interactions", cure, found=0)
+        return edges
+
+    def _tail_limit(self, data: HeteroData) -> int | None:
+        return self.budget(data) // 2 if self.honest else None
+
+    def _pool(self, data: HeteroData, outer: Tensor) -> tuple[DataPool, int]:
+        """Build the pool, without the outer interactions where these are held out of it, and mark the tail."""
+        pool = self.pool(data, seed=derive(self.seed, "pool"))
+        if self.outer == "held-out":
+            width = num_items(data)
+            inside = ~torch.isin(pool.edges[0] * width + pool.edges[1], outer[0] * width + outer[1])
+            pool = replace(pool, edges=pool.edges[:, inside], origin=pool.origin[inside], kept=pool.kept[inside])
+        cure = "Enlarge the pool: add Observed(), or raise the ratio of ProxyTopK."
+        require(len(pool) >= self.budget(data), "|D_pool| ≥ r |D|", cure, pool=len(pool), budget=self.budget(data))
+        needed = isinstance(self.inner, Unrolled) and self.inner.start != "fresh"
+        pool = replace(pool, proxies=pool.proxies[:1] if needed else ())
+        return keep_tail(pool, num_users(data), threshold=self.tail.threshold, of=self.tail.of, limit=self._tail_limit(data))
+
+    def _start(self, loop: OuterLoop) -> Tensor:
+        """Return equal probabilities that spend the budget (Algorithm 1, line 1); 1 for what is always kept."""
+        kept, budget = loop.pool.kept, loop.simplex.budget
+        if not loop.fixed:
+            return torch.full_like(loop.pool.edges[0], 0, dtype=torch.float32) + budget / len(loop.pool)
+        free = int((~kept).sum())
+        return torch.where(kept, 1.0, (budget - (len(loop.pool) - free)) / max(free, 1))
+
+    def _final_mask(self, probs: Tensor, pool: DataPool, budget: float) -> Tensor:
+        """Draw D_s (Algorithm 1, line 8)."""
+        size, seed = int(budget), derive(self.seed, "draw")
+        if self.draw == "systematic":
+            return masks.systematic(probs, size, seed=seed)
+        if self.draw == "conditional-poisson":
+            return masks.conditional_poisson(probs, size, seed=seed)
+        mask = masks.bernoulli(probs, seed=seed)
+        excess = int(mask.sum()) - size
+        if self.honest and excess > 0:
+            spare = (mask & ~pool.kept).float()
+            mask &= ~masks.systematic(spare * excess / spare.sum(), excess, seed=seed)
+        return mask
+
+    def _control(self, data: HeteroData, pool: DataPool, chosen: Tensor) -> dict[str, Any]:
+        """Train on the learned set and on random ones with the same tail, size and pool; compare on the validation split."""
+        val = val_edges(data)
+        if not self.control or val.size(1) == 0:
+            return {}
+        learned: list[float] = []
+        chance: list[float] = []
+        for n in range(self.control):
+            seed = derive(self.seed, "control", n)
+            free = (~pool.kept).float()
+            left = int(chosen.sum()) - int(pool.kept.sum())
+            other = masks.systematic(free * left / free.sum().clamp(min=1), left, seed=seed) | pool.kept
+            for scores, mask in ((learned, chosen), (chance, other)):
+                small = make_interactions(pool.edges[:, mask], num_users(data), num_items(data))
+                scores.append(fit_recommender(self.recommender, small, val, exclude=train_edges(data), seed=seed).history.best_score)
+        return {
+            "validation_ndcg@10": sum(learned) / self.control,
+            "validation_ndcg@10_random": sum(chance) / self.control,
+            "beats_random_of_its_size": min(learned) > max(chance),
+            "control_has_seen_validation": self.outer == "validation",
+        }
+
+    def _sizes(self, data: HeteroData, small: HeteroData) -> dict[str, Any]:
+        if self.honest:
+            return super()._sizes(data, small)
+        return {**InteractionCondenser._sizes(replace(self, ratio=1.0), data, small), "ratio": self.ratio}
+
+
+def _sizes(mask: Tensor, probs: Tensor, pool: DataPool) -> dict[str, Any]:
+    """Return |D_s|, |D_tail| and their union, and what S thinks of real and of pseudo interactions."""
+    both = mask | pool.kept
+    facts: dict[str, Any] = {"num_pool": len(pool), "num_pool_pseudo": pool.num_pseudo}
+    facts |= {"num_selected": int(mask.sum()), "num_tail": int(pool.kept.sum()), "num_selected_and_tail": int((mask & pool.kept).sum())}
+    facts["share_pseudo"] = float((pool.origin[both] == PSEUDO).float().mean())
+    for name, origin in (("observed", OBSERVED), ("pseudo", PSEUDO)):
+        free = (pool.origin == origin) & ~pool.kept
+        facts[f"mean_prob_{name}"] = float(probs[free].mean()) if bool(free.any()) else None
+    return facts
+
+
+def _only_training(data: HeteroData) -> HeteroData:
+    return make_interactions(train_edges(data), num_users(data), num_items(data))
+
+
+def _fingerprint(condenser: PolicyGradient, data: HeteroData) -> str:
+    parts = [train_edges(data), val_edges(data)]
+    hashes = [hashlib.blake2b(part.cpu().contiguous().numpy().tobytes(), digest_size=16).hexdigest() for part in parts]
+    return "/".join([repr(condenser), str(num_users(data)), str(num_items(data)), *hashes])

@@ -1,0 +1,185 @@
+"""A few gradient steps of matrix factorisation on weighted interactions, differentiable in the weights in bounded memory."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import Any, Literal, final
+
+import torch
+from torch import Tensor
+
+from graphcond.condensers.outer_loss import BLOCK, OuterLoss
+from graphcond.errors import require
+from graphcond.nn import Triplets, bpr_gradient
+from graphcond.seeding import derive, generator
+from graphcond.training import UniformNegatives
+
+Tables = tuple[Tensor, Tensor]
+
+
+@final
+@dataclass(frozen=True)
+class Unrolled:
+    r"""An inner training of T full gradient steps, for estimators that differentiate it and for cheap masks.
+
+    .. math:: \theta_{t+1} = \theta_t - \eta \nabla_\theta \sum_p m_p\, \ell_p(\theta_t)
+
+    Args:
+        steps: T >= 1. The paper's one step is T = 1.
+        rate: η > 0, per interaction (the sum, not the mean, is descended).
+        start: θ_0. ``"items"``: the proxy's item embeddings and zero users, so that one step makes a user the sum of what it kept and a
+            user's loss depends on its own mask alone. ``"proxy"``: both tables of the proxy. ``"fresh"``: random tables.
+        dim: Width of random tables.
+        init_std: Their standard deviation.
+
+    Source:
+        DConRec, Section 3.4.2; starting from the proxy is ours.
+    """
+
+    steps: int = 1
+    rate: float = 1.0
+    start: Literal["items", "proxy", "fresh"] = "items"
+    dim: int = 64
+    init_std: float = 0.1
+
+    def __post_init__(self) -> None:
+        sizes: dict[str, Any] = {"steps": self.steps, "dim": self.dim, "rate": self.rate, "init_std": self.init_std}
+        good = self.steps >= 1 and self.dim >= 1 and self.rate > 0 and self.init_std > 0
+        require(good, "steps >= 1, dim >= 1, rate > 0, init_std > 0", "Check the arguments of Unrolled.", **sizes)
+        law, cure = "`start` in {'items', 'proxy', 'fresh'}", "It says where the inner training starts."
+        require(self.start in ("items", "proxy", "fresh"), law, cure, start=self.start)
+
+
+@final
+@dataclass(frozen=True, eq=False)
+class UnrolledObjective:
+    """Masks, fractional ones too, to outer losses through :class:`Unrolled` inner training.
+
+    Args:
+        inner: The inner training.
+        edges: The interactions the mask decides on ``[2, P]``.
+        kept: Which of them have mask 1 whatever is drawn ``[P]``, bool.
+        outer: The outer loss.
+        negatives: Draws the inner training's negatives.
+        proxy: User and item embeddings to start from, ``[U, d]`` and ``[I, d]``; None for fresh starts.
+        seed: Seed of the start and the negatives.
+
+    Source:
+        DConRec, Eq. 17 and, in :meth:`relaxed`, Eq. 14 for the one-step inner problem.
+    """
+
+    inner: Unrolled
+    edges: Tensor
+    kept: Tensor
+    outer: OuterLoss
+    negatives: UniformNegatives
+    proxy: Tables | None
+    seed: int = 0
+
+    @property
+    def group(self) -> Tensor:
+        """Return each edge's user ``[P]``."""
+        return self.edges[0]
+
+    def at(self, step: int) -> UnrolledObjective:
+        """Return the objective of an outer step: the same, with a seed of its own."""
+        return replace(self, seed=derive(self.seed, "step", step))
+
+    def __call__(self, masks: Sequence[Tensor]) -> Tensor:
+        """Return the losses ``[K, U]`` of K masks ``[P]``; all share start and negatives."""
+        with torch.no_grad():
+            return torch.cat([self.outer(self._train(mask.float(), self.seed), 1, seed=self.seed) for mask in masks])
+
+    def relaxed(self, weight: Tensor, *, seed: int) -> Tensor:
+        """Return the loss, a scalar, of a fractional mask ``[P]``, differentiable in it.
+
+        Args:
+            weight: In [0, 1].
+            seed: Seed of the negatives.
+
+        Returns:
+            The mean outer loss.
+        """
+        users, items = self._train(weight, derive(self.seed, seed))
+        triplets = Triplets(*self.outer.triplets(derive(self.seed, seed)))
+        loss: Tensor = _Outer.apply(users, items, triplets)  # type: ignore[no-untyped-call]
+        return loss
+
+    def _train(self, weight: Tensor, seed: int) -> Tables:
+        weight = torch.where(self.kept, 1.0, weight)
+        users, items = self._start(seed)
+        for step in range(self.inner.steps):
+            others = self.negatives(self.edges[0], generator(seed, "inner", step, device=self.edges.device))
+            users, items = _Step.apply(weight, users, items, Triplets(self.edges[0], self.edges[1], others), self.inner.rate)  # type: ignore[no-untyped-call]
+        return users, items
+
+    def _start(self, seed: int) -> Tables:
+        if self.inner.start != "fresh" and self.proxy is not None:
+            users, items = self.proxy
+            return (torch.zeros_like(users) if self.inner.start == "items" else users), items
+        draw = generator(seed, "init", device=self.edges.device)
+        rows = [torch.randn(n, self.inner.dim, generator=draw, device=self.edges.device) for n in self.outer.size]
+        return rows[0] * self.inner.init_std, rows[1] * self.inner.init_std
+
+
+class _Step(torch.autograd.Function):
+    """One gradient step on the weighted BPR loss; its backward recomputes block by block, so T steps keep T tables, not T·P rows."""
+
+    @staticmethod
+    def forward(ctx: Any, weight: Tensor, users: Tensor, items: Tensor, triplets: Triplets, rate: float) -> Tables:
+        ctx.save_for_backward(weight, users, items)
+        ctx.triplets, ctx.rate = triplets, rate
+        new = users.clone(), items.clone()
+        for some in _blocks(triplets):
+            u, i, j, _ = (None if part is None else part[some] for part in triplets)
+            # bpr_gradient is that of the mean over its batch; a step of -rate * count on it is one on the sum.
+            batch = Triplets(u, i, j, weight[some] * (-rate * u.numel()))  # type: ignore[arg-type, union-attr]
+            bpr_gradient((users, items), batch, new)
+        return new
+
+    @staticmethod
+    def backward(ctx: Any, grad_users: Tensor, grad_items: Tensor) -> tuple[Tensor | None, ...]:
+        weight, users, items = ctx.saved_tensors
+        grads = torch.zeros_like(weight), grad_users.clone(), grad_items.clone()
+        deep = ctx.needs_input_grad[1] or ctx.needs_input_grad[2]
+        for some in _blocks(ctx.triplets):
+            u, i, j = (part[some] for part in ctx.triplets[:3])
+            with torch.enable_grad():
+                rows = [table.index_select(0, at).requires_grad_(deep) for table, at in ((users, u), (items, i), (items, j))]
+                share = weight[some].detach().requires_grad_()
+                gap = rows[1] - rows[2]
+                c = share * torch.sigmoid(-(rows[0] * gap).sum(1)) * ctx.rate
+                pull = (gap * grad_users[u]).sum(1) + (rows[0] * (grad_items[i] - grad_items[j])).sum(1)
+                found = torch.autograd.grad((c * pull).sum(), [share, *rows] if deep else [share])
+            grads[0][some] = found[0]
+            if deep:
+                grads[1].index_add_(0, u, found[1])
+                grads[2].index_add_(0, i, found[2]).index_add_(0, j, found[3])
+        return (*grads, None, None)
+
+
+class _Outer(torch.autograd.Function):
+    """The mean BPR loss of triplets; the gradient is made on the way forward, without an autograd graph over the gathers."""
+
+    @staticmethod
+    def forward(ctx: Any, users: Tensor, items: Tensor, triplets: Triplets) -> Tensor:
+        grads, total = (torch.zeros_like(users), torch.zeros_like(items)), users.new_zeros(())
+        for some in _blocks(triplets):
+            part = Triplets(*(column[some] for column in triplets[:3]))
+            share = part.users.numel() / triplets.users.numel()
+            weighted = part._replace(weight=torch.full_like(users[:1, 0], share).expand(part.users.numel()))
+            bpr_gradient((users, items), weighted, grads)
+            margin = (users[part.users] * (items[part.positives] - items[part.negatives])).sum(1)
+            total += torch.nn.functional.softplus(-margin).sum()
+        ctx.save_for_backward(*grads)
+        return total / max(triplets.users.numel(), 1)
+
+    @staticmethod
+    def backward(ctx: Any, grad: Tensor) -> tuple[Tensor | None, ...]:
+        users, items = ctx.saved_tensors
+        return users * grad, items * grad, None
+
+
+def _blocks(triplets: Triplets) -> Sequence[slice]:
+    return [slice(start, start + BLOCK) for start in range(0, triplets.users.numel(), BLOCK)]

@@ -1,0 +1,306 @@
+from functools import partial
+from pathlib import Path
+
+import pytest
+import torch
+
+from graphcond import masks, nn, pools
+from graphcond.condensers import outer_loop
+from graphcond.condensers.outer_loop import Keeper, Schedule, State
+from graphcond.condensers.outer_loss import OuterLoss
+from graphcond.condensers.policy_gradient import PolicyGradient, Tail
+from graphcond.condensers.unrolled import Unrolled, UnrolledObjective
+from graphcond.data import EDGE, make_interactions, split_interactions, train_edges, val_edges, without_test
+from graphcond.errors import BudgetError, FileFormatError, InputError, NumericalError
+from graphcond.testing.contracts import CondenserContract
+from graphcond.training import BPR, UniformNegatives
+
+MF = partial(nn.MF, dim=8)
+POOL = pools.Union(pools.Observed(), pools.ProxyTopK(MF, ratio=0.3, recipe=BPR(rounds=3)))
+EPOCH = BPR(batch_size=256, min_steps=1, rounds=1)
+
+
+def interactions(seed=0, users=40, items=60, count=700):
+    draw = torch.Generator().manual_seed(seed)
+    skewed = (torch.rand(count, generator=draw) ** 2 * users).long()
+    edges = torch.stack([skewed, torch.randint(0, items, (count,), generator=draw)])
+    return split_interactions(make_interactions(edges, users, items), seed=0)
+
+
+def condenser(**changes):
+    settings = {"ratio": 0.4, "schedule": Schedule(steps=4), "tail": Tail(threshold=12), "control": 0, "inner": EPOCH}
+    return PolicyGradient(MF, POOL, **{**settings, **changes})
+
+
+class TestPolicyGradientContract(CondenserContract):
+    def condenser(self, seed):
+        return condenser(seed=seed, schedule=Schedule(steps=2))
+
+    def data(self):
+        return interactions()
+
+
+class TestOneStepContract(CondenserContract):
+    def condenser(self, seed):
+        return condenser(seed=seed, schedule=Schedule(steps=2), estimator=masks.OneStep(), inner=Unrolled(), outer="held-out")
+
+    def data(self):
+        return interactions()
+
+
+ESTIMATORS = [masks.Reinforce(samples=2), masks.MeanBaseline(), masks.LeaveOneOut(), masks.PerUser()]
+
+
+@pytest.mark.parametrize("estimator", ESTIMATORS, ids=lambda e: type(e).__name__)
+@pytest.mark.parametrize("inner", [EPOCH, Unrolled(), Unrolled(steps=2, start="fresh", dim=4), Unrolled(start="proxy")])
+def test_every_estimator_with_every_inner_training(estimator, inner):
+    result = condenser(estimator=estimator, inner=inner, schedule=Schedule(steps=2)).condense(interactions())
+    budget = int(0.4 * train_edges(interactions()).size(1))
+    assert result.report["num_edges"] == budget
+    assert len(result.history) == 2
+    assert result.history[0]["loss"] > 0
+
+
+def test_the_card_and_the_history_say_what_happened():
+    data = interactions()
+    result = condenser(control=1).condense(data)
+    card = result.data.card
+    assert card["num_pool"] == card["num_pool_pseudo"] + train_edges(data).size(1)
+    assert 0 < card["num_tail"] <= card["num_edges"] // 2
+    assert card["num_selected"] == card["num_edges"]
+    assert 0 <= card["mean_prob_pseudo"] <= 1
+    assert card["beats_random_of_its_size"] in (True, False)
+    assert card["control_has_seen_validation"] is True
+    assert 0 < card["validation_ndcg@10_random"] <= 1
+    steps = [record["step"] for record in result.history]
+    assert steps == [0, 1, 2, 3]
+    for name in ("loss", "mapping_norm", "prob_observed", "prob_pseudo", "cosine", "variance", "noise_level", "learning_rate"):
+        assert result.history[-1][name] is not None
+
+
+@pytest.mark.parametrize("draw", ["systematic", "conditional-poisson", "bernoulli"])
+def test_an_honest_budget_is_kept_by_every_draw(draw):
+    for seed in range(3):
+        small = condenser(draw=draw, seed=seed, schedule=Schedule(steps=1))(interactions())
+        assert small.card["ratio_actual"] <= 0.4
+        if draw != "bernoulli":
+            assert small.card["num_edges"] == int(0.4 * train_edges(interactions()).size(1))
+
+
+def test_the_tail_is_whole_in_the_set():
+    data = interactions()
+    small = condenser()(data)
+    pool = POOL(without_test(data), seed=0)
+    degree = torch.bincount(pool.edges[0], minlength=40)
+    threshold = small.card["tail_threshold"]
+    assert 0 < threshold <= 12
+    kept = torch.bincount(train_edges(small)[0], minlength=40)
+    tail = (degree < threshold) & (degree > 0)
+    assert bool((kept[tail] > 0).all())
+
+
+def test_the_tail_as_extra_grows_the_set_and_says_so():
+    data = interactions()
+    budget = int(0.4 * train_edges(data).size(1))
+    card = condenser(tail=Tail(threshold=14, budget="extra"))(data).card
+    assert card["num_selected"] == budget
+    assert card["num_edges"] == budget + card["num_tail"] - card["num_selected_and_tail"] > budget
+    assert card["ratio"] == 0.4 < card["ratio_actual"]
+
+
+def test_the_published_preset_has_the_released_codes_accounting():
+    data = interactions()
+    method = PolicyGradient.published(MF, POOL, ratio=0.25, steps=1)
+    card = method(data).card
+    assert method.estimator == masks.Reinforce(samples=1)
+    assert abs(card["num_selected"] - 0.25 * card["num_pool"]) < 5 * (card["num_pool"] * 0.19) ** 0.5
+    assert card["ratio_actual"] > 0.25
+    assert "extra" in card["condenser"]
+
+
+def test_held_out_interactions_leave_the_pool():
+    data = interactions()
+    method = condenser(outer="held-out", schedule=Schedule(steps=1))
+    held = method._outer_edges(without_test(data))
+    pool, _ = method._pool(without_test(data), held)
+    inside = set((pool.edges[0] * 60 + pool.edges[1]).tolist())
+    assert held.size(1) > 0
+    assert not inside & set((held[0] * 60 + held[1]).tolist())
+    assert set((held[0] * 60 + held[1]).tolist()) <= set((train_edges(data)[0] * 60 + train_edges(data)[1]).tolist())
+    assert method(data).card["ratio_actual"] <= 0.4
+
+
+@pytest.mark.parametrize("settings", [{}, {"estimator": masks.OneStep(), "inner": Unrolled()}], ids=["epoch", "unrolled"])
+@pytest.mark.parametrize("killed_at", [0, 1, 3])
+def test_killed_and_resumed_equals_unbroken(tmp_path, monkeypatch, settings, killed_at):
+    monkeypatch.setattr(outer_loop, "BETWEEN_SAVES", 0.0)
+    data, path = interactions(), tmp_path / "run.safetensors"
+    whole = condenser(**settings).condense(data)
+    step = outer_loop.OuterLoop.step
+
+    def killed(self, state):
+        if len(state.history) == killed_at:
+            raise KeyboardInterrupt
+        step(self, state)
+
+    monkeypatch.setattr(outer_loop.OuterLoop, "step", killed)
+    with pytest.raises(KeyboardInterrupt):
+        condenser(**settings).condense(data, checkpoint=path)
+    monkeypatch.setattr(outer_loop.OuterLoop, "step", step)
+    resumed = condenser(**settings).condense(data, checkpoint=path)
+    assert torch.equal(train_edges(whole.data), train_edges(resumed.data))
+    assert whole.data.card == resumed.data.card
+
+    def facts(history):
+        return [{name: value for name, value in record.items() if name != "seconds"} for record in history]
+
+    assert facts(whole.history) == facts(resumed.history)
+    again = condenser(**settings).condense(data, checkpoint=path)
+    assert torch.equal(train_edges(whole.data), train_edges(again.data))
+
+
+def test_a_foreign_checkpoint_is_refused(tmp_path):
+    path = tmp_path / "run.safetensors"
+    condenser(schedule=Schedule(steps=1)).condense(interactions(), checkpoint=path)
+    with pytest.raises(FileFormatError, match="same settings and data"):
+        condenser(seed=1, schedule=Schedule(steps=1)).condense(interactions(), checkpoint=path)
+    with pytest.raises(FileFormatError, match="same settings and data"):
+        condenser(schedule=Schedule(steps=1)).condense(interactions(seed=1), checkpoint=path)
+
+
+def test_a_bad_path_fails_before_the_first_step(tmp_path, monkeypatch):
+    (tmp_path / "file").write_text("not a folder")
+    monkeypatch.setattr(outer_loop.OuterLoop, "step", lambda *_: pytest.fail("a step was taken"))
+    with pytest.raises(InputError, match="folder"):
+        condenser().condense(interactions(), checkpoint=tmp_path / "file" / "run.safetensors")
+
+
+def test_a_disk_that_fills_up_loses_no_step(tmp_path, monkeypatch):
+    monkeypatch.setattr(outer_loop, "BETWEEN_SAVES", 0.0)
+    data, path, calls, save = interactions(), tmp_path / "run.safetensors", [], outer_loop.save_state
+    whole = condenser().condense(data)
+
+    def full(*args):
+        calls.append(args)
+        if len(calls) > 2:
+            raise OSError(28, "No space left on device")
+        save(*args)
+
+    monkeypatch.setattr(outer_loop, "save_state", full)
+    with pytest.warns(RuntimeWarning, match="last one stands"):
+        result = condenser().condense(data, checkpoint=path)
+    assert torch.equal(train_edges(whole.data), train_edges(result.data))
+    monkeypatch.setattr(outer_loop, "save_state", save)
+    state, _ = Keeper(path, _run_of(condenser(), data)).load()
+    assert len(state.history) == 1
+
+
+def _run_of(method, data):
+    from graphcond.condensers.policy_gradient import _fingerprint
+
+    return _fingerprint(method, without_test(data))
+
+
+def test_nan_stops_with_the_step_and_the_cure(monkeypatch):
+    calls, loss = [], OuterLoss.__call__
+
+    def broken(self, *args, **kwargs):
+        calls.append(1)
+        return loss(self, *args, **kwargs) * (float("nan") if len(calls) == 3 else 1.0)
+
+    monkeypatch.setattr(OuterLoss, "__call__", broken)
+    with pytest.raises(NumericalError, match=r"Outer step 2: .*Lower the learning rate"):
+        condenser().condense(interactions())
+
+
+def test_bad_arguments():
+    for wrong in ({"cap": "all"}, {"draw": "coin"}, {"outer": "test"}, {"control": -1}, {"estimator": masks.OneStep()}, {"cap": "pool"}):
+        with pytest.raises(InputError, match="must hold, but got"):
+            condenser(**wrong)
+    with pytest.raises(InputError, match="budget"):
+        Tail(budget="free")  # type: ignore[arg-type]
+    with pytest.raises(InputError, match="steps"):
+        Schedule(rate=0.0)
+    with pytest.raises(InputError, match="steps"):
+        Unrolled(steps=0)
+    with pytest.raises(InputError, match="start"):
+        Unrolled(start="there")  # type: ignore[arg-type]
+    with pytest.raises(BudgetError):
+        condenser(ratio=1.4)(interactions())
+    with pytest.raises(InputError, match="proxy"):
+        PolicyGradient(MF, pools.Observed(), ratio=0.4, inner=Unrolled(), control=0)(interactions())
+    whole = make_interactions(train_edges(interactions()), 40, 60)
+    with pytest.raises(InputError, match="validation"):
+        PolicyGradient(MF, pools.Observed(), ratio=0.4, control=0)(whole)
+
+
+def unrolled(start, steps, dtype=torch.float64):
+    data = interactions(users=7, items=9, count=40)
+    edges, draw = train_edges(data), torch.Generator().manual_seed(0)
+    negatives = UniformNegatives(edges, 7, 9)
+    proxy = torch.randn(7, 4, generator=draw, dtype=dtype), torch.randn(9, 4, generator=draw, dtype=dtype)
+    kept = torch.arange(edges.size(1)) < 2
+    inner = Unrolled(steps=steps, start=start, rate=0.5, dim=4)
+    return UnrolledObjective(inner, edges, kept, OuterLoss(val_edges(data), negatives, (7, 9)), negatives, proxy)
+
+
+@pytest.mark.parametrize("start", ["items", "proxy"])
+@pytest.mark.parametrize("steps", [1, 3])
+def test_the_relaxed_loss_has_the_right_gradient(start, steps):
+    objective = unrolled(start, steps)
+    weight = torch.rand(objective.edges.size(1), generator=torch.Generator().manual_seed(1), dtype=torch.float64, requires_grad=True)
+    assert torch.autograd.gradcheck(lambda w: objective.relaxed(w, seed=3), (weight,))
+    (grad,) = torch.autograd.grad(objective.relaxed(weight, seed=3), weight)
+    assert float(grad[:2].abs().max()) == 0.0  # always kept
+    assert float(grad[2:].abs().max()) > 0.0
+
+
+def test_blocks_do_not_change_the_gradient(monkeypatch):
+    def gradient():
+        objective = unrolled("proxy", 2)
+        weight = torch.full((objective.edges.size(1),), 0.5, dtype=torch.float64, requires_grad=True)
+        return torch.autograd.grad(objective.relaxed(weight, seed=0), weight)[0]
+
+    whole = gradient()
+    monkeypatch.setattr("graphcond.condensers.unrolled.BLOCK", 5)
+    torch.testing.assert_close(gradient(), whole)
+
+
+def test_with_items_fixed_a_users_loss_depends_on_its_own_mask_alone():
+    objective = unrolled("items", 1, torch.float32)
+    masks_ = torch.rand(2, objective.edges.size(1), generator=torch.Generator().manual_seed(0)) < 0.5
+    masks_[1] = torch.where(objective.edges[0] == 3, masks_[1], masks_[0])
+    losses = objective(masks_)
+    same = torch.ones(7, dtype=torch.bool)
+    same[3] = False
+    torch.testing.assert_close(losses[0, same], losses[1, same])
+    torch.testing.assert_close(losses[0].sum(), objective(masks_[:1]).sum())
+
+
+def test_the_losses_of_one_mask_do_not_depend_on_its_neighbours_start():
+    """All K models of a step start from the same tables: without training they have the same loss."""
+    data = without_test(interactions())
+    method = condenser(estimator=masks.LeaveOneOut(4))
+    pool, _ = method._pool(data, val_edges(data))
+    loop = method.loop(data, pool, val_edges(data))
+    nothing = [torch.zeros(len(pool), dtype=torch.bool)] * 3
+    losses = loop.objective(nothing)
+    assert losses.shape == (3, 40)
+    assert float((losses.sum(1) - losses.sum(1)[0]).abs().max()) < 0.02
+
+
+def test_schedule():
+    assert [round(Schedule().at(step), 5) for step in (0, 99, 100, 250, 999)] == [0.1, 0.1, 0.01, 0.001, 0.0001]
+
+
+def test_state_is_small():
+    """Pool, S and optimiser state take at most 40 bytes an interaction."""
+    pool, state = POOL(without_test(interactions()), seed=0), State.start(torch.zeros(5))
+    per_edge = sum(t.element_size() * t.numel() / len(pool) for t in (pool.edges, pool.origin, pool.kept))
+    per_edge += sum(t.element_size() for t in (state.probs, state.moment, state.square))
+    assert per_edge <= 40
+
+
+def test_data_set_files_hold_no_trace_of_the_test_split(tmp_path: Path):
+    small = condenser()(interactions())
+    assert "test_edge_index" not in small[EDGE]
