@@ -16,7 +16,7 @@ from graphcond.data.checks import check_interactions, check_nodes
 from graphcond.data.combine import parts, union
 from graphcond.data.convert import from_hetero, from_networkx, to_hetero
 from graphcond.data.interactions import EDGE, make_interactions, num_items, num_users, train_edges, val_edges
-from graphcond.data.load import load
+from graphcond.data.loading import load
 from graphcond.data.ogb import NodeDataset, as_ogb, reset_caches
 from graphcond.data.planted import planted_graph, planted_interactions
 from graphcond.data.split import split_interactions, split_nodes, test_edges, without_test

@@ -91,7 +91,7 @@ def check_interactions(data: HeteroData) -> None:
     require(EDGE in data.edge_types, f"an edge type {EDGE}", cure, edge_types=data.edge_types)
     store = data[EDGE]
     for kind in ("user", "item"):
-        known = kind in data.node_types and data[kind].num_nodes is not None
+        known = kind in data.node_types and (data[kind].get("num_nodes") is not None or "x" in data[kind])
         require(known, f"a number of {kind}s", f"Set `data[{kind!r}].num_nodes`.", node_types=data.node_types)
     for name in ("edge_index", "val_edge_index", "test_edge_index"):
         if name in store or name == "edge_index":

@@ -115,32 +115,34 @@ def arxiv_partial(file: Path) -> Data:
     return _by_year(Data(x=structural_features(edge_index, count), edge_index=edge_index, y=y), year)
 
 
-def structural_features(edge_index: Tensor, num_nodes: int, width: int = 128, seed: int = 0) -> Tensor:
+def structural_features(edge_index: Tensor, num_nodes: int, width: int = 128, steps: int = 8, seed: int = 0) -> Tensor:
     """Return node features made from the graph alone; no label is used.
 
-    x = row-normalised [P R, P² R, P³ R, P⁴ R] with P = D⁻¹A and a Gaussian R [n, width / 4], each row scaled by d^-1/2: a random projection
-    of where short random walks end, so that nodes with alike surroundings have alike features.
+    x = row-normalised (C P)^steps R with P = D⁻¹A, a Gaussian R [n, width], and C taking away the degree-weighted mean of each column: a
+    random projection of where random walks end, so that nodes of one neighbourhood have alike features.
 
     Args:
         edge_index: Undirected edges [2, m].
         num_nodes: Number of nodes n.
-        width: Number of features, a multiple of 4.
+        width: Number of features.
+        steps: Length of the walks.
         seed: Seed of R.
 
     Returns:
-        Features [n, width], each of the four blocks of unit length per row (0 for isolated nodes).
+        Features [n, width], rows of unit length.
 
-    Source: FastRP (Chen et al. 2019), equation 5, with the four powers side by side instead of summed.
+    Source: FastRP (Chen et al. 2019), section 4, with one long walk instead of a weighted sum of short ones and with C, which
+    takes away what long walks have in common.
     """
     adjacency = sparse.csr_array((np.ones(edge_index.size(1), np.float32), edge_index.numpy()), shape=(num_nodes, num_nodes))
-    degree = np.maximum(adjacency.sum(1), 1).astype(np.float32)
-    walk = sparse.diags_array(1 / degree).tocsr().astype(np.float32) @ adjacency
-    block: Any = torch.randn(num_nodes, width // 4, generator=generator(seed, "features")).numpy() / np.sqrt(degree)[:, None]
-    blocks = []
-    for _ in range(4):
+    degree = np.asarray(adjacency.sum(1), dtype=np.float32)
+    walk = sparse.diags_array(1 / np.maximum(degree, 1)).tocsr().astype(np.float32) @ adjacency
+    share = (degree / max(float(degree.sum()), 1.0))[None, :]
+    block: Any = torch.randn(num_nodes, width, generator=generator(seed, "features")).numpy()
+    for _ in range(steps):
         block = walk @ block
-        blocks.append(torch.nn.functional.normalize(torch.from_numpy(block), dim=1))
-    return torch.cat(blocks, dim=1)
+        block -= share @ block
+    return torch.nn.functional.normalize(torch.from_numpy(block), dim=1)
 
 
 def _by_year(data: Data, year: Tensor) -> Data:

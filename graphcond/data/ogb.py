@@ -82,7 +82,8 @@ def as_ogb(data: Data, name: str = "ogbn-arxiv", transform: Transform | None = N
     """Return a node set as an OGB script expects it, so that two of the script's lines change.
 
     After the script's own ``dataset = PygNodePropPredDataset(...)`` add
-    ``small = as_ogb(read("small.safetensors"), transform=T.ToSparseTensor())``, and train on ``small[0]`` with ``small.get_idx_split()["train"]``; ``Evaluator`` and the test on the full graph stay. A model with
+    ``small = as_ogb(read("small.safetensors"), transform=T.ToSparseTensor())``, and train on ``small[0]`` with
+    ``small.get_idx_split()["train"]``; ``Evaluator`` and the test on the full graph stay. A model with
     ``GCNConv(cached=True)`` needs :func:`reset_caches` whenever it goes from one graph to the other.
 
     Args:

@@ -153,13 +153,13 @@ def _write(path: str | os.PathLike[str], kind: str, tensors: Mapping[str, Tensor
     narrowed: list[str] = []
     sparse: dict[str, list[int]] = {}
     for name in sorted(tensors):
-        value = tensors[name].detach().as_subclass(Tensor)
+        value = tensors[name].detach()
         if value.layout != torch.strided:
             sparse[name] = list(value.shape)
             value = value.to_sparse_coo().coalesce()
             pieces = {f"{name}#indices": value.indices(), f"{name}#values": value.values()}
         else:
-            pieces = {name: value}
+            pieces = {name: value.as_subclass(Tensor)}
         for key, piece in pieces.items():
             if piece.dtype == torch.int64 and _fits(piece):
                 piece = piece.int()
@@ -190,21 +190,35 @@ def _read(path: str | os.PathLike[str], kinds: tuple[str, ...]) -> tuple[dict[st
         with safe_open(path, framework="pt") as stream:
             metadata = stream.metadata() or {}
             tensors = {name: stream.get_tensor(name) for name in stream.keys()}  # noqa: SIM118
-    except (SafetensorError, OSError, ValueError) as error:
-        raise FileFormatError(f"{law} must hold, but got (path={str(path)!r}, reason={str(error)!r}). {cure}") from error
-    require(_KEY in metadata, law, "The file is of another program.", error=FileFormatError, path=str(path), keys=sorted(metadata))
-    try:
+        require(_KEY in metadata, law, "The file is of another program.", error=FileFormatError, path=str(path), keys=sorted(metadata))
         header = json.loads(metadata[_KEY])
-        version, kind = int(header["version"]), header["kind"]
-    except (ValueError, KeyError, TypeError) as error:
+        _check_header(header, kinds, str(path))
+        return _widen(tensors, header), header
+    except FileFormatError:
+        raise
+    except (SafetensorError, OSError, ValueError, KeyError, TypeError, AttributeError) as error:
         raise FileFormatError(f"{law} must hold, but got (path={str(path)!r}, reason={str(error)!r}). {cure}") from error
+
+
+def _check_header(header: Mapping[str, Any], kinds: tuple[str, ...], path: str) -> None:
+    version, kind = int(header["version"]), header["kind"]
+    require(version <= _VERSION, f"format version ≤ {_VERSION}", "Upgrade graphcond.", error=FileFormatError, path=path, version=version)
+    cure = "Read it with `read` if it is a data set, with `load_state` if it is a checkpoint."
+    require(kind in kinds, f"a file of {' or '.join(kinds)}", cure, error=FileFormatError, path=path, kind=kind)
     require(
-        version <= _VERSION, f"format version ≤ {_VERSION}", "Upgrade graphcond.", error=FileFormatError, path=str(path), version=version
+        ("record" if kind == "state" else "stores") in header,
+        "a complete graphcond file",
+        "Write it again.",
+        error=FileFormatError,
+        path=path,
     )
-    require(kind in kinds, f"a file of {' or '.join(kinds)}", "It holds something else.", error=FileFormatError, path=str(path), kind=kind)
+
+
+def _widen(tensors: dict[str, Tensor], header: Mapping[str, Any]) -> dict[str, Tensor]:
+    """Undo how :func:`_write` stores integers and sparse tensors."""
     for name in header["int64"]:
         tensors[name] = tensors[name].long()
     for name, shape in header["sparse"].items():
         pieces = tensors.pop(f"{name}#indices"), tensors.pop(f"{name}#values")
         tensors[name] = torch.sparse_coo_tensor(*pieces, shape, is_coalesced=True, check_invariants=False)
-    return tensors, header
+    return tensors

@@ -7,12 +7,14 @@ import hashlib
 import json
 import os
 import zipfile
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
 import torch
 from torch_geometric.data import Data, HeteroData
 
+from graphcond import __version__
 from graphcond.data import citation, embedded, planted
 from graphcond.data.card import Card, find_card, verify_counts
 from graphcond.data.interactions import EDGE, num_items, num_users
@@ -95,27 +97,27 @@ def _read_named(card: Card, root: str | os.PathLike[str] | None) -> Data | Heter
     if card.reader == "reddit":
         return citation.reddit(folder)
     if card.reader == "arxiv-partial":
-        return citation.arxiv_partial(folder / card.files[0][0])
+        return _cached(folder / card.files[0][0], lambda: citation.arxiv_partial(folder / card.files[0][0]))
     if card.reader == "arxiv":
-        return _cached_arxiv(folder)
+        return _cached(folder / "raw" / "node-feat.csv.gz", lambda: citation.arxiv(folder))
     return read_interactions(folder, card.options, card.counts)
 
 
-def _cached_arxiv(folder: Path) -> Data:
-    """Read OGB's text tables once (tens of seconds); later loads take the binary copy in the cache."""
-    feature = folder / "raw" / "node-feat.csv.gz"
-    stamp = json.dumps([str(feature.resolve()), feature.stat().st_size, feature.stat().st_mtime_ns])
-    copy = cache_root() / "processed" / f"ogbn-arxiv-{hashlib.sha256(stamp.encode()).hexdigest()[:16]}.safetensors"
-    if copy.is_file():
+def _cached(source: Path, make: Callable[[], Data]) -> Data | HeteroData:
+    """Make slowly what is made for the first time; later loads take the binary copy in the cache."""
+    stamp = json.dumps([__version__, str(source.resolve()), source.stat().st_size, source.stat().st_mtime_ns])
+    copy = cache_root() / "processed" / f"{hashlib.sha256(stamp.encode()).hexdigest()[:24]}.safetensors"
+    with contextlib.suppress(FileFormatError):
         return read(copy)
-    data = citation.arxiv(folder)
+    data = make()
     with contextlib.suppress(InputError):  # a cache that cannot be written costs time only
         save(copy, data)
     return data
 
 
 def _load_file(path: Path) -> Data | HeteroData:
-    require(path.exists(), "an existing file", "Check the path.", error=FileFormatError, path=str(path))
+    there = path.exists() or path.suffix == ".inter"  # the parts of one have other names
+    require(there, "an existing file", "Check the path.", error=FileFormatError, path=str(path))
     if path.suffix == ".safetensors":
         return read(path)
     try:
