@@ -59,7 +59,7 @@ class Budget(Protocol):
 class Condense(Budget):
     """Condense a data set and print how well the small one stands in for it.
 
-    With --out, the folder receives the condensed set, report.json, history.jsonl and comparison.png, and an interrupted
+    With --out, the folder receives condensed.safetensors, config.yaml, report.json, history.jsonl and comparison.png; an interrupted
     run resumes from its checkpoint there.
 
     Args:

@@ -110,6 +110,24 @@ def format_table(rows: Iterable[Record], columns: Sequence[str] | None = None) -
     return "\n".join(lines)
 
 
+def format_report(rows: Iterable[Record]) -> str:
+    """Return rows as a text table with a line per column of the vocabulary and a column per method, mean ± std over seeds.
+
+    Args:
+        rows: Rows of one data set, as :func:`make_row` makes them.
+
+    Returns:
+        An aligned table that fits a terminal for a handful of methods, under the data set's name.
+    """
+    entries = summarise(rows)
+    shown = [name for name in ("seeds", *COLUMNS) if name not in ("dataset", "method") and any(name in entry for entry in entries)]
+    head = [str(entries[0].get("dataset", "")) if entries else "", *(str(entry.get("method", "")) for entry in entries)]
+    lines = [head, *([name, *(_cell(name, entry) for entry in entries)] for name in shown)]
+    widths = [max(len(line[i]) for line in lines) for i in range(len(head))]
+    text = ["  ".join([line[0].ljust(widths[0]), *(cell.rjust(width) for cell, width in zip(line[1:], widths[1:]))]) for line in lines]
+    return "\n".join([text[0], "-" * len(text[0]), *text[1:]])
+
+
 def _cell(name: str, entry: Mapping[str, object]) -> str:
     value = entry.get(name)
     if isinstance(value, tuple):

@@ -1,0 +1,28 @@
+"""``graphcond evaluate``: judge a condensed set from a file."""
+
+from __future__ import annotations
+
+import json
+
+from graphcond.cli.judging import describe, judge
+from graphcond.cli.methods import control
+from graphcond.cli.options import Budget, Evaluate
+from graphcond.cli.source import load_split
+from graphcond.data import read
+from graphcond.errors import InputError, require
+from graphcond.evaluation import Entry
+
+
+def run(options: Evaluate) -> None:
+    """Judge one file against its original, beside a random set of its size."""
+    small = read(options.condensed)
+    cure = "Give a file that `graphcond condense --out` wrote."
+    require("condenser" in (small.get("card") or {}), "a condensed set with its card", cure, error=InputError, path=options.condensed)
+    data = load_split(options.data, options.root, options.split, options.seed)
+    seeds = range(options.seed, options.seed + options.seeds)
+    entries = [Entry(small, seeds)]
+    if not small.card["method"].startswith("Random"):
+        random = control(data, small, Budget(options.data), options.seed).condense(data)
+        entries.append(Entry(random.data, seeds, random.report["seconds_condense"]))
+    rows = judge(data, entries, options)
+    print(json.dumps(rows, indent=2) if options.json else describe(rows))

@@ -1,0 +1,52 @@
+"""The protocol of ``condense``, ``compare`` and ``evaluate``: which models judge, and how rows are shown and written."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+from torch_geometric.data import HeteroData
+
+from graphcond import nn
+from graphcond.cli.options import Protocol
+from graphcond.data import write_atomically
+from graphcond.evaluation import Entry, format_report, judge_interactions, judge_nodes, summarise
+from graphcond.evaluation.plot import plot_comparison
+from graphcond.typing import Record
+
+
+def judge(data: Any, entries: Sequence[Entry], options: Protocol) -> list[Record]:
+    """Return the rows of the original and of every entry, judged by MF (interactions) or GCN and filters (graphs)."""
+    seeds = range(options.seed, options.seed + options.seeds)
+    if isinstance(data, HeteroData):
+        return judge_interactions(data, entries, partial(nn.MF, dim=64), seeds=seeds)
+    return judge_nodes(data, entries, seeds=seeds, candidates=options.candidates)
+
+
+def describe(rows: Sequence[Record]) -> str:
+    """Return the table and a sentence that says how to read it."""
+    lines = [format_report(rows), ""]
+    full = [row for row in rows if row["method"] in ("Full", "Whole")]
+    percent = [entry["percent_of_full"] for entry in summarise(full) if "percent_of_full" in entry]
+    if percent:
+        lines.append(f"Noise: seeds of the original alone spread by ± {percent[0][1]:.1f} % of its mean.")  # type: ignore[index]
+    lines.append("Mean ± std over seeds. Judged once, on the test split of the original, which condensing never saw.")
+    return "\n".join(lines)
+
+
+def write_rows(folder: Path, rows: Sequence[Record], card: dict[str, Any] | None = None) -> None:
+    """Write ``report.json`` (with a card) or ``rows.json`` and ``comparison.png`` into ``folder``.
+
+    Args:
+        folder: Output folder; made if missing.
+        rows: The table.
+        card: The condensation's report, or None.
+    """
+    name, content = ("rows.json", list(rows)) if card is None else ("report.json", {"card": card, "rows": list(rows)})
+    with write_atomically(folder / name) as beside:
+        beside.write_text(json.dumps(content, indent=2) + "\n", encoding="utf-8")
+    if rows:
+        plot_comparison(rows, folder / "comparison.png")

@@ -1,0 +1,69 @@
+"""Names of condensers on the command line; only here is a class found by name."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from torch_geometric.data import HeteroData
+
+from graphcond import condensers
+from graphcond.cli.options import Budget
+from graphcond.condensers import Condenser
+from graphcond.errors import UnknownNameError
+
+Builder = Callable[..., Condenser]
+"""Called with the data and the budget's fields as keywords."""
+
+INTERACTIONS: dict[str, Builder] = {
+    "random": lambda data, **budget: condensers.RandomInteractions(**budget),
+    "majority": lambda data, **budget: condensers.Majority(**budget),
+}
+NODES: dict[str, Builder] = {
+    "random": lambda data, **budget: condensers.RandomNodes(**budget),
+    "herding": lambda data, **budget: condensers.Herding(**budget),
+    "k-center": lambda data, **budget: condensers.KCenter(**budget),
+}
+DEFAULT = {"interactions": "random", "nodes": "random"}
+"""What ``--method default`` means: the best on validation data over several data sets."""
+
+
+def build(name: str, data: Any, options: Budget, seed: int, **changed: Any) -> Condenser:
+    """Return the condenser called ``name`` for this kind of data.
+
+    Args:
+        name: A name of this module's tables, or ``"default"``.
+        data: The data set, which decides the kind.
+        options: The budget.
+        seed: The condenser's seed.
+        **changed: Budget entries that replace those of ``options``.
+
+    Raises:
+        UnknownNameError: If this kind of data has no such condenser.
+    """
+    kind = "interactions" if isinstance(data, HeteroData) else "nodes"
+    table = INTERACTIONS if kind == "interactions" else NODES
+    builder = table.get(DEFAULT[kind] if name == "default" else name)
+    if builder is None:
+        known = ", ".join(sorted(table))
+        raise UnknownNameError(f"a condenser of {kind} must hold, but got (method={name!r}). Known for {kind}: default, {known}.")
+    budget: dict[str, Any] = {"ratio": options.ratio if options.ratio is not None else 0.25, "seed": seed}
+    if kind == "nodes":
+        share = options.ratio if options.ratio is not None or options.num_nodes is not None else 0.05
+        budget |= {"ratio": share, "num_nodes": options.num_nodes, "of": options.of, "num_val": options.num_val}
+    return builder(data, **{**budget, **changed})
+
+
+def control(data: Any, condensed: Any, options: Budget, seed: int) -> Condenser:
+    """Return the random condenser of the same true size as ``condensed``.
+
+    Args:
+        data: The original.
+        condensed: A condensed set with its card.
+        options: The budget.
+        seed: The control's seed.
+    """
+    card = condensed.card
+    if isinstance(data, HeteroData):
+        return build("random", data, options, seed, ratio=card["ratio_actual"])
+    return build("random", data, options, seed, ratio=None, num_nodes=card["num_train"], num_val=card["num_val"])

@@ -1,0 +1,94 @@
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from graphcond.cli.main import COMMANDS, main
+from graphcond.evaluation import COLUMNS
+
+QUICK = ["--seeds", "1", "--candidates", "3"]
+
+
+@pytest.mark.parametrize("words", [["--help"], *([name, "--help"] for name in COMMANDS)])
+def test_help_imports_neither_torch_nor_ogb(words: list[str]) -> None:
+    code = (
+        "import sys\nfrom graphcond.cli.main import main\n"
+        f"try: main({words!r})\nexcept SystemExit as stop: assert stop.code == 0\n"
+        "heavy = {'torch', 'torch_geometric', 'ogb', 'matplotlib', 'sklearn'} & set(sys.modules)\nassert not heavy, heavy"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    assert "usage: graphcond" in done.stdout
+
+
+def test_condense_writes_everything_it_promises(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["condense", "karate", "--method", "random", "--num_nodes", "4", *QUICK, "--out", str(tmp_path / "out")]) == 0
+    printed = capsys.readouterr().out
+    assert "Whole" in printed
+    assert "RandomNodes" in printed
+    written = {path.name for path in (tmp_path / "out").iterdir()}
+    assert written == {"config.yaml", "condensed.safetensors", "report.json", "history.jsonl", "comparison.png"}
+    report = json.loads((tmp_path / "out" / "report.json").read_text())
+    assert report["card"]["num_train"] == 4
+    assert all(set(row) <= set(COLUMNS) for row in report["rows"])
+    assert (tmp_path / "out" / "comparison.png").read_bytes()[:4] == b"\x89PNG"
+
+
+def test_evaluate_judges_the_written_file(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    main(["condense", "southern-women", "--method", "random", "--ratio", "0.5", "--judge", "false", "--out", str(tmp_path)])
+    capsys.readouterr()
+    assert main(["evaluate", str(tmp_path / "condensed.safetensors"), "southern-women", "--seeds", "1", "--json", "true"]) == 0
+    rows = json.loads(capsys.readouterr().out)
+    assert {"Full", "RandomInteractions"} <= {row["method"] for row in rows}
+    assert all(0 <= row["recall@10"] <= 1 for row in rows)
+
+
+def test_compare_prints_the_rows_alone_as_json(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["compare", "southern-women", "--methods", "random,majority", "--ratio", "0.5", "--seeds", "2", "--json", "true"]) == 0
+    rows = json.loads(capsys.readouterr().out)
+    assert {row["seed"] for row in rows} == {0, 1}
+    assert {"Full", "RandomInteractions", "Majority"} <= {row["method"] for row in rows}
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (["condense", "karate", "--ratio", "1.4"], "`ratio` in (0, 1]"),
+        (["condense", "southern-women", "--ratio", "0"], "`ratio` in (0, 1]"),
+        (["condense", "no-such-set"], "Known:"),
+        (["condense", "karate", "--method", "no-such-method", "--num_nodes", "4"], "no-such-method"),
+        (["compare", "karate", "--methods", "random,majority", "--num_nodes", "4"], "majority"),
+        (["evaluate", "no-such-file.safetensors", "karate"], "no-such-file"),
+        (["condense", "karate", "--method", "random", "--num_nodes", "4", "--seeds", "1", "--out", "/proc/graphcond"], "writable folder"),
+    ],
+)
+def test_bad_input_is_one_clear_line(words: list[str], message: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(words) == 2
+    captured = capsys.readouterr()
+    assert message in captured.err
+    assert captured.err.startswith("graphcond: ")
+    assert captured.out == ""
+
+
+def test_config_round_trip(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit):
+        main(["info", "karate", "--json", "true", "--print_config"])
+    (tmp_path / "run.yaml").write_text(capsys.readouterr().out)
+    assert main(["info", "--config", str(tmp_path / "run.yaml")]) == 0
+    assert json.loads(capsys.readouterr().out)["statistics"]["nodes"] == 34
+
+
+def test_info_draws_a_small_graph(tmp_path: Path) -> None:
+    assert main(["info", "karate", "--plot", str(tmp_path / "karate.png")]) == 0
+    assert (tmp_path / "karate.png").read_bytes()[:4] == b"\x89PNG"
+
+
+def test_datasets_lists_every_card(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["datasets", "--json", "true"]) == 0
+    cards = json.loads(capsys.readouterr().out)
+    assert {"digits", "karate", "southern-women", "cora", "gowalla"} <= {card["name"] for card in cards}
+    assert all(card["licence"] and card["source"] for card in cards)
