@@ -14,6 +14,7 @@ from typing import Any, NamedTuple, cast
 
 import torch
 from torch import Tensor
+from torch.autograd import forward_ad
 
 from graphcond.sparse.backends import dispatch
 from graphcond.sparse.pattern import Pattern
@@ -142,18 +143,31 @@ class _SDDMM(torch.autograd.Function):
         return torch.stack(parts), 0
 
 
+def _tracked(*tensors: Tensor | None) -> bool:
+    """Whether autograd must see a call; where it need not, the raw kernel saves most of a small product's time."""
+    if torch._C._are_functorch_transforms_active() or forward_ad._current_level >= 0:
+        return True
+    return torch.is_grad_enabled() and any(tensor is not None and tensor.requires_grad for tensor in tensors)
+
+
 def permute(pattern: Pattern, value: Tensor) -> Tensor:
     """Return entries ``[..., nnz]`` of a pattern in the order of its transpose, differentiably."""
+    if not _tracked(value):
+        return value.index_select(-1, pattern.order)
     return cast(Tensor, cast(Any, _Permute).apply(pattern, value))
 
 
 def spmm_call(call: Call, value: Tensor | None, x: Tensor, z: Tensor | None = None) -> Tensor:
     """Return ``alpha * A(value) @ x + beta * z`` for checked inputs of one dtype."""
+    if not _tracked(value, x, z):
+        return _SpMM.forward(call, value, x, z)
     return cast(Tensor, cast(Any, _SpMM).apply(call, value, x, z))
 
 
 def sddmm_call(call: Call, a: Tensor, b: Tensor) -> Tensor:
     """Return ``alpha <a[row], b[col]>`` for checked inputs of one dtype."""
+    if not _tracked(a, b):
+        return _SDDMM.forward(call, a, b)
     return cast(Tensor, cast(Any, _SDDMM).apply(call, a, b))
 
 

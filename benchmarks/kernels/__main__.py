@@ -1,0 +1,159 @@
+"""The command: times what is asked for and merges the rows into the JSON of this machine."""
+
+import argparse
+import datetime
+import json
+import os
+import platform
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import torch
+from torch import Tensor
+
+from benchmarks.kernels import cases
+from benchmarks.kernels.graphs import GRAPHS, Graph
+from benchmarks.kernels.rivals import refusal, rivals
+from benchmarks.kernels.timing import CLOCKS, medians
+from graphcond.sparse import CSR
+
+PRODUCTS = {
+    "forward": cases.forward,
+    "backward x": cases.backward_x,
+    "backward": cases.backward,
+    "hvp": cases.hvp,
+    "chebyshev": cases.polynomial,
+}
+OPS = [*PRODUCTS, "masked", "sddmm", "bpr"]
+KEY = ("device", "threads", "graph", "share", "width", "op", "method")
+
+
+def _options() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(prog="python -m benchmarks.kernels", description=__doc__)
+    parser.add_argument("--graphs", nargs="+", default=list(GRAPHS), choices=list(GRAPHS))
+    parser.add_argument("--widths", nargs="+", type=int, default=[16, 64, 256])
+    parser.add_argument("--ops", nargs="+", default=OPS, choices=OPS)
+    parser.add_argument("--device", default="cuda" if torch.cuda.is_available() else "cpu")
+    parser.add_argument("--seconds", type=float, default=20.0, help="time for the rounds of one comparison")
+    parser.add_argument("--clock", choices=list(CLOCKS), default="wall", help="cpu for one thread on a busy machine")
+    parser.add_argument("--share", type=float, default=None, help="share of Reddit's nodes and edges; 1 on CUDA, 1/16 on CPU")
+    parser.add_argument("--limit-gb", type=float, default=5.0, help="methods that need more are skipped, and the row says so")
+    parser.add_argument("--out", type=Path, default=Path("benchmarks/results/kernels.json"))
+    return parser.parse_args()
+
+
+def _close(got: object, wanted: object) -> bool:
+    pairs = zip(*[part if isinstance(part, tuple) else (part,) for part in (got, wanted)], strict=True)
+    return all(bool((a - b).abs().max() <= 1e-3 * b.abs().max().clamp(min=1e-6)) for a, b in pairs)
+
+
+def _able(runs: dict[str, Callable[[], object]]) -> tuple[dict[str, Callable[[], object]], dict[str, str]]:
+    """Run each once; keep those that finish with our result, and say what became of the others."""
+    wanted, able, notes = runs["graphcond"](), {}, {}
+    for name, run in runs.items():
+        try:
+            able[name] = run
+            if not _close(run(), wanted):
+                notes[name] = "wrong result"
+        except (RuntimeError, NotImplementedError, ValueError) as error:
+            notes[name] = str(error).splitlines()[0][:160]
+        if name in notes:
+            del able[name]
+    return able, notes
+
+
+def _runs(op: str, graph: Graph, csr: CSR, x: Tensor, limit: float) -> tuple[dict[str, Callable[[], object]], dict[str, str]]:
+    width, skipped = x.size(1), {}
+    if op in PRODUCTS:
+        makers = rivals()
+        skipped = {name: reason for name in makers if (reason := refusal(name, op, csr, width, limit))}
+        runs = PRODUCTS[op](csr, x, {name: make(csr) for name, make in makers.items() if name not in skipped})
+    elif op == "masked":
+        runs = cases.masked(graph, csr, x)
+    elif op == "sddmm":
+        runs = cases.inner_products(csr, x)
+    else:
+        runs = cases.bpr(graph, width, x.device)
+    late = {name: reason for name in runs if (reason := refusal(name, op, csr, width, limit))}
+    able, notes = _able({name: run for name, run in runs.items() if name not in late})
+    return able, {**skipped, **late, **notes}
+
+
+def _rows(op: str, graph: Graph, csr: CSR, width: int, options: argparse.Namespace) -> list[dict[str, object]]:
+    x = torch.randn(graph.nodes, width, generator=torch.Generator().manual_seed(1)).to(options.device)
+    able, notes = _runs(op, graph, csr, x, 1e9 * options.limit_gb)
+    if op in ("forward", "sddmm"):
+        able["gather ceiling"] = cases.gather_ceiling(csr, x)
+    found = medians(able, options.seconds, options.clock)
+    base = {
+        "device": options.device,
+        "graph": graph.name,
+        "share": graph.share,
+        "nodes": graph.nodes,
+        "edges": csr.nnz,
+        "width": width,
+        "op": op,
+    }
+    own = found["graphcond"][0]
+    rows = [
+        {**base, "method": name, "ms": round(ms, 3), "times_ours": round(ms / own, 3), "rounds": rounds, "note": None}
+        for name, (ms, rounds) in found.items()
+    ]
+    return rows + [{**base, "method": name, "ms": None, "times_ours": None, "rounds": 0, "note": note} for name, note in notes.items()]
+
+
+def _machine() -> dict[str, object]:
+    gpu = torch.cuda.get_device_name() if torch.cuda.is_available() else None
+    copy = torch.empty(64 * 2**20 // 4)
+    other = torch.empty_like(copy)
+    ms = medians({"copy": lambda: other.copy_(copy)}, 1.0)["copy"][0]
+    return {
+        "cores": os.cpu_count(),
+        "threads": torch.get_num_threads(),
+        "processor": platform.processor() or platform.machine(),
+        "gpu": gpu,
+        "torch": torch.__version__,
+        "python": platform.python_version(),
+        "copy_gb_per_s": round(2 * 64 * 2**20 / ms / 1e6, 2),
+    }
+
+
+def _merge(path: Path, rows: list[dict[str, object]]) -> None:
+    old = json.loads(path.read_text())["rows"] if path.exists() else []
+    fresh = {tuple(row[key] for key in KEY): row for row in [*old, *rows]}
+    record = {
+        "command": "python -m benchmarks.kernels " + " ".join(sys.argv[1:]),
+        "machine": _machine(),
+        "date": datetime.date.today().isoformat(),
+        "rows": list(fresh.values()),
+    }
+    path.parent.mkdir(parents=True, exist_ok=True)
+    temporary = path.with_suffix(".tmp")
+    temporary.write_text(json.dumps(record, indent=1) + "\n")
+    temporary.replace(path)
+
+
+def main() -> None:
+    """Time and write; rows are saved after every comparison, so a stopped run keeps what it has."""
+    options = _options()
+    share = options.share if options.share is not None else (1.0 if options.device == "cuda" else 1 / 16)
+    for name in options.graphs:
+        graph = GRAPHS[name](share)
+        csr = CSR.from_edges(graph.row, graph.col, (graph.nodes, graph.nodes)).to(options.device)
+        _ = csr.pattern.order
+        for width in options.widths:
+            for op in options.ops:
+                if op == "bpr" and not graph.users:
+                    continue
+                rows = _rows(op, graph, csr, width, options)
+                _merge(options.out, rows)
+                for row in rows:
+                    print(
+                        f"{row['graph']:8} {row['width']:4} {row['op']:11} {row['method']:34} {row['ms'] or row['note']} {row['times_ours'] or ''}",
+                        flush=True,
+                    )
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,135 @@
+"""The operations to time; each returns one callable a method, all computing the same thing."""
+
+from collections.abc import Callable
+
+import torch
+from torch import Tensor
+
+from benchmarks.kernels.graphs import Graph
+from benchmarks.kernels.rivals import Product
+from graphcond.sparse import CSR, bpr_losses, chebyshev, compact, sample_mask, scaled_laplacian, sddmm, spmm
+
+Runs = dict[str, Callable[[], object]]
+ORDER = 4
+BATCH = 65_536
+
+
+def forward(csr: CSR, x: Tensor, products: dict[str, Product]) -> Runs:
+    value = torch.rand(csr.nnz, device=x.device)
+    return {name: lambda product=product: product(value, x) for name, product in products.items()}
+
+
+def _energy(product: Product, value: Tensor, x: Tensor) -> Tensor:
+    return 0.5 * product(value, x).square().sum()
+
+
+def backward_x(csr: CSR, x: Tensor, products: dict[str, Product]) -> Runs:
+    value, leaf = torch.rand(csr.nnz, device=x.device), x.clone().requires_grad_()
+    return {name: lambda product=product: torch.autograd.grad(_energy(product, value, leaf), leaf) for name, product in products.items()}
+
+
+def backward(csr: CSR, x: Tensor, products: dict[str, Product]) -> Runs:
+    value, leaf = torch.rand(csr.nnz, device=x.device).requires_grad_(), x.clone().requires_grad_()
+    return {
+        name: lambda product=product: torch.autograd.grad(_energy(product, value, leaf), (value, leaf))
+        for name, product in products.items()
+    }
+
+
+def hvp(csr: CSR, x: Tensor, products: dict[str, Product]) -> Runs:
+    """The joint Hessian-vector product in values and features, the first pass included."""
+    value, leaf = torch.rand(csr.nnz, device=x.device).requires_grad_(), x.clone().requires_grad_()
+    along = (torch.rand_like(value), torch.rand_like(leaf))
+
+    def run(product: Product) -> tuple[Tensor, ...]:
+        first = torch.autograd.grad(_energy(product, value, leaf), (value, leaf), create_graph=True)
+        if not all(part.requires_grad for part in first):
+            raise RuntimeError("wrong: a first-order gradient cannot be differentiated")
+        return torch.autograd.grad(first, (value, leaf), along)
+
+    return {name: lambda product=product: run(product) for name, product in products.items()}
+
+
+def polynomial(csr: CSR, x: Tensor, products: dict[str, Product]) -> Runs:
+    """T_0 .. T_4 of the scaled Laplacian and the gradient to the features."""
+    leaf, operator = x.clone().requires_grad_(), scaled_laplacian(csr)
+    value = operator.value
+
+    def plain(product: Product) -> object:
+        terms = [leaf, product(value, leaf)]
+        for _ in range(ORDER - 1):
+            terms.append(2 * product(value, terms[-1]) - terms[-2])
+        return torch.autograd.grad(sum(term.square().sum() for term in terms), leaf)
+
+    def own() -> object:
+        return torch.autograd.grad(sum(term.square().sum() for term in chebyshev(operator, leaf, ORDER)), leaf)
+
+    return {name: own if name == "graphcond" else lambda product=product: plain(product) for name, product in products.items()}
+
+
+def masked(graph: Graph, csr: CSR, x: Tensor) -> Runs:
+    """Draw a mask at p = .3, propagate three layers and back: six passes."""
+    probs, leaf = torch.full((int(graph.undirected.max()) + 1,), 0.3, device=x.device), x.clone().requires_grad_()
+    row, col, ids = graph.row.to(x.device), graph.col.to(x.device), graph.undirected.to(x.device)
+
+    def finish(hidden: list[Tensor]) -> object:
+        return torch.autograd.grad(sum(layer.square().sum() for layer in hidden), leaf)
+
+    def own() -> object:
+        kept = compact(csr, sample_mask(probs, 0, 0)[ids])
+        hidden = [leaf]
+        for _ in range(3):
+            hidden.append(spmm(kept, hidden[-1]))
+        return finish(hidden)
+
+    def boolean(redraw: bool) -> object:
+        keep = sample_mask(probs, 0, 0)[ids]
+        targets, sources = row[keep], col[keep]
+        hidden = [leaf]
+        for _ in range(3):
+            if redraw:
+                targets, sources = row[keep], col[keep]
+            hidden.append(torch.zeros_like(leaf).index_add(0, targets, hidden[-1][sources]))
+        return finish(hidden)
+
+    return {"graphcond": own, "boolean edge_index": lambda: boolean(True), "boolean edge_index, once": lambda: boolean(False)}
+
+
+def inner_products(csr: CSR, x: Tensor) -> Runs:
+    """SDDMM against gathering both sides."""
+    other, row, col = torch.randn_like(x), csr.row.long(), csr.indices.long()
+
+    def blocks() -> Tensor:
+        parts = [(x[row[s : s + 65_536]] * other[col[s : s + 65_536]]).sum(1) for s in range(0, csr.nnz, 65_536)]
+        return torch.cat(parts)
+
+    return {
+        "graphcond": lambda: sddmm(csr, x, other),
+        "gather-multiply-sum": lambda: (x[row] * other[col]).sum(1),
+        "gather-multiply-sum, 64k blocks": blocks,
+    }
+
+
+def bpr(graph: Graph, width: int, device: torch.device) -> Runs:
+    """Losses of one batch of 65,536 triples and both tables' gradients."""
+    make, items = torch.Generator().manual_seed(0), graph.nodes - graph.users
+    pick = torch.randint(0, graph.row.numel() // 2, (BATCH,), generator=make)
+    negatives = torch.randint(0, items, (BATCH,), generator=make)
+    triples = tuple(part.to(device) for part in (graph.row[pick], graph.col[pick] - graph.users, negatives))
+    tables = tuple((0.1 * torch.randn(rows, width, generator=make)).to(device).requires_grad_() for rows in (graph.users, items))
+
+    def own(deterministic: bool) -> object:
+        return torch.autograd.grad(bpr_losses(*tables, triples, deterministic).mean(), tables)
+
+    def embedding() -> object:
+        rows, liked, other = (torch.nn.functional.embedding(i, t) for i, t in zip(triples, (tables[0], tables[1], tables[1]), strict=True))
+        losses = torch.nn.functional.softplus((rows * other).sum(1) - (rows * liked).sum(1))
+        return torch.autograd.grad(losses.mean(), tables)
+
+    return {"graphcond": lambda: own(True), "graphcond, not deterministic": lambda: own(False), "nn.Embedding": embedding}
+
+
+def gather_ceiling(csr: CSR, x: Tensor) -> Callable[[], object]:
+    """Read the rows that a product reads, in its order, and do nothing but add them in bags of 64."""
+    bags = torch.arange(0, csr.nnz + 1, 64, device=x.device, dtype=csr.indices.dtype)
+    return lambda: torch.embedding_bag(x, csr.indices, bags, False, 0, False, None, False)[0]

@@ -1,0 +1,78 @@
+"""The graphs to time on: three real structures and a planted power law of Reddit's shape."""
+
+import os
+import warnings
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch import Tensor
+
+REDDIT_NODES, REDDIT_EDGES = 232_965, 114_615_892
+
+
+@dataclass(frozen=True)
+class Graph:
+    """A symmetric graph: directed edges, the undirected edge of each, and the share of the original's edges it has."""
+
+    name: str
+    row: Tensor
+    col: Tensor
+    undirected: Tensor
+    nodes: int
+    users: int = 0
+    share: float = 1.0
+
+
+def _symmetric(name: str, one: Tensor, two: Tensor, nodes: int, users: int = 0, share: float = 1.0) -> Graph:
+    ids = torch.arange(one.numel()).repeat(2)
+    return Graph(name, torch.cat([one, two]), torch.cat([two, one]), ids, nodes, users, share)
+
+
+def _root() -> Path:
+    root = os.environ.get("GRAPHCOND_DATA")
+    if root is None:
+        raise SystemExit("Set GRAPHCOND_DATA to the folder with the data sets.")
+    return Path(root)
+
+
+def cora(share: float) -> Graph:
+    from torch_geometric.io import read_planetoid_data
+
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        data = read_planetoid_data(str(_root() / "planetoid/Cora/raw"), "cora")
+    keep = data.edge_index[0] < data.edge_index[1]
+    return _symmetric("cora", *data.edge_index[:, keep], data.num_nodes)
+
+
+def gowalla(share: float) -> Graph:
+    file = np.load(_root() / "gowalla/interactions.npz")
+    train = file["split"] <= 1
+    users, items = (torch.from_numpy(file[key][train].astype(np.int64)) for key in ("user", "item"))
+    return _symmetric("gowalla", users, items + 29_858, 29_858 + 40_981, users=29_858)
+
+
+def arxiv(share: float) -> Graph:
+    file = np.load(_root() / "ogbn-arxiv-partial/graph.npz")
+    indptr, col = (torch.from_numpy(file[key].astype(np.int64)) for key in ("indptr", "indices"))
+    row = torch.repeat_interleave(torch.arange(indptr.numel() - 1), indptr.diff())
+    return _symmetric("arxiv", row, col, indptr.numel() - 1)
+
+
+def reddit(share: float) -> Graph:
+    """Endpoints drawn with weight rank^-0.6: Reddit's mean degree, a power law's hubs; ``share`` scales nodes and edges alike."""
+    make = torch.Generator().manual_seed(0)
+    nodes, edges = int(REDDIT_NODES * share), int(REDDIT_EDGES * share) // 2
+    weights = torch.arange(1, nodes + 1, dtype=torch.float64) ** -0.6
+    cumulative = (weights / weights.sum()).cumsum(0)
+    shuffle = torch.randperm(nodes, generator=make)
+    ends = [
+        shuffle[torch.searchsorted(cumulative, torch.rand(edges, generator=make, dtype=torch.float64)).clamp_(max=nodes - 1)]
+        for _ in range(2)
+    ]
+    return _symmetric("reddit", *ends, nodes, share=share)
+
+
+GRAPHS = {"cora": cora, "gowalla": gowalla, "arxiv": arxiv, "reddit": reddit}
