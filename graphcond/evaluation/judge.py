@@ -86,7 +86,8 @@ def judge_nodes(full: Data, entries: Sequence[Entry], *, seeds: Sequence[int], c
             rows = [{**_ranked(ceiling), **row} for row in rows] + [dict(surrogate)]
         each = ranking.condensed_rows if ranking else [{}] * len(report.rows)
         rows += [_costed({**_ranked(scores), **row}, entry) for row, scores in zip(report.rows, each)]
-    return [{name: row[name] for name in COLUMNS if name in row} for row in rows]
+    ordered: list[Record] = [{name: row[name] for name in COLUMNS if name in row} for row in rows]
+    return ordered
 
 
 def _ranked(row: Record) -> Record:
