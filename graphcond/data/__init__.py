@@ -25,8 +25,8 @@ from graphcond.data.store import load_state, read, save, save_state, write_atomi
 from graphcond.data.tables import write_inter, write_lightgcn
 
 __all__ = [
-    "EDGE",
     "Card",
+    "EDGE",
     "NodeDataset",
     "as_ogb",
     "check_interactions",

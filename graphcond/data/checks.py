@@ -31,6 +31,7 @@ def check_nodes(data: Data) -> None:
     count = x.size(0)
     require(x.dim() == 2 and x.numel() > 0, "features `x` of shape [n, d]", "Give every node at least one feature.", shape=tuple(x.shape))
     require(x.is_floating_point(), "features `x` of a float type", "Convert with `data.x.float()`.", dtype=str(x.dtype))
+    require(x.layout == torch.strided, "dense features `x`", "Convert with `data.x.to_dense()`.", layout=str(x.layout))
     _check_finite(x, "features `x`", "nodes")
     _check_edges(data, count)
     require(y.dim() == 1 and y.size(0) == count, "labels `y` of shape [n]", "One class per node.", shape=tuple(y.shape), n=count)

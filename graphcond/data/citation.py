@@ -154,6 +154,6 @@ def _table(file: Path, dtype: Any) -> np.ndarray:
     try:
         import pandas
 
-        return np.ascontiguousarray(pandas.read_csv(file, header=None).to_numpy(dtype=dtype))
+        return np.array(pandas.read_csv(file, header=None).to_numpy(dtype=dtype), order="C")
     except ImportError:
         return np.loadtxt(file, delimiter=",", dtype=dtype, ndmin=2)

@@ -140,9 +140,11 @@ def _load_file(path: Path) -> Data | HeteroData:
 def _load_arrays(path: Path) -> Data | HeteroData:
     with np.load(path, allow_pickle=False) as raw:
         found = set(raw.files)
-        if {"x", "edge_index", "y"} <= found:
+        if {"x", "edge_index"} <= found:
             known = ("x", "edge_index", "edge_weight", "y", "train_mask", "val_mask", "test_mask")
             data = Data(**{name: torch.from_numpy(raw[name]) for name in known if name in found})
+            if "y" not in found:
+                data.y = torch.full((data.num_nodes,), -1)
             data.card = {"name": path.stem}
             return data
     data = citation.shchur(path) if "adj_indptr" in found else read_interactions(path.parent, {"file": path.name}, {})

@@ -59,7 +59,7 @@ def _arrays(file: Path) -> dict[str, np.ndarray]:
 
 def _pairs(folder: Path, options: Mapping[str, Any]) -> dict[str, np.ndarray]:
     """Read tables of numbers: user, item and perhaps a weight or rating in this order; a second file is the test part."""
-    tables = [np.loadtxt(folder / name, delimiter=options.get("delimiter"), dtype=np.int64, ndmin=2) for name in options["pairs"]]
+    tables = [_numbers(folder / name, options.get("delimiter", "\t")) for name in options["pairs"]]
     table = np.concatenate(tables)
     start = options.get("first_id", 0)
     arrays = {"user": table[:, 0] - start, "item": table[:, 1] - start}
@@ -68,6 +68,11 @@ def _pairs(folder: Path, options: Mapping[str, Any]) -> dict[str, np.ndarray]:
     if len(tables) == 2:
         arrays["split"] = np.repeat([0, 2], [len(part) for part in tables])
     return arrays
+
+
+def _numbers(file: Path, delimiter: str) -> np.ndarray:
+    with open(file, encoding="utf-8") as lines:
+        return np.loadtxt((line.replace(delimiter, " ") for line in lines), dtype=np.int64, ndmin=2)
 
 
 def _assemble(arrays: Mapping[str, np.ndarray], options: Mapping[str, Any], counts: Mapping[str, int]) -> HeteroData:

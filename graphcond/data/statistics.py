@@ -21,13 +21,23 @@ def statistics(data: Data | HeteroData) -> dict[str, int | float]:
     """
     figures = _interactions(data) if isinstance(data, HeteroData) else _nodes(data)
     tensors = [value for store in data.stores for value in store.values() if isinstance(value, Tensor)]
-    figures["bytes"] = sum(value.numel() * value.element_size() for value in tensors)
-    figures["nonzeros"] = sum(int(torch.count_nonzero(value)) for value in tensors)
+    pieces = [piece for value in tensors for piece in _stored(value)]
+    figures["bytes"] = sum(piece.numel() * piece.element_size() for piece in pieces)
+    figures["nonzeros"] = sum(int(torch.count_nonzero(piece)) for piece in pieces)
     return figures
 
 
+def _stored(value: Tensor) -> list[Tensor]:
+    """Return the dense tensors that a tensor is stored as."""
+    if value.layout == torch.strided:
+        return [value]
+    value = value.to_sparse_coo().coalesce()
+    return [value.indices(), value.values()]
+
+
 def _nodes(data: Data) -> dict[str, int | float]:
-    count, edge_index, y = int(data.num_nodes), data.edge_index, data.y
+    count, edge_index = int(data.num_nodes), data.edge_index
+    y = torch.full((count,), -1, device=edge_index.device) if data.get("y") is None else data.y
     degree = torch.bincount(edge_index[1], minlength=count)
     labelled = (y[edge_index] >= 0).all(0)
     same = y[edge_index[0]] == y[edge_index[1]]
@@ -35,7 +45,7 @@ def _nodes(data: Data) -> dict[str, int | float]:
         "nodes": count,
         "edges": edge_index.size(1),
         "features": int(data.num_features),
-        "classes": int(y.max()) + 1,
+        "classes": int(y.max()) + 1 if count else 0,
         "density": edge_index.size(1) / max(count * count, 1),
         "mean_degree": edge_index.size(1) / max(count, 1),
         "max_degree": int(degree.max()) if count else 0,

@@ -34,6 +34,7 @@ NODE_FAULTS = {
     "flat features": (_set("x", lambda data: data.x[:, 0]), r"`x` of shape \[n, d\]"),
     "no columns": (_set("x", lambda data: data.x[:, :0]), r"`x` of shape \[n, d\]"),
     "integer features": (_set("x", lambda data: data.x.long()), "a float type"),
+    "sparse features": (_set("x", lambda data: data.x.to_sparse()), "dense features `x`"),
     "NaN feature": (_poke("x", (7, 2), float("nan")), r"finite features `x` must hold, but got \(nodes=\[7\], count=1\)"),
     "infinite feature": (_poke("x", (8, 0), float("inf")), r"nodes=\[8\]"),
     "transposed edges": (_set("edge_index", lambda data: data.edge_index.t()), r"`edge_index` of shape \[2, m\]"),

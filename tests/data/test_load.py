@@ -159,6 +159,9 @@ def test_own_arrays_are_loaded(tmp_path: Path) -> None:
     graph = {"x": np.eye(3, dtype=np.float32), "edge_index": np.array([[0], [1]]), "y": np.array([0, 1, 0])}
     np.savez(tmp_path / "graph.npz", **graph)
     assert load(tmp_path / "graph.npz").num_edges == 1
+    del graph["y"]
+    np.savez(tmp_path / "graph.npz", **graph)
+    assert load(tmp_path / "graph.npz").y.tolist() == [-1] * 3
     np.savez(tmp_path / "other.npz", z=np.zeros(3))
     with pytest.raises(FileFormatError, match="arrays `user` and `item`"):
         load(tmp_path / "other.npz")

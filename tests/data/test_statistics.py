@@ -44,3 +44,7 @@ def test_unlabelled_graphs_have_no_homophily() -> None:
     figures = statistics(data)
     assert math.isnan(figures["homophily"])
     assert figures["classes"] == 0
+    del data.y
+    assert statistics(data)["unlabelled"] == 2
+    data.x = torch.eye(2).to_sparse()
+    assert statistics(data)["bytes"] == 2 * 2 * 8 + 2 * 4 + 2 * 8, "indices and values of x, and one edge"
