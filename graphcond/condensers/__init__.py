@@ -1,6 +1,7 @@
 """Condensers: PyG transforms from a graph data set to a much smaller one, one algorithm a file."""
 
 from graphcond.condensers.base import Condensation, Condenser, Draft, InteractionCondenser, NodeCondenser
+from graphcond.condensers.gradient_matching import DosCond, GCond, GCondX, GradientMatching
 from graphcond.condensers.herding import Herding
 from graphcond.condensers.k_center import KCenter
 from graphcond.condensers.majority import Majority
@@ -14,7 +15,11 @@ from graphcond.condensers.unrolled import Unrolled
 __all__ = [
     "Condensation",
     "Condenser",
+    "DosCond",
     "Draft",
+    "GCond",
+    "GCondX",
+    "GradientMatching",
     "Herding",
     "InteractionCondenser",
     "KCenter",

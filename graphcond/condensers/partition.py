@@ -11,7 +11,7 @@ import torch
 import torch.nn.functional as F  # noqa: N812
 from sklearn.cluster import KMeans, MiniBatchKMeans
 from sklearn.exceptions import ConvergenceWarning
-from threadpoolctl import threadpool_limits
+from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]
 from torch import Tensor
 from torch_geometric.data import Data
 
@@ -111,17 +111,17 @@ def cluster_means(data: Data, members: Members, assigned: Tensor, count: int, ho
     nodes, rows, weight = members.nodes[used], assigned[used], members.weight[used]
     weight = weight / weight.new_zeros(count).index_add(0, rows, weight)[rows]
     if count >= data.x.shape[1]:
-        return data.x.new_zeros(count, data.x.shape[1]).index_add(0, rows, weight[:, None] * propagate(operator, data.x, hops)[nodes])
+        weighted = weight[:, None] * propagate(operator, data.x, hops)[nodes]
+        means: Tensor = data.x.new_zeros(count, data.x.shape[1]).index_add(0, rows, weighted)
+        return means
     averaging = data.x.new_zeros(int(data.num_nodes), count).index_put((nodes, rows), weight)
-    if hops == 0:
-        return averaging.T @ data.x
-    transposed = operator.T
-    return _transposed_product(data.x, propagate(transposed, averaging, hops))
+    return _transposed_product(data.x, propagate(operator.T, averaging, hops))
 
 
 def _transposed_product(x: Tensor, averaging: Tensor) -> Tensor:
     features = filter_features(x)
-    return spmm(features.T, averaging).T.contiguous() if isinstance(features, CSR) else averaging.T @ features
+    product: Tensor = spmm(features.T, averaging).T.contiguous() if isinstance(features, CSR) else averaging.T @ features
+    return product
 
 
 @final

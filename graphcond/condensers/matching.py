@@ -1,0 +1,222 @@
+"""Gradients of backbones on real and on synthetic nodes, class by class, and distances between them."""
+
+from __future__ import annotations
+
+import math
+from abc import ABC, abstractmethod
+from dataclasses import dataclass
+from typing import Literal, TypeAlias, final
+
+import torch
+import torch.nn.functional as F  # noqa: N812
+from torch import Tensor
+from torch_geometric.data import Data
+
+from graphcond.condensers.partition import Members
+from graphcond.condensers.selection import propagated
+from graphcond.nn.filters import Operator, PolynomialFilterNet, dense_operator, filter_features, filter_operator
+from graphcond.nn.synthetic import gcn_norm_dense
+from graphcond.seeding import generator
+from graphcond.spaces import PolynomialFilters
+from graphcond.sparse import CSR
+from graphcond.typing import Tensors
+
+Distance: TypeAlias = Literal["cosine", "l2", "both"]
+
+
+def gradient_distance(synthetic: Tensors, real: Tensors, kind: Distance, weight: Tensor) -> Tensor:
+    """Return how far two sets of gradients are apart, Σ over classes, tensors and columns.
+
+    Args:
+        synthetic: Gradients on the condensed graph, each ``[K, ..., rows, columns]``, K classes.
+        real: Gradients on the original, of the same shapes.
+        kind: ``"cosine"``: Σ 1 - cos of columns; ``"l2"``: squared distance over the squared norm of ``real``; ``"both"``: their sum.
+        weight: Weights of the classes [K].
+
+    Returns:
+        A scalar, differentiable in ``synthetic``.
+
+    Source: GCond (Jin et al., ICLR 2022), equation 8 (columns); the squared distance is its "mse", made free of scale.
+    """
+    total = weight.new_zeros(())
+    for name, theirs in real.items():
+        ours = synthetic[name]
+        if kind in ("cosine", "both"):
+            cosine = F.cosine_similarity(ours, theirs, dim=-2, eps=1e-12)
+            total = total + (weight @ (1 - cosine).flatten(1).sum(1))
+        if kind in ("l2", "both"):
+            square = (ours - theirs).square().flatten(1).sum(1) / theirs.square().flatten(1).sum(1).clamp(min=1e-20)
+            total = total + weight @ square
+    return total
+
+
+class Backbone(ABC):
+    """A model whose gradients are matched. Parameters are explicit; ``weight`` is the synthetic adjacency [n', n']."""
+
+    @abstractmethod
+    def fresh(self, seed: int) -> Tensors:
+        """Return newly drawn parameters."""
+
+    @abstractmethod
+    def real(self, params: Tensors, step: int) -> Tensors:
+        """Return class gradients on the original, constants."""
+
+    @abstractmethod
+    def synthetic(self, params: Tensors, x: Tensor, weight: Tensor) -> Tensors:
+        """Return class gradients on the condensed graph, differentiable in ``x`` and ``weight``."""
+
+    @abstractmethod
+    def train(self, params: Tensors, x: Tensor, weight: Tensor, steps: int) -> Tensors:
+        """Return the parameters after ``steps`` of training on the condensed graph."""
+
+
+def balanced_batch(members: Members, size: int, seed: int, step: int) -> Tensor:
+    """Return positions of at most ``size`` members, drawn anew at each step, all of them where they fit."""
+    if len(members.nodes) <= size:
+        return torch.arange(len(members.nodes), device=members.nodes.device)
+    return torch.randperm(len(members.nodes), generator=generator(seed, "batch", step))[:size].to(members.nodes.device)
+
+
+@final
+class SGCBackbone(Backbone):
+    """Linear model on Â² X (SGC): gradients in closed form, no step propagates on the original.
+
+    ∇_W of class c is Z_cᵀ (softmax(Z_c W + b) - Y_c) / n_c; the bias is a last row of W.
+
+    Args:
+        data: The original.
+        members: Nodes with classes whose gradients are matched.
+        y: Classes of the condensed nodes [n'].
+        batch: Most members a step looks at.
+        seed: Of batches and initial weights.
+        hops: Propagation steps.
+    """
+
+    def __init__(self, data: Data, members: Members, y: Tensor, batch: int, seed: int, hops: int = 2) -> None:
+        rows = propagated(data, members.nodes, hops)
+        self.scale = rows.square().sum(1).mean().sqrt().clamp(min=1e-12)
+        self.z = torch.cat([rows, self.scale.expand(len(rows), 1)], 1)
+        self.members, self.y, self.hops = members, y, hops
+        self.batch, self.seed, self.classes = batch, seed, y.unique()
+
+    def fresh(self, seed: int) -> Tensors:
+        """Return W [1 + d, C], Glorot-uniform on the scale of the features."""
+        shape = (self.z.shape[1], len(self.classes))
+        bound = math.sqrt(6 / sum(shape)) / float(self.scale)
+        random = torch.rand(shape, generator=generator(seed, "sgc"), dtype=self.z.dtype)
+        return {"weight": ((2 * random - 1) * bound).to(self.z.device)}
+
+    def _features(self, x: Tensor, weight: Tensor) -> Tensor:
+        operator = gcn_norm_dense(weight)
+        for _ in range(self.hops):
+            x = operator @ x
+        return torch.cat([x, self.scale.expand(len(x), 1)], 1)
+
+    def _gradients(self, z: Tensor, y: Tensor, members: Tensor, params: Tensors) -> Tensors:
+        one_hot = (y[:, None] == self.classes).to(z)
+        error = torch.softmax(z @ params["weight"], 1) - one_hot
+        share = one_hot * members[:, None]
+        share = share / share.sum(0).clamp(min=1e-12)
+        each = z.T @ (share[:, :, None] * error[:, None, :]).flatten(1)
+        return {"weight": each.view(z.shape[1], len(self.classes), -1).transpose(0, 1)}
+
+    def real(self, params: Tensors, step: int) -> Tensors:
+        """Return gradients [C, 1 + d, C] on a batch of members."""
+        with torch.no_grad():
+            index = balanced_batch(self.members, self.batch, self.seed, step)
+            return self._gradients(self.z[index], self.members.labels[index], self.members.weight[index], params)
+
+    def synthetic(self, params: Tensors, x: Tensor, weight: Tensor) -> Tensors:
+        """Return gradients [C, 1 + d, C] on all condensed nodes."""
+        return self._gradients(self._features(x, weight), self.y, x.new_ones(len(x)), params)
+
+    def train(self, params: Tensors, x: Tensor, weight: Tensor, steps: int) -> Tensors:
+        """Make gradient steps of size 1 / (mean squared norm of the rows)."""
+        with torch.no_grad():
+            z, target = self._features(x, weight), (self.y[:, None] == self.classes).to(x)
+            rate, value = 1 / z.square().sum(1).mean(), params["weight"]
+            for _ in range(steps):
+                value = value - rate * z.T @ (torch.softmax(z @ value, 1) - target) / len(z)
+        return {"weight": value}
+
+
+@dataclass(frozen=True)
+class Inputs:
+    """What a network propagates on the original: operator, features, node ids and their classes."""
+
+    operator: Operator
+    x: Tensor | CSR
+    members: Members
+
+
+@final
+class NetBackbone(Backbone):
+    """A :class:`PolynomialFilterNet` at sampled λ, full batch; gradients by automatic differentiation, B filters at once.
+
+    Args:
+        net: The architecture.
+        space: Where λ is drawn from for every initialisation; None: the filter (I + D^-1/2 A D^-1/2) / 2 alone.
+        data: The original.
+        members: Nodes with classes whose gradients are matched.
+        y: Classes of the condensed nodes [n'].
+        batch: Filters B matched at once where a space is given.
+    """
+
+    def __init__(
+        self, net: PolynomialFilterNet, space: PolynomialFilters | None, data: Data, members: Members, y: Tensor, batch: int = 4
+    ) -> None:
+        self.net, self.space, self.y, self.filters = net, space, y, batch if space is not None else 1
+        operator = filter_operator(data.edge_index, int(data.num_nodes), data.get("edge_weight"))
+        self.inputs = Inputs(operator, filter_features(data.x), members)
+        self.classes = y.unique()
+
+    def fresh(self, seed: int) -> Tensors:
+        """Return parameters of B networks, and their λ under ``"lam"``."""
+        first = self.inputs.x.value if isinstance(self.inputs.x, CSR) else self.inputs.x
+        like = torch.empty(0) if first is None else first
+        params = self.net.init(self.filters, seed, dtype=like.dtype, device=like.device)
+        lam = torch.tensor([[0.5, -0.5]]) if self.space is None else self.space.sample(self.filters, seed=seed)
+        return {**params, "lam": lam.to(like)}
+
+    def _gradients(self, params: Tensors, logits: Tensor, members: Members, *, keep: bool) -> Tensors:
+        names = [name for name in params if name.startswith("weight")]
+        each: list[tuple[Tensor, ...]] = []
+        for label in self.classes.tolist():
+            inside = members.labels == label
+            chosen = F.log_softmax(logits[:, members.nodes[inside]], -1)[:, :, label]
+            loss = -(chosen @ (members.weight[inside] / members.weight[inside].sum())).sum()
+            each.append(torch.autograd.grad(loss, [params[name] for name in names], create_graph=keep, retain_graph=True))
+        return {name: torch.stack([grads[i] for grads in each]) for i, name in enumerate(names)}
+
+    def _forward(self, params: Tensors, operator: Operator, x: Tensor | CSR) -> tuple[Tensors, Tensor]:
+        leaves = {name: value.detach().requires_grad_(name != "lam") for name, value in params.items()}
+        lam = leaves["lam"]
+        return leaves, self.net({name: value for name, value in leaves.items() if name != "lam"}, lam, operator, x)
+
+    def real(self, params: Tensors, step: int) -> Tensors:
+        """Return gradients [C, B, rows, columns] of every weight on all members."""
+        with torch.enable_grad():
+            leaves, logits = self._forward(params, self.inputs.operator, self.inputs.x)
+            return self._gradients(leaves, logits, self.inputs.members, keep=False)
+
+    def _own(self, x: Tensor) -> Members:
+        return Members(torch.arange(len(x), device=x.device), self.y, x.new_ones(len(x)))
+
+    def synthetic(self, params: Tensors, x: Tensor, weight: Tensor) -> Tensors:
+        """Return gradients [C, B, rows, columns] of every weight on all condensed nodes."""
+        leaves, logits = self._forward(params, dense_operator(weight), x)
+        return self._gradients(leaves, logits, self._own(x), keep=True)
+
+    def train(self, params: Tensors, x: Tensor, weight: Tensor, steps: int) -> Tensors:
+        """Make Adam steps of size .01."""
+        operator, x = dense_operator(weight.detach()), x.detach()
+        leaves = {name: value.detach().clone().requires_grad_(name != "lam") for name, value in params.items()}
+        free = {name: value for name, value in leaves.items() if name != "lam"}
+        optimizer = torch.optim.Adam(free.values(), lr=0.01)
+        with torch.enable_grad():
+            for _ in range(steps):
+                optimizer.zero_grad()
+                logits = self.net(free, leaves["lam"], operator, x)
+                F.cross_entropy(logits.flatten(0, 1), self.y.repeat(len(logits)), reduction="sum").div(len(x)).backward()
+                optimizer.step()
+        return {name: value.detach() for name, value in leaves.items()}
