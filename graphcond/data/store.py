@@ -189,7 +189,8 @@ def _read(path: str | os.PathLike[str], kinds: tuple[str, ...]) -> tuple[dict[st
     try:
         with safe_open(path, framework="pt") as stream:
             metadata = stream.metadata() or {}
-            tensors = {name: stream.get_tensor(name) for name in stream.keys()}  # noqa: SIM118
+            # Copies, not views of the mapped file: it may be replaced while they live.
+            tensors = {name: stream.get_tensor(name).clone() for name in stream.keys()}  # noqa: SIM118
         require(_KEY in metadata, law, "The file is of another program.", error=FileFormatError, path=str(path), keys=sorted(metadata))
         header = json.loads(metadata[_KEY])
         _check_header(header, kinds, str(path))

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import csv
+import itertools
 import os
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -48,17 +49,18 @@ def read_csv(path: str | os.PathLike[str]) -> HeteroData:
         first = stream.readline()
         delimiter = next((mark for mark in ("\t", ",", ";") if mark in first), " ")
         stream.seek(0)
-        rows = [row for row in csv.reader(stream, delimiter=delimiter, skipinitialspace=True) if row]
-    names = [name.strip().lower().split(":")[0] for name in rows[0]] if rows else []
-    columns = {kind: next((i for i, name in enumerate(names) if name in known), None) for kind, known in _COLUMNS.items()}
-    if columns["user"] is None or columns["item"] is None:
-        law, cure = "columns `user` and `item` in the header", "Name them so, or leave the header away."
-        plain = bool(rows) and all(cell.strip().lstrip("-").replace(".", "", 1).isdigit() for cell in rows[0][:2])
-        require(plain or not rows, law, cure, error=FileFormatError, path=str(path), header=names)
-        columns = {"user": 0, "item": 1, "weight": None, "split": None}
-    else:
-        rows = rows[1:]
-    return _from_rows(rows, columns, str(path))
+        quoting = csv.QUOTE_NONE if delimiter == "\t" else csv.QUOTE_MINIMAL
+        rows = csv.reader(stream, delimiter=delimiter, skipinitialspace=True, quoting=quoting)
+        header = next((row for row in rows if row), [])
+        names = [name.strip().lower().split(":")[0] for name in header]
+        places = {kind: i for kind, known in _COLUMNS.items() for i, name in reversed(list(enumerate(names))) if name in known}
+        if not {"user", "item"} <= places.keys():
+            plain = all(cell.strip().lstrip("-").replace(".", "", 1).isdigit() for cell in header[:2])
+            law, cure = "columns `user` and `item` in the header", "Name them so, or leave the header away."
+            require(plain, law, cure, error=FileFormatError, path=str(path), header=names)
+            places = {"user": 0, "item": 1}
+            rows = itertools.chain([header] if header else [], rows)
+        return _from_columns(_columns(rows, places, str(path)), str(path))
 
 
 def read_inter(path: str | os.PathLike[str]) -> HeteroData:
@@ -82,17 +84,19 @@ def read_inter(path: str | os.PathLike[str]) -> HeteroData:
         return read_csv(path)
     present = [(split, file) for split, file in enumerate(parts) if file.is_file()]
     require(bool(present), "an existing `.inter` file", "Check the path.", error=FileFormatError, path=str(path))
-    rows: list[list[str]] = []
+    columns: dict[str, list[str]] = {"user": [], "item": [], "split": []}
     for split, file in present:
         with open(file, encoding="utf-8-sig", newline="") as stream:
-            header, *body = list(csv.reader(stream, delimiter="\t"))
-        names = [name.split(":")[0] for name in header]
-        law = "columns `user_id:token` and `item_id:token`"
-        require(
-            {"user_id", "item_id"} <= set(names), law, "See RecBole's atomic files.", error=FileFormatError, path=str(file), header=header
-        )
-        rows += [[row[names.index("user_id")], row[names.index("item_id")], str(split)] for row in body if row]
-    return _from_rows(rows, {"user": 0, "item": 1, "weight": None, "split": 2}, str(path))
+            rows = csv.reader(stream, delimiter="\t", quoting=csv.QUOTE_NONE)
+            names = [name.split(":")[0] for name in next(rows, [])]
+            law = "columns `user_id:token` and `item_id:token`"
+            known = {"user_id", "item_id"} <= set(names)
+            require(known, law, "See RecBole's atomic files.", error=FileFormatError, path=str(file), header=names)
+            taken = _columns(rows, {"user": names.index("user_id"), "item": names.index("item_id")}, str(file))
+        taken["split"] = [str(split)] * len(part["user"])
+        for name, column in columns.items():
+            column += taken[name]
+    return _from_columns(columns, str(path))
 
 
 def read_lightgcn(folder: str | os.PathLike[str], sizes: tuple[int, int] | None = None) -> HeteroData:
@@ -139,20 +143,32 @@ def _adjacency_lines(file: Path) -> tuple[np.ndarray, np.ndarray]:
     return np.repeat(numbers[first], lengths - 1), numbers[~first]
 
 
-def _from_rows(rows: Sequence[Sequence[str]], columns: dict[str, Any], path: str) -> HeteroData:
-    need = max(place for place in columns.values() if place is not None) + 1
-    short = next((i for i, row in enumerate(rows) if len(row) < need), None)
-    facts: dict[str, Any] = {"path": path, "row": short, "columns": need}
-    require(short is None, f"{need} columns in every row", "Mend or drop the row.", error=FileFormatError, **facts)
-    require(bool(rows), "at least one interaction", "The file is empty.", error=FileFormatError, path=path)
-    users, user_ids = _number([row[columns["user"]].strip() for row in rows])
-    items, item_ids = _number([row[columns["item"]].strip() for row in rows])
+def _columns(rows: Iterable[Sequence[str]], places: Mapping[str, int], path: str) -> dict[str, list[str]]:
+    """Take some columns out of rows; lists of text only, as a list per row would cost seconds of garbage collection."""
+    columns: dict[str, list[str]] = {name: [] for name in places}
+    into = [(column.append, places[name]) for name, column in columns.items()]
+    for number, row in enumerate(rows):
+        if row:
+            try:
+                for append, place in into:
+                    append(row[place].strip())
+            except IndexError:
+                facts: dict[str, Any] = {"path": path, "row": number, "columns": len(row)}
+                law = f"{max(places.values()) + 1} columns in every row"
+                require(False, law, "Mend or drop the row.", error=FileFormatError, **facts)
+    return columns
+
+
+def _from_columns(columns: Mapping[str, list[str]], path: str) -> HeteroData:
+    require(bool(columns["user"]), "at least one interaction", "The file is empty.", error=FileFormatError, path=path)
+    users, user_ids = _number(columns["user"])
+    items, item_ids = _number(columns["item"])
     weight = split = None
     try:
-        if columns["weight"] is not None:
-            weight = torch.tensor([float(row[columns["weight"]]) for row in rows])
-        if columns["split"] is not None:
-            split = torch.tensor([_PARTS[row[columns["split"]].strip().lower()] for row in rows])
+        if "weight" in columns:
+            weight = torch.tensor([float(cell) for cell in columns["weight"]])
+        if "split" in columns:
+            split = torch.tensor([_PARTS[cell.lower()] for cell in columns["split"]])
     except (ValueError, KeyError) as error:
         law = "numbers as weights and train / valid / test as splits"
         raise FileFormatError(f"{law} must hold, but got (path={path!r}, found={str(error)!r}). Mend the row.") from error
