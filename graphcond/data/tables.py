@@ -5,9 +5,9 @@ from __future__ import annotations
 import csv
 import itertools
 import os
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import torch
@@ -49,8 +49,8 @@ def read_csv(path: str | os.PathLike[str]) -> HeteroData:
         first = stream.readline()
         delimiter = next((mark for mark in ("\t", ",", ";") if mark in first), " ")
         stream.seek(0)
-        quoting = csv.QUOTE_NONE if delimiter == "\t" else csv.QUOTE_MINIMAL
-        rows = csv.reader(stream, delimiter=delimiter, skipinitialspace=True, quoting=quoting)
+        quoting: Literal[0, 3] = csv.QUOTE_NONE if delimiter == "\t" else csv.QUOTE_MINIMAL
+        rows: Iterator[list[str]] = csv.reader(stream, delimiter=delimiter, skipinitialspace=True, quoting=quoting)
         header = next((row for row in rows if row), [])
         names = [name.strip().lower().split(":")[0] for name in header]
         places = {kind: i for kind, known in _COLUMNS.items() for i, name in reversed(list(enumerate(names))) if name in known}
