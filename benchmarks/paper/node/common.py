@@ -1,0 +1,115 @@
+"""What the node-classification benchmarks share: methods, budgets, and a JSON file of rows that grows and resumes."""
+
+from __future__ import annotations
+
+import argparse
+import datetime
+import json
+import math
+import os
+import platform
+import sys
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch_geometric.data import Data
+
+from graphcond import condensers
+from graphcond.data import load, write_atomically
+from graphcond.nn import PolynomialFilterNet
+from graphcond.spaces import PolynomialFilters
+
+RESULTS = Path(__file__).parents[2] / "results"
+BUDGETS = {"cora": (24, 49, 97), "citeseer": (30, 60, 120), "pubmed": (15, 30, 60), "amazon-photo": (24, 48, 96)}
+"""Condensed training nodes of Table 2; c_val is the same."""
+ACCURACY_BUDGETS = {"cora": (35, 70, 140), "citeseer": (30, 60, 120)}
+"""Condensed training nodes of the accuracy table."""
+SPACE = PolynomialFilters(order=2, basis="chebyshev")
+METHODS = ("Random", "K-Center", "Herding", "Partition", "GCond-X", "GCond", "DosCond", "DM", "KIP", "SFGC", "HCDC-linear", "HCDC")
+"""Names of Table 2, cheap ones first."""
+
+
+def candidates() -> torch.Tensor:
+    """The 80 held-out filters."""
+    return SPACE.sample(80, seed=1)
+
+
+def network(data: Data) -> PolynomialFilterNet:
+    return PolynomialFilterNet(data.num_features, hidden=16, num_classes=int(data.y.max()) + 1)
+
+
+def make(method: str, data: Data, count: int, seed: int) -> condensers.NodeCondenser | None:
+    """Return a method's condenser with ``count`` training and as many validation nodes, or None where this build has none."""
+    classes = {
+        "Random": ("RandomNodes", {}),
+        "K-Center": ("KCenter", {}),
+        "Herding": ("Herding", {}),
+        "Partition": ("Partition", {}),
+        "GCond-X": ("GradientMatching", {"adjacency": "identity"}),
+        "GCond": ("GradientMatching", {"adjacency": "mlp"}),
+        "DosCond": ("DosCond", {}),
+        "DM": ("DistributionMatching", {}),
+        "KIP": ("InducingPoints", {}),
+        "SFGC": ("TrajectoryMatching", {}),
+        "HCDC-linear": ("HypergradientMatching", {"teacher": "linear"}),
+        "HCDC": ("HypergradientMatching", {}),
+    }
+    name, options = classes[method]
+    kind = getattr(condensers, name, None)
+    return None if kind is None else kind(num_nodes=count, seed=seed, **options)
+
+
+class Store:
+    """Rows of one JSON file, merged by key; an interrupted run goes on where it was."""
+
+    def __init__(self, name: str, key: tuple[str, ...]) -> None:
+        self.path, self.key = RESULTS / f"{name}.json", key
+        old = json.loads(self.path.read_text())["rows"] if self.path.exists() else []
+        self.rows: dict[tuple[Any, ...], dict[str, Any]] = {tuple(row.get(part) for part in key): row for row in old}
+
+    def has(self, **key: Any) -> bool:
+        """Whether the row is there."""
+        return tuple(key.get(part) for part in self.key) in self.rows
+
+    def add(self, row: dict[str, Any]) -> None:
+        """Keep a row and write the file."""
+        clean = {name: _clean(value) for name, value in row.items()}
+        self.rows[tuple(clean.get(part) for part in self.key)] = clean
+        record = {
+            "command": "python -m " + (sys.modules["__main__"].__spec__.name if sys.modules["__main__"].__spec__ else "benchmarks"),
+            "machine": {"cores": os.cpu_count(), "threads": torch.get_num_threads(), "torch": torch.__version__, "cpu": platform.machine()},
+            "note": "timings from a shared, loaded machine unless stated otherwise",
+            "date": datetime.date.today().isoformat(),
+            "rows": list(self.rows.values()),
+        }
+        with write_atomically(self.path) as path:
+            path.write_text(json.dumps(record, indent=1) + "\n", encoding="utf-8")
+        print(" ".join(f"{n}={v}" for n, v in clean.items() if not isinstance(v, list)), flush=True)
+
+
+def _clean(value: Any) -> Any:
+    """Round for reading; JSON has no NaN."""
+    if isinstance(value, float):
+        return None if math.isnan(value) else float(f"{value:.6g}")
+    return [_clean(entry) for entry in value] if isinstance(value, list) else value
+
+
+def arguments(description: str, datasets: tuple[str, ...] = ("cora", "citeseer"), seeds: int = 5) -> argparse.Namespace:
+    """Parse the options every script has."""
+    parser = argparse.ArgumentParser(description=description)
+    parser.add_argument("--root", default=os.environ.get("GRAPHCOND_DATA"), help="folder with the real data sets")
+    parser.add_argument("--datasets", nargs="+", default=list(datasets))
+    parser.add_argument("--methods", nargs="+", default=list(METHODS), choices=METHODS)
+    parser.add_argument("--seeds", type=int, default=seeds)
+    parser.add_argument("--cache", default=str(RESULTS / ".cache"), help="where trainings on the originals are kept")
+    parser.add_argument("--quick", action="store_true", help="one seed, one ratio, few methods: a smoke test")
+    parser.add_argument("--hpo", action="store_true", help="also descend the hypergradient from eight starts (seed 0)")
+    options = parser.parse_args()
+    if options.quick:
+        options.seeds, options.datasets = 1, options.datasets[:1]
+    return options
+
+
+def original(name: str, root: str | None) -> Data:
+    return load(name, root)

@@ -1,0 +1,96 @@
+"""Cost: searching 80 filters on the original and on a condensed graph, break-even candidates, and cost against the number of edges."""
+
+from __future__ import annotations
+
+import statistics
+import time
+
+import torch
+from torch_geometric.data import Data
+
+from benchmarks.paper.node.common import Store, arguments, candidates, make, network, original
+from graphcond.evaluation import linear_surrogate
+from graphcond.nn import PolynomialFilterNet
+from graphcond.seeding import generator
+from graphcond.training import FilterTraining, train_filters
+
+
+def clocked(work) -> tuple[float, float]:
+    """Seconds of wall clock and of CPU."""
+    wall, cpu = time.perf_counter(), time.process_time()
+    work()
+    return time.perf_counter() - wall, time.process_time() - cpu
+
+
+def search(store: Store, data: Data, count: int, method: str, rounds: int) -> None:
+    """Time 80 filters on the original and on a condensed graph, in turn, and give the ratios."""
+    name, net, lam = data.card["name"], network(data), candidates()
+    if store.has(kind="search", dataset=name, method=method, count=count):
+        return
+    condenser = make(method, data, count, 0)
+    if condenser is None:
+        return
+    condense, (small,) = [], [condenser(data)]
+    recipe, times = FilterTraining(epochs=20), {"whole": [], "small": [], "linear_whole": [], "linear_small": []}
+    for _ in range(rounds):
+        condense.append(clocked(lambda: condenser(data))[1])
+        times["whole"].append(10 * clocked(lambda: train_filters(net, lam, data, recipe=recipe))[1])
+        times["small"].append(10 * clocked(lambda: train_filters(net, lam, small, recipe=recipe))[1])
+        times["linear_whole"].append(linear_surrogate(net, lam, data).seconds)
+        times["linear_small"].append(linear_surrogate(net, lam, small).seconds)
+    median = {key: statistics.median(values) for key, values in times.items()}
+    gain = (median["whole"] - median["small"]) / 80
+    row = {f"cpu_seconds_80_{key}": value for key, value in median.items()} | {"cpu_seconds_condense": statistics.median(condense)}
+    row |= {"ratio_gnn": median["whole"] / median["small"], "ratio_linear": median["whole"] / median["linear_small"]}
+    row |= {"break_even_candidates": statistics.median(condense) / gain, "epochs": 200, "measured_epochs": 20, "rounds": rounds}
+    store.add({"kind": "search", "dataset": name, "method": method, "count": count} | row)
+
+
+def grown(num_edges: int, features: int = 32, classes: int = 5) -> Data:
+    """A planted graph with mean degree 10 and twenty training nodes a class."""
+    n = max(200, num_edges // 10)
+    stream = generator(0, "cost", num_edges)
+    y = torch.randint(classes, (n,), generator=stream)
+    pairs = torch.randint(n, (2, num_edges // 2), generator=stream)
+    x = torch.nn.functional.one_hot(y, features).float() + torch.randn(n, features, generator=stream)
+    role = torch.rand(n, generator=stream)
+    masks = {"train_mask": role < min(0.3, 100 / n + 0.01), "val_mask": role > 0.9}
+    return Data(x=x, y=y, edge_index=torch.cat([pairs, pairs.flip(0)], 1), **masks)
+
+
+def growth(store: Store, sizes: tuple[int, ...], method: str) -> None:
+    """CPU seconds of one training step of one filter, of the surrogate's statistics and of condensing, against edges."""
+    net, lam = PolynomialFilterNet(32, hidden=16, num_classes=5), candidates()[:1]
+    points = []
+    for size in sizes:
+        data = grown(size)
+        train_filters(net, lam, data, recipe=FilterTraining(epochs=1))
+        epoch = min(clocked(lambda: train_filters(net, lam, data, recipe=FilterTraining(epochs=4)))[1] for _ in range(3)) / 5  # noqa: B023
+        linear = linear_surrogate(net, lam, data).seconds_statistics
+        condenser = make(method, data, 20, 0)
+        condense = clocked(lambda: condenser(data))[1] if condenser is not None else float("nan")  # noqa: B023
+        row = {"edges": size, "nodes": data.num_nodes, "cpu_seconds_epoch": epoch, "seconds_statistics": linear}
+        row |= {"cpu_seconds_condense": condense}
+        points.append(row)
+        store.add({"kind": "growth", "dataset": "planted", "method": method, "count": size} | row)
+    slopes = {}
+    for column in ("cpu_seconds_epoch", "seconds_statistics", "cpu_seconds_condense"):
+        ends = [(torch.tensor(float(p["edges"])).log(), torch.tensor(p[column]).log()) for p in points[-3:]]
+        x, t = (torch.stack([e[i] for e in ends]) for i in (0, 1))
+        slopes[f"slope_{column}"] = float(((x - x.mean()) * (t - t.mean())).sum() / (x - x.mean()).square().sum())
+    store.add({"kind": "slope", "dataset": "planted", "method": method, "count": len(points)} | slopes)
+
+
+def main() -> None:
+    options = arguments(__doc__ or "", datasets=("cora",))
+    store = Store("node_cost", ("kind", "dataset", "method", "count"))
+    methods = [m for m in options.methods if m in ("Random", "Partition", "HCDC-linear")] or options.methods
+    for name in options.datasets:
+        data = original(name, options.root)
+        for method in methods[: 1 if options.quick else None]:
+            search(store, data, 49, method, 1 if options.quick else 3)
+    growth(store, (10**4, 10**5) if options.quick else (10**4, 10**5, 10**6, 10**7), "Partition")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,49 @@
+"""Transfer: a graph condensed with one network trains others; models blind to edge weights get a sparsified graph."""
+
+from __future__ import annotations
+
+import warnings
+from functools import partial
+
+from benchmarks.paper.node.common import Store, arguments, make, original
+from graphcond import nn
+from graphcond.evaluation import evaluate_node
+from graphcond.training import ClassifierTraining, EarlyStopping
+
+MODELS = {
+    "GCN": {"kind": "gcn"},
+    "SAGE": {"kind": "sage-mean"},
+    "GAT": {"kind": "gat"},
+    "APPNP": {"kind": "appnp"},
+    "SGC": {"kind": "sgc-2", "num_layers": 1},
+    "ChebNet": {"kind": "cheb-2"},
+}
+COUNTS = {"cora": 70, "citeseer": 60}
+RECIPE = ClassifierTraining(epochs=200, stopping=EarlyStopping(patience=200, every=10))
+
+
+def main() -> None:
+    options = arguments(__doc__ or "", seeds=1)
+    warnings.simplefilter("ignore", UserWarning)
+    store = Store("node_transfer", ("dataset", "method", "model", "seed"))
+    trainings = range(1 if options.quick else 3)
+    for name in options.datasets:
+        data = original(name, options.root)
+        for seed in range(options.seeds):
+            for method in options.methods:
+                condenser = make(method, data, COUNTS[name], seed)
+                missing = [m for m in MODELS if not store.has(dataset=name, method=method, model=m, seed=seed)]
+                if condenser is None or not missing:
+                    continue
+                small = condenser(data)
+                for model in missing:
+                    blind = MODELS[model]["kind"] not in nn.WEIGHTED
+                    factory = partial(nn.GraphNet, hidden=64, **MODELS[model])
+                    report = evaluate_node(factory, small, data, seeds=trainings, recipe=RECIPE, sparsify=0.5 if blind else None)
+                    row = {k: v for k, v in report.rows[0].items() if k not in ("accuracy", "seconds_train", "peak_mib")}
+                    row |= {"method": method, "model": model, "seed": seed, "count": COUNTS[name], "sparsified": blind}
+                    store.add(row | {"accuracy": report.mean("accuracy"), "std_trainings": report.std("accuracy")})
+
+
+if __name__ == "__main__":
+    main()
