@@ -93,7 +93,7 @@ def read_inter(path: str | os.PathLike[str]) -> HeteroData:
             known = {"user_id", "item_id"} <= set(names)
             require(known, law, "See RecBole's atomic files.", error=FileFormatError, path=str(file), header=names)
             taken = _columns(rows, {"user": names.index("user_id"), "item": names.index("item_id")}, str(file))
-        taken["split"] = [str(split)] * len(part["user"])
+        taken["split"] = [str(split)] * len(taken["user"])
         for name, column in columns.items():
             column += taken[name]
     return _from_columns(columns, str(path))
