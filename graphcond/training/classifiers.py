@@ -117,6 +117,14 @@ class ClassifierProgram:
 
 
 def predict(model: torch.nn.Module, data: Data) -> Tensor:
-    """Return ``model``'s logits [n, C] on a graph, with its edge weights if it has some."""
+    """Return a model's logits on a graph.
+
+    Args:
+        model: Called as ``model(x, edge_index, edge_weight)``.
+        data: The graph; its edge weights are passed on if it has some.
+
+    Returns:
+        Logits [n, C].
+    """
     logits: Tensor = model(data.x, data.edge_index, data.get("edge_weight"))
     return logits
