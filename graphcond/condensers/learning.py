@@ -1,0 +1,143 @@
+"""The one loop of condensers that learn a synthetic graph: steps, choice of the best graph, checkpoints, NaN."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal, TypeAlias, final
+
+import torch
+from torch import Tensor
+from torch_geometric.data import Data
+from tqdm import tqdm
+
+from graphcond.condensers.partition import Members, Partition, labelled_members, taught_members
+from graphcond.condensers.selection import propagated
+from graphcond.condensers.synthesis import linear_accuracy
+from graphcond.data import load_state, save_state
+from graphcond.errors import NumericalError
+from graphcond.nn.adjacency import Adjacency, Identity
+from graphcond.nn.synthetic import SyntheticGraph, class_samples, gcn_norm_dense, synthetic_labels
+from graphcond.nn.teacher import RidgeTeacher
+from graphcond.seeding import derive
+from graphcond.typing import Record, Tensors
+
+Start: TypeAlias = Literal["nodes", "partition"]
+Targets: TypeAlias = Literal["train", "teacher"]
+
+
+def start_graph(
+    data: Data, part: str, count: int, start: Start, targets: Targets, adjacency: Adjacency, seed: int
+) -> tuple[SyntheticGraph, Members]:
+    """Return the first synthetic graph and the nodes it shall stand for.
+
+    Args:
+        data: The original.
+        part: ``"train"`` or ``"val"``.
+        count: Condensed nodes.
+        start: ``"nodes"``: random nodes of ``part`` with twice propagated features where there are no edges; ``"partition"``: class-wise
+            clusters (:class:`Partition`).
+        targets: ``"train"``: the labelled nodes of ``part``; ``"teacher"``: all nodes with a closed-form teacher's classes (training
+            part only).
+        adjacency: Of the synthetic graph.
+        seed: Of every draw.
+
+    Returns:
+        The graph, and nodes with classes and weights.
+    """
+    taught = targets == "teacher" and part == "train"
+    members = taught_members(data, RidgeTeacher()) if taught else labelled_members(data, part)
+    if start == "partition":
+        graph, _ = Partition(labels="teacher" if taught else "train", num_nodes=count, seed=seed).part(data, part, count)
+        return SyntheticGraph.start(graph.x, graph.y, adjacency, derive(seed, part)), members
+    labels = synthetic_labels(members.labels, count)
+    own = labelled_members(data, part)
+    rows = class_samples(own.nodes[:, None], own.labels, labels, derive(seed, part))[:, 0]
+    x = propagated(data, rows, 2) if isinstance(adjacency, Identity) else data.x[rows]
+    return SyntheticGraph.start(x, labels, adjacency, derive(seed, part)), members
+
+
+@dataclass(frozen=True)
+class Rates:
+    """Adam's steps: ``x`` for features, as a share of mean |x|, and ``edges`` for edge parameters."""
+
+    x: float
+    edges: float
+
+
+@final
+class Learner:
+    """A synthetic graph being learned round by round; a checkpoint can continue it.
+
+    Args:
+        graph: Where it starts; its parameters change in place.
+        rates: Step sizes.
+        name: Of the method, for messages.
+    """
+
+    def __init__(self, graph: SyntheticGraph, rates: Rates, name: str) -> None:
+        self.graph, self.name = graph, name
+        features = {"params": [graph.x], "lr": rates.x * float(graph.x.detach().abs().mean())}
+        edges = {"params": list(graph.edge_params.values()), "lr": rates.edges}
+        self.optimizer = torch.optim.Adam([features, edges] if edges["params"] else [features])
+        counts = (graph.y[:, None] == graph.y.unique()).sum(0).to(graph.x)
+        self.class_weight = counts / counts.sum()
+
+    def update(self, loss: Tensor, where: str) -> float:
+        """Make one Adam step down ``loss`` and return its value; NaN stops with ``where`` and the cure."""
+        if not torch.isfinite(loss):
+            raise NumericalError(f"{self.name} diverged at {where}. Lower lr_x or lr_edges, or scale the features to about 1.")
+        self.optimizer.zero_grad()
+        loss.backward()
+        self.optimizer.step()
+        return float(loss.detach())
+
+    def run(
+        self, rounds: int, play: Callable[[int], float], judge: Data | None, checkpoint: Path | None
+    ) -> tuple[SyntheticGraph, list[Record]]:
+        """Play every round.
+
+        Args:
+            rounds: How many.
+            play: Plays round r and returns its mean loss.
+            judge: Where to test a linear model, on validation nodes, after every round; None keeps the last graph.
+            checkpoint: Written every tenth round and at the end; continued from where it exists.
+
+        Returns:
+            The last graph, or the best one on ``judge``; one record per round.
+        """
+        first, best, history = 0, {name: value.detach().clone() for name, value in self.graph.params.items()}, list[Record]()
+        score = -1.0 if judge is None else self._judge(judge)
+        if checkpoint is not None and checkpoint.exists():
+            tensors, record = load_state(checkpoint)
+            best, first, score, history = self._restore(tensors), int(record["rounds"]), float(record["score"]), list(record["history"])
+        for number in tqdm(range(first, rounds), disable=None, desc=self.name):
+            loss = play(number)
+            now = score if judge is None else self._judge(judge)
+            if judge is None or now > score:
+                score, best = now, {name: value.detach().clone() for name, value in self.graph.params.items()}
+            history.append({"step": number, "loss": loss, **({} if judge is None else {"linear_accuracy": now})})
+            if checkpoint is not None and (number % 10 == 9 or number + 1 == rounds):
+                save_state(checkpoint, self._tensors(best), {"rounds": number + 1, "score": score, "history": history})
+        return self.graph.with_params(best), history
+
+    @torch.no_grad()
+    def _judge(self, data: Data) -> float:
+        operator = gcn_norm_dense(self.graph.weight())
+        return linear_accuracy(data, operator @ (operator @ self.graph.x), self.graph.y)
+
+    def _tensors(self, best: Mapping[str, Tensor]) -> Tensors:
+        out = {f"best.{name}": value for name, value in best.items()}
+        for name, value in self.graph.params.items():
+            state = self.optimizer.state[value]
+            out |= {f"now.{name}": value.detach(), **{f"adam.{name}.{key}": torch.as_tensor(entry) for key, entry in state.items()}}
+        return out
+
+    def _restore(self, tensors: Tensors) -> Tensors:
+        with torch.no_grad():
+            for name, value in self.graph.params.items():
+                value.copy_(tensors[f"now.{name}"])
+                start = f"adam.{name}."
+                self.optimizer.state[value] = {key.removeprefix(start): entry for key, entry in tensors.items() if key.startswith(start)}
+        return {name: tensors[f"best.{name}"] for name in self.graph.params}
