@@ -1,0 +1,54 @@
+"""The README tells the truth: its programs run, its commands are CI's, its tables are the committed benchmark records."""
+
+from __future__ import annotations
+
+import re
+import shlex
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from graphcond.cli.main import COMMANDS, parser
+
+ROOT = Path(__file__).parent.parent
+README = (ROOT / "README.md").read_text(encoding="utf-8")
+
+
+def example(name: str) -> str:
+    found = re.search(rf"<!-- example:{name} -->\n```python\n(.*?)```", README, re.DOTALL)
+    assert found, f"README has no example {name}"
+    return found.group(1)
+
+
+@pytest.mark.parametrize("name", ["interactions", "nodes"])
+def test_both_programs_run_as_printed(name: str, tmp_path: Path) -> None:
+    done = subprocess.run([sys.executable, "-W", "ignore", "-c", example(name)], cwd=tmp_path, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr[-2000:]
+    assert ("ndcg@10" if name == "interactions" else "spearman_loss") in done.stdout
+
+
+@pytest.mark.parametrize("name", ["condense", "tests"])
+def test_the_two_commands_are_single_lines_that_ci_runs(name: str) -> None:
+    found = re.search(rf"<!-- command:{name} -->\n```sh\n([^\n]+)\n```", README)
+    assert found, f"README has no command {name}"
+    assert "-c .ci/constraints.txt" in found.group(1)
+    assert f'readme_command {name}' in (ROOT / ".ci" / "run").read_text(encoding="utf-8")
+
+
+def test_every_graphcond_command_line_parses() -> None:
+    lines = [line for line in re.findall(r"^graphcond [^\n`]+", README, re.MULTILINE) if "…" not in line]
+    assert {line.split()[1] for line in lines} == set(COMMANDS)
+    for line in lines:
+        parser().parse_args(shlex.split(line, comments=True)[1:])
+
+
+def test_tables_are_the_committed_records() -> None:
+    done = subprocess.run([sys.executable, "-m", "benchmarks.readme", "--check"], cwd=ROOT, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stdout + done.stderr
+
+
+def test_paths_that_readme_names_exist() -> None:
+    for path in re.findall(r"`(benchmarks/[\w/.-]+)`", README):
+        assert (ROOT / path).exists(), path
