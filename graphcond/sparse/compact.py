@@ -9,9 +9,10 @@ import torch
 from torch import Tensor
 
 from graphcond.errors import require
+from graphcond.sparse.backends.dispatch import choose, kernels
 from graphcond.sparse.csr import CSR
 from graphcond.sparse.pattern import Pattern, index_dtype
-from graphcond.sparse.sample import sample_mask
+from graphcond.sparse.sample import sample_mask, stream_key
 
 
 class _Kept(NamedTuple):
@@ -46,7 +47,10 @@ def compact(csr: CSR, mask: Tensor) -> CSR:
     require(
         mask.size(-1) >= needed, "a mask entry for every input edge", "Give `mask` in input order.", mask=tuple(mask.shape), edges=needed
     )
-    return _assemble(csr, [_in_csr_order(csr, row) for row in (mask if mask.dim() == 2 else mask[None])])
+    rows = mask if mask.dim() == 2 else mask[None]
+    if _on_device(csr):
+        return _assemble_padded(csr, torch.stack([_in_csr_order(csr, row) for row in rows]).to(torch.int8), None)
+    return _assemble(csr, [_in_csr_order(csr, row) for row in rows])
 
 
 def sample_compact(csr: CSR, probs: Tensor, seed: int, streams: Sequence[int], edge_id: Tensor | None = None) -> CSR:
@@ -60,8 +64,12 @@ def sample_compact(csr: CSR, probs: Tensor, seed: int, streams: Sequence[int], e
         edge_id: ``[m]`` ids that enter the hash, or None.
 
     Returns:
-        ``[K * R, K * C]``; nothing of size K * m is built besides it.
+        ``[K * R, K * C]``. Under Triton everything stays on the device and the host never waits: the matrix has room for all
+        K * m entries, of which ``indptr[-1]`` are used; :meth:`CSR.trim` drops the room.
     """
+    if _on_device(csr):
+        keys = torch.tensor([stream_key(seed, stream) for stream in streams], device=csr.device)
+        return _assemble_padded(csr, *kernels("triton").draw(csr.pattern, csr.perm, probs, keys, edge_id))
     return _assemble(csr, [_in_csr_order(csr, sample_mask(probs, seed, stream, edge_id)) for stream in streams])
 
 
@@ -136,6 +144,35 @@ def _transposed(full: Pattern, keeps: Sequence[Tensor], dtype: torch.dtype) -> t
     pattern = _stack(blocks, dtype)
     pattern.cache["source"] = sources[0] if len(sources) == 1 else torch.cat(sources)
     return pattern, positions[0] if len(positions) == 1 else torch.cat(positions)
+
+
+def _on_device(csr: CSR) -> bool:
+    """Whether masks are compacted by Triton: on CUDA where it runs, or where it is forced."""
+    if max(csr.nnz, *csr.size) > 2**31 - 1 or csr.nnz == 0:
+        return False
+    return choose(csr.pattern, torch.empty(0, device=csr.device), epilogue=True) == "triton"
+
+
+def _assemble_padded(csr: CSR, keep: Tensor, counts: Tensor | None) -> CSR:
+    """Make the block-diagonal matrix of fates ``[K, nnz]`` in CSR order without the host learning its size."""
+    full, backend = csr.pattern, kernels("triton")
+    with torch.no_grad():
+        pattern, before = backend.gather_kept(full, keep, counts)
+
+    @torch.no_grad()
+    def transposer() -> tuple[Pattern, Tensor]:
+        order, nnz = full.order.long(), full.nnz
+        flipped, _ = backend.gather_kept(full.T, keep.index_select(1, order))
+        places = torch.arange(flipped.nnz, device=csr.device)
+        # An entry's stream shows in its row, so its place among the kept is found without a count.
+        shift = flipped.row.long() // full.size[1] * nnz
+        found = before.index_select(0, order.index_select(0, flipped.cache["source"].long()) + shift)
+        return flipped, torch.where(places < flipped.indptr[-1], found, places).to(torch.int32)
+
+    pattern.transpose_by(transposer)
+    source = pattern.cache["source"]
+    value = None if csr.value is None else csr.value.index_select(0, source)
+    return CSR(pattern, value, csr.perm.index_select(0, source))
 
 
 def _input_edges(csr: CSR) -> int:

@@ -9,7 +9,7 @@ from torch import Tensor
 
 from graphcond.errors import require
 from graphcond.sparse.functions import permute
-from graphcond.sparse.pattern import Pattern, index_dtype, indptr_of
+from graphcond.sparse.pattern import Pattern, bare, index_dtype, indptr_of
 
 _INT32_MAX = 2**31 - 1
 
@@ -44,7 +44,7 @@ class CSR:
         )
         self.pattern = pattern
         self.value = value
-        self._perm = perm
+        self._perm = None if perm is None else bare(perm)
         self._added: bool | None = None
         self._transpose: CSR | None = None
 
@@ -117,7 +117,7 @@ class CSR:
     def perm(self) -> Tensor:
         """CSR position to input edge id ``[nnz]``, int64."""
         if self._perm is None:
-            self._perm = torch.arange(self.nnz, device=self.device)
+            self._perm = bare(torch.arange(self.nnz, device=self.device))
         return self._perm
 
     @property
@@ -162,8 +162,19 @@ class CSR:
         """
         return CSR(self.pattern, value, self._perm)
 
+    def trim(self) -> CSR:
+        """Return the matrix without room for entries that a mask drawn on the device did not use; the host waits for its size."""
+        if "padded" not in self.pattern.cache:
+            return self
+        used = int(self.indptr[-1])
+        pattern = Pattern(self.indptr, self.indices[:used], self.size)
+        pattern.cache.update({key: self.pattern.cache[key] for key in ("blocks", "plan")}, source=self.pattern.cache["source"][:used])
+        return CSR(pattern, None if self.value is None else self.value[:used], self.perm[:used])
+
     def to_dense(self) -> Tensor:
         """Return the dense matrix ``[R, C]``, repeated entries added; for tests and small graphs."""
+        if "padded" in self.pattern.cache:
+            return self.trim().to_dense()
         value = self.value if self.value is not None else torch.ones(self.nnz, device=self.device)
         dense = value.new_zeros(self.size)
         return dense.index_put((self.row.long(), self.indices.long()), value, accumulate=True)
@@ -172,6 +183,8 @@ class CSR:
         """Return the matrix on another device (caches are rebuilt there)."""
         if torch.device(device) == self.device:
             return self
+        if "padded" in self.pattern.cache:
+            return self.trim().to(device)
         pattern = Pattern(self.indptr.to(device), self.indices.to(device), self.size)
         return CSR(pattern, None if self.value is None else self.value.to(device), self.perm.to(device))
 

@@ -101,6 +101,7 @@ def _from_scipy(source: Any) -> CSR:
 
 def to_edge_index(csr: CSR) -> tuple[Tensor, Tensor | None]:
     """Return PyG's ``edge_index`` ``[2, nnz]`` int64 (sources above targets) and the entries, in CSR order."""
+    csr = csr.trim()
     return torch.stack([csr.indices.long(), csr.row.long()]), csr.value
 
 
@@ -122,6 +123,7 @@ def to_torch(csr: CSR, layout: torch.layout = torch.sparse_csr) -> Tensor:
     Raises:
         InputError: For other layouts.
     """
+    csr = csr.trim()
     value = torch.ones(csr.nnz, device=csr.device) if csr.value is None else csr.value.detach()
     require(layout in (torch.sparse_csr, torch.sparse_coo), "`layout` CSR or COO", "Convert further with torch.", layout=layout)
     if layout == torch.sparse_csr:
@@ -133,6 +135,7 @@ def to_scipy(csr: CSR) -> Any:
     """Return a ``scipy.sparse.csr_array``, repeated entries kept."""
     from scipy.sparse import csr_array
 
+    csr = csr.trim()
     value = torch.ones(csr.nnz) if csr.value is None else csr.value.detach()
     parts = (value.cpu().numpy(), csr.indices.cpu().numpy(), csr.indptr.cpu().numpy())
     return csr_array(parts, shape=csr.size)
@@ -150,6 +153,7 @@ def to_sparse_tensor(csr: CSR) -> Any:
         "Install it with `pip install --no-build-isolation torch-sparse`, or take `to_torch(csr)`, which PyG accepts too.",
         torch_sparse=None,
     )
+    csr = csr.trim()
     kind = importlib.import_module("torch_sparse").SparseTensor
     return kind(row=csr.row.long(), col=csr.indices.long(), value=csr.value, sparse_sizes=csr.size, is_sorted=True)
 

@@ -116,4 +116,4 @@ def masked_spmm(csr: CSR, kept: CSR, x: Tensor, value: Tensor) -> Tensor:
     )
     dtype = torch.promote_types(value.dtype, x.dtype)
     x, value = x.to(dtype), value.to(dtype)
-    return _masked_call(_Pair(csr.pattern, kept.pattern, choose(x, kept.nnz)), value, x)
+    return _masked_call(_Pair(csr.pattern, kept.pattern, choose(kept.pattern, x)), value, x)

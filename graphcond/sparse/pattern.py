@@ -26,6 +26,17 @@ def indptr_of(row: Tensor, num_rows: int, dtype: torch.dtype) -> Tensor:
 Transposer: TypeAlias = "Callable[[], tuple[Pattern, Tensor]]"
 
 
+def bare(indices: Tensor) -> Tensor:
+    """Return index tensors as they are outside of ``torch.func`` transforms, inside which what is cached would die with them."""
+    while torch._C._functorch.is_functorch_wrapped_tensor(indices):
+        if torch._C._functorch.is_batchedtensor(indices):
+            raise RuntimeError(
+                "vmap over the places of a sparse matrix is not possible; build the matrices outside and make them block_diagonal."
+            )
+        indices = torch._C._functorch.get_unwrapped(indices)
+    return indices
+
+
 @final
 class _Side:
     """One orientation of a pattern, with what the back ends cache about it."""
@@ -33,8 +44,8 @@ class _Side:
     __slots__ = ("cache", "indices", "indptr", "size")
 
     def __init__(self, indptr: Tensor, indices: Tensor, size: tuple[int, int]) -> None:
-        self.indptr = indptr
-        self.indices = indices
+        self.indptr = bare(indptr)
+        self.indices = bare(indices)
         self.size = size
         self.cache: dict[Any, Any] = {}
 
@@ -78,7 +89,7 @@ class Pattern:
             raise RuntimeError("a pattern always has its first side")
         if self._store.transposer is not None:
             built, known = self._store.transposer()
-            self._store.sides[1], self._store.orders[1], self._store.transposer = built._side, known, None
+            self._store.sides[1], self._store.orders[1], self._store.transposer = built._side, bare(known), None
             return built._side
         rows, cols = other.size
         order = torch.argsort(other.indices, stable=True)
@@ -86,7 +97,7 @@ class Pattern:
         indices = _row_ids(other)[order]
         side = _Side(indptr, indices, (cols, rows))
         self._store.sides[1] = side
-        self._store.orders[1] = order.to(other.indices.dtype)
+        self._store.orders[1] = bare(order.to(other.indices.dtype))
         return side
 
     @property
@@ -151,8 +162,8 @@ class Pattern:
         forward = self.T.order
         places = torch.arange(forward.numel(), dtype=forward.dtype, device=forward.device)
         inverse = torch.empty_like(forward).scatter_(0, forward.long(), places)
-        self._store.orders[0] = inverse
-        return inverse
+        self._store.orders[0] = bare(inverse)
+        return bare(inverse)
 
 
 def _row_ids(side: _Side) -> Tensor:
@@ -161,5 +172,6 @@ def _row_ids(side: _Side) -> Tensor:
         counts = side.indptr.diff().long()
         ids = torch.arange(side.size[0], dtype=side.indices.dtype, device=side.indices.device)
         row = torch.repeat_interleave(ids, counts, output_size=int(side.indices.numel()))
+        row = bare(row)
         side.cache["row"] = row
     return row

@@ -43,4 +43,4 @@ def sddmm(csr: CSR, a: Tensor, b: Tensor) -> Tensor:
     dtype = torch.promote_types(a.dtype, b.dtype)
     require(dtype.is_floating_point, "inputs of floating point", "Convert them with `.float()`.", a=a.dtype, b=b.dtype)
     a, b = a.to(dtype), b.to(dtype)
-    return sddmm_call(Call(csr.pattern, choose(a, csr.nnz)), a, b)
+    return sddmm_call(Call(csr.pattern, choose(csr.pattern, a)), a, b)

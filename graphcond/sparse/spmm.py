@@ -43,7 +43,7 @@ def spmm(csr: CSR, x: Tensor, value: Tensor | None = None, *, alpha: float = 1.0
     dtype = x.dtype if value is None else torch.promote_types(x.dtype, value.dtype)
     value = None if value is None else value.to(dtype)
     x, z = x.to(dtype), None if z is None or beta == 0.0 else z.to(dtype)
-    call = Call(csr.pattern, choose(x, csr.nnz), float(alpha), float(beta) if z is not None else 0.0)
+    call = Call(csr.pattern, choose(csr.pattern, x, z is not None), float(alpha), float(beta) if z is not None else 0.0)
     if x.dim() == 1:
         return spmm_call(call, value, x.unsqueeze(1), None if z is None else z.unsqueeze(1)).squeeze(1)
     if x.dim() == 2:

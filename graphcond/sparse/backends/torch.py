@@ -8,7 +8,7 @@ from typing import cast
 import torch
 from torch import Tensor
 
-from graphcond.sparse.pattern import Pattern
+from graphcond.sparse.pattern import Pattern, bare
 
 _NATIVE = (torch.float32, torch.float64)
 
@@ -22,7 +22,7 @@ def ones(pattern: Pattern, dtype: torch.dtype) -> Tensor:
     """Return cached ones ``[nnz]``."""
     key = ("ones", dtype)
     if key not in pattern.cache:
-        pattern.cache[key] = torch.ones(pattern.nnz, dtype=dtype, device=pattern.device)
+        pattern.cache[key] = bare(torch.ones(pattern.nnz, dtype=dtype, device=pattern.device))
     found: Tensor = pattern.cache[key]
     return found
 
