@@ -1,6 +1,7 @@
 """Condensers: PyG transforms from a graph data set to a much smaller one, one algorithm a file."""
 
 from graphcond.condensers.base import Condensation, Condenser, Draft, InteractionCondenser, NodeCondenser
+from graphcond.condensers.doscond_interactions import DosCondInteractions
 from graphcond.condensers.gradient_matching import DosCond, GCond, GCondX, GradientMatching
 from graphcond.condensers.herding import Herding
 from graphcond.condensers.k_center import KCenter
@@ -10,12 +11,15 @@ from graphcond.condensers.partition import Partition
 from graphcond.condensers.policy_gradient import PolicyGradient, Tail
 from graphcond.condensers.random_interactions import RandomInteractions
 from graphcond.condensers.random_nodes import RandomNodes
+from graphcond.condensers.selection_via_proxy import SVPEasiest, SVPHardest
+from graphcond.condensers.teacher_choice import TeacherChoice
 from graphcond.condensers.unrolled import Unrolled
 
 __all__ = [
     "Condensation",
     "Condenser",
     "DosCond",
+    "DosCondInteractions",
     "Draft",
     "GCond",
     "GCondX",
@@ -29,7 +33,10 @@ __all__ = [
     "PolicyGradient",
     "RandomInteractions",
     "RandomNodes",
+    "SVPEasiest",
+    "SVPHardest",
     "Schedule",
     "Tail",
+    "TeacherChoice",
     "Unrolled",
 ]

@@ -2,6 +2,7 @@
 
 from graphcond.training.classifiers import ClassifierTraining, predict, train_classifier
 from graphcond.training.fit import Fitted, Program, fit
+from graphcond.training.graph_filter import ensemble, fit_graph_filter
 from graphcond.training.negatives import UniformNegatives
 from graphcond.training.nodes import FilterGraph, FilterRuns, FilterTraining, filter_graph, train_filters
 from graphcond.training.recommender import BPR, BPRProgram, RankingLooks, Recommender, fit_recommender
@@ -20,8 +21,10 @@ __all__ = [
     "RankingLooks",
     "Recommender",
     "UniformNegatives",
+    "ensemble",
     "filter_graph",
     "fit",
+    "fit_graph_filter",
     "fit_recommender",
     "predict",
     "train_classifier",

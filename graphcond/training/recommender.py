@@ -29,7 +29,8 @@ class BPR:
     """How a recommender is trained; step size, weight decay and dropout belong to the model.
 
     Args:
-        batch_size: Triplets of one Adam step (of each model, where several are trained side by side).
+        batch_size: Triplets of one Adam step (of each model, where several are trained side by side); None is |D| / 40, at least 1,024
+            and at most 8,192: an Adam step costs the size of the tables, whatever the batch.
         min_steps: Fewest steps of a round. A round is one pass over the interactions, or as many as make this many steps, so that
             early stopping grants a small set as many steps between two looks as a large one.
         rounds: Most rounds.
@@ -39,10 +40,10 @@ class BPR:
         val_users: Most users, drawn once, whose validation interactions are looked at; all are when there are fewer.
     """
 
-    batch_size: int = 2048
+    batch_size: int | None = None
     min_steps: int = 20
-    rounds: int = 400
-    stopping: EarlyStopping = field(default_factory=lambda: EarlyStopping(patience=10))
+    rounds: int = 250
+    stopping: EarlyStopping = field(default_factory=lambda: EarlyStopping(patience=15))
     weighted: bool = False
     val_users: int = 5000
 
@@ -53,7 +54,12 @@ class BPR:
             "rounds": self.rounds,
             "val_users": self.val_users,
         }
+        sizes["batch_size"] = 1 if self.batch_size is None else self.batch_size
         require(min(sizes.values()) >= 1, "positive sizes", "Check the arguments of BPR.", **sizes)
+
+    def batch(self, interactions: int) -> int:
+        """Return the triplets of one step for a set of so many interactions."""
+        return max(1024, min(8192, interactions // 40)) if self.batch_size is None else self.batch_size
 
 
 @dataclass(frozen=True)
@@ -210,7 +216,7 @@ class BPRProgram:
     @torch.no_grad()
     def step(self, epoch: int) -> float:
         """Train one round; return the mean loss of its triplets."""
-        size = self.recipe.batch_size * self.model.num_models
+        size = self.recipe.batch(self.edges.size(1) // self.model.num_models) * self.model.num_models
         passes = math.ceil(self.recipe.min_steps / math.ceil(self.edges.size(1) / size))
         draw = generator(self.seed, "round", epoch, device=self.edges.device)
         total = sum(self._one_pass(size, draw) for _ in range(passes))

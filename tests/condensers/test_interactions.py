@@ -1,10 +1,14 @@
 import pytest
 import torch
 
-from graphcond.condensers import Majority, RandomInteractions
+from graphcond.condensers import DosCondInteractions, Majority, RandomInteractions, SVPEasiest, SVPHardest, TeacherChoice
+from graphcond.condensers.doscond_interactions import _OneStep
+from graphcond.condensers.teacher_choice import best_observed
 from graphcond.data import load, num_users, split_interactions, train_edges
 from graphcond.errors import BudgetError, InputError
+from graphcond.nn import MF
 from graphcond.testing.contracts import CondenserContract
+from graphcond.training import BPR, Fitted, Recommender, UniformNegatives
 
 
 class OnSouthernWomen(CondenserContract):
@@ -41,3 +45,78 @@ def test_ratio_out_of_range(ratio):
 def test_node_graphs_are_refused():
     with pytest.raises(InputError, match="HeteroData"):
         RandomInteractions(ratio=0.5)(load("karate"))
+
+
+class TestSVPHardest(OnSouthernWomen):
+    def condenser(self, seed):
+        return SVPHardest(ratio=0.4, seed=seed, recipe=BPR(rounds=2))
+
+
+class TestSVPEasiest(OnSouthernWomen):
+    def condenser(self, seed):
+        return SVPEasiest(ratio=0.4, seed=seed, recipe=BPR(rounds=2))
+
+
+class TestDosCondInteractions(OnSouthernWomen):
+    def condenser(self, seed):
+        return DosCondInteractions(ratio=0.4, seed=seed, steps=3)
+
+
+class TestTeacherChoice(OnSouthernWomen):
+    def condenser(self, seed):
+        return TeacherChoice(ratio=0.6, seed=seed, ensemble=1, rank=4, recipe=BPR(rounds=2))
+
+
+def test_svp_easiest_and_hardest_are_opposite_ends():
+    data = split_interactions(load("southern-women"), seed=0)
+    ends = [set(zip(*train_edges(end(ratio=0.5)(data)).tolist())) for end in (SVPHardest, SVPEasiest)]
+    assert not ends[0] & ends[1]
+
+
+def test_doscond_gradient_is_autograds():
+    data = split_interactions(load("southern-women"), seed=0)
+    edges = train_edges(data)
+    model = MF(18, 14, dim=3)
+    negatives = UniformNegatives(edges, 18, 14)(edges[0], torch.Generator().manual_seed(0))
+    one = _OneStep(model, edges, negatives, 0.3, torch.Generator().manual_seed(1))
+    users, items = one.users.clone().requires_grad_(), one.items.clone().requires_grad_()
+    mask = torch.rand(edges.size(1), generator=torch.Generator().manual_seed(2), requires_grad=True)
+    gap = items[edges[1]] - items[negatives]
+    losses = torch.nn.functional.softplus(-(users[edges[0]] * gap).sum(1))
+    want = torch.autograd.grad((mask * losses).sum(), [users, items], create_graph=True)
+    for ours, theirs in zip(one.gradient(mask.detach()), want):
+        torch.testing.assert_close(ours, theirs.detach())
+    sides = torch.ones_like(users), torch.randn(items.shape, generator=torch.Generator().manual_seed(3))
+    credit = torch.autograd.grad(sum((a * b).sum() for a, b in zip(want, sides)), mask)[0]
+    torch.testing.assert_close(one.credit(sides), credit, rtol=1e-4, atol=1e-6)
+
+
+def test_doscond_resumes_to_the_same_set(tmp_path):
+    data = split_interactions(load("southern-women"), seed=0)
+    whole = DosCondInteractions(ratio=0.5, steps=4)(data)
+    DosCondInteractions(ratio=0.5, steps=2).condense(data, checkpoint=tmp_path / "c")
+    again = DosCondInteractions(ratio=0.5, steps=4).condense(data, checkpoint=tmp_path / "c")
+    assert torch.equal(train_edges(whole), train_edges(again.data))
+    assert [record["step"] for record in again.history] == [0, 1, 2, 3]
+
+
+def test_teacher_choice_is_new_items_first_then_observed():
+    data = split_interactions(load("southern-women"), seed=0)
+    observed = set(zip(*train_edges(data).tolist()))
+    small = TeacherChoice(ratio=0.6, ensemble=0, rank=4, pseudo=0.25)(data)
+    pairs = set(zip(*train_edges(small).tolist()))
+    assert len(pairs - observed) == small.card["num_pseudo"] == round(0.25 * len(observed))
+    assert len(pairs & observed) == small.card["num_observed"]
+    assert len(pairs) == int(0.6 * len(observed))
+
+
+def test_best_observed_takes_each_users_best():
+    edges = torch.tensor([[0, 0, 0, 1, 1], [0, 1, 2, 0, 2]])
+    teacher = Recommender(torch.ones(2, 1), torch.tensor([[1.0], [3.0], [2.0]]), Fitted())
+    assert best_observed(teacher, edges, torch.tensor([2, 1])).tolist() == [1, 2, 4]
+
+
+def test_teacher_choice_arguments():
+    for wrong in ({"ensemble": 0, "rank": 0}, {"pseudo": 1.5}, {"quota": "best"}):
+        with pytest.raises(InputError, match="must hold"):
+            TeacherChoice(ratio=0.5, **wrong)

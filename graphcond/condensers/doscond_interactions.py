@@ -1,0 +1,136 @@
+"""DosCond for interactions: match the first gradient of training, through relaxed edge probabilities."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, final
+
+import torch
+from torch import Tensor
+from torch_geometric.data import HeteroData
+from tqdm import tqdm
+
+from graphcond.condensers.base import Draft, InteractionCondenser
+from graphcond.condensers.random_interactions import subset
+from graphcond.data import load_state, num_items, num_users, save_state, train_edges
+from graphcond.errors import require
+from graphcond.nn.recommender import MF, EmbeddingRecommender, RecommenderFactory
+from graphcond.seeding import derive, generator
+from graphcond.training import UniformNegatives
+from graphcond.typing import Record
+
+Pair = tuple[Tensor, Tensor]
+
+
+@final
+@dataclass(frozen=True, kw_only=True)
+class DosCondInteractions(InteractionCondenser):
+    r"""One-step gradient matching: probabilities of edges such that the masked BPR gradient points where that of D points.
+
+    With fresh tables θ every step, :math:`g_e = \nabla_\theta \ell_e(\theta)` and a relaxed mask
+    :math:`m_e = \sigma((a_e + \mathrm{logit}\,\epsilon_e) / \tau)`,
+
+    .. math:: \min_a \sum_{T \in \{users, items\}} 1 - \cos\Bigl(\sum_e g_{e,T}, \sum_e m_e g_{e,T}\Bigr)
+
+    Then the ⌊r|D|⌋ interactions with the largest a are kept.
+
+    Args:
+        ratio: Share r of the training interactions to keep, in (0, 1].
+        seed: Seed of every draw.
+        recommender: Makes the tables, and propagates for models over a graph.
+        steps: Steps of Adam on a, each with fresh tables and negatives.
+        learning_rate: Of Adam.
+        temperature: τ > 0.
+        init_std: Standard deviation of the fresh tables. Not the model's own: at its small one all :math:`c_e` are alike.
+
+    Source: Jin et al., KDD 2022 (DosCond), section 3; DConRec compares with it in section 4.1.2. The cosine is over a whole table,
+        and the size is exact, where DosCond thresholds probabilities and penalises their sum.
+    """
+
+    recommender: RecommenderFactory = MF
+    steps: int = 50
+    learning_rate: float = 0.1
+    temperature: float = 1.0
+    init_std: float = 0.3
+
+    def _condense(self, data: HeteroData, checkpoint: Path | None) -> Draft:
+        require(self.steps >= 1 and self.temperature > 0, "`steps` >= 1 and `temperature` > 0", "Check them.", steps=self.steps)
+        edges = train_edges(data)
+        logits = torch.full((edges.size(1),), float(torch.logit(torch.tensor(min(self.ratio, 0.99)))), device=edges.device)
+        optimiser = torch.optim.Adam([logits.requires_grad_()], lr=self.learning_rate)
+        history, first = self._restore(checkpoint, logits, optimiser)
+        for step in tqdm(range(first, self.steps), desc="DosCond", disable=None, leave=False):
+            loss, logits.grad = self._match(data, logits.detach(), step)
+            optimiser.step()
+            history.append({"step": step, "loss": loss, "probability_std": float(torch.sigmoid(logits.detach()).std())})
+            if checkpoint is not None:
+                state = optimiser.state[logits]
+                tensors = {"logits": logits.detach(), **{key: torch.as_tensor(value) for key, value in state.items()}}
+                save_state(checkpoint, tensors, {"doscond": history})
+        return Draft(subset(data, logits.detach().topk(self.budget(data)).indices), history=history)
+
+    def _restore(self, checkpoint: Path | None, logits: Tensor, optimiser: torch.optim.Adam) -> tuple[list[Record], int]:
+        if checkpoint is None or not checkpoint.exists():
+            return [], 0
+        tensors, record = load_state(checkpoint)
+        fits = "doscond" in record and tensors["logits"].shape == logits.shape
+        require(fits, "a checkpoint of DosCondInteractions on the same data", "Delete the file.", path=str(checkpoint))
+        with torch.no_grad():
+            logits.copy_(tensors.pop("logits"))
+        optimiser.state[logits].update(tensors)
+        history: list[Record] = list(record["doscond"])
+        return history, len(history)
+
+    def _match(self, data: HeteroData, logits: Tensor, step: int) -> tuple[float, Tensor]:
+        """Return the distance at fresh tables and its gradient to the logits [E]."""
+        edges, draw = train_edges(data), generator(self.seed, "doscond", step, device=logits.device)
+        model = self.recommender(num_users(data), num_items(data), seed=derive(self.seed, "tables", step))
+        one = _OneStep(model, edges, UniformNegatives(edges, num_users(data), num_items(data))(edges[0], draw), self.init_std, draw)
+        noise = torch.rand(logits.numel(), generator=draw, device=logits.device).clamp_(1e-6, 1 - 1e-6)
+        mask = torch.sigmoid((logits + torch.logit(noise)) / self.temperature)
+        whole, masked = one.gradient(torch.ones_like(mask)), one.gradient(mask)
+        loss, sides = 0.0, []
+        for target, found in zip(whole, masked):
+            size = found.norm().clamp(min=1e-12)
+            unit, goal = found / size, target / target.norm().clamp(min=1e-12)
+            cosine = float((unit * goal).sum())
+            loss += 1 - cosine
+            sides.append((cosine * unit - goal) / size)
+        return loss, one.credit((sides[0], sides[1])) * mask * (1 - mask) / self.temperature
+
+
+class _OneStep:
+    """The per-edge BPR gradients at given tables, never stored: only sums and inner products with them are needed."""
+
+    def __init__(self, model: EmbeddingRecommender, edges: Tensor, negatives: Tensor, std: float, draw: torch.Generator) -> None:
+        self.edges, self.negatives, self.model = edges, negatives, model
+        self.graph: Any = model.graph(edges)
+        shapes = (model.user.shape, model.item.shape)
+        tables = tuple(torch.randn(shape, generator=draw, device=edges.device) * std for shape in shapes)
+        self.users, self.items = model.propagate((tables[0], tables[1]), self.graph)
+        self.weight = torch.cat([-torch.sigmoid(-(p * gap).sum(dim=1)) for _, p, gap in self._blocks()])
+
+    def _blocks(self) -> Any:
+        for some in torch.arange(self.edges.size(1), device=self.edges.device).split(1 << 16):
+            gap = self.items[self.edges[1, some]] - self.items[self.negatives[some]]
+            yield some, self.users[self.edges[0, some]], gap
+
+    def gradient(self, mask: Tensor) -> Pair:
+        """Return the gradients of the masked loss to the learned tables."""
+        into = torch.zeros_like(self.users), torch.zeros_like(self.items)
+        for some, p, gap in self._blocks():
+            c = (self.weight[some] * mask[some])[:, None]
+            into[0].index_add_(0, self.edges[0, some], gap * c)
+            p = p * c
+            into[1].index_add_(0, self.edges[1, some], p).index_add_(0, self.negatives[some], p, alpha=-1)
+        return self.model.propagate(into, self.graph)
+
+    def credit(self, sides: Pair) -> Tensor:
+        """Return the inner product of every edge's gradient with ``sides`` [E]."""
+        left, right = self.model.propagate(sides, self.graph)
+        out = torch.empty_like(self.weight)
+        for some, p, gap in self._blocks():
+            other = right[self.edges[1, some]] - right[self.negatives[some]]
+            out[some] = self.weight[some] * ((left[self.edges[0, some]] * gap).sum(dim=1) + (p * other).sum(dim=1))
+        return out

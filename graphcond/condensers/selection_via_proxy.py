@@ -1,0 +1,94 @@
+"""Selection via proxy: the interactions a trained proxy finds hardest, or easiest."""
+
+from __future__ import annotations
+
+from abc import abstractmethod
+from dataclasses import dataclass
+from pathlib import Path
+from typing import final
+
+import torch
+from torch import Tensor
+from torch.nn.functional import softplus
+from torch_geometric.data import HeteroData
+
+from graphcond.condensers.base import Draft, InteractionCondenser
+from graphcond.condensers.random_interactions import subset
+from graphcond.data import num_items, num_users, train_edges
+from graphcond.nn.recommender import MF, RecommenderFactory
+from graphcond.pools import fit_proxies
+from graphcond.seeding import derive, generator
+from graphcond.training import BPR, Recommender, UniformNegatives
+
+_BLOCK = 1 << 17
+
+
+@dataclass(frozen=True, kw_only=True)
+class SelectionViaProxy(InteractionCondenser):
+    r"""Base of the two orders: interactions ranked by a trained proxy's mean BPR loss.
+
+    .. math:: \ell_{ui} = \frac{1}{n} \sum_{j=1}^{n} -\ln \sigma(s_{ui} - s_{uj})
+
+    Args:
+        ratio: Share r of the training interactions to keep, in (0, 1].
+        seed: Seed of proxy and negatives.
+        recommender: Makes the proxy.
+        recipe: How it is trained; None is :class:`graphcond.training.BPR`.
+        repeats: n, negatives per interaction.
+
+    Source: Coleman et al., ICLR 2020; DConRec, section 4.1.2, "SVP".
+    """
+
+    recommender: RecommenderFactory = MF
+    recipe: BPR | None = None
+    repeats: int = 8
+
+    @abstractmethod
+    def _order(self, losses: Tensor) -> Tensor:
+        """Return the interactions, those to keep first [E]."""
+
+    def _condense(self, data: HeteroData, checkpoint: Path | None) -> Draft:
+        (proxy,) = fit_proxies(self.recommender, data, 1, recipe=self.recipe, seed=derive(self.seed, "svp"))
+        losses = proxy_losses(proxy, data, self.repeats, self.seed)
+        return Draft(subset(data, self._order(losses)[: self.budget(data)]))
+
+
+@final
+@dataclass(frozen=True, kw_only=True)
+class SVPHardest(SelectionViaProxy):
+    """Keep the interactions with the highest loss, as published; see :class:`SelectionViaProxy`."""
+
+    def _order(self, losses: Tensor) -> Tensor:
+        return torch.argsort(losses, descending=True, stable=True)
+
+
+@final
+@dataclass(frozen=True, kw_only=True)
+class SVPEasiest(SelectionViaProxy):
+    """Keep the interactions with the lowest loss: those the proxy is sure of; see :class:`SelectionViaProxy`."""
+
+    def _order(self, losses: Tensor) -> Tensor:
+        return torch.argsort(losses, stable=True)
+
+
+def proxy_losses(proxy: Recommender, data: HeteroData, repeats: int, seed: int) -> Tensor:
+    """Return the mean BPR loss of every training interaction under a trained proxy.
+
+    Args:
+        proxy: Trained embeddings.
+        data: The original.
+        repeats: Negatives per interaction, at least 1.
+        seed: Seed of the negatives.
+
+    Returns:
+        Losses [E].
+    """
+    users, items = train_edges(data)
+    draw, sample = generator(seed, "svp", device=users.device), UniformNegatives(train_edges(data), num_users(data), num_items(data))
+    total = torch.zeros(users.numel(), device=users.device)
+    for _ in range(repeats):
+        others = sample(users, draw)
+        for some in torch.arange(users.numel(), device=users.device).split(_BLOCK):
+            gap = proxy.items[items[some]] - proxy.items[others[some]]
+            total[some] += softplus(-(proxy.users[users[some]] * gap).sum(dim=1))
+    return total / repeats

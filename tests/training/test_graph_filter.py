@@ -1,0 +1,25 @@
+import torch
+
+from graphcond.data import load, num_items, num_users, split_interactions, train_edges
+from graphcond.training import Fitted, Recommender, ensemble, fit_graph_filter
+
+
+def test_graph_filter_is_the_dense_formula():
+    data = split_interactions(load("southern-women"), seed=0)
+    dense = torch.zeros(num_users(data), num_items(data), dtype=torch.float64)
+    dense[tuple(train_edges(data))] = 1
+    left, right = dense.sum(1).clamp(min=1).rsqrt(), dense.sum(0).clamp(min=1)
+    normal = left[:, None] * dense * right.rsqrt()
+    vectors = torch.linalg.svd(normal).Vh[:4]
+    want = normal @ vectors.T @ vectors * right.sqrt()
+    model = fit_graph_filter(data, 4, sweeps=20)
+    torch.testing.assert_close((model.users @ model.items.T).double(), want, rtol=1e-3, atol=1e-4)
+
+
+def test_ensemble_adds_standardised_scores():
+    draw = torch.Generator().manual_seed(0)
+    models = tuple(Recommender(torch.randn(5, d, generator=draw), torch.randn(50, d, generator=draw) + 1, Fitted()) for d in (1, 3))
+    scores = [m.users @ m.items.T for m in models]
+    want = sum(s / s.std(dim=1, keepdim=True) for s in scores)
+    both = ensemble(models)
+    torch.testing.assert_close(both.users @ both.items.T, want, rtol=1e-4, atol=1e-4)
