@@ -20,14 +20,17 @@ from graphcond.condensers.outer_loss import OuterLoss
 from graphcond.condensers.unrolled import Unrolled, UnrolledObjective
 from graphcond.data import make_interactions, num_items, num_users, split_interactions, train_edges, val_edges
 from graphcond.errors import require
-from graphcond.masks import CappedSimplex, Estimator, LeaveOneOut, OneStep, Reinforce
+from graphcond.masks import CappedSimplex, Estimator, OneStep, Reinforce
 from graphcond.nn import RecommenderFactory
-from graphcond.pools import OBSERVED, PSEUDO, DataPool, PoolBuilder, keep_tail
+from graphcond.pools import OBSERVED, PSEUDO, DataPool, PoolBuilder, fit_proxies, keep_tail
 from graphcond.seeding import derive
 from graphcond.training import BPR, UniformNegatives, fit_recommender
 
 ONE_EPOCH = BPR(min_steps=1, rounds=1)
 """The paper's inner training: one pass over the kept interactions."""
+
+TEACHER_LENGTH = 10
+"""Favourites of each user that a teacher's outer loss asks for."""
 
 
 @dataclass(frozen=True)
@@ -67,15 +70,16 @@ class PolicyGradient(InteractionCondenser):
         recommender: Makes the inner model, for example ``partial(nn.MF, dim=64)``.
         pool: Which interactions may be kept.
         ratio: r in (0, 1].
-        estimator: How the gradient is estimated; its cosine of two halves is in the history.
-        schedule: Outer steps and learning rates. The paper takes 1,000 steps.
+        estimator: How the gradient is estimated; its cosine of two halves is in the history. The default is the one that measured best,
+            not the paper's (:meth:`published`).
+        schedule: Outer steps and learning rates. The paper takes 1,000 steps; score-function estimators need hundreds.
         tail: Compensation for long-tailed users.
         cap: Whether the budget of D_s is r |D| or, as in the released code, r |D_pool|; the latter needs ``Tail(budget="extra")``.
         draw: How the final mask is drawn; "bernoulli" (the paper) has a random size, cut to an honest budget.
-        outer: Interactions of the outer loss: the validation split (the paper), or a tenth of the training interactions, which then
-            leave the pool, so that early stopping on the validation split stays valid.
-        inner: The inner training: one epoch from a fresh start (the paper), or a few full gradient steps that can be differentiated and
-            can start from the proxy. :class:`graphcond.masks.OneStep` needs the latter.
+        outer: Interactions of the outer loss: the validation split (the paper); a tenth of the training interactions, which then leave
+            the pool; or the proxy's ten favourites of every user. With the last two, early stopping on the validation split stays valid.
+        inner: The inner training: full gradient steps that can be differentiated and start from a proxy, or :data:`ONE_EPOCH` of BPR
+            from a fresh start (the paper).
         control: Trainings of the learned and of the random set that the card compares by validation NDCG@10; 0 for none.
         seed: Seed of every random choice.
 
@@ -86,20 +90,20 @@ class PolicyGradient(InteractionCondenser):
     recommender: RecommenderFactory
     pool: PoolBuilder
     _: KW_ONLY
-    estimator: Estimator[Any] = field(default_factory=LeaveOneOut)
+    estimator: Estimator[Any] = field(default_factory=OneStep)
     schedule: Schedule = field(default_factory=Schedule)
     tail: Tail = field(default_factory=Tail)
     cap: Literal["interactions", "pool"] = "interactions"
     draw: Literal["systematic", "conditional-poisson", "bernoulli"] = "systematic"
-    outer: Literal["validation", "held-out"] = "validation"
-    inner: BPR | Unrolled = ONE_EPOCH
+    outer: Literal["validation", "held-out", "teacher"] = "validation"
+    inner: BPR | Unrolled = field(default_factory=Unrolled)
     control: int = 2
 
     def __post_init__(self) -> None:
         options = {
             "cap": ("interactions", "pool"),
             "draw": ("systematic", "conditional-poisson", "bernoulli"),
-            "outer": ("validation", "held-out"),
+            "outer": ("validation", "held-out", "teacher"),
         }
         for name, allowed in options.items():
             require(getattr(self, name) in allowed, f"`{name}` in {set(allowed)}", "See PolicyGradient.", found=getattr(self, name))
@@ -129,7 +133,16 @@ class PolicyGradient(InteractionCondenser):
             The condenser.
         """
         accounting: dict[str, Any] = {"cap": "pool", "tail": Tail(budget="extra"), "draw": "bernoulli"}
-        return cls(recommender, pool, ratio=ratio, estimator=Reinforce(samples=1), schedule=Schedule(steps=steps), seed=seed, **accounting)
+        return cls(
+            recommender,
+            pool,
+            ratio=ratio,
+            estimator=Reinforce(samples=1),
+            schedule=Schedule(steps=steps, every=100, centred=False),
+            inner=ONE_EPOCH,
+            seed=seed,
+            **accounting,
+        )
 
     @property
     def honest(self) -> bool:
@@ -137,16 +150,11 @@ class PolicyGradient(InteractionCondenser):
         return self.tail.budget == "included"
 
     def _condense(self, data: HeteroData, checkpoint: Path | None) -> Draft:
-        outer = self._outer_edges(data)
         keeper = None if checkpoint is None else Keeper(checkpoint, _fingerprint(self, data))
         resumed = keeper.load() if keeper else None
-        if resumed is None:
-            pool, threshold = self._pool(data, outer)
-            state = None
-        else:
-            state, pool = resumed
-            threshold = keep_tail(pool, num_users(data), threshold=self.tail.threshold, of=self.tail.of, limit=self._tail_limit(data))[1]
-        loop = self.loop(data, pool, outer)
+        state, pool = resumed or (None, self._pool(data))
+        pool, threshold = keep_tail(pool, num_users(data), threshold=self.tail.threshold, of=self.tail.of, limit=self._tail_limit(data))
+        loop = self.loop(data, pool)
         state = state or State.start(self._start(loop))
         if keeper and resumed is None:
             keeper.save(state, pool, now=True)
@@ -157,54 +165,64 @@ class PolicyGradient(InteractionCondenser):
         small = make_interactions(pool.edges[:, mask | pool.kept], num_users(data), num_items(data))
         return Draft(small, state.history, facts)
 
-    def loop(self, data: HeteroData, pool: DataPool, outer: Tensor) -> OuterLoop:
+    def loop(self, data: HeteroData, pool: DataPool) -> OuterLoop:
         """Return the outer loop on a given pool, for looking at single steps.
 
         Args:
             data: Interactions without a test split.
             pool: The candidates.
-            outer: Interactions of the outer loss ``[2, V]``.
 
         Returns:
             The loop; ``loop.step(state)`` takes one step.
         """
         budget = self.budget(data) if self.cap == "interactions" else interaction_budget(len(pool), self.ratio)
-        objective = self._objective(data, pool, outer)
+        objective = self._objective(data, pool)
         return OuterLoop(objective, pool, self.honest, CappedSimplex(float(budget)), self.estimator, self.schedule, self.seed)
 
-    def _objective(self, data: HeteroData, pool: DataPool, outer: Tensor) -> RecommenderObjective | UnrolledObjective:
+    def _objective(self, data: HeteroData, pool: DataPool) -> RecommenderObjective | UnrolledObjective:
         size, seed = (num_users(data), num_items(data)), derive(self.seed, "objective")
-        loss = OuterLoss(outer, UniformNegatives(torch.cat([train_edges(data), val_edges(data)], dim=1), *size), size)
+        loss = OuterLoss(
+            self._outer_edges(data, pool), UniformNegatives(torch.cat([train_edges(data), val_edges(data)], dim=1), *size), size
+        )
         if isinstance(self.inner, BPR):
             return RecommenderObjective(self.recommender, pool.edges, pool.kept, loss, self.inner, seed)
-        law, cure = "a pool with a proxy to start from", "Add ProxyTopK to the pool, or pass inner=Unrolled(start='fresh', steps=15)."
-        require(self.inner.start == "fresh" or len(pool.proxies) > 0, law, cure, start=self.inner.start)
         proxy = (pool.proxies[0].users, pool.proxies[0].items) if pool.proxies else None
         return UnrolledObjective(self.inner, pool.edges, pool.kept, loss, UniformNegatives(pool.edges, *size), proxy, seed)
 
-    def _outer_edges(self, data: HeteroData) -> Tensor:
+    def _outer_edges(self, data: HeteroData, pool: DataPool) -> Tensor:
         if self.outer == "held-out":
-            return val_edges(split_interactions(_only_training(data), seed=derive(self.seed, "outer"), ratios=(0.9, 0.1, 0.0)))
+            return self._held_out(data)
+        if self.outer == "teacher":
+            items = pool.proxies[0].rank(min(TEACHER_LENGTH, num_items(data)), train_edges(data))[1]
+            users = torch.arange(items.size(0), device=items.device)[:, None].expand_as(items)
+            known = torch.bincount(train_edges(data)[0], minlength=num_users(data)) > 0
+            good = (items >= 0) & known[:, None]
+            return torch.stack([users[good], items[good]])
         edges = val_edges(data)
         cure = "Split the data with a validation part, or pass outer='held-out'."
         require(edges.size(1) > 0, "validation interactions", cure, found=0)
         return edges
 
+    def _held_out(self, data: HeteroData) -> Tensor:
+        training = make_interactions(train_edges(data), num_users(data), num_items(data))
+        return val_edges(split_interactions(training, seed=derive(self.seed, "outer"), ratios=(0.9, 0.1, 0.0)))
+
     def _tail_limit(self, data: HeteroData) -> int | None:
         return self.budget(data) // 2 if self.honest else None
 
-    def _pool(self, data: HeteroData, outer: Tensor) -> tuple[DataPool, int]:
-        """Build the pool, without the outer interactions where these are held out of it, and mark the tail."""
+    def _pool(self, data: HeteroData) -> DataPool:
+        """Build the pool, without the outer interactions where these are held out of it; and with the proxy that steps need."""
         pool = self.pool(data, seed=derive(self.seed, "pool"))
         if self.outer == "held-out":
-            width = num_items(data)
-            inside = ~torch.isin(pool.edges[0] * width + pool.edges[1], outer[0] * width + outer[1])
+            width, held = num_items(data), self._held_out(data)
+            inside = ~torch.isin(pool.edges[0] * width + pool.edges[1], held[0] * width + held[1])
             pool = replace(pool, edges=pool.edges[:, inside], origin=pool.origin[inside], kept=pool.kept[inside])
         cure = "Enlarge the pool: add Observed(), or raise the ratio of ProxyTopK."
         require(len(pool) >= self.budget(data), "|D_pool| ≥ r |D|", cure, pool=len(pool), budget=self.budget(data))
-        needed = isinstance(self.inner, Unrolled) and self.inner.start != "fresh"
-        pool = replace(pool, proxies=pool.proxies[:1] if needed else ())
-        return keep_tail(pool, num_users(data), threshold=self.tail.threshold, of=self.tail.of, limit=self._tail_limit(data))
+        needed = self.outer == "teacher" or (isinstance(self.inner, Unrolled) and self.inner.start != "fresh")
+        if needed and not pool.proxies:
+            pool = replace(pool, proxies=fit_proxies(self.recommender, data, 1, seed=derive(self.seed, "proxy")))
+        return replace(pool, proxies=pool.proxies[:1] if needed else ())
 
     def _start(self, loop: OuterLoop) -> Tensor:
         """Return equal probabilities that spend the budget (Algorithm 1, line 1); 1 for what is always kept."""
@@ -266,10 +284,6 @@ def _sizes(mask: Tensor, probs: Tensor, pool: DataPool) -> dict[str, Any]:
         free = (pool.origin == origin) & ~pool.kept
         facts[f"mean_prob_{name}"] = float(probs[free].mean()) if bool(free.any()) else None
     return facts
-
-
-def _only_training(data: HeteroData) -> HeteroData:
-    return make_interactions(train_edges(data), num_users(data), num_items(data))
 
 
 def _fingerprint(condenser: PolicyGradient, data: HeteroData) -> str:

@@ -27,7 +27,7 @@ class Unrolled:
 
     Args:
         steps: T >= 1. The paper's one step is T = 1.
-        rate: η > 0, per interaction (the sum, not the mean, is descended).
+        rate: η > 0, per interaction (the sum, not the mean, is descended). Large rates saturate the outer loss of users who keep much.
         start: θ_0. ``"items"``: the proxy's item embeddings and zero users, so that one step makes a user the sum of what it kept and a
             user's loss depends on its own mask alone. ``"proxy"``: both tables of the proxy. ``"fresh"``: random tables.
         dim: Width of random tables.
@@ -38,7 +38,7 @@ class Unrolled:
     """
 
     steps: int = 1
-    rate: float = 1.0
+    rate: float = 0.2
     start: Literal["items", "proxy", "fresh"] = "items"
     dim: int = 64
     init_std: float = 0.1

@@ -6,10 +6,10 @@ from graphcond.pools.proxy import ProxyTopK, fit_proxies
 from graphcond.pools.union import Union
 
 __all__ = [
-    "OBSERVED",
-    "PSEUDO",
     "DataPool",
+    "OBSERVED",
     "Observed",
+    "PSEUDO",
     "PoolBuilder",
     "ProxyTopK",
     "Union",

@@ -28,7 +28,14 @@ def interactions(seed=0, users=40, items=60, count=700):
 
 
 def condenser(**changes):
-    settings = {"ratio": 0.4, "schedule": Schedule(steps=4), "tail": Tail(threshold=12), "control": 0, "inner": EPOCH}
+    settings = {
+        "ratio": 0.4,
+        "schedule": Schedule(steps=4),
+        "tail": Tail(threshold=12),
+        "control": 0,
+        "inner": EPOCH,
+        "estimator": masks.LeaveOneOut(),
+    }
     return PolicyGradient(MF, POOL, **{**settings, **changes})
 
 
@@ -112,7 +119,7 @@ def test_the_published_preset_has_the_released_codes_accounting():
     data = interactions()
     method = PolicyGradient.published(MF, POOL, ratio=0.25, steps=1)
     card = method(data).card
-    assert method.estimator == masks.Reinforce(samples=1)
+    assert (method.estimator, method.schedule) == (masks.Reinforce(samples=1), Schedule(steps=1, every=100, centred=False))
     assert abs(card["num_selected"] - 0.25 * card["num_pool"]) < 5 * (card["num_pool"] * 0.19) ** 0.5
     assert card["ratio_actual"] > 0.25
     assert "extra" in card["condenser"]
@@ -121,8 +128,8 @@ def test_the_published_preset_has_the_released_codes_accounting():
 def test_held_out_interactions_leave_the_pool():
     data = interactions()
     method = condenser(outer="held-out", schedule=Schedule(steps=1))
-    held = method._outer_edges(without_test(data))
-    pool, _ = method._pool(without_test(data), held)
+    pool = method._pool(without_test(data))
+    held = method._outer_edges(without_test(data), pool)
     inside = set((pool.edges[0] * 60 + pool.edges[1]).tolist())
     assert held.size(1) > 0
     assert not inside & set((held[0] * 60 + held[1]).tolist())
@@ -213,8 +220,22 @@ def test_nan_stops_with_the_step_and_the_cure(monkeypatch):
         condenser().condense(interactions())
 
 
+def test_a_teacher_asks_for_what_the_proxy_ranks_first_and_sees_no_validation():
+    data = interactions()
+    method = condenser(outer="teacher", estimator=masks.OneStep(), inner=Unrolled())
+    pool = method._pool(without_test(data))
+    asked = method._outer_edges(without_test(data), pool)
+    scores = pool.proxies[0].users @ pool.proxies[0].items.T
+    scores[train_edges(data)[0], train_edges(data)[1]] = -torch.inf
+    assert asked[1, asked[0] == 0].tolist() == scores[0].topk(10).indices.tolist()
+    assert method(data).card["ratio_actual"] <= 0.4
+    without = PolicyGradient(MF, pools.Observed(), ratio=0.4, outer="teacher", control=0, schedule=Schedule(steps=1))
+    assert without(data).card["share_pseudo"] == 0.0
+
+
 def test_bad_arguments():
-    for wrong in ({"cap": "all"}, {"draw": "coin"}, {"outer": "test"}, {"control": -1}, {"estimator": masks.OneStep()}, {"cap": "pool"}):
+    wrongs = [{"cap": "all"}, {"draw": "coin"}, {"outer": "test"}, {"control": -1}, {"cap": "pool"}]
+    for wrong in [*wrongs, {"estimator": masks.OneStep(), "inner": EPOCH}]:
         with pytest.raises(InputError, match="must hold, but got"):
             condenser(**wrong)
     with pytest.raises(InputError, match="budget"):
@@ -227,8 +248,6 @@ def test_bad_arguments():
         Unrolled(start="there")  # type: ignore[arg-type]
     with pytest.raises(BudgetError):
         condenser(ratio=1.4)(interactions())
-    with pytest.raises(InputError, match="proxy"):
-        PolicyGradient(MF, pools.Observed(), ratio=0.4, inner=Unrolled(), control=0)(interactions())
     whole = make_interactions(train_edges(interactions()), 40, 60)
     with pytest.raises(InputError, match="validation"):
         PolicyGradient(MF, pools.Observed(), ratio=0.4, control=0)(whole)
@@ -281,8 +300,8 @@ def test_the_losses_of_one_mask_do_not_depend_on_its_neighbours_start():
     """All K models of a step start from the same tables: without training they have the same loss."""
     data = without_test(interactions())
     method = condenser(estimator=masks.LeaveOneOut(4))
-    pool, _ = method._pool(data, val_edges(data))
-    loop = method.loop(data, pool, val_edges(data))
+    pool = method._pool(data)
+    loop = method.loop(data, pool)
     nothing = [torch.zeros(len(pool), dtype=torch.bool)] * 3
     losses = loop.objective(nothing)
     assert losses.shape == (3, 40)
@@ -290,7 +309,7 @@ def test_the_losses_of_one_mask_do_not_depend_on_its_neighbours_start():
 
 
 def test_schedule():
-    assert [round(Schedule().at(step), 5) for step in (0, 99, 100, 250, 999)] == [0.1, 0.1, 0.01, 0.001, 0.0001]
+    assert [round(Schedule(steps=1000, every=100).at(step), 5) for step in (0, 99, 100, 250, 999)] == [0.1, 0.1, 0.01, 0.001, 0.0001]
 
 
 def test_state_is_small():
