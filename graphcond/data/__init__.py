@@ -15,7 +15,7 @@ from graphcond.data.card import Card, find_card, names
 from graphcond.data.checks import check_interactions, check_nodes
 from graphcond.data.combine import parts, union
 from graphcond.data.convert import from_hetero, from_networkx, to_hetero
-from graphcond.data.interactions import EDGE, make_interactions, num_items, num_users, train_edges, val_edges
+from graphcond.data.interactions import EDGE, make_interactions, num_items, num_users, train_edges, val_edges, with_interactions
 from graphcond.data.loading import load
 from graphcond.data.ogb import NodeDataset, as_ogb, reset_caches
 from graphcond.data.planted import planted_graph, planted_interactions
@@ -55,6 +55,7 @@ __all__ = [
     "train_edges",
     "union",
     "val_edges",
+    "with_interactions",
     "without_test",
     "write_atomically",
     "write_inter",

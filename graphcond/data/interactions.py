@@ -76,6 +76,29 @@ def make_interactions(
     return data
 
 
+def with_interactions(data: HeteroData, edge_index: Tensor, edge_weight: Tensor | None = None) -> HeteroData:
+    """Return other interactions between the same users and items, for example those a condenser keeps.
+
+    The ids that users know (``original_id``) come along, so that files are written with them; splits and cards do not.
+
+    Args:
+        data: The original interactions.
+        edge_index: The new ones [2, E].
+        edge_weight: One weight per pair [E].
+
+    Returns:
+        A new data set as :func:`make_interactions` gives it.
+
+    Raises:
+        InputError: If the shape or type is wrong, or an id is out of range.
+    """
+    out = make_interactions(edge_index, num_users(data), num_items(data), edge_weight)
+    for kind in ("user", "item"):
+        if "original_id" in data[kind]:
+            out[kind].original_id = data[kind].original_id
+    return out
+
+
 def check_pairs(pairs: Any, num_users: int, num_items: int, name: str) -> None:
     """Raise unless ``pairs`` is an integer tensor [2, E] of valid user and item ids."""
     require(

@@ -17,6 +17,7 @@ from graphcond.data import (
     test_edges,
     train_edges,
     val_edges,
+    with_interactions,
     write_inter,
     write_lightgcn,
 )
@@ -141,8 +142,11 @@ def test_recbole_files_go_out_and_come_back(tmp_path: Path) -> None:
 
 def test_condensed_sets_are_written_with_the_ids_users_know(tmp_path: Path) -> None:
     data = load("southern-women")
-    data[EDGE].edge_index = data[EDGE].edge_index[:, :2]
-    write_inter(tmp_path / "small.inter", data)
-    assert len((tmp_path / "small.inter").read_text().splitlines()) == 3
+    small = with_interactions(data, train_edges(data)[:, [0, -1]], torch.tensor([1.0, 2.0]))
+    assert (num_users(small), num_items(small), small[EDGE].edge_weight.tolist()) == (18, 14, [1.0, 2.0])
+    write_inter(tmp_path / "small.inter", small)
+    first, last = (tmp_path / "small.inter").read_text().splitlines()[1:]
+    assert first == "Evelyn Jefferson\tE1"
+    assert last.split("\t")[0] == data["user"].original_id[-1]
     with pytest.raises(InputError, match="a writable folder"):
         write_inter(tmp_path / "small.inter" / "x.inter", data)
