@@ -3,6 +3,7 @@
 from graphcond.sparse.bpr import bpr_losses
 from graphcond.sparse.compact import block_diagonal, compact, sample_compact
 from graphcond.sparse.csr import CSR
+from graphcond.sparse.filter import polynomial_filter
 from graphcond.sparse.interop import as_csr, to_data, to_edge_index, to_pyg_edge_index, to_scipy, to_sparse_tensor, to_torch
 from graphcond.sparse.masked import masked_spmm
 from graphcond.sparse.normalize import add_self_loops, bipartite_norm, degree, gcn_norm, scale, scaled_laplacian
@@ -25,6 +26,7 @@ __all__ = [
     "degree",
     "gcn_norm",
     "masked_spmm",
+    "polynomial_filter",
     "powers",
     "sample_compact",
     "sample_mask",

@@ -1,0 +1,122 @@
+"""B polynomial filters of one recurrence at once, with the backward pass by recurrence instead of saved bases."""
+
+from __future__ import annotations
+
+from typing import Any, Literal, cast
+
+import torch
+from torch import Tensor
+
+from graphcond.errors import require
+from graphcond.sparse.backends import choose, dispatch
+from graphcond.sparse.csr import CSR
+from graphcond.sparse.polynomial import apply, chebyshev, powers
+
+Basis = Literal["chebyshev", "power"]
+
+
+class _Filter(torch.autograd.Function):
+    """``sum_k lam[b, k] T_k(L) x``; the bases are computed anew in the backward pass, never kept."""
+
+    @staticmethod
+    def forward(csr: CSR, x: Tensor, lam: Tensor, basis: Basis) -> Tensor:
+        backend = choose(csr.pattern, x, epilogue=True)
+        return _fused(csr, x, lam, basis) if backend == "triton" else _plain(csr, x, lam, basis)
+
+    @staticmethod
+    def setup_context(ctx: Any, inputs: Any, output: Tensor) -> None:
+        ctx.csr, x, lam, ctx.basis = inputs
+        ctx.save_for_backward(x, lam)
+
+    @staticmethod
+    def backward(ctx: Any, *grads: Tensor) -> Any:
+        csr, (x, lam), grad = ctx.csr, ctx.saved_tensors, grads[0]
+        grad_x = grad_lam = None
+        if ctx.needs_input_grad[1]:
+            grad_x = _adjoint(csr.T, grad, lam, ctx.basis)
+        if ctx.needs_input_grad[2]:
+            terms = _terms(csr, x, lam.size(1) - 1, ctx.basis)
+            grad_lam = torch.stack([torch.einsum("nbf,nf->b", grad, term) for term in terms], dim=1)
+        return None, grad_x, grad_lam, None
+
+
+def polynomial_filter(csr: CSR, x: Tensor, lam: Tensor, basis: Basis = "chebyshev") -> Tensor:
+    r"""Return :math:`y_b = \sum_k \lambda_{bk} T_k(L) x` for B filters from one recurrence.
+
+    Memory is that of the result and three terms, whatever the order: the backward pass runs Clenshaw's recurrence on the transpose
+    and computes the terms anew for the gradient to :math:`\lambda`. Differentiable to any order in ``x`` and ``lam``; where the
+    operator's entries require gradients, the terms are kept and autograd takes its usual way.
+
+    Args:
+        csr: L ``[n, n]``, see :func:`~graphcond.sparse.scaled_laplacian`.
+        x: ``[n, f]``.
+        lam: ``[B, K + 1]``.
+        basis: ``"chebyshev"`` or ``"power"``.
+
+    Returns:
+        ``[n, B, f]``; ``.flatten(1)`` is the layout ``[n, B * f]`` of later products.
+
+    Raises:
+        InputError: If shapes do not match.
+
+    Source: Defferrard et al. 2016, equation 4; Clenshaw 1955 for the adjoint.
+    """
+    require(
+        x.dim() == 2 and csr.size == (x.size(0), x.size(0)) and lam.dim() == 2 and lam.size(1) >= 1,
+        "`x` [n, f] and `lam` [B, K + 1]",
+        "Rows of `x` are the operator's nodes; a filter has one coefficient a degree.",
+        x=tuple(x.shape),
+        lam=tuple(lam.shape),
+        operator=csr.size,
+    )
+    require(basis in ("chebyshev", "power"), '`basis` "chebyshev" or "power"', "It names the polynomials.", basis=basis)
+    lam = lam.to(x.dtype)
+    if csr.value is not None and csr.value.requires_grad:
+        terms = torch.stack(_terms(csr, x, lam.size(1) - 1, basis))
+        return torch.einsum("knf,bk->nbf", terms, lam)
+    return cast(Tensor, cast(Any, _Filter).apply(csr, x, lam, basis))
+
+
+def _terms(csr: CSR, x: Tensor, order: int, basis: Basis) -> list[Tensor]:
+    return chebyshev(csr, x, order) if basis == "chebyshev" else powers(csr, x, order)
+
+
+def _plain(csr: CSR, x: Tensor, lam: Tensor, basis: Basis) -> Tensor:
+    """Add each term to all filters while it is fresh; the last two terms are all that is kept."""
+    total, before, term = x.unsqueeze(1) * lam[:, 0].view(1, -1, 1), None, x
+    for degree in range(1, lam.size(1)):
+        first = before is None or basis == "power"
+        following = apply(csr, term) if first else apply(csr, term, 2.0, -1.0, before)
+        total.addcmul_(following.unsqueeze(1), lam[:, degree].view(1, -1, 1))
+        before, term = term, following
+    return total
+
+
+def _fused(csr: CSR, x: Tensor, lam: Tensor, basis: Basis) -> Tensor:
+    """The same in Triton, where the product adds its own rows to every filter."""
+    kernels: Any = dispatch.kernels("triton")
+    total, before, term = x.unsqueeze(1) * lam[:, 0].view(1, -1, 1), None, x
+    for degree in range(1, lam.size(1)):
+        first = before is None or basis == "power"
+        filters = kernels.Filters(total, lam[:, degree].detach().contiguous())
+        factors = (1.0, 0.0) if first else (2.0, -1.0)
+        following = kernels.spmm_filters(csr.pattern, csr.value, term, factors, None if first else before, filters)
+        before, term = term, following
+    return total
+
+
+def _adjoint(flipped: CSR, grad: Tensor, lam: Tensor, basis: Basis) -> Tensor:
+    """Return ``sum_k T_k(L^T) h_k`` with ``h_k = sum_b lam[b, k] grad_b``, by Clenshaw's or Horner's rule."""
+
+    def mixed(degree: int) -> Tensor:
+        return torch.einsum("nbf,b->nf", grad, lam[:, degree])
+
+    order = lam.size(1) - 1
+    last, later = mixed(order), None
+    for degree in range(order - 1, -1, -1):
+        factor = 2.0 if basis == "chebyshev" and degree > 0 else 1.0
+        stepped = apply(flipped, last, factor, 1.0, mixed(degree))
+        if basis == "chebyshev" and later is not None:
+            stepped = stepped - later
+        last, later = stepped, last
+    return last
