@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+from numbers import Integral
 from typing import Any, Literal
 
 import torch
@@ -180,11 +181,11 @@ def split_nodes(
     counts = torch.bincount(labels)
     rank = torch.empty_like(grouped)
     rank[grouped] = torch.arange(len(order)) - (counts.cumsum(0) - counts)[labels[grouped]]
-    quota = torch.full_like(counts, train) if isinstance(train, int) else (counts * train).round().long().clamp(min=1)
+    quota = torch.full_like(counts, train) if isinstance(train, Integral) else (counts * train).round().long().clamp(min=1)
     chosen = rank < quota[labels]
     rest = order[~chosen]
-    num_val = val if isinstance(val, int) else round(val * len(order))
-    num_test = len(rest) - num_val if test is None else test if isinstance(test, int) else round(test * len(order))
+    num_val = val if isinstance(val, Integral) else round(val * len(order))
+    num_test = len(rest) - num_val if test is None else test if isinstance(test, Integral) else round(test * len(order))
     require(
         int(chosen.sum()) > 0 and num_val > 0 and num_test > 0 and num_val + num_test <= len(rest),
         "a split with nodes in every part and no more than there are",
