@@ -96,6 +96,7 @@ class SGCBackbone(Backbone):
         rows = propagated(data, members.nodes, hops)
         self.scale = rows.square().sum(1).mean().sqrt().clamp(min=1e-12)
         self.z = torch.cat([rows, self.scale.expand(len(rows), 1)], 1)
+        self.level = self.z.square().sum(1).mean()
         self.members, self.y, self.hops = members, y, hops
         self.batch, self.seed, self.classes = batch, seed, y.unique()
 
@@ -106,7 +107,8 @@ class SGCBackbone(Backbone):
         random = torch.rand(shape, generator=generator(seed, "sgc"), dtype=self.z.dtype)
         return {"weight": ((2 * random - 1) * bound).to(self.z.device)}
 
-    def _features(self, x: Tensor, weight: Tensor) -> Tensor:
+    def features(self, x: Tensor, weight: Tensor) -> Tensor:
+        """Return twice propagated synthetic features with the bias column [n', d + 1]."""
         operator = gcn_norm_dense(weight)
         for _ in range(self.hops):
             x = operator @ x
@@ -128,12 +130,12 @@ class SGCBackbone(Backbone):
 
     def synthetic(self, params: Tensors, x: Tensor, weight: Tensor) -> Tensors:
         """Return gradients [C, 1 + d, C] on all condensed nodes."""
-        return self._gradients(self._features(x, weight), self.y, x.new_ones(len(x)), params)
+        return self._gradients(self.features(x, weight), self.y, x.new_ones(len(x)), params)
 
     def train(self, params: Tensors, x: Tensor, weight: Tensor, steps: int) -> Tensors:
         """Make gradient steps of size 1 / (mean squared norm of the rows)."""
         with torch.no_grad():
-            z, target = self._features(x, weight), (self.y[:, None] == self.classes).to(x)
+            z, target = self.features(x, weight), (self.y[:, None] == self.classes).to(x)
             rate, value = 1 / z.square().sum(1).mean(), params["weight"]
             for _ in range(steps):
                 value = value - rate * z.T @ (torch.softmax(z @ value, 1) - target) / len(z)
