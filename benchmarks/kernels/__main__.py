@@ -88,6 +88,8 @@ def _rows(op: str, graph: Graph, csr: CSR, width: int, options: argparse.Namespa
     found = medians(able, options.seconds, options.clock)
     base = {
         "device": options.device,
+        "threads": torch.get_num_threads(),
+        "clock": options.clock,
         "graph": graph.name,
         "share": graph.share,
         "nodes": graph.nodes,
@@ -149,10 +151,8 @@ def main() -> None:
                 rows = _rows(op, graph, csr, width, options)
                 _merge(options.out, rows)
                 for row in rows:
-                    print(
-                        f"{row['graph']:8} {row['width']:4} {row['op']:11} {row['method']:34} {row['ms'] or row['note']} {row['times_ours'] or ''}",
-                        flush=True,
-                    )
+                    found = row["note"] if row["ms"] is None else f"{row['ms']:10.3f} ms {row['times_ours']:8.2f}"
+                    print(f"{row['graph']:8} {row['width']:4} {row['op']:11} {row['method']:34} {found}", flush=True)
 
 
 if __name__ == "__main__":

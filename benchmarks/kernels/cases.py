@@ -75,8 +75,10 @@ def masked(graph: Graph, csr: CSR, x: Tensor) -> Runs:
     def finish(hidden: list[Tensor]) -> object:
         return torch.autograd.grad(sum(layer.square().sum() for layer in hidden), leaf)
 
+    named = csr.named(ids)
+
     def own() -> object:
-        kept = compact(csr, sample_mask(probs, 0, 0)[ids])
+        kept = compact(named, sample_mask(probs, 0, 0))
         hidden = [leaf]
         for _ in range(3):
             hidden.append(spmm(kept, hidden[-1]))

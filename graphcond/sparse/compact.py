@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
 import torch
@@ -130,20 +130,27 @@ def _assemble(csr: CSR, keeps: Sequence[Tensor]) -> CSR:
 
 
 @torch.no_grad()
-def _transposed(full: Pattern, keeps: Sequence[Tensor], dtype: torch.dtype) -> tuple[Pattern, Tensor]:
-    """Return the transposed kept pattern and, for each of its entries, the position in the kept one."""
+def _transposed(full: Pattern, keeps: Sequence[Tensor], dtype: torch.dtype) -> tuple[Pattern, Callable[[], Tensor]]:
+    """Return the transposed kept pattern and what finds, for each of its entries, the position in the kept one."""
     flipped, order = full.T, full.order
-    blocks, sources, positions, offset = [], [], [], 0
+    blocks, sources = [], []
     for keep in keeps:
         chosen = _select(flipped.indptr, keep.index_select(0, order))
         blocks.append((chosen.indptr, flipped.indices.index_select(0, chosen.source), flipped.size))
         sources.append(chosen.source)
-        rank = torch.cumsum(keep, 0, dtype=dtype).add_(offset - 1)
-        positions.append(rank.index_select(0, order.index_select(0, chosen.source)))
-        offset += chosen.source.numel()
     pattern = _stack(blocks, dtype)
     pattern.cache["source"] = sources[0] if len(sources) == 1 else torch.cat(sources)
-    return pattern, positions[0] if len(positions) == 1 else torch.cat(positions)
+
+    @torch.no_grad()
+    def positions() -> Tensor:
+        found, offset = [], 0
+        for keep, source in zip(keeps, sources, strict=True):
+            rank = torch.cumsum(keep, 0, dtype=dtype).add_(offset - 1)
+            found.append(rank.index_select(0, order.index_select(0, source)))
+            offset += source.numel()
+        return torch.cat(found)
+
+    return pattern, positions
 
 
 def _on_device(csr: CSR) -> bool:
@@ -160,14 +167,19 @@ def _assemble_padded(csr: CSR, keep: Tensor, counts: Tensor | None) -> CSR:
         pattern, before = backend.gather_kept(full, keep, counts)
 
     @torch.no_grad()
-    def transposer() -> tuple[Pattern, Tensor]:
+    def transposer() -> tuple[Pattern, Callable[[], Tensor]]:
         order, nnz = full.order.long(), full.nnz
         flipped, _ = backend.gather_kept(full.T, keep.index_select(1, order))
-        places = torch.arange(flipped.nnz, device=csr.device)
-        # An entry's stream shows in its row, so its place among the kept is found without a count.
-        shift = flipped.row.long() // full.size[1] * nnz
-        found = before.index_select(0, order.index_select(0, flipped.cache["source"].long()) + shift)
-        return flipped, torch.where(places < flipped.indptr[-1], found, places).to(torch.int32)
+
+        @torch.no_grad()
+        def positions() -> Tensor:
+            places = torch.arange(flipped.nnz, device=csr.device)
+            # An entry's stream shows in its row, so its place among the kept is found without a count.
+            shift = flipped.row.long() // full.size[1] * nnz
+            found = before.index_select(0, order.index_select(0, flipped.cache["source"].long()) + shift)
+            return torch.where(places < flipped.indptr[-1], found, places).to(torch.int32)
+
+        return flipped, positions
 
     pattern.transpose_by(transposer)
     source = pattern.cache["source"]
@@ -176,7 +188,6 @@ def _assemble_padded(csr: CSR, keep: Tensor, counts: Tensor | None) -> CSR:
 
 
 def _input_edges(csr: CSR) -> int:
-    if "edges" not in csr.pattern.cache:
-        csr.pattern.cache["edges"] = int(csr.perm.max()) + 1 if csr.nnz else 0
-    edges: int = csr.pattern.cache["edges"]
-    return edges
+    if csr.edges is None:
+        csr.edges = int(csr.perm.max()) + 1 if csr.nnz else 0
+    return csr.edges

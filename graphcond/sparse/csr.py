@@ -32,7 +32,7 @@ class CSR:
         ([0, 1, 3], [0, 0, 2], [1, 2, 0])
     """
 
-    __slots__ = ("_added", "_perm", "_transpose", "pattern", "value")
+    __slots__ = ("_added", "_origin", "_perm", "_transpose", "edges", "pattern", "value")
 
     def __init__(self, pattern: Pattern, value: Tensor | None = None, perm: Tensor | None = None) -> None:
         require(
@@ -46,6 +46,8 @@ class CSR:
         self.value = value
         self._perm = None if perm is None else bare(perm)
         self._added: bool | None = None
+        self._origin: tuple[Pattern, Tensor] | None = None
+        self.edges: int | None = None
         self._transpose: CSR | None = None
 
     @classmethod
@@ -116,6 +118,9 @@ class CSR:
     @property
     def perm(self) -> Tensor:
         """CSR position to input edge id ``[nnz]``, int64."""
+        if self._perm is None and self._origin is not None:
+            pattern, perm = self._origin
+            self._perm, self._origin = bare(perm.index_select(0, pattern.order)), None
         if self._perm is None:
             self._perm = bare(torch.arange(self.nnz, device=self.device))
         return self._perm
@@ -124,7 +129,7 @@ class CSR:
     def has_added(self) -> bool:
         """Whether some entries come from no input edge (``perm`` -1), such as added self-loops."""
         if self._added is None:
-            self._added = self._perm is not None and bool((self._perm < 0).any())
+            self._added = bool((self.perm < 0).any())
         return self._added
 
     @property
@@ -146,9 +151,9 @@ class CSR:
     def T(self) -> CSR:  # noqa: N802
         """The transposed matrix; its pattern is built once, its ``perm`` names the same input edges."""
         if self._transpose is None:
-            order = self.pattern.order
             value = None if self.value is None else permute(self.pattern, self.value)
-            self._transpose = CSR(self.pattern.T, value, self.perm[order.long()])
+            self._transpose = CSR(self.pattern.T, value)
+            self._transpose._origin = (self.pattern, self.perm)
         return self._transpose
 
     def with_value(self, value: Tensor | None) -> CSR:
@@ -160,7 +165,20 @@ class CSR:
         Returns:
             A matrix that shares the pattern and its transpose.
         """
-        return CSR(self.pattern, value, self._perm)
+        other = CSR(self.pattern, value, self._perm)
+        other._added, other._origin, other.edges = self._added, self._origin, self.edges
+        return other
+
+    def named(self, edge_id: Tensor) -> CSR:
+        """Return the matrix with its input edges renamed: ``perm`` becomes ``edge_id[perm]``.
+
+        With one id for both directions of an undirected edge, a mask has one bit for each and is drawn and looked up once.
+
+        Args:
+            edge_id: The new id of each input edge ``[m]``.
+        """
+        known = edge_id.index_select(0, self.perm.clamp(min=0)).long()
+        return CSR(self.pattern, self.value, torch.where(self.perm < 0, -1, known))
 
     def trim(self) -> CSR:
         """Return the matrix without room for entries that a mask drawn on the device did not use; the host waits for its size."""

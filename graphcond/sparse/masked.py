@@ -35,11 +35,9 @@ class _MaskedSpMM(torch.autograd.Function):
 
     @staticmethod
     def forward(pair: _Pair, value: Tensor, x: Tensor) -> Tensor:
-        nnz, count = pair.full.nnz, pair.kept.nnz
         source = pair.kept.cache["source"]
         if value.size(0) > 1:
-            ends = pair.kept.indptr[:: pair.full.size[0]]
-            source = source + torch.repeat_interleave(torch.arange(value.size(0), device=x.device) * nnz, ends.diff(), output_size=count)
+            source = source + pair.kept.row.long() // pair.full.size[0] * pair.full.nnz
         entries = value.reshape(-1).index_select(0, source)
         return cast(Tensor, dispatch.kernels(pair.backend).spmm(pair.kept, entries, x, 1.0, 0.0, None))
 

@@ -23,7 +23,7 @@ def indptr_of(row: Tensor, num_rows: int, dtype: torch.dtype) -> Tensor:
     return indptr.to(dtype)
 
 
-Transposer: TypeAlias = "Callable[[], tuple[Pattern, Tensor]]"
+Transposer: TypeAlias = "Callable[[], tuple[Pattern, Callable[[], Tensor]]]"
 
 
 def bare(indices: Tensor) -> Tensor:
@@ -54,12 +54,13 @@ class _Side:
 class _Store:
     """Both orientations of a pattern; no reference cycle, so its memory goes with the last view."""
 
-    __slots__ = ("orders", "sides", "transposer")
+    __slots__ = ("order_later", "orders", "sides", "transposer")
 
     def __init__(self, side: _Side) -> None:
         self.sides: list[_Side | None] = [side, None]
         self.orders: list[Tensor | None] = [None, None]
         self.transposer: Transposer | None = None
+        self.order_later: Callable[[], Tensor] | None = None
 
 
 @final
@@ -88,8 +89,8 @@ class Pattern:
         if other is None:
             raise RuntimeError("a pattern always has its first side")
         if self._store.transposer is not None:
-            built, known = self._store.transposer()
-            self._store.sides[1], self._store.orders[1], self._store.transposer = built._side, bare(known), None
+            built, self._store.order_later = self._store.transposer()
+            self._store.sides[1], self._store.transposer = built._side, None
             return built._side
         rows, cols = other.size
         order = torch.argsort(other.indices, stable=True)
@@ -139,7 +140,7 @@ class Pattern:
         """Say how to build the transpose on first use, where that is cheaper than sorting.
 
         Args:
-            transposer: Gives the transposed pattern and, for each of its entries, the position here.
+            transposer: Gives the transposed pattern, and what gives the position here of each of its entries if that is asked for.
         """
         self._store.transposer = transposer
 
@@ -157,7 +158,10 @@ class Pattern:
         if order is not None:
             return order
         if self._flip == 0:
-            self.T._build()
+            if self._store.sides[1] is None:
+                self.T._build()
+            if self._store.order_later is not None:
+                self._store.orders[1], self._store.order_later = bare(self._store.order_later()), None
             return self.order
         forward = self.T.order
         places = torch.arange(forward.numel(), dtype=forward.dtype, device=forward.device)
