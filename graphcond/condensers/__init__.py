@@ -17,6 +17,7 @@ from graphcond.condensers.policy_gradient import PolicyGradient, Tail
 from graphcond.condensers.random_interactions import RandomInteractions
 from graphcond.condensers.random_nodes import RandomNodes
 from graphcond.condensers.selection_via_proxy import SVPEasiest, SVPHardest
+from graphcond.condensers.synthesis import WorseThanRandomWarning
 from graphcond.condensers.teacher_choice import TeacherChoice
 from graphcond.condensers.trajectory_matching import TrajectoryMatching
 from graphcond.condensers.unrolled import Unrolled
@@ -51,5 +52,6 @@ __all__ = [
     "Trajectories",
     "TrajectoryMatching",
     "Unrolled",
+    "WorseThanRandomWarning",
     "Weights",
 ]

@@ -1,0 +1,1 @@
+"""Accuracy of GCNs trained on condensed graphs."""
