@@ -25,13 +25,14 @@ class Sensitivity:
     columns: tuple[Tensors, ...]
     solutions: tuple[Solution, ...]
 
-    def hypergradient(self, outer_loss: Loss, params: Tensors, lam: Tensor) -> tuple[Tensor, Tensor]:
+    def hypergradient(self, outer_loss: Loss, params: Tensors, lam: Tensor, *, keep_direct: bool = True) -> tuple[Tensor, Tensor]:
         """Return L_val and ∇_λ L_val + Mᵀ ∇_θ L_val.
 
         Args:
             outer_loss: L_val(θ, λ), scalar or ``[B]``.
             params: θ; each ``[B, ...]`` if lam is ``[B, H]``.
             lam: λ, ``[H]`` or ``[B, H]``, H as many as the columns.
+            keep_direct: Whether ∇_λ L_val is kept; False reproduces the paper, which takes it for zero.
 
         Returns:
             L_val, and the hypergradient shaped as ``lam``; both differentiable in what the outer loss closes over.
@@ -45,7 +46,18 @@ class Sensitivity:
         theta, hyper = leaves(params, lam)
         value, slope, direct = partials(outer_loss, theta, hyper)
         indirect = torch.stack([vectors.dot(column, slope, lam.dim() == 2) for column in self.columns], dim=-1)
-        return value, direct + indirect
+        return value, direct + indirect if keep_direct else indirect
+
+    def rows(self, index: Tensor) -> Sensitivity:
+        """Return the sensitivities of some of the B hyperparameters.
+
+        Args:
+            index: Which, ``[b]`` int64.
+
+        Returns:
+            The columns of these rows, without the record of the solves.
+        """
+        return Sensitivity(tuple({name: column[name][index] for name in column} for column in self.columns), ())
 
 
 def sensitivity(

@@ -1,0 +1,290 @@
+"""HCDC: a condensed validation graph whose hypergradients, and so whose ranking of hyperparameters, are the original's."""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Literal, TypeAlias, final
+
+import torch
+from torch import Tensor
+from torch_geometric.data import Data
+from tqdm import tqdm
+
+from graphcond.condensers.base import Draft, NodeCondenser
+from graphcond.condensers.hypergradient_objective import Descent, Matching, Students, Weights, train_students
+from graphcond.condensers.hypergradient_progress import Progress
+from graphcond.condensers.hypergradient_teacher import (
+    FilterProblem,
+    Target,
+    check_solution,
+    linear_target,
+    network_gradients,
+    network_scores,
+)
+from graphcond.condensers.hypergradient_trajectories import Setting, Trajectories, follow
+from graphcond.condensers.partition import Partition
+from graphcond.condensers.synthesis import NodeSynthesis
+from graphcond.data import parts, union
+from graphcond.errors import require
+from graphcond.hypergrad import Implicit, sensitivity
+from graphcond.linalg import CG
+from graphcond.metrics import spearman
+from graphcond.nn.adjacency import Adjacency, AdjacencyName, homophilous_start
+from graphcond.nn.filters import PolynomialFilterNet, filter_operator
+from graphcond.nn.linear_filters import RidgeFilters, ridge_filters
+from graphcond.nn.synthetic import SyntheticGraph, class_samples, export, synthetic_labels
+from graphcond.seeding import derive, generator
+from graphcond.spaces import PolynomialFilters
+from graphcond.training.nodes import FilterGraph, FilterTraining, filter_graph, train_filters
+from graphcond.typing import Tensors
+
+Teacher: TypeAlias = Literal["trained", "linear", "shared"]
+_REFRESH = 20
+
+
+@dataclass(frozen=True)
+class Pool:
+    """The extended space as a pool of i.i.d. λ: everything about them is computed once, a step then needs no Hessian solve.
+
+    Args:
+        size: Hyperparameters P ≥ 10; every fifth is kept back to watch the agreement, none is used in judging.
+        batch: Hyperparameters in a step, ≥ 2.
+        steps: Steps on the validation graph, ≥ 1.
+        weights: What counts in the objective; ``Weights(1, 0, 0)`` is the paper's D_c alone.
+    """
+
+    size: int = 128
+    batch: int = 48
+    steps: int = 300
+    weights: Weights = field(default_factory=Weights)
+
+    def __post_init__(self) -> None:
+        require(self.size >= 10, "`size` ≥ 10", "A pool of 128 is usual.", size=self.size)
+        require(self.batch >= 2, "`batch` ≥ 2", "Correlations need two values; 48 is usual.", batch=self.batch)
+        require(self.steps >= 1, "`steps` ≥ 1", "300 is usual.", steps=self.steps)
+
+
+@final
+@dataclass(frozen=True)
+class HypergradientMatching(NodeCondenser):
+    """HCDC: minimise Σ_λ D_c(∇L*_T(λ), ∇L*_S(λ)) over the condensed validation graph, the condensed training graph being given.
+
+    S_train comes from another condenser. Models trained on it validate on S_val, whose features and edges are learned until their losses,
+    accuracies and hypergradients over a pool of λ agree with the original's. With ``over=Trajectories()`` it is Algorithm 1 as printed.
+
+    Args:
+        net: The architecture; None: two layers of width 16 for this data set.
+        space: Where λ is drawn from; the draws have a stream of their own, so ``space.sample(n, seed)`` is held out.
+        training: Condenser that makes S_train; its own budget and seed are replaced by this one's.
+        hypergradient: Solver, damping, and whether the direct term is kept, for both graphs.
+        teacher: Who answers for the original. ``"linear"``: ridge regression in closed form, its ridge chosen by validation loss;
+            never trains on the original. ``"trained"``: the network, trained on it once for each λ. ``"shared"``: the network with the
+            condensed graph's weights, as in Algorithm 1.
+        over: The pool, or the trajectories of Algorithm 1.
+        links: Where S_train comes without edges, the most similar nodes of its class that a node is joined with; without any, all filters
+            collapse to one number on it. 0 leaves it as it is.
+        adjacency: Edges of S_val: ``"learned"``, ``"mlp"``, ``"bernoulli"`` or ``"identity"``.
+        threshold: Edge weights of S_val up to this are cut, in the second half of the steps and in the result.
+        rates: Learning rates of S_val's features, in units of their root mean square, and of its edge logits; a network that makes edges
+            learns at a twentieth of the latter.
+        recipe: How networks are trained, here and when the result is used.
+        curvature: ``"gauss-newton"`` (positive definite) or ``"hessian"`` for the inner solves.
+
+    Source: HCDC, equation HCDC, section 5, Algorithm 1. Deviations: the direct term of the hypergradient, the value and accuracy terms, and
+        the pool.
+    """
+
+    net: PolynomialFilterNet | None = None
+    space: PolynomialFilters = field(default_factory=PolynomialFilters)
+    training: NodeCondenser = field(default_factory=lambda: Partition(hops=0, labels="train"))
+    hypergradient: Implicit = field(default_factory=lambda: Implicit(CG(max_steps=10)))
+    teacher: Teacher = "linear"
+    over: Pool | Trajectories = field(default_factory=Pool)
+    links: int = 2
+    adjacency: AdjacencyName | Adjacency = "learned"
+    threshold: float = 0.02
+    rates: tuple[float, float] = (0.15, 0.2)
+    recipe: FilterTraining = field(default_factory=FilterTraining)
+    curvature: Literal["gauss-newton", "hessian"] = "gauss-newton"
+
+    def __post_init__(self) -> None:
+        known = ("trained", "linear", "shared")
+        require(self.teacher in known, f"`teacher` in {known}", "The linear one never trains on the original.", teacher=self.teacher)
+        require(0 <= self.threshold < 1, "`threshold` in [0, 1)", "Edge weights lie in [0, 1].", threshold=self.threshold)
+        require(min(self.rates) > 0, "`rates` > 0", "(0.15, 0.2) is usual.", rates=self.rates)
+        require(self.curvature in ("gauss-newton", "hessian"), "`curvature` known", "Take 'gauss-newton'.", curvature=self.curvature)
+
+    def _condense(self, data: Data, checkpoint: Path | None) -> Draft:
+        run = _Run(self, data, checkpoint)
+        descent = Descent(run.start(), self.rates, run.steps)
+        if isinstance(self.over, Trajectories):
+            follow(self.over, run.setting(), descent, run.progress)
+        else:
+            run.match(self.over, descent)
+        facts = {"teacher": self.teacher, "threshold": self.threshold, **run.facts}
+        return Draft(union(run.train_graph, descent.graph.to_data(self.threshold)), run.progress.history, facts)
+
+
+class _Run:
+    """One condensation: its problems, its stages and its facts for the card."""
+
+    def __init__(self, how: HypergradientMatching, data: Data, checkpoint: Path | None) -> None:
+        self.how, self.data, self.facts = how, data, dict[str, float]()
+        self.progress = Progress(checkpoint, f"{how!r} on {_fingerprint(data)}")
+        self.checkpoint = checkpoint
+        per_layer = how.space.num_layers > 1
+        self.net = how.net or PolynomialFilterNet(data.num_features, 16, int(data.y.max()) + 1, basis=how.space.basis, per_layer=per_layer)
+        self.budget = how.budget(data)
+        self.train_graph = Data(**self.progress.stage("training graph", self._train_graph))
+        gauss_newton, decay = how.curvature == "gauss-newton", how.recipe.weight_decay
+        every = torch.arange(self.budget.num_train, device=data.x.device)
+        small = self.train_graph
+        operator = filter_operator(small.edge_index, int(small.num_nodes or 0), small.edge_weight)
+        self.condensed = FilterProblem(self.net, FilterGraph(operator, small.x, small.y, every, every), decay, gauss_newton)
+        self.original = FilterProblem(self.net, filter_graph(data), decay, gauss_newton)
+
+    @property
+    def steps(self) -> int:
+        """Steps on the validation graph in all."""
+        over = self.how.over
+        return over.repeats * over.epochs if isinstance(over, Trajectories) else over.steps
+
+    def _train_graph(self) -> Tensors:
+        budget, how = self.budget, self.how
+        maker = replace(how.training, num_nodes=budget.num_train, ratio=None, of="nodes", num_val=budget.num_val, seed=how.seed)
+        if isinstance(maker, NodeSynthesis):
+            graph, _ = maker.part(self.data, "train", budget.num_train)
+        else:
+            graph, _ = parts(maker._condense(self.data, None).data)
+        if how.links and not graph.edge_index.numel():
+            graph = export(graph.x, graph.y, homophilous_start(graph.x, graph.y, how.links))
+        return {"x": graph.x, "edge_index": graph.edge_index, "edge_weight": graph.edge_weight, "y": graph.y}
+
+    def start(self) -> SyntheticGraph:
+        """Return the validation graph to start from: validation nodes of the original, classes in the proportions of its training nodes."""
+        data, how = self.data, self.how
+        val = data.val_mask & (data.y >= 0)
+        seen = data.y[val].unique()
+        y = synthetic_labels(data.y[data.train_mask & torch.isin(data.y, seen)], self.budget.num_val)
+        x = class_samples(data.x[val], data.y[val], y, derive(how.seed, "validation graph"))
+        return SyntheticGraph.start(x, y, how.adjacency, derive(how.seed, "validation edges"))
+
+    def setting(self) -> Setting:
+        """Return what Algorithm 1 runs on."""
+        how, gradient = self.how, None
+        if how.teacher == "linear":
+            gradient = self._closed_form()
+        shared = how.teacher == "shared"
+        return Setting(self.original, self.condensed, how.space, how.hypergradient, how.recipe, how.threshold, how.seed, gradient, shared)
+
+    def _closed_form(self) -> Callable[[Tensor], Tensor]:
+        how, model = self.how, self._statistics()
+        _, ridge = linear_target(model, how.space.sample(20, seed=derive(how.seed, "ridge")).to(self.data.x))
+        self.facts["ridge"] = ridge
+        return lambda lam: linear_target(model, lam, (ridge,))[0].slopes()
+
+    def _statistics(self) -> RidgeFilters:
+        data, net = self.data, self.net
+        masks = (data.train_mask & (data.y >= 0), data.val_mask & (data.y >= 0))
+        return ridge_filters(
+            self.original.graph.operator,
+            data.x,
+            data.y,
+            masks,
+            self.how.space.order,
+            num_classes=net.num_classes,
+            num_layers=net.num_layers,
+            basis=net.basis,
+            per_layer=net.per_layer,
+        )
+
+    def match(self, pool: Pool, descent: Descent) -> None:
+        """Run the pool form."""
+        how, wanted = self.how, bool(pool.weights.hypergradient)
+        lam = how.space.sample(pool.size, seed=derive(how.seed, "pool")).to(self.data.x)
+        with self._timed("students"):
+            students = self._students(lam, wanted)
+        answers = self.progress.stage("teacher", lambda: self._target(students, wanted).tensors())
+        matching = Matching(self.net, students, Target(**answers), pool.weights, how.hypergradient.direct)
+        with self._timed("match"):
+            self._descend(pool, matching, descent)
+
+    @contextmanager
+    def _timed(self, part: str) -> Iterator[None]:
+        start = time.perf_counter()
+        yield
+        self.progress.history.append({"step": self.steps, "part": part, "seconds": round(time.perf_counter() - start, 3)})
+
+    def _students(self, lam: Tensor, gradients: bool) -> Students:
+        how = self.how
+        params = train_students(self.condensed, lam, how.recipe, derive(how.seed, "students"))
+        if not gradients:
+            return Students(lam, params)
+        moved = sensitivity(self.condensed.bilevel(), params, lam, how.hypergradient.solver, how.hypergradient.damping)
+        for solution in moved.solutions:
+            check_solution(solution, lam, "sensitivities of the condensed training graph")
+        return Students(lam, params, moved)
+
+    def _target(self, students: Students, gradients: bool) -> Target:
+        how, lam = self.how, students.lam
+        if how.teacher == "linear":
+            target, self.facts["ridge"] = linear_target(self._statistics(), lam)
+            return target
+        if how.teacher == "shared":
+            params = students.params
+            loss, accuracy = network_scores(self.original, params, lam)
+        else:
+            path = None if self.checkpoint is None else self.checkpoint.with_name(f"{self.checkpoint.name}.teacher")
+            seed = derive(how.seed, "teacher")
+            runs = train_filters(self.net, lam, self.original.graph, recipe=how.recipe, seed=seed, checkpoint=path)
+            params, loss, accuracy = runs.params, runs.loss, runs.accuracy
+        slope = network_gradients(self.original, params, lam, how.hypergradient) if gradients else None
+        return Target(lam, loss, accuracy, slope)
+
+    def _descend(self, pool: Pool, matching: Matching, descent: Descent) -> None:
+        kept = torch.arange(pool.size, device=self.data.x.device)
+        watched, used = kept[::5], kept[kept % 5 > 0]
+        first = self.progress.done("match")
+        if first:
+            descent.restore(self.progress.get("match"), first)
+        for step in tqdm(
+            range(first, pool.steps), initial=first, total=pool.steps, desc="hypergradient matching", disable=None, leave=False
+        ):
+            threshold = self._threshold(step, pool)
+            if step % _REFRESH == 0:
+                if step > first:
+                    self.progress.note("match", step, descent.tensors)
+                self._look(step, matching, descent, watched, threshold)
+            stream = generator(self.how.seed, "pool", step)
+            rows = used[torch.randperm(len(used), generator=stream)[: pool.batch].to(used.device)]
+            objective, found = matching.distance(descent.graph, rows, threshold)
+            descent.step(objective)
+            if step % _REFRESH == 0:
+                self.progress.history.append({"step": step, "part": "match", **found})
+        self._look(pool.steps, matching, descent, watched, self.how.threshold)
+
+    def _threshold(self, step: int, pool: Pool) -> float:
+        return self.how.threshold if 2 * step >= pool.steps else 0.0
+
+    def _look(self, step: int, matching: Matching, descent: Descent, watched: Tensor, threshold: float) -> None:
+        """Note the agreement on the λ that were kept back."""
+        loss, accuracy = matching.scores(descent.graph, watched, threshold)
+        target = matching.target
+        pairs = {"loss": (loss, target.loss[watched]), "accuracy": (accuracy, target.accuracy[watched])}
+        found = {f"watched_spearman_{name}": spearman(ours.double(), theirs.double()) for name, (ours, theirs) in pairs.items()}
+        # A graph that gives all candidates one score ranks nothing: NaN, which no file holds.
+        agreement = {name: value for name, value in found.items() if not math.isnan(value)}
+        self.progress.history.append({"step": step, "part": "watch", **agreement})
+        self.facts |= agreement
+
+
+def _fingerprint(data: Data) -> str:
+    """Name a data set by a few sums, to refuse another one's checkpoint."""
+    name = (data.get("card") or {}).get("name", "unnamed")
+    sums = (data.x.double().sum(), data.edge_index.sum(), data.y.sum(), data.train_mask.sum(), data.val_mask.sum())
+    return f"{name} {[round(float(entry), 6) for entry in sums]}"

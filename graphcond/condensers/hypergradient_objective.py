@@ -1,0 +1,218 @@
+"""The learned validation graph of HCDC: models trained on the condensed training graph judge it, the original corrects it."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from graphcond.condensers.hypergradient_teacher import FilterProblem, Target, node_losses
+from graphcond.errors import InputError, NumericalError, require
+from graphcond.hypergrad import Sensitivity, cosine_distance, pearson_distance
+from graphcond.nn.filters import PolynomialFilterNet, dense_operator
+from graphcond.nn.synthetic import SyntheticGraph
+from graphcond.seeding import generator
+from graphcond.training.nodes import FilterTraining
+from graphcond.typing import Tensors
+
+_MARGIN = 0.3
+
+
+@dataclass(frozen=True)
+class Students:
+    """Models of P hyperparameters trained on the condensed training graph.
+
+    Attributes:
+        lam: λ [P, H].
+        params: Parameters θ_S(λ) of the P models.
+        sensitivity: dθ_S/dλ, or None where hypergradients are not matched.
+    """
+
+    lam: Tensor
+    params: Tensors
+    sensitivity: Sensitivity | None = None
+
+
+def train_students(problem: FilterProblem, lam: Tensor, recipe: FilterTraining, seed: int) -> Tensors:
+    """Train P models on the condensed training graph.
+
+    Args:
+        problem: The condensed training graph's problem.
+        lam: λ [P, H].
+        recipe: How to train, as the condensed graph will be used.
+        seed: Seed of initialisation and dropout.
+
+    Returns:
+        Parameters of P models after the last step.
+
+    Raises:
+        NumericalError: If a model diverges; the message names its λ.
+    """
+    start = problem.net.init(lam.size(0), seed, dtype=lam.dtype, device=lam.device)
+    params, y = {name: value.requires_grad_() for name, value in start.items()}, problem.graph.y
+    optimiser = torch.optim.Adam(params.values(), lr=recipe.learning_rate, weight_decay=recipe.weight_decay, fused=True)
+    for epoch in range(recipe.epochs):
+        stream = generator(seed, "students", epoch, device=lam.device) if recipe.dropout else None
+        logits = problem.net(params, lam, problem.graph.operator, problem.graph.x, dropout=recipe.dropout, stream=stream)
+        losses = node_losses(logits[:, problem.graph.train], y[problem.graph.train])
+        optimiser.zero_grad()
+        losses.sum().backward()
+        optimiser.step()
+    check_finite(losses.detach(), lam, "training on the condensed training graph")
+    return {name: value.detach() for name, value in params.items()}
+
+
+def check_finite(values: Tensor, lam: Tensor, step: str | int) -> None:
+    """Raise a NumericalError that names the step and the first λ [B, H] whose value [B] is not finite."""
+    bad = (~torch.isfinite(values)).nonzero().flatten()
+    cure = "Lower the learning rates, or check the features and edge weights for huge values."
+    require(len(bad) == 0, "losses that are numbers", cure, error=NumericalError, step=step, lam=lam[bad[:1]].tolist())
+
+
+@dataclass(frozen=True)
+class Weights:
+    """How much each part of the objective counts, all ≥ 0 and one of them > 0.
+
+    Args:
+        hypergradient: Of the cosine distance between hypergradients, the paper's D_c.
+        value: Of 1 - Pearson between log losses over the pool.
+        accuracy: Of 1 - Pearson between accuracies, the condensed one smoothed.
+    """
+
+    hypergradient: float = 1.0
+    value: float = 1.0
+    accuracy: float = 0.5
+
+    def __post_init__(self) -> None:
+        found = (self.hypergradient, self.value, self.accuracy)
+        cure = "Weigh what the validation graph shall agree in."
+        require(min(found) >= 0 < max(found), "weights ≥ 0, one of them > 0", cure, weights=found)
+
+
+@dataclass(frozen=True)
+class Matching:
+    """The outer objective on S_val: agree with the original over a pool of hyperparameters.
+
+    Args:
+        net: The architecture.
+        students: Models trained on S_train.
+        target: The original's answers at the same λ.
+        weights: What counts.
+        keep_direct: Whether the direct term of the hypergradient is kept.
+    """
+
+    net: PolynomialFilterNet
+    students: Students
+    target: Target
+    weights: Weights
+    keep_direct: bool = True
+
+    def logits(self, graph: SyntheticGraph, params: Tensors, lam: Tensor, threshold: float) -> Tensor:
+        """Return the logits [B, c_val, C] of models on the validation graph."""
+        return self.net(params, lam, dense_operator(cut(graph.weight(), threshold)), graph.x)
+
+    @torch.no_grad()
+    def scores(self, graph: SyntheticGraph, rows: Tensor, threshold: float) -> tuple[Tensor, Tensor]:
+        """Return the losses and accuracies of some students [b] on the validation graph."""
+        logits = self.logits(graph, self._params(rows), self.students.lam[rows], threshold)
+        return node_losses(logits, graph.y), (logits.argmax(-1) == graph.y).to(logits.dtype).mean(1)
+
+    def _params(self, rows: Tensor) -> Tensors:
+        return {name: value[rows] for name, value in self.students.params.items()}
+
+    def distance(self, graph: SyntheticGraph, rows: Tensor, threshold: float) -> tuple[Tensor, dict[str, float]]:
+        """Return the objective over some hyperparameters, and its parts.
+
+        Args:
+            graph: S_val.
+            rows: Hyperparameters, [b].
+            threshold: Edge weights that are cut.
+
+        Returns:
+            A scalar, differentiable in the graph's parameters, and each part as a number.
+        """
+        lam, weights, parts = self.students.lam[rows], self.weights, dict[str, Tensor]()
+        if weights.value or weights.accuracy:
+            logits = self.logits(graph, self._params(rows), lam, threshold)
+            loss = node_losses(logits, graph.y)
+            check_finite(loss.detach(), lam, "the condensed validation graph")
+            parts["value"] = pearson_distance(loss.log(), self.target.loss[rows].log())
+            parts["accuracy"] = pearson_distance(soft_accuracy(logits, graph.y), self.target.accuracy[rows])
+        if weights.hypergradient:
+            parts["hypergradient"] = self._gradient_distance(graph, rows, threshold)
+        total = torch.stack([getattr(weights, name) * value for name, value in parts.items()]).sum()
+        return total, {name: float(value.detach()) for name, value in parts.items()}
+
+    def _gradient_distance(self, graph: SyntheticGraph, rows: Tensor, threshold: float) -> Tensor:
+        moved, wanted = self.students.sensitivity, self.target.slopes()
+        if moved is None:
+            raise InputError("sensitivities must hold, but got (sensitivity=None). Compute them, or weigh hypergradients with 0.")
+        outer = lambda theta, lam: node_losses(self.logits(graph, theta, lam, threshold), graph.y)  # noqa: E731
+        lam = self.students.lam[rows]
+        _, found = moved.rows(rows).hypergradient(outer, self._params(rows), lam, keep_direct=self.keep_direct)
+        check_finite(found.detach().sum(1), lam, "hypergradients of the condensed graph")
+        return cosine_distance(found, wanted[rows]).mean()
+
+
+def soft_accuracy(logits: Tensor, y: Tensor, width: float = _MARGIN) -> Tensor:
+    """Return the mean sigmoid of the margins, a smooth accuracy [B], for logits [B, n, C] and classes [n]."""
+    own = torch.nn.functional.one_hot(y, logits.size(-1)).bool()
+    margin = (logits * own).sum(-1) - logits.masked_fill(own, -torch.inf).amax(-1)
+    return torch.sigmoid(margin / width).mean(1)
+
+
+def cut(weight: Tensor, threshold: float) -> Tensor:
+    """Return edge weights with those at most ``threshold`` set to zero, which is what the exported graph holds."""
+    return weight * (weight > threshold) if threshold else weight
+
+
+class Descent:
+    """Adam on a synthetic graph with cosine-annealed rates; its state can be stored and read back.
+
+    Args:
+        graph: Where it starts.
+        rates: Learning rates of the features, in units of their root mean square, and of edge logits;
+            an adjacency's other parameters learn at a twentieth of the latter.
+        steps: Steps of the schedule.
+    """
+
+    def __init__(self, graph: SyntheticGraph, rates: tuple[float, float], steps: int) -> None:
+        self.graph, self.steps, self.done = graph, steps, 0
+        self.names = ["x", *graph.edge_params]
+        scale = float(graph.x.detach().square().mean().sqrt()) or 1.0
+        known = {"x": rates[0] * scale, "logits": rates[1]}
+        self.rates = {name: known.get(name, rates[1] / 20) for name in self.names}
+        self.optimiser = torch.optim.Adam([{"params": [graph.params[name]]} for name in self.names])
+        for name in self.names:
+            value = graph.params[name]
+            zeros = {"exp_avg": torch.zeros_like(value), "exp_avg_sq": torch.zeros_like(value)}
+            self.optimiser.state[value] = {"step": torch.zeros(()), **zeros}
+
+    def step(self, objective: Tensor) -> None:
+        """Move the graph against the objective's gradient."""
+        fade = 0.5 * (1 + math.cos(math.pi * self.done / self.steps))
+        for name, group in zip(self.names, self.optimiser.param_groups):
+            group["lr"] = fade * self.rates[name]
+        self.optimiser.zero_grad()
+        objective.backward()
+        self.optimiser.step()
+        self.done += 1
+
+    def tensors(self) -> Tensors:
+        """Return everything that a resumed run needs, by name."""
+        found = {f"graph.{name}": self.graph.params[name].detach() for name in self.names}
+        for name in self.names:
+            found |= {f"adam.{name}.{key}": value for key, value in self.optimiser.state[self.graph.params[name]].items()}
+        return found
+
+    @torch.no_grad()
+    def restore(self, tensors: Tensors, done: int) -> None:
+        """Continue from what :meth:`tensors` returned after ``done`` steps."""
+        for name in self.names:
+            value = self.graph.params[name]
+            value.copy_(tensors[f"graph.{name}"])
+            for key, entry in self.optimiser.state[value].items():
+                entry.copy_(tensors[f"adam.{name}.{key}"])
+        self.done = done

@@ -1,0 +1,156 @@
+"""Algorithm 1 of HCDC: hypergradients matched along hyperparameter-optimisation trajectories."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+from tqdm import tqdm
+
+from graphcond.condensers.hypergradient_objective import Descent, check_finite, cut
+from graphcond.condensers.hypergradient_progress import Progress
+from graphcond.condensers.hypergradient_teacher import FilterProblem, check_solution, network_gradients, node_losses
+from graphcond.errors import require
+from graphcond.hypergrad import BilevelProblem, Implicit, cosine_distance
+from graphcond.linalg import Solution
+from graphcond.nn.filters import dense_operator
+from graphcond.seeding import derive
+from graphcond.spaces import PolynomialFilters
+from graphcond.training.nodes import FilterTraining
+from graphcond.typing import Tensors
+
+
+@dataclass(frozen=True)
+class Trajectories:
+    """The extended space as HPO trajectories: λ_i,t+1 = λ_i,t - η ∇L*_S(λ_i,t), one from each starting point.
+
+    Args:
+        starts: Starting points p ≥ 1, run as one batch; the cost is linear in p.
+        repeats: K ≥ 1, with fresh weights and fresh starting points each time.
+        epochs: T_θ ≥ 1, training steps on S_train in a repeat; each is followed by a step on S_val.
+        every: T_λ ≥ 1, training steps between two moves of λ.
+        rate: η_λ > 0.
+
+    Source: HCDC Algorithm 1, section 5.2 and appendix H.
+    """
+
+    starts: int = 16
+    repeats: int = 2
+    epochs: int = 80
+    every: int = 10
+    rate: float = 0.1
+
+    def __post_init__(self) -> None:
+        counts = (self.starts, self.repeats, self.epochs, self.every)
+        cure = "16 starts, 2 repeats, 80 epochs, a move of λ every 10."
+        require(min(counts) >= 1, "`starts`, `repeats`, `epochs`, `every` ≥ 1", cure, found=counts)
+        require(self.rate > 0, "`rate` > 0", "It is the step of λ; 0.1 is usual.", rate=self.rate)
+
+
+@dataclass(frozen=True)
+class Setting:
+    """What Algorithm 1 runs on.
+
+    Args:
+        original: The original's problem.
+        condensed: The condensed training graph's problem.
+        space: Where λ starts and stays.
+        how: The hypergradient of both graphs.
+        recipe: How weights are trained.
+        threshold: Edge weights of S_val that are cut.
+        seed: Seed of starting points and weights.
+        gradient: λ [B, H] -> ∇L*_T [B, H] in closed form, or None: from networks.
+        shared: Whether the original's hypergradients are taken at the condensed graph's weights.
+    """
+
+    original: FilterProblem
+    condensed: FilterProblem
+    space: PolynomialFilters
+    how: Implicit
+    recipe: FilterTraining
+    threshold: float
+    seed: int
+    gradient: Callable[[Tensor], Tensor] | None
+    shared: bool
+
+    def target(self, students: Tensors, teachers: Tensors, lam: Tensor) -> Tensor:
+        """Return ∇L*_T(λ) [B, H], from the closed form, the shared weights or the teacher's own."""
+        if self.gradient is not None:
+            return self.gradient(lam)
+        return network_gradients(self.original, students if self.shared else teachers, lam, self.how)
+
+
+class _Learner:
+    """B models in training on one graph."""
+
+    def __init__(self, problem: FilterProblem, batch: int, seed: int, recipe: FilterTraining) -> None:
+        start = problem.net.init(batch, seed, dtype=torch.get_default_dtype(), device=problem.graph.y.device)
+        self.problem, self.params = problem, {name: value.requires_grad_() for name, value in start.items()}
+        # The penalty is part of the inner loss, so Adam gets none of its own.
+        self.optimiser = torch.optim.Adam(self.params.values(), lr=recipe.learning_rate)
+
+    def step(self, lam: Tensor) -> None:
+        losses = self.problem.inner(self.params, lam)
+        check_finite(losses.detach(), lam, "training along a trajectory")
+        self.optimiser.zero_grad()
+        losses.sum().backward()
+        self.optimiser.step()
+
+    def frozen(self) -> Tensors:
+        return {name: value.detach() for name, value in self.params.items()}
+
+
+def follow(plan: Trajectories, setting: Setting, descent: Descent, progress: Progress) -> None:
+    """Run Algorithm 1: move the validation graph of ``descent`` at every step of every trajectory.
+
+    Args:
+        plan: Counts and rates.
+        setting: The two problems and the hypergradient.
+        descent: The validation graph and its optimiser, moved in place.
+        progress: Resumes after the last finished repeat, and receives the history.
+
+    Raises:
+        NumericalError: If a loss is NaN or a solve diverges; the message names the step and λ.
+    """
+    first = progress.done("match")
+    if first:
+        descent.restore(progress.get("match"), first * plan.epochs)
+    bar = tqdm(total=plan.repeats * plan.epochs, initial=first * plan.epochs, desc="hypergradient matching", disable=None, leave=False)
+    for repeat in range(first, plan.repeats):
+        lam = setting.space.sample(plan.starts, seed=derive(setting.seed, "trajectories", repeat))
+        seeds = [derive(setting.seed, name, repeat) for name in ("students", "teachers")]
+        student = _Learner(setting.condensed, plan.starts, seeds[0], setting.recipe)
+        own = setting.gradient is None and not setting.shared
+        teacher = _Learner(setting.original, plan.starts, seeds[1], setting.recipe) if own else student
+        for epoch in range(plan.epochs):
+            student.step(lam)
+            if own:
+                teacher.step(lam)
+            gradient, _ = condensed_gradient(setting, descent, student.frozen(), lam)
+            if epoch % plan.every == 0:
+                lam = setting.space.relax(lam - plan.rate * gradient.detach())
+                gradient, _ = condensed_gradient(setting, descent, student.frozen(), lam)
+            wanted = setting.target(student.frozen(), teacher.frozen(), lam)
+            distance = cosine_distance(gradient, wanted).mean()
+            check_finite(distance.detach()[None], lam, f"repeat {repeat}, epoch {epoch}")
+            descent.step(distance)
+            bar.update()
+        progress.history.append({"step": descent.done, "part": "match", "hypergradient": float(distance.detach())})
+        progress.note("match", repeat + 1, descent.tensors, force=True)
+    bar.close()
+
+
+def condensed_gradient(setting: Setting, descent: Descent, params: Tensors, lam: Tensor) -> tuple[Tensor, Solution]:
+    """Return ∇L*_S(λ) [B, H], differentiable in the validation graph, and its solve."""
+    graph, net = descent.graph, setting.condensed.net
+
+    def outer(theta: Tensors, hyper: Tensor) -> Tensor:
+        operator = dense_operator(cut(graph.weight(), setting.threshold))
+        return node_losses(net(theta, hyper, operator, graph.x), graph.y)
+
+    inner = setting.condensed.bilevel()
+    gradient, solution = setting.how.solve(BilevelProblem(inner.inner_loss, outer, inner.curvature), params, lam)
+    check_solution(solution, lam, f"step {descent.done}: hypergradients of the condensed graph")
+    return gradient, solution

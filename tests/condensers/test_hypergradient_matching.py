@@ -1,0 +1,262 @@
+from dataclasses import replace
+
+import pytest
+import torch
+from torch_geometric.data import Data
+
+from graphcond.condensers import DosCond, HypergradientMatching, Partition, Pool, RandomNodes, Trajectories, Weights
+from graphcond.condensers import hypergradient_matching as module
+from graphcond.condensers.hypergradient_objective import Descent, Matching, Students, soft_accuracy
+from graphcond.condensers.hypergradient_teacher import FilterProblem, Target, linear_target, network_gradients
+from graphcond.data import load, parts
+from graphcond.errors import FileFormatError, InputError, NumericalError
+from graphcond.hypergrad import BilevelProblem, Implicit
+from graphcond.linalg import CG, Neumann
+from graphcond.nn import PolynomialFilterNet
+from graphcond.nn.synthetic import SyntheticGraph
+from graphcond.spaces import PolynomialFilters
+from graphcond.testing.contracts import CondenserContract
+from graphcond.training.nodes import FilterTraining, filter_graph
+
+QUICK = FilterTraining(epochs=15)
+SMALL = Pool(size=12, batch=6, steps=24)
+
+
+def planted(n=120, classes=3, features=6, seed=0):
+    """Three homophilous communities with noisy class features."""
+    g = torch.Generator().manual_seed(seed)
+    y = torch.arange(n) % classes
+    x = torch.nn.functional.one_hot(y, features).float() + 0.8 * torch.randn(n, features, generator=g)
+    linked = torch.rand(n, n, generator=g) < torch.where(y[:, None] == y, 0.1, 0.01)
+    linked = linked.triu(1)
+    edge_index = (linked | linked.T).nonzero().T.contiguous()
+    order = torch.randperm(n, generator=g)
+    masks = {name: torch.zeros(n, dtype=torch.bool) for name in ("train_mask", "val_mask", "test_mask")}
+    for name, part in zip(masks, order.split(n // 3)):
+        masks[name][part] = True
+    data = Data(x=x, edge_index=edge_index, y=y, **masks)
+    data.card = {"name": "planted"}
+    return data
+
+
+def condenser(**changed):
+    return HypergradientMatching(**{"num_nodes": 9, "num_val": 9, "over": SMALL, "recipe": QUICK, **changed})
+
+
+class TestContract(CondenserContract):
+    def condenser(self, seed):
+        return HypergradientMatching(
+            num_nodes=4, num_val=4, over=Pool(size=10, batch=4, steps=4), recipe=FilterTraining(epochs=4), seed=seed
+        )
+
+    def data(self):
+        return load("karate")
+
+
+def test_agreement_on_held_out_filters_rises_far_above_the_start():
+    result = condenser(over=Pool(size=60, batch=30, steps=80), recipe=FilterTraining(epochs=60)).condense(planted())
+    watched = [entry["watched_spearman_loss"] for entry in result.history if entry["part"] == "watch"]
+    assert watched[-1] > 0.9
+    assert watched[-1] > watched[0] + 0.1
+
+
+@pytest.mark.parametrize("teacher", ["linear", "trained", "shared"])
+def test_every_teacher_answers_with_its_own_hypergradients(teacher):
+    small = condenser(teacher=teacher).condense(planted())
+    assert small.report["teacher"] == teacher
+    parts_seen = {entry["part"] for entry in small.history}
+    assert {"training graph", "teacher", "students", "watch", "match"} <= parts_seen
+    assert all(entry["hypergradient"] >= 0 for entry in small.history if "hypergradient" in entry)
+
+
+@pytest.mark.parametrize("teacher", ["linear", "trained", "shared"])
+def test_algorithm_1_follows_trajectories(teacher):
+    plan = Trajectories(starts=4, repeats=2, epochs=4, every=2)
+    result = condenser(over=plan, teacher=teacher).condense(planted())
+    assert [entry["step"] for entry in result.history if entry["part"] == "match"] == [4, 8]
+
+
+def test_trajectories_lower_the_distance_between_hypergradients():
+    result = condenser(over=Trajectories(starts=8, repeats=6, epochs=25, every=5), recipe=QUICK).condense(planted())
+    distances = [entry["hypergradient"] for entry in result.history if entry["part"] == "match"]
+    assert distances[-1] < 0.6 * distances[0]
+
+
+@pytest.mark.parametrize("training", [RandomNodes(), Partition(), DosCond()], ids=lambda t: type(t).__name__)
+def test_any_condenser_makes_the_training_graph(training):
+    small = condenser(training=training)(planted())
+    train_graph, val_graph = parts(small)
+    assert int(train_graph.num_nodes) == int(val_graph.num_nodes) == 9
+    assert train_graph.edge_index.numel() > 0 or isinstance(training, RandomNodes)
+
+
+def test_a_training_graph_without_edges_gets_links_unless_told_otherwise():
+    plain = condenser(training=Partition(), links=0)(planted())
+    assert parts(plain)[0].edge_index.numel() == 0
+    assert parts(condenser(training=Partition())(planted()))[0].edge_index.numel() > 0
+
+
+def test_weak_edges_are_cut_and_every_adjacency_learns():
+    for adjacency in ("learned", "mlp", "bernoulli", "identity"):
+        _, val_graph = parts(condenser(adjacency=adjacency, threshold=0.1)(planted()))
+        assert bool((val_graph.edge_weight > 0.1).all())
+        assert (val_graph.edge_index.numel() == 0) == (adjacency == "identity")
+
+
+@pytest.mark.parametrize(
+    "over", [Pool(size=12, batch=6, steps=41), Trajectories(starts=3, repeats=2, epochs=3)], ids=["pool", "trajectories"]
+)
+def test_an_interrupted_run_resumes_to_the_same_graph(tmp_path, monkeypatch, over):
+    how, path = condenser(over=over), tmp_path / "state.safetensors"
+    whole = how(planted())
+    step, left = Descent.step, [30 if isinstance(over, Pool) else 4]
+
+    def interrupted(self, objective):
+        left[0] -= 1
+        if left[0] < 0:
+            raise KeyboardInterrupt
+        step(self, objective)
+
+    monkeypatch.setattr(module.Progress, "__init__", _eager(module.Progress.__init__))
+    monkeypatch.setattr(Descent, "step", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        how.condense(planted(), checkpoint=path)
+    monkeypatch.setattr(Descent, "step", step)
+    resumed = how.condense(planted(), checkpoint=path)
+    assert torch.equal(whole.x, resumed.data.x)
+    assert torch.equal(whole.edge_weight, resumed.data.edge_weight)
+    with pytest.raises(FileFormatError, match="another checkpoint path"):
+        replace(how, seed=1).condense(planted(), checkpoint=path)
+
+
+def _eager(init):
+    def with_every_write(self, path, label, every=0.0):
+        init(self, path, label, every)
+
+    return with_every_write
+
+
+def test_the_objective_is_differentiable_in_the_validation_graph_by_finite_differences():
+    net, lam = PolynomialFilterNet(4, hidden=3, num_classes=2), PolynomialFilters().sample(6, seed=3).double()
+    params = net.init(6, seed=0, dtype=torch.float64)
+    g = torch.Generator().manual_seed(2)
+    x = torch.randn(5, 4, generator=g, dtype=torch.float64)
+    graph = SyntheticGraph.start(x, torch.tensor([0, 0, 1, 1, 1]), "learned")
+    from graphcond.hypergrad import Sensitivity
+
+    columns = tuple({name: torch.randn(value.shape, generator=g, dtype=torch.float64) for name, value in params.items()} for _ in range(3))
+    target = Target(
+        lam, torch.rand(6, generator=g).double() + 0.5, torch.rand(6, generator=g).double(), torch.randn(6, 3, generator=g).double()
+    )
+    matching = Matching(net, Students(lam, params, Sensitivity(columns, ())), target, Weights())
+    rows = torch.arange(6)
+    value, parts_found = matching.distance(graph, rows, 0.0)
+    assert set(parts_found) == {"value", "accuracy", "hypergradient"}
+    grads = torch.autograd.grad(value, list(graph.params.values()))
+    for leaf, grad in zip(graph.params.values(), grads):
+        plan = torch.randn(leaf.shape, generator=g, dtype=torch.float64)
+        ends = []
+        for sign in (1, -1):
+            with torch.no_grad():
+                leaf += sign * 1e-6 * plan
+            ends.append(float(matching.distance(graph, rows, 0.0)[0].detach()))
+            with torch.no_grad():
+                leaf -= sign * 1e-6 * plan
+        torch.testing.assert_close(float((grad * plan).sum()), (ends[0] - ends[1]) / 2e-6, rtol=1e-4, atol=1e-7)
+
+
+def test_teacher_hypergradients_are_slopes_of_its_losses():
+    data, lam = planted(), PolynomialFilters().sample(4, seed=5)
+    run = module._Run(condenser(), data, None)
+    model = run._statistics()
+    target, ridge = linear_target(model, lam)
+    step = torch.zeros_like(lam)
+    step[:, 1] = 1e-4
+    ends = [model.scores((lam + sign * step).double(), torch.tensor([ridge], dtype=torch.float64)).loss[0] for sign in (1, -1)]
+    torch.testing.assert_close(target.gradient[:, 1].double(), (ends[0] - ends[1]) / 2e-4, rtol=1e-3, atol=1e-5)
+
+
+def test_gradients_of_networks_do_not_depend_on_the_chunks(monkeypatch):
+    data, lam = planted(), PolynomialFilters().sample(5, seed=5)
+    net = PolynomialFilterNet(6, 4, 3)
+    problem = FilterProblem(net, filter_graph(data), 5e-4)
+    params = net.init(5, seed=1)
+    whole = network_gradients(problem, params, lam, Implicit(CG(max_steps=20)))
+    monkeypatch.setattr("graphcond.condensers.hypergradient_teacher._CHUNK_NUMBERS", 1)
+    torch.testing.assert_close(network_gradients(problem, params, lam, Implicit(CG(max_steps=20))), whole, rtol=1e-3, atol=1e-5)
+
+
+def test_a_diverging_solve_names_step_lambda_and_cure():
+    with pytest.raises(NumericalError, match="step='sensitivities of the condensed training graph'.*lam=.*damping"):
+        condenser(hypergradient=Implicit(Neumann(terms=50, step=1e4)))(planted())
+
+
+def test_nan_names_step_lambda_and_cure():
+    data = planted()
+    data.x *= 1e30
+    with pytest.raises(NumericalError, match="lam=|Check|Lower"):
+        condenser()(data)
+
+
+def test_dropping_the_direct_term_changes_the_result():
+    with_direct = condenser(over=replace(SMALL, weights=Weights(1, 0, 0)))
+    without = replace(with_direct, hypergradient=Implicit(CG(max_steps=10), direct=False))
+    assert not torch.equal(with_direct(planted()).x, without(planted()).x)
+
+
+def test_soft_accuracy_is_the_accuracy_of_wide_margins():
+    logits = torch.tensor([[[9.0, 0.0], [0.0, 9.0], [9.0, 0.0]]])
+    torch.testing.assert_close(soft_accuracy(logits, torch.tensor([0, 1, 1])), torch.tensor([2 / 3]), atol=1e-4, rtol=0)
+
+
+def test_held_out_filters_are_not_in_the_pool():
+    space = PolynomialFilters()
+    pool = space.sample(128, seed=module.derive(0, "pool"))
+    for seed in range(5):
+        assert not bool((torch.cdist(space.sample(80, seed=seed), pool) < 1e-6).any())
+
+
+@pytest.mark.parametrize(
+    ("change", "law"),
+    [
+        ({"teacher": "oracle"}, "`teacher`"),
+        ({"threshold": 1.0}, "`threshold`"),
+        ({"rates": (0.0, 0.1)}, "`rates`"),
+        ({"curvature": "fisher"}, "`curvature`"),
+    ],
+)
+def test_wrong_settings_name_the_law(change, law):
+    with pytest.raises(InputError, match=law):
+        condenser(**change)
+
+
+def test_wrong_plans_name_the_law():
+    with pytest.raises(InputError, match="`size` ≥ 10"):
+        Pool(size=3)
+    with pytest.raises(InputError, match="weights ≥ 0"):
+        Weights(0, 0, 0)
+    with pytest.raises(InputError, match="`starts`"):
+        Trajectories(starts=0)
+
+
+def test_images_are_grid_graphs():
+    """Appendix C.2: pixels are nodes, labels are per pixel, images are split; the code is the same."""
+    from sklearn.datasets import load_digits
+    from torch_geometric.utils import grid
+
+    pictures = torch.from_numpy(load_digits().images[:12]).float() / 16
+    edge_index = grid(8, 8)[0]
+    edge_index = torch.cat([edge_index[:, edge_index[0] != edge_index[1]] + 64 * i for i in range(12)], 1)
+    near = torch.nn.functional.avg_pool2d(pictures[:, None], 3, 1, 1)[:, 0]
+    x = torch.stack([pictures, near], -1).view(-1, 2)
+    image = torch.arange(12).repeat_interleave(64)
+    data = Data(x=x, edge_index=edge_index, y=(pictures.view(-1) > 0.5).long(), train_mask=image < 6, val_mask=image >= 6)
+    result = condenser(num_nodes=8, num_val=8).condense(data)
+    assert result.report["num_train"] == 8
+    assert result.report["watched_spearman_loss"] > 0
+
+
+def test_problem_takes_gauss_newton_or_the_hessian():
+    problem = FilterProblem(PolynomialFilterNet(6, 4, 3), filter_graph(planted()), 5e-4, gauss_newton=False)
+    assert problem.bilevel().curvature is None
+    assert isinstance(problem.bilevel(), BilevelProblem)
