@@ -82,10 +82,11 @@ class ClassifierProgram:
         self.model, self.train, self.val, self.seed = model, train, val, seed
         self.nodes = train.train_mask.nonzero().squeeze(1)
         parameters = list(model.parameters())
-        self.optimiser = torch.optim.Adam(parameters, lr=recipe.learning_rate, weight_decay=recipe.weight_decay)
+        fused = train.x.device.type in ("cpu", "cuda")
+        self.optimiser = torch.optim.Adam(parameters, lr=recipe.learning_rate, weight_decay=recipe.weight_decay, fused=fused)
         for value in parameters:
             zeros = {"exp_avg": torch.zeros_like(value), "exp_avg_sq": torch.zeros_like(value)}
-            self.optimiser.state[value] = {"step": torch.zeros(()), **zeros}
+            self.optimiser.state[value] = {"step": torch.zeros((), device=value.device), **zeros}
 
     def tensors(self) -> Mapping[str, Tensor]:
         """Return parameters and buffers, live."""
