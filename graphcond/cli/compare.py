@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
-from graphcond.cli.judging import describe, judge, write_rows
+from graphcond.cli.judging import check, describe, judge, write_rows
 from graphcond.cli.methods import build
 from graphcond.cli.options import Compare
 from graphcond.cli.source import load_split
@@ -14,6 +14,7 @@ from graphcond.evaluation import Entry
 
 def run(options: Compare) -> None:
     """Condense with every method and seed, and print one table."""
+    check(options)
     data = load_split(options.data, options.root, options.split, options.seed)
     names = list(dict.fromkeys(["random", *options.methods.split(",")]))
     seeds = range(options.seed, options.seed + options.seeds)

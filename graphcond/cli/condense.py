@@ -6,7 +6,7 @@ import json
 from dataclasses import asdict
 from pathlib import Path
 
-from graphcond.cli.judging import describe, judge, write_rows
+from graphcond.cli.judging import check, describe, judge, write_rows
 from graphcond.cli.methods import build, control
 from graphcond.cli.options import Condense
 from graphcond.cli.source import load_split
@@ -16,6 +16,7 @@ from graphcond.evaluation import Entry
 
 def run(options: Condense) -> None:
     """Condense one data set; print and write what came out."""
+    check(options)
     data = load_split(options.data, options.root, options.split, options.seed)
     condenser = build(options.method, data, options, options.seed)
     folder = None if options.out is None else Path(options.out)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 
-from graphcond.cli.judging import describe, judge
+from graphcond.cli.judging import check, describe, judge
 from graphcond.cli.methods import control
 from graphcond.cli.options import Budget, Evaluate
 from graphcond.cli.source import load_split
@@ -15,6 +15,7 @@ from graphcond.evaluation import Entry
 
 def run(options: Evaluate) -> None:
     """Judge one file against its original, beside a random set of its size."""
+    check(options)
     small = read(options.condensed)
     cure = "Give a file that `graphcond condense --out` wrote."
     require("condenser" in (small.get("card") or {}), "a condensed set with its card", cure, error=InputError, path=options.condensed)

@@ -13,9 +13,17 @@ from torch_geometric.data import HeteroData
 from graphcond import nn
 from graphcond.cli.options import Protocol
 from graphcond.data import write_atomically
+from graphcond.errors import require
 from graphcond.evaluation import Entry, format_report, judge_interactions, judge_nodes, summarise
 from graphcond.evaluation.plot import plot_comparison
 from graphcond.typing import Record
+
+
+def check(options: Protocol) -> None:
+    """Raise, before any work, unless the protocol can be followed."""
+    require(options.seeds >= 1, "`seeds` ≥ 1", "It is the number of repeats per row; 3 is usual.", seeds=options.seeds)
+    enough = options.candidates == 0 or options.candidates >= 5
+    require(enough, "`candidates` 0 or at least 5", "Fewer cannot be ranked; 0 skips the ranking.", candidates=options.candidates)
 
 
 def judge(data: Any, entries: Sequence[Entry], options: Protocol) -> list[Record]:

@@ -45,7 +45,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     built = parser()
     parsed = built.parse_args(arguments)
     name = parsed.subcommand
-    chosen: Namespace = built.instantiate_classes(parsed)[name]
+    chosen: Namespace = parsed[name]
     values = {key: value for key, value in vars(chosen).items() if key != "config"}
     run = import_module(f"graphcond.cli.{name}").run
     from graphcond.errors import GraphcondError

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
+from typing import Any, Literal
 
 from torch_geometric.data import HeteroData
 
-from graphcond import condensers
+from graphcond import condensers, pools
 from graphcond.cli.options import Budget
 from graphcond.condensers import Condenser
 from graphcond.errors import UnknownNameError
+from graphcond.nn import MF
 
 Builder = Callable[..., Condenser]
 """Called with the data and the budget's fields as keywords."""
@@ -18,14 +19,38 @@ Builder = Callable[..., Condenser]
 INTERACTIONS: dict[str, Builder] = {
     "random": lambda data, **budget: condensers.RandomInteractions(**budget),
     "majority": lambda data, **budget: condensers.Majority(**budget),
+    "svp-easiest": lambda data, **budget: condensers.SVPEasiest(**budget),
+    "svp-hardest": lambda data, **budget: condensers.SVPHardest(**budget),
+    "doscond": lambda data, **budget: condensers.DosCondInteractions(**budget),
+    "policy-gradient": lambda data, **budget: condensers.PolicyGradient(MF, _pool(), **budget),
+    "policy-gradient-published": lambda data, **budget: condensers.PolicyGradient.published(MF, _pool(), **budget),
+    "teacher-choice": lambda data, **budget: condensers.TeacherChoice(**budget),
 }
 NODES: dict[str, Builder] = {
     "random": lambda data, **budget: condensers.RandomNodes(**budget),
     "herding": lambda data, **budget: condensers.Herding(**budget),
     "k-center": lambda data, **budget: condensers.KCenter(**budget),
+    "partition": lambda data, **budget: condensers.Partition(**budget),
+    "gcond": lambda data, **budget: condensers.GCond(**budget),
+    "gcond-x": lambda data, **budget: condensers.GCondX(**budget),
+    "doscond": lambda data, **budget: condensers.DosCond(**budget),
+    "distribution-matching": lambda data, **budget: condensers.DistributionMatching(**budget),
+    "kernel-inducing-points": lambda data, **budget: condensers.KernelInducingPoints(**budget),
+    "trajectory-matching": lambda data, **budget: condensers.TrajectoryMatching(**budget),
+    "hcdc": lambda data, **budget: condensers.HypergradientMatching(teacher=_teacher(data), **budget),
 }
-DEFAULT = {"interactions": "random", "nodes": "random"}
+DEFAULT = {"interactions": "teacher-choice", "nodes": "hcdc"}
 """What ``--method default`` means: the best on validation data over several data sets."""
+_LARGE = 50_000
+
+
+def _pool() -> pools.PoolBuilder:
+    return pools.Union(pools.Observed(), pools.ProxyTopK(MF, ratio=0.3))
+
+
+def _teacher(data: Any) -> Literal["trained", "linear"]:
+    """On a large original the linear teacher saves training 128 filters on it."""
+    return "linear" if int(data.num_nodes) > _LARGE else "trained"
 
 
 def build(name: str, data: Any, options: Budget, seed: int, **changed: Any) -> Condenser:

@@ -8,9 +8,12 @@ from pathlib import Path
 import pytest
 
 from graphcond.cli.main import COMMANDS, main
+from graphcond.cli.methods import INTERACTIONS, NODES, build
+from graphcond.cli.options import Budget
+from graphcond.data import load
 from graphcond.evaluation import COLUMNS
 
-QUICK = ["--seeds", "1", "--candidates", "3"]
+QUICK = ["--seeds", "1", "--candidates", "5"]
 
 
 @pytest.mark.parametrize("words", [["--help"], *([name, "--help"] for name in COMMANDS)])
@@ -60,6 +63,8 @@ def test_compare_prints_the_rows_alone_as_json(capsys: pytest.CaptureFixture[str
         (["condense", "karate", "--ratio", "1.4"], "`ratio` in (0, 1]"),
         (["condense", "southern-women", "--ratio", "0"], "`ratio` in (0, 1]"),
         (["condense", "no-such-set"], "Known:"),
+        (["condense", "karate", "--candidates", "3"], "`candidates` 0 or at least 5"),
+        (["compare", "karate", "--seeds", "0"], "`seeds` ≥ 1"),
         (["condense", "karate", "--method", "no-such-method", "--num_nodes", "4"], "no-such-method"),
         (["compare", "karate", "--methods", "random,majority", "--num_nodes", "4"], "majority"),
         (["evaluate", "no-such-file.safetensors", "karate"], "no-such-file"),
@@ -92,3 +97,12 @@ def test_datasets_lists_every_card(capsys: pytest.CaptureFixture[str]) -> None:
     cards = json.loads(capsys.readouterr().out)
     assert {"digits", "karate", "southern-women", "cora", "gowalla"} <= {card["name"] for card in cards}
     assert all(card["licence"] and card["source"] for card in cards)
+
+
+@pytest.mark.parametrize("kind", ["southern-women", "karate"])
+def test_every_named_method_is_built(kind: str) -> None:
+    data = load(kind)
+    table = INTERACTIONS if kind == "southern-women" else NODES
+    built = [build(name, data, Budget(kind, ratio=0.5), 3) for name in [*table, "default"]]
+    assert all(condenser.seed == 3 for condenser in built)
+    assert len({repr(condenser) for condenser in built}) == len(table)
