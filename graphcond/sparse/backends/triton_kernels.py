@@ -69,8 +69,9 @@ def spmm_join(
     column = tl.program_id(1) * BLOCK_F + tl.arange(0, BLOCK_F)
     inside = column < width
     acc = tl.zeros([BLOCK_F], dtype=partial.dtype.element_ty)
-    for slot in range(tl.load(long_slot + number), tl.load(long_slot + number + 1)):
-        acc += tl.load(partial + slot.to(tl.int64) * width + column, mask=inside, other=0.0)
+    slot = tl.load(long_slot + number).to(tl.int64)
+    for step in range(tl.load(long_slot + number + 1) - slot):
+        acc += tl.load(partial + (slot + step) * width + column, mask=inside, other=0.0)
     row = tl.load(long_row + number).to(tl.int64)
     epilogue(acc, out, z, total, lam, filters, row, column, inside, alpha, beta, width, HAS_Z, HAS_TOTAL)
 
