@@ -83,7 +83,7 @@ def judge_nodes(full: Data, entries: Sequence[Entry], *, seeds: Sequence[int], c
         ranking = calibrate(net, lam, full=known, condensed=entry.data, seeds=entry.seeds) if known else None
         if ranking and number == 0:
             ceiling, surrogate = ranking.rows[0], ranking.rows[1]
-            rows = [{**_ranked(ceiling), **row} for row in rows] + [dict(surrogate)]
+            rows = [*({**_ranked(ceiling), **row} for row in rows), surrogate]
         each = ranking.condensed_rows if ranking else [{}] * len(report.rows)
         rows += [_costed({**_ranked(scores), **row}, entry) for row, scores in zip(report.rows, each)]
     ordered: list[Record] = [{name: row[name] for name in COLUMNS if name in row} for row in rows]
