@@ -12,7 +12,7 @@ from torch.nn.functional import softplus
 from graphcond.seeding import generator
 from graphcond.training import UniformNegatives
 
-BLOCK = 1 << 17
+BLOCK = 1 << 14
 """Triplets whose rows are gathered at once."""
 
 

@@ -9,13 +9,16 @@ from typing import Any, Literal, final
 import torch
 from torch import Tensor
 
-from graphcond.condensers.outer_loss import BLOCK, OuterLoss
+from graphcond.condensers.outer_loss import OuterLoss
 from graphcond.errors import require
 from graphcond.nn import Triplets, bpr_gradient
 from graphcond.seeding import derive, generator
 from graphcond.training import UniformNegatives
 
 Tables = tuple[Tensor, Tensor]
+
+BLOCK = 1 << 14
+"""Triplets whose rows are gathered at once; their rows fit in the cache."""
 
 
 @final
@@ -129,34 +132,42 @@ class _Step(torch.autograd.Function):
     @staticmethod
     def forward(ctx: Any, weight: Tensor, users: Tensor, items: Tensor, triplets: Triplets, rate: float) -> Tables:
         ctx.save_for_backward(weight, users, items)
-        ctx.triplets, ctx.rate = triplets, rate
+        # Users that are all zero (start="items") see every margin at 0 and pull no item: a third of the work.
+        ctx.triplets, ctx.rate, ctx.still = triplets, rate, not bool(users.any())
         new = users.clone(), items.clone()
         for some in _blocks(triplets):
-            u, i, j, _ = (None if part is None else part[some] for part in triplets)
+            u, i, j = (part[some] for part in triplets[:3])
+            if ctx.still:
+                gap = items.index_select(0, i).sub_(items.index_select(0, j))
+                new[0].index_add_(0, u, gap.mul_(weight[some, None] * (0.5 * rate)))
+                continue
             # bpr_gradient is that of the mean over its batch; a step of -rate * count on it is one on the sum.
-            batch = Triplets(u, i, j, weight[some] * (-rate * u.numel()))  # type: ignore[arg-type, union-attr]
-            bpr_gradient((users, items), batch, new)
+            bpr_gradient((users, items), Triplets(u, i, j, weight[some] * (-rate * u.numel())), new)
         return new
 
     @staticmethod
     def backward(ctx: Any, grad_users: Tensor, grad_items: Tensor) -> tuple[Tensor | None, ...]:
         weight, users, items = ctx.saved_tensors
-        grads = torch.zeros_like(weight), grad_users.clone(), grad_items.clone()
         deep = ctx.needs_input_grad[1] or ctx.needs_input_grad[2]
+        grad_weight = torch.zeros_like(weight)
+        tables = (grad_users.clone(), grad_items.clone()) if deep else None
         for some in _blocks(ctx.triplets):
             u, i, j = (part[some] for part in ctx.triplets[:3])
+            rows = [table.index_select(0, at).requires_grad_(deep) for table, at in ((users, u), (items, i), (items, j))]
             with torch.enable_grad():
-                rows = [table.index_select(0, at).requires_grad_(deep) for table, at in ((users, u), (items, i), (items, j))]
-                share = weight[some].detach().requires_grad_()
                 gap = rows[1] - rows[2]
-                c = share * torch.sigmoid(-(rows[0] * gap).sum(1)) * ctx.rate
-                pull = (gap * grad_users[u]).sum(1) + (rows[0] * (grad_items[i] - grad_items[j])).sum(1)
-                found = torch.autograd.grad((c * pull).sum(), [share, *rows] if deep else [share])
-            grads[0][some] = found[0]
-            if deep:
-                grads[1].index_add_(0, u, found[1])
-                grads[2].index_add_(0, i, found[2]).index_add_(0, j, found[3])
-        return (*grads, None, None)
+                pull = (gap * grad_users.index_select(0, u)).sum(1)
+                if ctx.still and tables is None:
+                    grad_weight[some] = pull * (0.5 * ctx.rate)
+                    continue
+                pull = pull + (rows[0] * (grad_items.index_select(0, i) - grad_items.index_select(0, j))).sum(1)
+                unit = torch.sigmoid(-(rows[0] * gap).sum(1)) * ctx.rate * pull
+                grad_weight[some] = unit.detach()
+                if tables is not None:
+                    found = torch.autograd.grad((unit * weight[some]).sum(), rows)
+                    tables[0].index_add_(0, u, found[0])
+                    tables[1].index_add_(0, i, found[1]).index_add_(0, j, found[2])
+        return (grad_weight, *(tables or (None, None)), None, None)
 
 
 class _Outer(torch.autograd.Function):
@@ -167,13 +178,11 @@ class _Outer(torch.autograd.Function):
         grads, total = (torch.zeros_like(users), torch.zeros_like(items)), users.new_zeros(())
         for some in _blocks(triplets):
             part = Triplets(*(column[some] for column in triplets[:3]))
-            share = part.users.numel() / triplets.users.numel()
-            weighted = part._replace(weight=torch.full_like(users[:1, 0], share).expand(part.users.numel()))
-            bpr_gradient((users, items), weighted, grads)
-            margin = (users[part.users] * (items[part.positives] - items[part.negatives])).sum(1)
-            total += torch.nn.functional.softplus(-margin).sum()
+            share = users.new_full((1,), part.users.numel() / triplets.users.numel())
+            # bpr_gradient returns the sum of its batch, weighted: that over its count is this block's part of the mean.
+            total += bpr_gradient((users, items), part._replace(weight=share), grads)[0] / part.users.numel()
         ctx.save_for_backward(*grads)
-        return total / max(triplets.users.numel(), 1)
+        return total
 
     @staticmethod
     def backward(ctx: Any, grad: Tensor) -> tuple[Tensor | None, ...]:

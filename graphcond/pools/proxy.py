@@ -176,6 +176,8 @@ def best_overall(tables: tuple[Tensor, Tensor], exclude: Tensor, total: int, blo
     for users, seen in _blocks(known.nonzero().squeeze(1), exclude, tables, block):
         scores = tables[0][users] @ tables[1].T
         scores[seen.row.long(), seen.indices.long()] = -torch.inf
+        if threshold == -torch.inf and scores.numel() > total > 0:
+            threshold = float(torch.nextafter(scores.flatten().topk(total).values[-1], scores.new_tensor(-torch.inf)))
         row, item = torch.nonzero(scores > threshold, as_tuple=True)
         best = torch.cat([best, scores[row, item]])
         pairs = torch.cat([pairs, torch.stack([users[row], item])], dim=1)
