@@ -4,13 +4,14 @@ from functools import partial
 
 import pytest
 import torch
+from torch_geometric.data import Data
 
 from graphcond import nn
 from graphcond.condensers import RandomNodes
 from graphcond.data import load
 from graphcond.errors import InputError
 from graphcond.evaluation import evaluate_node
-from graphcond.evaluation.node import sparsified
+from graphcond.evaluation.node import looped, sparsified
 from graphcond.training import ClassifierTraining, EarlyStopping
 
 GCN = partial(nn.GraphNet, kind="gcn", hidden=16)
@@ -67,6 +68,16 @@ def test_models_blind_to_weights_are_announced_and_sparsified(karate, kind):
         evaluate_node(GCN, small, karate, seeds=(0,), recipe=RECIPE)
     assert report.rows[0]["num_edges"] == int((small.edge_weight >= 0.5).sum())
     assert "edge_weight" not in sparsified(small, 0.5)
+
+
+def test_a_graph_without_edges_becomes_the_identity_adjacency():
+    data = Data(x=torch.ones(4, 1), edge_index=torch.tensor([[0, 1], [1, 0]]), edge_weight=torch.tensor([0.5, 0.5]))
+    full = looped(data)
+    assert full.edge_index.tolist() == [[0, 1, 2, 3], [1, 0, 2, 3]]
+    assert full.edge_weight.tolist() == [0.5, 0.5, 1.0, 1.0]
+    assert data.edge_index.size(1) == 2
+    operator = nn.filter_operator(full.edge_index, 4, full.edge_weight)
+    assert torch.equal(operator[2:, 2:], -torch.eye(2))  # L = 0, scaled to -1
 
 
 def test_wrong_pairs_are_refused(karate):
