@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import struct
 from typing import Any, NamedTuple
 
 import torch
@@ -96,6 +97,8 @@ def spmm_filters(
     Returns:
         ``[R, f]``.
     """
+    if not all(_fits_single(factor) for factor in factors):
+        return _scaled_outside(pattern, value, x, factors, z, filters)
     rows, width = pattern.size[0], x.size(1)
     x, out = x.detach().contiguous(), x.new_empty(rows, width)
     if rows == 0 or width == 0:
@@ -123,8 +126,26 @@ def spmm_filters(
     return out
 
 
+def _fits_single(factor: float) -> bool:
+    """Whether a factor survives as the fp32 number that a program gets."""
+    return bool(struct.unpack("f", struct.pack("f", factor))[0] == factor)
+
+
+def _scaled_outside(
+    pattern: Pattern, value: Tensor | None, x: Tensor, factors: tuple[float, float], z: Tensor | None, filters: Filters | None
+) -> Tensor:
+    out = spmm_filters(pattern, value, x, (1.0, 0.0), None, None).mul_(factors[0])
+    if z is not None:
+        out.add_(z.detach(), alpha=factors[1])
+    if filters is not None:
+        filters.total.addcmul_(out.unsqueeze(1), filters.lam.view(1, -1, 1))
+    return out
+
+
 def sddmm(pattern: Pattern, a: Tensor, b: Tensor, alpha: float) -> Tensor:
     """Return ``alpha * <a[row], b[col]>``; see :func:`graphcond.sparse.backends.torch.sddmm`."""
+    if not _fits_single(alpha):
+        return sddmm(pattern, a, b, 1.0).mul_(alpha)
     a, b, out = a.detach().contiguous(), b.detach().contiguous(), a.new_empty(pattern.nnz)
     if pattern.nnz == 0:
         return out
