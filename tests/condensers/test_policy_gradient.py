@@ -28,14 +28,8 @@ def interactions(seed=0, users=40, items=60, count=700):
 
 
 def condenser(**changes):
-    settings = {
-        "ratio": 0.4,
-        "schedule": Schedule(steps=4),
-        "tail": Tail(threshold=12),
-        "control": 0,
-        "inner": EPOCH,
-        "estimator": masks.LeaveOneOut(),
-    }
+    settings = {"ratio": 0.4, "schedule": Schedule(steps=4), "tail": Tail(threshold=12), "control": 0}
+    settings |= {"inner": EPOCH, "estimator": masks.LeaveOneOut(), "outer": "validation"}
     return PolicyGradient(MF, POOL, **{**settings, **changes})
 
 
@@ -220,6 +214,14 @@ def test_nan_stops_with_the_step_and_the_cure(monkeypatch):
         condenser().condense(interactions())
 
 
+def test_the_designs_own_line_runs():
+    pool = pools.Union(pools.Observed(), pools.ProxyTopK(MF, ratio=0.3, recipe=BPR(rounds=2)))
+    method = PolicyGradient(MF, pool, ratio=0.25, estimator=masks.LeaveOneOut(samples=4), schedule=Schedule(steps=2))
+    card = method(interactions()).card
+    assert card["ratio_actual"] <= 0.25
+    assert card["control_has_seen_validation"] is False
+
+
 def test_a_teacher_asks_for_what_the_proxy_ranks_first_and_sees_no_validation():
     data = interactions()
     method = condenser(outer="teacher", estimator=masks.OneStep(), inner=Unrolled())
@@ -250,7 +252,7 @@ def test_bad_arguments():
         condenser(ratio=1.4)(interactions())
     whole = make_interactions(train_edges(interactions()), 40, 60)
     with pytest.raises(InputError, match="validation"):
-        PolicyGradient(MF, pools.Observed(), ratio=0.4, control=0)(whole)
+        PolicyGradient(MF, pools.Observed(), ratio=0.4, outer="validation", control=0)(whole)
 
 
 def unrolled(start, steps, dtype=torch.float64):

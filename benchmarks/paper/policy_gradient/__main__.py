@@ -15,7 +15,7 @@ from benchmarks.paper.policy_gradient.setting import compare, condenser, variant
 from benchmarks.paper.policy_gradient.store import Store
 from graphcond.condensers import PolicyGradient
 
-DEFAULT = "OneStep, proxy items"
+DEFAULT = "OneStep, proxy items, teacher"
 
 
 def _options() -> argparse.Namespace:

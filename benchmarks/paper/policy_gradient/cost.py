@@ -55,7 +55,7 @@ def table3(store: Store, names: Sequence[str], ratios: Sequence[float], steps: i
         pool = pools.make_pool(edges, torch.cat([torch.zeros_like(train_edges(data)[0]), torch.ones_like(extra[0])]))
         for ratio in ratios:
             for label, estimator in (("DConRec", masks.Reinforce(samples=1)), ("DConRec, K = 4", masks.LeaveOneOut(samples=4))):
-                method = condenser(name, 0, ratio, estimator=estimator, inner=ONE_EPOCH)
+                method = condenser(name, 0, ratio, estimator=estimator, inner=ONE_EPOCH, outer="validation")
                 loop = method.loop(data, pool)
                 seconds = {label: _seconds(loop, steps), f"{label}-Optim": _seconds(replace(loop, objective=NoTraining(pool.edges)), steps)}
                 for method_name, (wall, cpu) in seconds.items():

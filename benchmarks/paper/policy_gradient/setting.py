@@ -74,13 +74,15 @@ class Built(PoolBuilder):
 def variants(steps: int) -> dict[str, dict[str, Any]]:
     """Return the estimators that are compared, each with its inner training."""
     slow, fast = Schedule(steps=steps, every=100), Schedule(steps=max(steps * 2 // 5, 1))
-    epoch: dict[str, Any] = {"schedule": slow, "inner": ONE_EPOCH}
+    one_step = {"schedule": fast}
+    items: dict[str, Any] = {"schedule": slow, "outer": "validation"}
+    epoch: dict[str, Any] = {"schedule": slow, "inner": ONE_EPOCH, "outer": "validation"}
     return {
-        "OneStep, proxy items": {"schedule": fast},
-        "OneStep, proxy items, teacher": {"schedule": fast, "outer": "teacher"},
-        "OneStep, proxy items, held-out": {"schedule": fast, "outer": "held-out"},
-        "PerUser, proxy items": {"estimator": masks.PerUser(samples=8), "schedule": slow},
-        "LeaveOneOut, proxy items": {"estimator": masks.LeaveOneOut(samples=8), "schedule": slow},
+        "OneStep, proxy items": {**one_step, "outer": "validation"},
+        "OneStep, proxy items, teacher": {**one_step, "outer": "teacher"},
+        "OneStep, proxy items, held-out": {**one_step, "outer": "held-out"},
+        "PerUser, proxy items": {**items, "estimator": masks.PerUser(samples=8)},
+        "LeaveOneOut, proxy items": {**items, "estimator": masks.LeaveOneOut(samples=8)},
         "Reinforce, one epoch (paper)": {**epoch, "estimator": masks.Reinforce(samples=1), "schedule": replace(slow, centred=False)},
         "LeaveOneOut, one epoch": {**epoch, "estimator": masks.LeaveOneOut(samples=4)},
         "PerUser, one epoch": {**epoch, "estimator": masks.PerUser(samples=4)},
@@ -106,6 +108,8 @@ def judge(store: Store, row: dict[str, Any], small: HeteroData, data: HeteroData
     base = make_row(**{k: v for k, v in row.items() if k in ("dataset", "method", "seed", "ratio")})
     done = {**base, **made, **counts, **row, "percent_of_full": percent}
     done["ratio_actual"] = counts["num_edges"] / train_edges(data).size(1)
+    if done.get("control"):
+        done["percent_of_control"] = 100 * float(made["ndcg@10"]) / done.pop("control")
     store.add(done)
     return done
 
@@ -148,10 +152,7 @@ def compare(store: Store, name: str, method: PolicyGradient, label: str, setting
         facts |= {"noise_level": result.history[-1]["noise_level"], "outer_steps": len(result.history)}
     for fact in ("num_tail", "tail_threshold", "share_pseudo", "mean_prob_observed", "mean_prob_pseudo"):
         facts[fact] = result.report.get(fact)
-    facts["percent_of_control"] = (
-        100 * float(judge(store, {**key, **facts}, result.data, data, full)["ndcg@10"]) / float(store.get(**twin)["ndcg@10"])
-    )
-    store.add({**store.get(**key), **facts})
+    judge(store, {**key, **facts, "control": store.get(**twin)["ndcg@10"]}, result.data, data, full)
 
 
 def condenser(name: str, seed: int, ratio: float, **settings: Any) -> PolicyGradient:
