@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from collections.abc import Sequence
 from importlib import import_module
@@ -55,6 +56,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except GraphcondError as error:
         print(f"graphcond: {error}", file=sys.stderr)
         return 2
+    except BrokenPipeError:  # `graphcond datasets | head`: the reader has seen enough
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
     except KeyboardInterrupt:
         print("graphcond: interrupted; a run with --out resumes from its last checkpoint", file=sys.stderr)
         return 130

@@ -98,7 +98,7 @@ class CondenserContract(ABC):
         assert repr(self.condenser(0)) == repr(self.condenser(0))
 
 
-class _Once(InMemoryDataset):  # type: ignore[misc]
+class _Once(InMemoryDataset):
     def __init__(self, root: Path, data: Any, pre_transform: Condenser) -> None:
         self._given = data
         super().__init__(str(root), pre_transform=pre_transform)
