@@ -5,17 +5,18 @@ import datetime
 import json
 import os
 import platform
+import statistics
 import sys
-from collections.abc import Callable
 from pathlib import Path
 
 import torch
 from torch import Tensor
 
 from benchmarks.kernels import cases
+from benchmarks.kernels.cases import Runs
 from benchmarks.kernels.graphs import GRAPHS, Graph
 from benchmarks.kernels.rivals import refusal, rivals
-from benchmarks.kernels.timing import CLOCKS, medians
+from benchmarks.kernels.timing import CLOCKS, medians, once
 from graphcond.sparse import CSR
 
 PRODUCTS = {
@@ -35,7 +36,7 @@ def _options() -> argparse.Namespace:
     parser.add_argument("--widths", nargs="+", type=int, default=[16, 64, 256])
     parser.add_argument("--ops", nargs="+", default=OPS, choices=OPS)
     parser.add_argument("--device", default="cuda" if torch.cuda.is_available() else "cpu")
-    parser.add_argument("--seconds", type=float, default=20.0, help="time for the rounds of one comparison")
+    parser.add_argument("--seconds", type=float, default=5.0, help="time for the rounds of one method")
     parser.add_argument("--clock", choices=list(CLOCKS), default="wall", help="cpu for one thread on a busy machine")
     parser.add_argument("--share", type=float, default=None, help="share of Reddit's nodes and edges; 1 on CUDA, 1/16 on CPU")
     parser.add_argument("--limit-gb", type=float, default=5.0, help="methods that need more are skipped, and the row says so")
@@ -48,22 +49,24 @@ def _close(got: object, wanted: object) -> bool:
     return all(bool((a - b).abs().max() <= 1e-3 * b.abs().max().clamp(min=1e-6)) for a, b in pairs)
 
 
-def _able(runs: dict[str, Callable[[], object]]) -> tuple[dict[str, Callable[[], object]], dict[str, str]]:
-    """Run each once; keep those that finish with our result, and say what became of the others."""
-    wanted, able, notes = runs["graphcond"](), {}, {}
+def _able(runs: Runs, clock: str) -> tuple[Runs, dict[str, float], dict[str, str]]:
+    """Run each once; keep those that finish with our result, with their first times, and say what became of the others."""
+    wanted, able, first, notes = runs["graphcond"](), {}, {}, {}
     for name, run in runs.items():
+        got: list[object] = []
         try:
-            able[name] = run
-            if not _close(run(), wanted):
+            first[name] = once(lambda run=run, got=got: got.append(run()), clock)
+            if _close(got[0], wanted):
+                able[name] = run
+            else:
                 notes[name] = "wrong result"
         except (RuntimeError, NotImplementedError, ValueError) as error:
             notes[name] = str(error).splitlines()[0][:160]
-        if name in notes:
-            del able[name]
-    return able, notes
+    return able, first, notes
 
 
-def _runs(op: str, graph: Graph, csr: CSR, x: Tensor, limit: float) -> tuple[dict[str, Callable[[], object]], dict[str, str]]:
+def _prepare(op: str, graph: Graph, csr: CSR, x: Tensor, limit: float) -> tuple[Runs, dict[str, str]]:
+    """Return what can be run within the limit, and why the rest is skipped."""
     width, skipped = x.size(1), {}
     if op in PRODUCTS:
         makers = rivals()
@@ -75,41 +78,34 @@ def _runs(op: str, graph: Graph, csr: CSR, x: Tensor, limit: float) -> tuple[dic
         runs = cases.inner_products(csr, x)
     else:
         runs = cases.bpr(graph, width, x.device)
-    late = {name: reason for name in runs if (reason := refusal(name, op, csr, width, limit))}
-    able, notes = _able({name: run for name, run in runs.items() if name not in late})
-    return able, {**skipped, **late, **notes}
+    skipped |= {name: reason for name in runs if (reason := refusal(name, op, csr, width, limit))}
+    return {name: run for name, run in runs.items() if name not in skipped}, skipped
 
 
 def _rows(op: str, graph: Graph, csr: CSR, width: int, options: argparse.Namespace) -> list[dict[str, object]]:
     x = torch.randn(graph.nodes, width, generator=torch.Generator().manual_seed(1)).to(options.device)
-    able, notes = _runs(op, graph, csr, x, 1e9 * options.limit_gb)
+    runs, skipped = _prepare(op, graph, csr, x, 1e9 * options.limit_gb)
+    able, first, notes = _able(runs, options.clock)
     if op in ("forward", "sddmm"):
         able["gather ceiling"] = cases.gather_ceiling(csr, x)
-    found = medians(able, options.seconds, options.clock)
-    base = {
-        "device": options.device,
-        "threads": torch.get_num_threads(),
-        "clock": options.clock,
-        "graph": graph.name,
-        "share": graph.share,
-        "nodes": graph.nodes,
-        "edges": csr.nnz,
-        "width": width,
-        "op": op,
-    }
+        first["gather ceiling"] = once(able["gather ceiling"], options.clock)
+    found = medians(able, first, options.seconds, options.clock)
+    base: dict[str, object] = {"device": options.device, "threads": torch.get_num_threads(), "clock": options.clock, "graph": graph.name}
+    base |= {"share": graph.share, "nodes": graph.nodes, "edges": csr.nnz, "width": width, "op": op}
     own = found["graphcond"][0]
     rows = [
-        {**base, "method": name, "ms": round(ms, 3), "times_ours": round(ms / own, 3), "rounds": rounds, "note": None}
-        for name, (ms, rounds) in found.items()
+        {**base, "method": name, "ms": round(ms, 3), "times_ours": round(ms / own, 3), "samples": samples, "note": None}
+        for name, (ms, samples) in found.items()
     ]
-    return rows + [{**base, "method": name, "ms": None, "times_ours": None, "rounds": 0, "note": note} for name, note in notes.items()]
+    missing = {**skipped, **notes}.items()
+    return rows + [{**base, "method": name, "ms": None, "times_ours": None, "samples": 0, "note": note} for name, note in missing]
 
 
 def _machine() -> dict[str, object]:
     gpu = torch.cuda.get_device_name() if torch.cuda.is_available() else None
     copy = torch.empty(64 * 2**20 // 4)
     other = torch.empty_like(copy)
-    ms = medians({"copy": lambda: other.copy_(copy)}, 1.0)["copy"][0]
+    ms = statistics.median(once(lambda: other.copy_(copy), "cpu") for _ in range(9))
     return {
         "cores": os.cpu_count(),
         "threads": torch.get_num_threads(),

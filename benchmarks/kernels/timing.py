@@ -7,27 +7,30 @@ from collections.abc import Callable
 import torch
 
 CLOCKS = {"wall": time.perf_counter, "cpu": time.process_time}
+MOST = 25
 
 
-def _once(run: Callable[[], object], clock: Callable[[], float]) -> float:
+def once(run: Callable[[], object], clock: str) -> float:
+    """Return the milliseconds of one run; the cpu clock adds up all threads' time and leaves out other processes' turns."""
     if torch.cuda.is_available():
         torch.cuda.synchronize()
-    start = clock()
+    start = CLOCKS[clock]()
     run()
     if torch.cuda.is_available():
         torch.cuda.synchronize()
-    return 1e3 * (clock() - start)
+    return 1e3 * (CLOCKS[clock]() - start)
 
 
-def medians(runs: dict[str, Callable[[], object]], seconds: float, clock: str = "wall") -> dict[str, tuple[float, int]]:
-    """Return each run's median milliseconds and number of rounds, after one warm-up; slow sets get fewer rounds, at least 3.
+def medians(runs: dict[str, Callable[[], object]], first: dict[str, float], seconds: float, clock: str) -> dict[str, tuple[float, int]]:
+    """Return each method's median milliseconds and number of samples.
 
-    The cpu clock adds up all threads' processor time: with one thread it does not count the turns that other processes take.
+    A method gets the rounds that fit into ``seconds``, from 3 to 25; one whose first run alone took longer gets 1 more round, and
+    its first run counts.
     """
-    warm = sum(_once(run, CLOCKS[clock]) for run in runs.values()) / 1e3
-    rounds = max(3, min(25, int(seconds / max(warm, 1e-6))))
-    times: dict[str, list[float]] = {name: [] for name in runs}
-    for _ in range(rounds):
+    times = {name: [first[name]] if first[name] > 1e3 * seconds else [] for name in runs}
+    rounds = {name: 1 if times[name] else max(3, min(MOST, int(1e3 * seconds / max(first[name], 1e-3)))) for name in runs}
+    for turn in range(MOST):
         for name, run in runs.items():
-            times[name].append(_once(run, CLOCKS[clock]))
-    return {name: (statistics.median(found), rounds) for name, found in times.items()}
+            if turn < rounds[name]:
+                times[name].append(once(run, clock))
+    return {name: (statistics.median(found), len(found)) for name, found in times.items()}

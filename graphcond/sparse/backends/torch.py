@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import warnings
-from typing import cast
 
 import torch
 from torch import Tensor
@@ -93,5 +92,6 @@ def sddmm(pattern: Pattern, a: Tensor, b: Tensor, alpha: float) -> Tensor:
         rows, cols = pattern.size
         if pattern.nnz > rows * cols:  # sampled_addmm refuses more entries than places
             return (alpha * (a @ b.t())).view(-1).index_select(0, pattern.row.long() * cols + pattern.indices)
-        product = torch.sparse.sampled_addmm(_tensor(pattern, out), a.contiguous(), b.contiguous().t(), beta=0.0, alpha=alpha)
-        return cast(Tensor, product.values())
+        product = _tensor(pattern, out)
+        torch.sparse.sampled_addmm(product, a.contiguous(), b.contiguous().t(), beta=0.0, alpha=alpha, out=product)
+        return product.values()
