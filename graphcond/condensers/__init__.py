@@ -52,6 +52,6 @@ __all__ = [
     "Trajectories",
     "TrajectoryMatching",
     "Unrolled",
-    "WorseThanRandomWarning",
     "Weights",
+    "WorseThanRandomWarning",
 ]

@@ -16,7 +16,7 @@ from graphcond.errors import require
 from graphcond.nn.synthetic import SyntheticGraph
 from graphcond.seeding import derive, generator
 
-_MOST_NODES = 8192
+_MOST_NODES = 2048
 
 
 @final
