@@ -90,9 +90,16 @@ class UnrolledObjective:
         return replace(self, seed=derive(self.seed, "step", step))
 
     def __call__(self, masks: Sequence[Tensor]) -> Tensor:
-        """Return the losses ``[K, U]`` of K masks ``[P]``; all share start and negatives."""
+        """Return the losses ``[K, U]`` of K masks ``[P]``; all share start and negatives, and train on what they keep."""
+        start, others, losses = self._start(self.seed), self._others(self.seed), []
         with torch.no_grad():
-            return torch.cat([self.outer(self._train(mask.float(), self.seed), 1, seed=self.seed) for mask in masks])
+            for mask in masks:
+                chosen = (mask | self.kept).nonzero().squeeze(1)
+                users, items = self.edges[:, chosen]
+                pairs = [Triplets(users, items, drawn[chosen]) for drawn in others]
+                tables = self._train(start, pairs, start[0].new_ones(chosen.numel()))
+                losses.append(self.outer(tables, 1, seed=self.seed))
+        return torch.cat(losses)
 
     def relaxed(self, weight: Tensor, *, seed: int) -> Tensor:
         """Return the loss, a scalar, of a fractional mask ``[P]``, differentiable in it.
@@ -104,18 +111,21 @@ class UnrolledObjective:
         Returns:
             The mean outer loss.
         """
-        users, items = self._train(weight, derive(self.seed, seed))
-        triplets = Triplets(*self.outer.triplets(derive(self.seed, seed)))
-        loss: Tensor = _Outer.apply(users, items, triplets)  # type: ignore[no-untyped-call]
+        own = derive(self.seed, seed)
+        pairs = [Triplets(self.edges[0], self.edges[1], drawn) for drawn in self._others(own)]
+        users, items = self._train(self._start(own), pairs, torch.where(self.kept, 1.0, weight))
+        loss: Tensor = _Outer.apply(users, items, Triplets(*self.outer.triplets(own)))  # type: ignore[no-untyped-call]
         return loss
 
-    def _train(self, weight: Tensor, seed: int) -> Tables:
-        weight = torch.where(self.kept, 1.0, weight)
-        users, items = self._start(seed)
-        for step in range(self.inner.steps):
-            others = self.negatives(self.edges[0], generator(seed, "inner", step, device=self.edges.device))
-            users, items = _Step.apply(weight, users, items, Triplets(self.edges[0], self.edges[1], others), self.inner.rate)  # type: ignore[no-untyped-call]
-        return users, items
+    def _train(self, tables: Tables, steps: Sequence[Triplets], weight: Tensor) -> Tables:
+        for triplets in steps:
+            tables = _Step.apply(weight, *tables, triplets, self.inner.rate)  # type: ignore[no-untyped-call]
+        return tables
+
+    def _others(self, seed: int) -> list[Tensor]:
+        """Return the negatives of every interaction ``[P]`` for each step."""
+        streams = (generator(seed, "inner", step, device=self.edges.device) for step in range(self.inner.steps))
+        return [self.negatives(self.edges[0], stream) for stream in streams]
 
     def _start(self, seed: int) -> Tables:
         if self.inner.start != "fresh" and self.proxy is not None:

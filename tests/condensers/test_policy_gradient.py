@@ -12,6 +12,7 @@ from graphcond.condensers.policy_gradient import PolicyGradient, Tail
 from graphcond.condensers.unrolled import Unrolled, UnrolledObjective
 from graphcond.data import EDGE, make_interactions, split_interactions, train_edges, val_edges, without_test
 from graphcond.errors import BudgetError, FileFormatError, InputError, NumericalError
+from graphcond.nn import Triplets
 from graphcond.testing.contracts import CondenserContract
 from graphcond.training import BPR, UniformNegatives
 
@@ -325,3 +326,32 @@ def test_state_is_small():
 def test_data_set_files_hold_no_trace_of_the_test_split(tmp_path: Path):
     small = condenser()(interactions())
     assert "test_edge_index" not in small[EDGE]
+
+
+def test_a_step_is_adam_on_the_centred_gradient_and_the_mapping_norm_is_the_theorems():
+    data = without_test(interactions())
+    method = condenser(tail=Tail(threshold=0), schedule=Schedule(steps=1, rate=0.05))
+    pool = method._pool(data)
+    loop = method.loop(data, pool)
+    state = State.start(method._start(loop))
+    start = state.probs.clone()
+    seed = outer_loop.derive(method.seed, "masks", 0)
+    grad = method.estimator(loop.objective.at(0), masks.BernoulliMask(start), seed=seed).grad
+    loop.step(state)
+    simplex = masks.CappedSimplex(float(method.budget(data)))
+    mapping = (start - simplex.project(start - 0.05 * grad)) / 0.05
+    assert state.history[0]["mapping_norm"] == pytest.approx(float(mapping.norm()), rel=1e-3)
+    parameter = start.clone().requires_grad_()
+    parameter.grad = grad - grad.mean()
+    torch.optim.Adam([parameter], lr=0.05).step()
+    torch.testing.assert_close(state.probs, simplex.project(parameter.detach()), atol=1e-5, rtol=0)
+
+
+@pytest.mark.parametrize("start", ["items", "proxy", "fresh"])
+def test_a_mask_is_worth_what_its_weights_are(start):
+    """Training on the kept interactions alone equals training on all of them with weights 0 and 1."""
+    objective = unrolled(start, 2, torch.float32)
+    mask = torch.rand(objective.edges.size(1), generator=torch.Generator().manual_seed(0)) < 0.5
+    pairs = [Triplets(objective.edges[0], objective.edges[1], drawn) for drawn in objective._others(objective.seed)]
+    tables = objective._train(objective._start(objective.seed), pairs, (mask | objective.kept).float())
+    torch.testing.assert_close(objective([mask]), objective.outer(tables, 1, seed=objective.seed))
