@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,6 +14,7 @@ from torch_geometric.data import Data
 
 from graphcond.errors import require
 from graphcond.metrics import accuracy
+from graphcond.nn.zoo import GraphNet, sparse_features
 from graphcond.seeding import derive
 from graphcond.training.fit import Fitted, fit
 from graphcond.training.stopping import EarlyStopping
@@ -79,7 +81,9 @@ class ClassifierProgram:
     """
 
     def __init__(self, model: torch.nn.Module, train: Data, val: Data, recipe: ClassifierTraining, seed: int) -> None:
-        self.model, self.train, self.val, self.seed = model, train, val, seed
+        self.model, self.seed = model, seed
+        self.train = prepared(model, train)
+        self.val = self.train if val is train else prepared(model, val)
         self.nodes = train.train_mask.nonzero().squeeze(1)
         parameters = list(model.parameters())
         fused = train.x.device.type in ("cpu", "cuda")
@@ -115,6 +119,24 @@ class ClassifierProgram:
         """Return the accuracy on the validation nodes."""
         self.model.eval()
         return float(accuracy(predict(self.model, self.val), self.val.y, self.val.val_mask))
+
+
+def prepared(model: torch.nn.Module, data: Data) -> Data:
+    """Return a graph with its features in the form that suits a model best.
+
+    Args:
+        model: A :class:`~graphcond.nn.GraphNet`, or any other module, which gets the features as they are.
+        data: The graph.
+
+    Returns:
+        ``data``, or a shallow copy with sparse features.
+    """
+    x = sparse_features(data.x, model.kind) if isinstance(model, GraphNet) else data.x
+    if x is data.x:
+        return data
+    out = copy.copy(data)
+    out.x = x
+    return out
 
 
 def predict(model: torch.nn.Module, data: Data) -> Tensor:

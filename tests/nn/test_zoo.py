@@ -5,6 +5,7 @@ import torch
 
 from graphcond.errors import GraphcondError
 from graphcond.nn import WEIGHTED, GraphNet, Kind
+from graphcond.nn.zoo import LINEAR_FIRST, sparse_features
 from graphcond.seeding import generator
 
 EDGES = torch.tensor([[0, 1, 1, 2, 2, 3, 3, 0], [1, 0, 2, 1, 3, 2, 0, 3]])
@@ -33,6 +34,33 @@ def test_a_seed_is_the_whole_source_of_the_weights():
     second, third = GraphNet(3, 2, "gat", hidden=8, seed=4).state_dict(), GraphNet(3, 2, "gat", hidden=8, seed=5).state_dict()
     assert all(torch.equal(first[name], second[name]) for name in first)
     assert any(not torch.equal(first[name], third[name]) for name in first)
+
+
+@pytest.mark.parametrize("kind", sorted(LINEAR_FIRST))
+def test_sparse_features_give_the_same_gradients_and_drop_only_nonzeros(kind):
+    stream = generator(1, "sparse")
+    x = torch.rand(200, 30, generator=stream) * (torch.rand(200, 30, generator=stream) < 0.05)
+    sparse = sparse_features(x, kind)
+    assert sparse.layout == torch.sparse_csr
+    edges = torch.randint(200, (2, 600), generator=stream)
+    net, grads = GraphNet(30, 3, kind, hidden=16, dropout=0.0), []
+    for given in (x, sparse):
+        net.zero_grad()
+        net(given, edges).square().sum().backward()
+        grads.append([parameter.grad.clone() for parameter in net.parameters()])
+    for dense, csr in zip(*grads):
+        torch.testing.assert_close(csr, dense, rtol=1e-4, atol=1e-5)
+    dropped = GraphNet(30, 3, kind, hidden=16, dropout=0.5).train()._drop(sparse).to_dense()
+    kept = dropped != 0
+    torch.testing.assert_close(dropped[kept], 2 * x[kept])
+    assert 0.3 < kept.sum() / (x != 0).sum() < 0.7
+
+
+def test_features_stay_dense_where_that_is_faster():
+    sparse = torch.eye(200)
+    assert sparse_features(sparse, "sage-mean") is sparse
+    assert sparse_features(torch.ones(200, 3), "gcn").layout == torch.strided
+    assert sparse_features(sparse[:100], "gcn").layout == torch.strided
 
 
 def test_nothing_is_cached_between_graphs_of_one_size():
