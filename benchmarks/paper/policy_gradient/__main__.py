@@ -24,6 +24,7 @@ def _options() -> argparse.Namespace:
     parser.add_argument("--datasets", nargs="+", default=["lastfm"])
     parser.add_argument("--seeds", nargs="+", type=int, default=[0, 1, 2])
     parser.add_argument("--ratios", nargs="+", type=float, default=[0.25, 0.5])
+    parser.add_argument("--variants", type=int, default=None, help="only the first so many estimators")
     parser.add_argument("--steps", type=int, default=100, help="outer steps of the score-function estimators; OneStep takes 2/5 of them")
     parser.add_argument("--quick", action="store_true", help="one seed, r = .25, five steps: shows that everything runs")
     parser.add_argument("--out", type=Path, default=Path("benchmarks/results"))
@@ -45,7 +46,7 @@ def estimators(options: argparse.Namespace) -> None:
     store = _store(options, "estimators")
     for seed in options.seeds:
         for name in options.datasets:
-            for label, settings in variants(options.steps).items():
+            for label, settings in list(variants(options.steps).items())[: options.variants]:
                 compare(
                     store,
                     name,

@@ -78,14 +78,14 @@ def variants(steps: int) -> dict[str, dict[str, Any]]:
     items: dict[str, Any] = {"schedule": slow, "outer": "validation"}
     epoch: dict[str, Any] = {"schedule": slow, "inner": ONE_EPOCH, "outer": "validation"}
     return {
-        "OneStep, proxy items": {**one_step, "outer": "validation"},
         "OneStep, proxy items, teacher": {**one_step, "outer": "teacher"},
-        "OneStep, proxy items, held-out": {**one_step, "outer": "held-out"},
+        "Reinforce, one epoch (paper)": {**epoch, "estimator": masks.Reinforce(samples=1), "schedule": replace(slow, centred=False)},
+        "OneStep, proxy items": {**one_step, "outer": "validation"},
         "PerUser, proxy items": {**items, "estimator": masks.PerUser(samples=8)},
         "LeaveOneOut, proxy items": {**items, "estimator": masks.LeaveOneOut(samples=8)},
-        "Reinforce, one epoch (paper)": {**epoch, "estimator": masks.Reinforce(samples=1), "schedule": replace(slow, centred=False)},
         "LeaveOneOut, one epoch": {**epoch, "estimator": masks.LeaveOneOut(samples=4)},
         "PerUser, one epoch": {**epoch, "estimator": masks.PerUser(samples=4)},
+        "OneStep, proxy items, held-out": {**one_step, "outer": "held-out"},
     }
 
 
