@@ -5,7 +5,7 @@ from __future__ import annotations
 import warnings
 from functools import partial
 
-from benchmarks.paper.node.common import ACCURACY_BUDGETS, Store, arguments, make, original
+from benchmarks.paper.node.common import ACCURACY_BUDGETS, Store, arguments, condensed, original
 from graphcond import nn
 from graphcond.evaluation import evaluate_node
 from graphcond.training import ClassifierTraining, EarlyStopping
@@ -26,15 +26,15 @@ def main() -> None:
                 data = original(name, options.root)
                 budgets = ACCURACY_BUDGETS[name][1:2] if options.quick else ACCURACY_BUDGETS[name]
                 for count in budgets:
-                    condenser = make(method, data, count, seed)
-                    if condenser is None or store.has(dataset=name, method=method, count=count, seed=seed):
+                    known = store.has(dataset=name, method=method, count=count, seed=seed)
+                    found = None if known else condensed(method, data, count, seed, options.cache)
+                    if found is None:
                         continue
-                    made = condenser.condense(data)
-                    report = evaluate_node(GCN, made.data, data, seeds=trainings, recipe=RECIPE)
+                    report = evaluate_node(GCN, found[0], data, seeds=trainings, recipe=RECIPE)
                     row = {k: v for k, v in report.rows[0].items() if k not in ("accuracy", "seconds_train", "peak_mib")}
                     row |= {"method": method, "count": count, "seed": seed, "trainings": len(trainings), "evaluator": EVALUATOR}
                     row |= {"accuracy": report.mean("accuracy"), "std_trainings": report.std("accuracy")}
-                    row |= {"seconds_train": report.mean("seconds_train"), "seconds_condense": made.report["seconds_condense"]}
+                    row |= {"seconds_train": report.mean("seconds_train"), "seconds_condense": found[1]}
                     store.add(row)
 
 

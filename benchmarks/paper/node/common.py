@@ -16,7 +16,7 @@ import torch
 from torch_geometric.data import Data
 
 from graphcond import condensers
-from graphcond.data import load, write_atomically
+from graphcond.data import load, read, save, write_atomically
 from graphcond.nn import PolynomialFilterNet
 from graphcond.spaces import PolynomialFilters
 
@@ -58,6 +58,23 @@ def make(method: str, data: Data, count: int, seed: int) -> condensers.NodeConde
     name, options = classes[method]
     kind = getattr(condensers, name, None)
     return None if kind is None else kind(num_nodes=count, seed=seed, **options)
+
+
+def condensed(method: str, data: Data, count: int, seed: int, cache: str) -> tuple[Data, float] | None:
+    """Return a condensed graph and what making it took, kept in ``cache`` for the other scripts; None where this build has no such method.
+
+    The cache is keyed by names: delete it after changing a condenser.
+    """
+    condenser = make(method, data, count, seed)
+    if condenser is None:
+        return None
+    path = Path(cache) / f"condensed-{data.card['name']}-{method}-{count}-{seed}.safetensors"
+    if not path.exists():
+        made = condenser.condense(data)
+        made.data.card = {**made.data.card, "seconds_condense": made.report["seconds_condense"]}
+        save(path, made.data)
+    small = read(path)
+    return small, float(small.card["seconds_condense"])
 
 
 class Store:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 import warnings
 
-from benchmarks.paper.node.common import BUDGETS, Store, arguments, candidates, make, network, original
+from benchmarks.paper.node.common import BUDGETS, Store, arguments, candidates, condensed, network, original
 from benchmarks.paper.node.hpo import descend
 from graphcond.evaluation import calibrate, compare_rankings, held_out_accuracy, linear_surrogate, looped, reference
 from graphcond.evaluation.calibrate import _reference_rows
@@ -20,49 +20,53 @@ def performance(net, found, data) -> float:
     return 100 * float(held_out_accuracy(net, found, runs.best_params, data))
 
 
-def one(store: Store, whole, data, method: str, count: int, seed: int, hpo: bool) -> None:
+def one(store: Store, whole, data, method: str, count: int, seed: int, options) -> None:
+    """Add the rows of one condensed graph that are missing."""
     net, lam, name = network(data), candidates(), data.card["name"]
-    condenser = make(method, data, count, seed)
-    if condenser is None or store.has(dataset=name, method=method, count=count, seed=seed, kind="grid"):
+    key = {"dataset": name, "method": method, "count": count, "seed": seed}
+    wanted = [kind for kind in ("grid", *(["hpo"] if options.hpo and seed == 0 else [])) if not store.has(**key, kind=kind)]
+    found = condensed(method, data, count, seed, options.cache) if wanted else None
+    if found is None:
         return
-    made = condenser.condense(data)
+    made, seconds = found
     # Every baseline at its best: a node without edges gets a self-loop (A' = I). HCDC learned its edges and is taken as it is.
-    small = made.data if method.startswith("HCDC") else looped(made.data)
-    report = calibrate(net, lam, full=whole, condensed=small, seeds=(seed,))
-    row = dict(report.condensed_rows[0]) | {"method": method, "count": count, "kind": "grid", "classname": type(condenser).__name__}
-    row |= {"isolated": "as made" if small is made.data else "self-loop"}
-    start = time.perf_counter()
-    linear = linear_surrogate(net, lam, small)
-    scores = compare_rankings(whole, linear.loss, linear.accuracy)
-    row |= {"seconds_condense": made.report["seconds_condense"], "linear_spearman_loss": scores["spearman_loss"]}
-    row |= {"linear_spearman_accuracy": scores["spearman_accuracy"], "seconds_linear": time.perf_counter() - start}
-    row |= {"seconds_linear_80": linear.seconds}
-    if seed == 0:
-        row |= {"losses": report.loss[0].tolist(), "accuracies": report.accuracy[0].tolist()}
-        if hpo:
-            begin = time.perf_counter()
-            found = descend(net, small, lam[:8])
-            row |= {"hpo_seconds": time.perf_counter() - begin, "hpo_accuracy": performance(net, found, data), "hpo_lam": found[0].tolist()}
-    store.add(row)
+    small = made if method.startswith("HCDC") else looped(made)
+    if "grid" in wanted:
+        report = calibrate(net, lam, full=whole, condensed=small, seeds=(seed,))
+        row = dict(report.condensed_rows[0]) | key | {"kind": "grid", "classname": str(made.card["method"])}
+        row |= {"isolated": "as made" if small is made else "self-loop", "seconds_condense": seconds}
+        start = time.perf_counter()
+        linear = linear_surrogate(net, lam, small)
+        scores = compare_rankings(whole, linear.loss, linear.accuracy)
+        row |= {"linear_spearman_loss": scores["spearman_loss"], "linear_spearman_accuracy": scores["spearman_accuracy"]}
+        row |= {"seconds_linear": time.perf_counter() - start, "seconds_linear_80": linear.seconds}
+        curves = {"losses": report.loss[0].tolist(), "accuracies": report.accuracy[0].tolist()} if seed == 0 else {}
+        store.add(row | curves)
+    if "hpo" in wanted:
+        begin = time.perf_counter()
+        best = descend(net, small, lam[:8])
+        cost = time.perf_counter() - begin
+        store.add(key | {"kind": "hpo", "hpo_seconds": cost, "hpo_accuracy": performance(net, best, data), "hpo_lam": best[0].tolist()})
 
 
-def ceiling(store: Store, whole, data, hpo: bool) -> None:
-    name, net = data.card["name"], network(data)
-    if store.has(dataset=name, method="Whole", kind="grid", seed=None, count=None):
-        return
-    for row in _reference_rows(whole, name):
-        extra = {"kind": "grid", "seeds": list(whole.seeds)}
-        if row["method"] == "Whole":
-            extra |= {"losses": whole.loss[0].tolist(), "accuracies": whole.accuracy[0].tolist(), "tests": whole.held_out.mean(0).tolist()}
-            extra |= {"best_of_80": 100 * float(whole.held_out.mean(0).max())}
-            if hpo:
-                found = descend(net, data, candidates()[:8])
-                extra |= {"hpo_accuracy": performance(net, found, data), "hpo_lam": found[0].tolist()}
-        else:
-            linear = whole.surrogate
-            extra |= {"seconds_linear_80": linear.seconds, "seconds_statistics": linear.seconds_statistics, "ridge": linear.ridge}
-            extra |= {"losses": linear.loss.tolist(), "accuracies": linear.accuracy.tolist()}
-        store.add(dict(row) | extra)
+def ceiling(store: Store, whole, data, options) -> None:
+    """Add the original's own rows: the ceiling, the linear surrogate, and descent on the original."""
+    name, net, key = data.card["name"], network(data), {"count": None, "seed": None}
+    if not store.has(dataset=name, method="Whole", kind="grid", **key):
+        for row in _reference_rows(whole, name):
+            extra = {"kind": "grid", "seeds": list(whole.seeds)}
+            if row["method"] == "Whole":
+                extra |= {"losses": whole.loss[0].tolist(), "accuracies": whole.accuracy[0].tolist()}
+                extra |= {"tests": whole.held_out.mean(0).tolist(), "best_of_80": 100 * float(whole.held_out.mean(0).max())}
+            else:
+                linear = whole.surrogate
+                extra |= {"seconds_linear_80": linear.seconds, "seconds_statistics": linear.seconds_statistics, "ridge": linear.ridge}
+                extra |= {"losses": linear.loss.tolist(), "accuracies": linear.accuracy.tolist()}
+            store.add(dict(row) | extra)
+    if options.hpo and not store.has(dataset=name, method="Whole", kind="hpo", **key):
+        best = descend(net, data, candidates()[:8])
+        row = {"hpo_accuracy": performance(net, best, data), "hpo_lam": best[0].tolist()}
+        store.add({"dataset": name, "method": "Whole", "kind": "hpo"} | row)
 
 
 def main() -> None:
@@ -73,11 +77,11 @@ def main() -> None:
         data = original(name, options.root)
         budgets = BUDGETS[name][1:2] if options.quick else BUDGETS[name]
         whole = reference(network(data), candidates(), data, seeds=(0, 1), cache=options.cache)
-        ceiling(store, whole, data, options.hpo)
+        ceiling(store, whole, data, options)
         for seed in range(options.seeds):
             for method in options.methods:
                 for count in budgets:
-                    one(store, whole, data, method, count, seed, options.hpo)
+                    one(store, whole, data, method, count, seed, options)
 
 
 if __name__ == "__main__":

@@ -5,7 +5,7 @@ from __future__ import annotations
 import warnings
 from functools import partial
 
-from benchmarks.paper.node.common import Store, arguments, make, original
+from benchmarks.paper.node.common import Store, arguments, condensed, original
 from graphcond import nn
 from graphcond.evaluation import evaluate_node
 from graphcond.training import ClassifierTraining, EarlyStopping
@@ -31,11 +31,11 @@ def main() -> None:
         data = original(name, options.root)
         for seed in range(options.seeds):
             for method in options.methods:
-                condenser = make(method, data, COUNTS[name], seed)
                 missing = [m for m in MODELS if not store.has(dataset=name, method=method, model=m, seed=seed)]
-                if condenser is None or not missing:
+                found = condensed(method, data, COUNTS[name], seed, options.cache) if missing else None
+                if found is None:
                     continue
-                small = condenser(data)
+                small = found[0]
                 for model in missing:
                     blind = MODELS[model]["kind"] not in nn.WEIGHTED
                     factory = partial(nn.GraphNet, hidden=64, **MODELS[model])
