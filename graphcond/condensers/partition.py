@@ -23,7 +23,7 @@ from graphcond.seeding import derive
 from graphcond.sparse import CSR, spmm
 from graphcond.typing import Record
 
-_MANY_POINTS = 20_000
+_MANY_POINTS = 5_000
 _CLUSTER_WIDTH = 256
 
 
