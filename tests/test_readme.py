@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 import shlex
 import subprocess
@@ -24,7 +25,9 @@ def example(name: str) -> str:
 
 @pytest.mark.parametrize("name", ["interactions", "nodes"])
 def test_both_programs_run_as_printed(name: str, tmp_path: Path) -> None:
-    done = subprocess.run([sys.executable, "-W", "ignore", "-c", example(name)], cwd=tmp_path, capture_output=True, text=True, check=False)
+    here = {**os.environ, "PYTHONPATH": str(ROOT)}
+    words = [sys.executable, "-W", "ignore", "-c", example(name)]
+    done = subprocess.run(words, cwd=tmp_path, env=here, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr[-2000:]
     assert ("ndcg@10" if name == "interactions" else "spearman_loss") in done.stdout
 
