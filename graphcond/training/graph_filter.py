@@ -58,7 +58,7 @@ def _leading(image: Tensor, basis: Tensor, rank: int) -> Tensor:
 
 
 def ensemble(models: tuple[Recommender, ...]) -> Recommender:
-    r"""Return one recommender whose scores are the sum of the models', each standardised within a user.
+    r"""Return one recommender whose scores are the mean of the models', each standardised within a user.
 
     For factors the standard deviation of a user's scores over items is :math:`\sqrt{p^\top \mathrm{Cov}(q)\, p}`, so that no
     score has to be computed; the mean shifts all items of a user alike and is left out.
@@ -73,5 +73,5 @@ def ensemble(models: tuple[Recommender, ...]) -> Recommender:
     users = []
     for model in models:
         spread = (model.users @ torch.cov(model.items.T).reshape(model.items.size(1), -1) * model.users).sum(dim=1)
-        users.append(model.users / spread.clamp(min=1e-20).sqrt()[:, None])
+        users.append(model.users / spread.clamp(min=1e-20).sqrt()[:, None] / len(models))
     return Recommender(torch.cat(users, dim=1), torch.cat([model.items for model in models], dim=1), models[0].history)

@@ -3,7 +3,7 @@ import torch
 
 from graphcond.condensers import DosCondInteractions, Majority, RandomInteractions, SVPEasiest, SVPHardest, TeacherChoice
 from graphcond.condensers.doscond_interactions import _OneStep
-from graphcond.condensers.teacher_choice import best_observed
+from graphcond.condensers.teacher_choice import Mixture, best_observed
 from graphcond.data import load, num_users, split_interactions, train_edges
 from graphcond.errors import BudgetError, InputError
 from graphcond.nn import MF
@@ -103,7 +103,7 @@ def test_doscond_resumes_to_the_same_set(tmp_path):
 def test_teacher_choice_is_new_items_first_then_observed():
     data = split_interactions(load("southern-women"), seed=0)
     observed = set(zip(*train_edges(data).tolist()))
-    small = TeacherChoice(ratio=0.6, ensemble=0, rank=4, pseudo=0.25)(data)
+    small = TeacherChoice(ratio=0.6, ensemble=0, rank=4, mixtures=(Mixture(0.25, 1.0),))(data)
     pairs = set(zip(*train_edges(small).tolist()))
     assert len(pairs - observed) == small.card["num_pseudo"] == round(0.25 * len(observed))
     assert len(pairs & observed) == small.card["num_observed"]
@@ -114,9 +114,22 @@ def test_best_observed_takes_each_users_best():
     edges = torch.tensor([[0, 0, 0, 1, 1], [0, 1, 2, 0, 2]])
     teacher = Recommender(torch.ones(2, 1), torch.tensor([[1.0], [3.0], [2.0]]), Fitted())
     assert best_observed(teacher, edges, torch.tensor([2, 1])).tolist() == [1, 2, 4]
+    # item 1 is one user's, items 0 and 2 are two users': a large discount leaves rare items first
+    assert best_observed(teacher, edges, torch.tensor([1, 1]), discount=100.0).tolist() == [1, 4]
+
+
+def test_teacher_choice_returns_the_mixture_that_validates_best():
+    data = split_interactions(load("southern-women"), seed=0)
+    tried = (Mixture(0.6, 0.0), Mixture(0.0, 0.0), Mixture(0.0, 50.0))
+    result = TeacherChoice(ratio=0.6, ensemble=0, rank=4, mixtures=tried, recipe=BPR(rounds=5)).condense(data)
+    scores = [record["val_ndcg@10"] for record in result.history]
+    best = tried[scores.index(max(scores))]
+    assert (result.report["pseudo"], result.report["discount"]) == tuple(best)
+    alone = TeacherChoice(ratio=0.6, ensemble=0, rank=4, mixtures=(best,))(data)
+    assert torch.equal(train_edges(alone), train_edges(result.data))
 
 
 def test_teacher_choice_arguments():
-    for wrong in ({"ensemble": 0, "rank": 0}, {"pseudo": 1.5}, {"quota": "best"}):
+    for wrong in ({"ensemble": 0, "rank": 0}, {"mixtures": ()}, {"mixtures": (Mixture(1.5, 0.0),)}):
         with pytest.raises(InputError, match="must hold"):
             TeacherChoice(ratio=0.5, **wrong)

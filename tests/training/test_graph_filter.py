@@ -20,6 +20,6 @@ def test_ensemble_adds_standardised_scores():
     draw = torch.Generator().manual_seed(0)
     models = tuple(Recommender(torch.randn(5, d, generator=draw), torch.randn(50, d, generator=draw) + 1, Fitted()) for d in (1, 3))
     scores = [m.users @ m.items.T for m in models]
-    want = sum(s / s.std(dim=1, keepdim=True) for s in scores)
+    want = sum(s / s.std(dim=1, keepdim=True) for s in scores) / 2
     both = ensemble(models)
     torch.testing.assert_close(both.users @ both.items.T, want, rtol=1e-4, atol=1e-4)
