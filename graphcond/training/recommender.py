@@ -41,7 +41,7 @@ class BPR:
     """
 
     batch_size: int | None = None
-    min_steps: int = 20
+    min_steps: int = 64
     rounds: int = 250
     stopping: EarlyStopping = field(default_factory=lambda: EarlyStopping(patience=15))
     weighted: bool = False
