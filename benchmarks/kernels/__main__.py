@@ -26,7 +26,7 @@ PRODUCTS = {
     "hvp": cases.hvp,
     "chebyshev": cases.polynomial,
 }
-OPS = [*PRODUCTS, "masked", "sddmm", "bpr"]
+OPS = [*PRODUCTS, "masked", "sddmm", "filters", "bpr", "batch"]
 KEY = ("device", "threads", "graph", "share", "width", "op", "method")
 
 
@@ -76,6 +76,10 @@ def _prepare(op: str, graph: Graph, csr: CSR, x: Tensor, limit: float) -> tuple[
         runs = cases.masked(graph, csr, x)
     elif op == "sddmm":
         runs = cases.inner_products(csr, x)
+    elif op == "filters":
+        runs = cases.filters(csr, x)
+    elif op == "batch":
+        runs = cases.small_graphs(width, x.device)
     else:
         runs = cases.bpr(graph, width, x.device)
     skipped |= {name: reason for name in runs if (reason := refusal(name, op, csr, width, limit))}
@@ -142,7 +146,7 @@ def main() -> None:
         _ = csr.pattern.order
         for width in options.widths:
             for op in options.ops:
-                if op == "bpr" and not graph.users:
+                if (op == "bpr" and not graph.users) or (op == "batch" and graph.name != "cora"):
                     continue
                 rows = _rows(op, graph, csr, width, options)
                 _merge(options.out, rows)

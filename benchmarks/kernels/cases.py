@@ -7,7 +7,18 @@ from torch import Tensor
 
 from benchmarks.kernels.graphs import Graph
 from benchmarks.kernels.rivals import Product
-from graphcond.sparse import CSR, bpr_losses, chebyshev, compact, sample_mask, scaled_laplacian, sddmm, spmm
+from graphcond.sparse import (
+    CSR,
+    block_diagonal,
+    bpr_losses,
+    chebyshev,
+    compact,
+    polynomial_filter,
+    sample_mask,
+    scaled_laplacian,
+    sddmm,
+    spmm,
+)
 
 Runs = dict[str, Callable[[], object]]
 ORDER = 4
@@ -129,6 +140,42 @@ def bpr(graph: Graph, width: int, device: torch.device) -> Runs:
         return torch.autograd.grad(losses.mean(), tables)
 
     return {"graphcond": lambda: own(True), "graphcond, not deterministic": lambda: own(False), "nn.Embedding": embedding}
+
+
+def filters(csr: CSR, x: Tensor) -> Runs:
+    """Eight filters of order 4 and the gradients to features and coefficients: fused, from kept terms, and one by one."""
+    operator, leaf = scaled_laplacian(csr), x.clone().requires_grad_()
+    lam = torch.linspace(-1, 1, 8 * (ORDER + 1), device=x.device).view(8, ORDER + 1).requires_grad_()
+
+    def finish(out: Tensor) -> object:
+        return torch.autograd.grad(0.5 * out.square().sum(), (leaf, lam))
+
+    def kept() -> object:
+        return finish(torch.einsum("knf,bk->nbf", torch.stack(chebyshev(operator, leaf, ORDER)), lam))
+
+    def single() -> object:
+        parts = [sum(c * term for c, term in zip(row, chebyshev(operator, leaf, ORDER), strict=True)) for row in lam]
+        return finish(torch.stack(parts, dim=1))
+
+    return {"graphcond": lambda: finish(polynomial_filter(operator, leaf, lam)), "terms kept": kept, "one by one": single}
+
+
+def small_graphs(width: int, device: torch.device) -> Runs:
+    """80 graphs of 200 nodes and 1,600 entries: one block-diagonal product, and one by one; forward and backward to features."""
+    make = torch.Generator().manual_seed(0)
+    ends = torch.randint(0, 200, (80, 2, 1_600), generator=make)
+    graphs = [CSR.from_edges(row, col, (200, 200), torch.rand(1_600, generator=make)).to(device) for row, col in ends]
+    together = block_diagonal(graphs)
+    leaf = torch.randn(16_000, width, generator=make).to(device).requires_grad_()
+
+    def batched() -> object:
+        return torch.autograd.grad(0.5 * spmm(together, leaf).square().sum(), leaf)
+
+    def single() -> object:
+        out = torch.cat([spmm(graph, part) for graph, part in zip(graphs, leaf.split(200), strict=True)])
+        return torch.autograd.grad(0.5 * out.square().sum(), leaf)
+
+    return {"graphcond": batched, "one by one": single}
 
 
 def gather_ceiling(csr: CSR, x: Tensor) -> Callable[[], object]:
