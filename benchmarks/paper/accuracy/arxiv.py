@@ -1,4 +1,4 @@
-"""Condensing ogbn-arxiv's real graph (features are stated stand-ins) to 0.25 % of its nodes: seconds, memory, and a linear model's accuracy."""
+"""Condensing ogbn-arxiv's real graph (features are stated stand-ins) to 0.25 %: seconds, memory, and a linear model's accuracy."""
 
 from __future__ import annotations
 
