@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import argparse
 import os
-import sys
 from collections.abc import Callable
 from pathlib import Path
 
@@ -35,10 +34,9 @@ def _options() -> argparse.Namespace:
 
 
 def _store(options: argparse.Namespace, name: str) -> Store:
+    """Return the rows of a table. Its command is the whole one: rows of narrower runs (fewer seeds, ratios, sets) are part of it."""
     quick = "_quick" if options.quick else ""
-    return Store(
-        options.out / f"policy_gradient_{name}{quick}.json", "python -m benchmarks.paper.policy_gradient " + " ".join(sys.argv[1:])
-    )
+    return Store(options.out / f"policy_gradient_{name}{quick}.json", f"python -m benchmarks.paper.policy_gradient {name}")
 
 
 def estimators(options: argparse.Namespace) -> None:
