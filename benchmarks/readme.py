@@ -22,14 +22,78 @@ def record(name: str) -> dict[str, Any]:
     return content
 
 
-def table(name: str, columns: Sequence[str], keep: Callable[[dict[str, Any]], bool] = lambda row: True) -> str:
+def table(
+    name: str,
+    columns: Sequence[str],
+    keep: Callable[[dict[str, Any]], bool] = lambda row: True,
+    by: Sequence[str] = ("dataset", "method", "ratio"),
+) -> str:
     """Return rows of a record as a Markdown table under the command that wrote it."""
     content = record(name)
-    rows = [row for row in content["rows"] if keep(row)]
-    return f"`{content['command']}` → `benchmarks/results/{name}` ({content['date']})\n\n{format_table(rows, columns)}"
+    rows = sorted((row for row in content["rows"] if keep(row)), key=lambda row: str(row.get("dataset")))
+    return f"`{content['command']}` → `benchmarks/results/{name}` ({content['date']})\n\n{format_table(rows, columns, by)}"
 
 
-SECTIONS: dict[str, Callable[[], str]] = {}
+def recommender() -> str:
+    """Table 2 of DConRec, every data set whose record is there."""
+    columns = ["dataset", "method", "ratio", "seeds", "ratio_actual", "recall@10", "ndcg@10", "percent_of_full"]
+    files = sorted(path.name for path in RESULTS.glob("recommender_table2_*.json"))
+    return "\n\n".join(table(name, columns) for name in files)
+
+
+def policy_gradient() -> str:
+    """What each estimator learns on Last.fm, beside a random draw of its size from the same pool."""
+    columns = ["dataset", "method", "ratio", "seeds", "ratio_actual", "recall@10", "ndcg@10", "percent_of_full"]
+    return table("policy_gradient_estimators.json", columns)
+
+
+def ranking() -> str:
+    """Table 2 of HCDC: the ranking of 80 held-out filters."""
+    columns = ["dataset", "method", "num_train", "num_val", "seeds", "spearman_loss", "spearman_accuracy", "regret", "seconds_condense"]
+    return table("node_table2.json", columns, lambda row: row.get("kind", "grid") == "grid", ("dataset", "num_train", "method"))
+
+
+def accuracy() -> str:
+    """Accuracy of a GCN trained on the condensed graph."""
+    columns = ["dataset", "num_train", "method", "seeds", "accuracy", "bytes", "seconds_condense"]
+    return table("accuracy.json", columns, by=("dataset", "num_train", "method"))
+
+
+def floor() -> str:
+    """What the floor costs."""
+    content = record("floor.json")
+    lines = ["| what | median seconds (min to max) | peak MiB |", "| --- | --- | --- |"]
+    for row in content["rows"]:
+        if "seconds" in row:
+            spread = f"{row['seconds_min']:.2f} to {row['seconds_max']:.2f}"
+            lines.append(f"| {row['what']} | {row['seconds']:.2f} ({spread}, {row['repeats']} repeats) | {row['peak_mib']:,.0f} |")
+        else:
+            lines.append(f"| {row['what']} | {row['accuracy']:.1f} ± {row['std']:.1f} % | |")
+    return f"`{content['command']}` → `benchmarks/results/floor.json` ({content['date']})\n\n" + "\n".join(lines)
+
+
+def kernels() -> str:
+    """Time of the rivals over ours."""
+    content = record("kernels.json")
+    rows = [row for row in content["rows"] if row.get("times_ours") is not None]
+    methods = [name for name in dict.fromkeys(row["method"] for row in rows) if name != "graphcond"]
+    lines = ["| graph | width | operation | ours, ms | " + " | ".join(methods) + " |", "| --- " * (4 + len(methods)) + "|"]
+    for place in dict.fromkeys((row["graph"], row["width"], row["op"]) for row in rows):
+        found = {row["method"]: row for row in rows if (row["graph"], row["width"], row["op"]) == place}
+        if "graphcond" in found:
+            ratios = [f"{found[name]['times_ours']:.1f}" if name in found else "" for name in methods]
+            lines.append(f"| {place[0]} | {place[1]} | {place[2]} | {found['graphcond']['ms']:.1f} | " + " | ".join(ratios) + " |")
+    return f"`python -m benchmarks.kernels` → `benchmarks/results/kernels.json` ({content['date']})\n\n" + "\n".join(lines)
+
+
+SECTIONS: dict[str, Callable[[], str]] = {
+    "recommender": recommender,
+    "policy_gradient": policy_gradient,
+    "ranking": ranking,
+    "accuracy": accuracy,
+    "floor": floor,
+    "kernels": kernels,
+}
 
 
 def render(text: str) -> str:

@@ -90,17 +90,18 @@ def summarise(rows: Iterable[Record], by: Sequence[str] = _KEYS) -> list[dict[st
     return summary
 
 
-def format_table(rows: Iterable[Record], columns: Sequence[str] | None = None) -> str:
-    """Return rows as an aligned text table, one line per data set, method and ratio, mean ± std over seeds.
+def format_table(rows: Iterable[Record], columns: Sequence[str] | None = None, by: Sequence[str] = _KEYS) -> str:
+    """Return rows as an aligned text table, one line per group (data set, method and ratio), mean ± std over seeds.
 
     Args:
         rows: Rows as :func:`make_row` makes them.
         columns: Columns to show; None shows every column that some row has.
+        by: Columns that name a group.
 
     Returns:
         A Markdown table, also readable as plain text.
     """
-    entries = summarise(rows)
+    entries = summarise(rows, by)
     shown = [name for name in (columns or [*_KEYS, "seeds", *COLUMNS]) if any(name in entry for entry in entries)]
     shown = list(dict.fromkeys(shown))
     cells = [shown, *([_cell(name, entry) for name in shown] for entry in entries)]
