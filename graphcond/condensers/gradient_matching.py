@@ -9,7 +9,7 @@ from typing import final
 
 from torch_geometric.data import Data
 
-from graphcond.condensers.learning import Learner, Rates, Start, Targets, start_graph
+from graphcond.condensers.learning import Learner, Origin, Rates, Start, Targets
 from graphcond.condensers.matching import Backbone, Distance, NetBackbone, SGCBackbone, gradient_distance
 from graphcond.condensers.synthesis import NodeSynthesis
 from graphcond.errors import require
@@ -87,7 +87,7 @@ class GradientMatching(NodeSynthesis):
     def part(self, data: Data, part: str, count: int, checkpoint: Path | None = None) -> tuple[Data, list[Record]]:
         """Return one condensed graph and the mean distance of every initialisation."""
         rule = make_adjacency(self.adjacency)
-        graph, members = start_graph(data, part, count, self.start, self.targets, rule, self.seed)
+        graph, members = Origin(self.start, self.targets, rule)(data, part, count, self.seed)
         seed = derive(self.seed, "matching", part)
         backbone: Backbone = (
             SGCBackbone(data, members, graph.y, self.batch, seed)

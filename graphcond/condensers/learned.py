@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 from torch_geometric.data import Data
 
-from graphcond.condensers.learning import Learner, Rates, Start, Targets, start_graph
+from graphcond.condensers.learning import Learner, Origin, Rates, Start, Targets
 from graphcond.condensers.partition import Members
 from graphcond.condensers.synthesis import NodeSynthesis
 from graphcond.errors import require
@@ -66,7 +66,7 @@ class LearnedNodes(NodeSynthesis):
     def part(self, data: Data, part: str, count: int, checkpoint: Path | None = None) -> tuple[Data, list[Record]]:
         """Return one condensed graph and the mean loss of every round."""
         rule = make_adjacency(self.adjacency)
-        graph, members = start_graph(data, part, count, self.start, self.targets, rule, self.seed)
+        graph, members = Origin(self.start, self.targets, rule)(data, part, count, self.seed)
         seed = derive(self.seed, type(self).__name__, part)
         learner = Learner(graph, Rates(self.lr_x, self.lr_edges), type(self).__name__)
         loss = self._loss(data, members, graph, seed)

@@ -27,35 +27,40 @@ Start: TypeAlias = Literal["nodes", "partition"]
 Targets: TypeAlias = Literal["train", "teacher"]
 
 
-def start_graph(
-    data: Data, part: str, count: int, start: Start, targets: Targets, adjacency: Adjacency, seed: int
-) -> tuple[SyntheticGraph, Members]:
-    """Return the first synthetic graph and the nodes it shall stand for.
+@dataclass(frozen=True)
+class Origin:
+    """Where a synthetic graph starts and what it shall stand for.
 
     Args:
-        data: The original.
-        part: ``"train"`` or ``"val"``.
-        count: Condensed nodes.
-        start: ``"nodes"``: random nodes of ``part`` with twice propagated features where there are no edges; ``"partition"``: class-wise
+        start: ``"nodes"``: random nodes of the part, with twice propagated features where there are no edges; ``"partition"``: class-wise
             clusters (:class:`Partition`).
-        targets: ``"train"``: the labelled nodes of ``part``; ``"teacher"``: all nodes with a closed-form teacher's classes (training
+        targets: ``"train"``: the labelled nodes of the part; ``"teacher"``: all nodes with a closed-form teacher's classes (training
             part only).
         adjacency: Of the synthetic graph.
-        seed: Of every draw.
-
-    Returns:
-        The graph, and nodes with classes and weights.
     """
-    taught = targets == "teacher" and part == "train"
-    members = taught_members(data, RidgeTeacher()) if taught else labelled_members(data, part)
-    if start == "partition":
-        graph, _ = Partition(labels="teacher" if taught else "train", num_nodes=count, seed=seed).part(data, part, count)
-        return SyntheticGraph.start(graph.x, graph.y, adjacency, derive(seed, part)), members
-    labels = synthetic_labels(members.labels, count)
-    own = labelled_members(data, part)
-    rows = class_samples(own.nodes[:, None], own.labels, labels, derive(seed, part))[:, 0]
-    x = propagated(data, rows, 2) if isinstance(adjacency, Identity) else data.x[rows]
-    return SyntheticGraph.start(x, labels, adjacency, derive(seed, part)), members
+
+    start: Start
+    targets: Targets
+    adjacency: Adjacency
+
+    def __call__(self, data: Data, part: str, count: int, seed: int) -> tuple[SyntheticGraph, Members]:
+        """Return the first synthetic graph, and the nodes, classes and weights it shall stand for.
+
+        Args:
+            data: The original.
+            part: ``"train"`` or ``"val"``.
+            count: Condensed nodes.
+            seed: Of every draw.
+        """
+        taught = self.targets == "teacher" and part == "train"
+        members, own = taught_members(data, RidgeTeacher()) if taught else labelled_members(data, part), derive(seed, part)
+        if self.start == "partition":
+            graph, _ = Partition(labels="teacher" if taught else "train", num_nodes=count, seed=seed).part(data, part, count)
+            return SyntheticGraph.start(graph.x, graph.y, self.adjacency, own), members
+        labels, known = synthetic_labels(members.labels, count), labelled_members(data, part)
+        rows = class_samples(known.nodes[:, None], known.labels, labels, own)[:, 0]
+        x = propagated(data, rows, 2) if isinstance(self.adjacency, Identity) else data.x[rows]
+        return SyntheticGraph.start(x, labels, self.adjacency, own), members
 
 
 @dataclass(frozen=True)
