@@ -47,6 +47,7 @@ def compact(csr: CSR, mask: Tensor) -> CSR:
     require(
         mask.size(-1) >= needed, "a mask entry for every input edge", "Give `mask` in input order.", mask=tuple(mask.shape), edges=needed
     )
+    csr = csr.trim()
     rows = mask if mask.dim() == 2 else mask[None]
     if _on_device(csr):
         return _assemble_padded(csr, torch.stack([_in_csr_order(csr, row) for row in rows]).to(torch.int8), None)
@@ -67,6 +68,7 @@ def sample_compact(csr: CSR, probs: Tensor, seed: int, streams: Sequence[int], e
         ``[K * R, K * C]``. Under Triton everything stays on the device and the host never waits: the matrix has room for all
         K * m entries, of which ``indptr[-1]`` are used; :meth:`CSR.trim` drops the room.
     """
+    csr = csr.trim()
     if _on_device(csr):
         keys = torch.tensor([stream_key(seed, stream) for stream in streams], device=csr.device)
         return _assemble_padded(csr, *kernels("triton").draw(csr.pattern, csr.perm, probs, keys, edge_id))
@@ -83,6 +85,7 @@ def block_diagonal(blocks: Sequence[CSR]) -> CSR:
         Sizes added up; ``perm`` counts through the blocks' stored entries in turn.
     """
     require(len(blocks) > 0, "at least one block", "Give the matrices to put on the diagonal.", blocks=0)
+    blocks = [block.trim() for block in blocks]
     rows, cols = sum(b.size[0] for b in blocks), sum(b.size[1] for b in blocks)
     dtype = index_dtype(sum(b.nnz for b in blocks), (rows, cols))
     pattern = _stack([(b.indptr, b.indices, b.size) for b in blocks], dtype)

@@ -14,6 +14,9 @@ from graphcond.sparse.polynomial import apply, chebyshev, powers
 
 Basis = Literal["chebyshev", "power"]
 
+KEPT_TERMS = 7
+"""Up to so many terms it is faster to keep them for the backward pass than to compute them anew."""
+
 
 class _Filter(torch.autograd.Function):
     """``sum_k lam[b, k] T_k(L) x``; the bases are computed anew in the backward pass, never kept."""
@@ -42,9 +45,9 @@ class _Filter(torch.autograd.Function):
 def polynomial_filter(csr: CSR, x: Tensor, lam: Tensor, basis: Basis = "chebyshev") -> Tensor:
     r"""Return :math:`y_b = \sum_k \lambda_{bk} T_k(L) x` for B filters from one recurrence.
 
-    Nothing but the inputs is kept between the passes, whatever the order: the backward pass runs Clenshaw's recurrence on the
-    transpose and computes the terms anew for the gradient to :math:`\lambda`. Differentiable to any order in ``x`` and ``lam``; where the
-    operator's entries require gradients, the terms are kept and autograd takes its usual way.
+    At large orders (K >= 7, and always in Triton) nothing but the inputs is kept between the passes: the backward pass runs
+    Clenshaw's recurrence on the transpose and computes the terms anew for the gradient to :math:`\lambda`. At small ones, and where
+    the operator's entries require gradients, the terms are kept. Differentiable to any order.
 
     Args:
         csr: L ``[n, n]``, see :func:`~graphcond.sparse.scaled_laplacian`.
@@ -70,7 +73,8 @@ def polynomial_filter(csr: CSR, x: Tensor, lam: Tensor, basis: Basis = "chebyshe
     )
     require(basis in ("chebyshev", "power"), '`basis` "chebyshev" or "power"', "It names the polynomials.", basis=basis)
     lam = lam.to(x.dtype)
-    if csr.value is not None and csr.value.requires_grad:
+    learned = csr.value is not None and csr.value.requires_grad
+    if learned or (lam.size(1) <= KEPT_TERMS and choose(csr.pattern, x, epilogue=True) == "torch"):
         return _plain(csr, x, lam, basis)
     return cast(Tensor, cast(Any, _Filter).apply(csr, x, lam, basis))
 

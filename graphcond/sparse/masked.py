@@ -70,6 +70,11 @@ class _MaskedSpMM(torch.autograd.Function):
             out = part if out is None else out + part
         return out
 
+    @staticmethod
+    def vmap(info: Any, in_dims: Any, pair: _Pair, value: Tensor, x: Tensor) -> Any:
+        picks = [[t if d is None else t.select(d, i) for t, d in zip((value, x), in_dims[1:], strict=True)] for i in range(info.batch_size)]
+        return torch.stack([_masked_call(pair, *pick) for pick in picks]), 0
+
 
 def _masked_call(pair: _Pair, value: Tensor, x: Tensor) -> Tensor:
     return cast(Tensor, cast(Any, _MaskedSpMM).apply(pair, value, x))

@@ -80,6 +80,14 @@ def test_gradients_to_dropped_edges_on_request(rectangular, backend, tolerance, 
     assert float(results[0][0][~mask].detach().abs().min()) > 0, "dropped edges have a gradient of their own"
 
 
+def test_vmap_over_gates_of_one_mask(rectangular, rand):
+    mask, csr = masks(rectangular, 1)[0], rectangular.csr
+    kept = compact(csr, mask)
+    gates, x = mask * rand(3, rectangular.edges), rand(rectangular.size[1], 4)
+    ours = torch.vmap(lambda g: masked_spmm(csr, kept, x, g[csr.perm]))(gates)
+    assert_close(ours, torch.stack([rectangular.dense(g) @ x for g in gates]))
+
+
 def test_masked_degrees_are_those_of_the_kept_edges(square):
     mask = masks(square, 1)[0]
     kept = compact(square.csr, mask)

@@ -137,6 +137,17 @@ def test_unused_room_never_leaves(triton, square):
     assert bool((sddmm(kept, torch.ones(11, 2), torch.ones(11, 2))[half:] == 0).all())
 
 
+def test_what_needs_exact_sizes_trims(triton, square):
+    """Self-loops, masks of masks and diagonals of padded matrices."""
+    results = []
+    for backend in ("torch", "triton"):
+        with use(backend):
+            kept = sample_compact(square.csr, torch.full((square.edges,), 0.5), 0, [0])
+            again = sample_compact(kept, torch.full((square.edges,), 0.5), 0, [1])
+            results.append([part.to_dense() for part in (gcn_norm(kept), again, block_diagonal([kept, again]))])
+    assert_close(results[0], results[1])
+
+
 def test_many_small_graphs_in_one_product(triton, rand):
     graphs = [CSR.from_edges(torch.tensor([0, 1, 1]), torch.tensor([1, 0, 1]), (2, 2), rand(3)) for _ in range(10)]
     x = rand(20, 4)
