@@ -1,21 +1,32 @@
 """Models and losses."""
 
+from graphcond.nn.adjacency import Adjacency, Bernoulli, Identity, Learned, PairMLP
 from graphcond.nn.filters import PolynomialFilterNet, dense_operator, filter_features, filter_operator, polynomial, stored_bases
 from graphcond.nn.linear_filters import RidgeFilters, RidgeScores, compose, ridge_filters
 from graphcond.nn.losses import Triplets, bpr_gradient, bpr_loss
 from graphcond.nn.recommender import MF, EmbeddingRecommender, LightGCN, RecommenderFactory
+from graphcond.nn.synthetic import DiffusedBases, SyntheticGraph, synthetic_labels
+from graphcond.nn.teacher import RidgeTeacher
 from graphcond.nn.zoo import WEIGHTED, GraphNet, Kind
 
 __all__ = [
+    "Adjacency",
+    "Bernoulli",
+    "DiffusedBases",
     "EmbeddingRecommender",
     "GraphNet",
+    "Identity",
     "Kind",
+    "Learned",
     "LightGCN",
     "MF",
+    "PairMLP",
     "PolynomialFilterNet",
     "RecommenderFactory",
     "RidgeFilters",
     "RidgeScores",
+    "RidgeTeacher",
+    "SyntheticGraph",
     "Triplets",
     "WEIGHTED",
     "bpr_gradient",
@@ -27,4 +38,5 @@ __all__ = [
     "polynomial",
     "ridge_filters",
     "stored_bases",
+    "synthetic_labels",
 ]
