@@ -53,20 +53,23 @@ class Pool:
 
     Args:
         size: Hyperparameters P ≥ 10; every fifth is kept back to watch the agreement, none is used in judging.
-        batch: Hyperparameters in a step, ≥ 2.
+        batch: Hyperparameters in a step, ≥ 2; hypergradients, which cost several losses, are compared at a third of them.
         steps: Steps on the validation graph, ≥ 1.
+        copies: Seeds from which the P models are trained on S_train, ≥ 1, taken in turn; one is fitted with its own noise.
         weights: What counts in the objective; ``Weights(1, 0, 0)`` is the paper's D_c alone.
     """
 
     size: int = 128
     batch: int = 48
-    steps: int = 300
+    steps: int = 200
+    copies: int = 2
     weights: Weights = field(default_factory=Weights)
 
     def __post_init__(self) -> None:
         require(self.size >= 10, "`size` ≥ 10", "A pool of 128 is usual.", size=self.size)
         require(self.batch >= 2, "`batch` ≥ 2", "Correlations need two values; 48 is usual.", batch=self.batch)
-        require(self.steps >= 1, "`steps` ≥ 1", "300 is usual.", steps=self.steps)
+        require(self.steps >= 1, "`steps` ≥ 1", "200 is usual.", steps=self.steps)
+        require(self.copies >= 1, "`copies` ≥ 1", "2 is usual.", copies=self.copies)
 
 
 @final
@@ -152,7 +155,7 @@ class _Run:
     def steps(self) -> int:
         """Steps on the validation graph in all."""
         over = self.how.over
-        return over.repeats * over.epochs if isinstance(over, Trajectories) else over.steps
+        return over.repeats * over.steps if isinstance(over, Trajectories) else over.steps
 
     def _train_graph(self) -> Tensors:
         budget, how = self.budget, self.how
@@ -208,9 +211,9 @@ class _Run:
         how, wanted = self.how, bool(pool.weights.hypergradient)
         lam = how.space.sample(pool.size, seed=derive(how.seed, "pool")).to(self.data.x)
         with self._timed("students"):
-            students = self._students(lam, wanted)
-        answers = self.progress.stage("teacher", lambda: self._target(students, wanted).tensors())
-        matching = Matching(self.net, students, Target(**answers), pool.weights, how.hypergradient.direct)
+            copies = tuple(self._students(lam, wanted, copy) for copy in range(pool.copies))
+        answers = self.progress.stage("teacher", lambda: self._target(copies[0], wanted).tensors())
+        matching = Matching(self.net, copies, Target(**answers), pool.weights, how.hypergradient.direct)
         with self._timed("match"):
             self._descend(pool, matching, descent)
 
@@ -220,9 +223,9 @@ class _Run:
         yield
         self.progress.history.append({"step": self.steps, "part": part, "seconds": round(time.perf_counter() - start, 3)})
 
-    def _students(self, lam: Tensor, gradients: bool) -> Students:
+    def _students(self, lam: Tensor, gradients: bool, copy: int) -> Students:
         how = self.how
-        params = train_students(self.condensed, lam, how.recipe, derive(how.seed, "students"))
+        params = train_students(self.condensed, lam, how.recipe, derive(how.seed, "students", copy))
         if not gradients:
             return Students(lam, params)
         moved = sensitivity(self.condensed.bilevel(), params, lam, how.hypergradient.solver, how.hypergradient.damping)
@@ -262,7 +265,7 @@ class _Run:
                 self._look(step, matching, descent, watched, threshold)
             stream = generator(self.how.seed, "pool", step)
             rows = used[torch.randperm(len(used), generator=stream)[: pool.batch].to(used.device)]
-            objective, found = matching.distance(descent.graph, rows, threshold)
+            objective, found = matching.distance(descent.graph, rows, threshold, step % pool.copies)
             descent.step(objective)
             if step % _REFRESH == 0:
                 self.progress.history.append({"step": step, "part": "match", **found})

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from functools import cached_property
 
 import torch
 from torch import Tensor
@@ -18,11 +19,12 @@ from graphcond.training.nodes import FilterTraining
 from graphcond.typing import Tensors
 
 _MARGIN = 0.3
+_CHUNK_WEIGHTS = 400_000
 
 
 @dataclass(frozen=True)
 class Students:
-    """Models of P hyperparameters trained on the condensed training graph.
+    """Models of P hyperparameters trained on the condensed training graph from one seed.
 
     Attributes:
         lam: λ [P, H].
@@ -33,6 +35,10 @@ class Students:
     lam: Tensor
     params: Tensors
     sensitivity: Sensitivity | None = None
+
+    def models(self, rows: Tensor) -> Tensors:
+        """Return the parameters of some models [b]."""
+        return {name: value[rows] for name, value in self.params.items()}
 
 
 def train_students(problem: FilterProblem, lam: Tensor, recipe: FilterTraining, seed: int) -> Tensors:
@@ -51,12 +57,27 @@ def train_students(problem: FilterProblem, lam: Tensor, recipe: FilterTraining, 
         NumericalError: If a model diverges; the message names its λ.
     """
     start = problem.net.init(lam.size(0), seed, dtype=lam.dtype, device=lam.device)
-    params, y = {name: value.requires_grad_() for name, value in start.items()}, problem.graph.y
+    # Weights, gradients and moments of a chunk fit a core's cache; the results do not depend on the chunk.
+    parts, chunk = [], max(8, _CHUNK_WEIGHTS // sum(value[0].numel() for value in start.values()))
+    for some in torch.arange(lam.size(0), device=lam.device).split(chunk):
+        params = {name: _leaf(value[some]) for name, value in start.items()}
+        parts.append(_train_chunk(problem, params, lam[some], recipe, (seed, int(some[0]))))
+    return {name: torch.cat([part[name] for part in parts]) for name in start}
+
+
+def _leaf(value: Tensor) -> Tensor:
+    """Lay weights [b, d, h] out as [d, b, h], which makes the first product one matrix product without a copy."""
+    value = value.transpose(0, 1).contiguous().transpose(0, 1) if value.dim() == 3 else value.clone()
+    return value.requires_grad_()
+
+
+def _train_chunk(problem: FilterProblem, params: Tensors, lam: Tensor, recipe: FilterTraining, seeds: tuple[int, int]) -> Tensors:
+    y, graph = problem.graph.y[problem.graph.train], problem.graph
     optimiser = torch.optim.Adam(params.values(), lr=recipe.learning_rate, weight_decay=recipe.weight_decay, fused=True)
     for epoch in range(recipe.epochs):
-        stream = generator(seed, "students", epoch, device=lam.device) if recipe.dropout else None
-        logits = problem.net(params, lam, problem.graph.operator, problem.graph.x, dropout=recipe.dropout, stream=stream)
-        losses = node_losses(logits[:, problem.graph.train], y[problem.graph.train])
+        stream = generator(seeds[0], "students", seeds[1], epoch, device=lam.device) if recipe.dropout else None
+        logits = problem.net(params, lam, graph.operator, graph.x, dropout=recipe.dropout, stream=stream)
+        losses = node_losses(logits[:, graph.train], y)
         optimiser.zero_grad()
         losses.sum().backward()
         optimiser.step()
@@ -77,13 +98,15 @@ class Weights:
 
     Args:
         hypergradient: Of the cosine distance between hypergradients, the paper's D_c.
-        value: Of 1 - Pearson between log losses over the pool.
+        value: Of 1 - Pearson between losses over the pool, the condensed one in logarithms.
         accuracy: Of 1 - Pearson between accuracies, the condensed one smoothed.
+        ranks: Whether the value term takes the normal scores of the original's ranks in place of its log losses.
     """
 
-    hypergradient: float = 1.0
+    hypergradient: float = 0.1
     value: float = 1.0
     accuracy: float = 0.5
+    ranks: bool = True
 
     def __post_init__(self) -> None:
         found = (self.hypergradient, self.value, self.accuracy)
@@ -97,17 +120,26 @@ class Matching:
 
     Args:
         net: The architecture.
-        students: Models trained on S_train.
+        copies: Models trained on S_train, one set a seed.
         target: The original's answers at the same λ.
         weights: What counts.
         keep_direct: Whether the direct term of the hypergradient is kept.
     """
 
     net: PolynomialFilterNet
-    students: Students
+    copies: tuple[Students, ...]
     target: Target
     weights: Weights
     keep_direct: bool = True
+
+    @cached_property
+    def wanted(self) -> Tensor:
+        """What the condensed graph's log losses shall be linear in [P]: the original's log losses, or the normal scores of their ranks."""
+        if not self.weights.ranks:
+            return self.target.loss.log()
+        rank = self.target.loss.argsort().argsort().to(self.target.loss)
+        scores: Tensor = torch.special.ndtri((rank + 0.5) / len(rank))
+        return scores
 
     def logits(self, graph: SyntheticGraph, params: Tensors, lam: Tensor, threshold: float) -> Tensor:
         """Return the logits [B, c_val, C] of models on the validation graph."""
@@ -115,43 +147,48 @@ class Matching:
 
     @torch.no_grad()
     def scores(self, graph: SyntheticGraph, rows: Tensor, threshold: float) -> tuple[Tensor, Tensor]:
-        """Return the losses and accuracies of some students [b] on the validation graph."""
-        logits = self.logits(graph, self._params(rows), self.students.lam[rows], threshold)
-        return node_losses(logits, graph.y), (logits.argmax(-1) == graph.y).to(logits.dtype).mean(1)
+        """Return the mean losses and accuracies of some students [b] on the validation graph, over the copies."""
+        losses, accuracies = [], []
+        for students in self.copies:
+            logits = self.logits(graph, students.models(rows), students.lam[rows], threshold)
+            losses.append(node_losses(logits, graph.y))
+            accuracies.append((logits.argmax(-1) == graph.y).to(logits.dtype).mean(1))
+        return torch.stack(losses).mean(0), torch.stack(accuracies).mean(0)
 
-    def _params(self, rows: Tensor) -> Tensors:
-        return {name: value[rows] for name, value in self.students.params.items()}
-
-    def distance(self, graph: SyntheticGraph, rows: Tensor, threshold: float) -> tuple[Tensor, dict[str, float]]:
+    def distance(self, graph: SyntheticGraph, rows: Tensor, threshold: float, copy: int = 0) -> tuple[Tensor, dict[str, float]]:
         """Return the objective over some hyperparameters, and its parts.
 
         Args:
             graph: S_val.
             rows: Hyperparameters, [b].
             threshold: Edge weights that are cut.
+            copy: Which set of students.
 
         Returns:
             A scalar, differentiable in the graph's parameters, and each part as a number.
         """
-        lam, weights, parts = self.students.lam[rows], self.weights, dict[str, Tensor]()
+        students, weights, parts = self.copies[copy], self.weights, dict[str, Tensor]()
+        lam = students.lam[rows]
         if weights.value or weights.accuracy:
-            logits = self.logits(graph, self._params(rows), lam, threshold)
+            logits = self.logits(graph, students.models(rows), lam, threshold)
             loss = node_losses(logits, graph.y)
             check_finite(loss.detach(), lam, "the condensed validation graph")
-            parts["value"] = pearson_distance(loss.log(), self.target.loss[rows].log())
+            parts["value"] = pearson_distance(loss.log(), self.wanted[rows])
             parts["accuracy"] = pearson_distance(soft_accuracy(logits, graph.y), self.target.accuracy[rows])
         if weights.hypergradient:
-            parts["hypergradient"] = self._gradient_distance(graph, rows, threshold)
+            parts["hypergradient"] = self._gradient_distance(graph, students, rows[: -(-len(rows) // 3)], threshold)
         total = torch.stack([getattr(weights, name) * value for name, value in parts.items()]).sum()
         return total, {name: float(value.detach()) for name, value in parts.items()}
 
-    def _gradient_distance(self, graph: SyntheticGraph, rows: Tensor, threshold: float) -> Tensor:
-        moved, wanted = self.students.sensitivity, self.target.slopes()
+    def _gradient_distance(self, graph: SyntheticGraph, students: Students, rows: Tensor, threshold: float) -> Tensor:
+        moved, wanted, lam = students.sensitivity, self.target.slopes(), students.lam[rows]
         if moved is None:
             raise InputError("sensitivities must hold, but got (sensitivity=None). Compute them, or weigh hypergradients with 0.")
-        outer = lambda theta, lam: node_losses(self.logits(graph, theta, lam, threshold), graph.y)  # noqa: E731
-        lam = self.students.lam[rows]
-        _, found = moved.rows(rows).hypergradient(outer, self._params(rows), lam, keep_direct=self.keep_direct)
+
+        def outer(theta: Tensors, hyper: Tensor) -> Tensor:
+            return node_losses(self.logits(graph, theta, hyper, threshold), graph.y)
+
+        _, found = moved.rows(rows).hypergradient(outer, students.models(rows), lam, keep_direct=self.keep_direct)
         check_finite(found.detach().sum(1), lam, "hypergradients of the condensed graph")
         return cosine_distance(found, wanted[rows]).mean()
 

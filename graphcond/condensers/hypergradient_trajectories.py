@@ -24,29 +24,38 @@ from graphcond.typing import Tensors
 
 @dataclass(frozen=True)
 class Trajectories:
-    """The extended space as HPO trajectories: λ_i,t+1 = λ_i,t - η ∇L*_S(λ_i,t), one from each starting point.
+    """The extended space as HPO trajectories: λ_i,t+1 = λ_i,t - η ∇L*_S / |∇L*_S|, one from each starting point.
 
     Args:
         starts: Starting points p ≥ 1, run as one batch; the cost is linear in p.
         repeats: K ≥ 1, with fresh weights and fresh starting points each time.
-        epochs: T_θ ≥ 1, training steps on S_train in a repeat; each is followed by a step on S_val.
+        epochs: T_θ ≥ 1, training steps on S_train in a repeat; after ``warmup``, each is followed by a step on S_val.
+        warmup: Training steps of a repeat without one, in [0, epochs). 0 is as printed; the implicit function theorem holds at an optimum.
         every: T_λ ≥ 1, training steps between two moves of λ.
-        rate: η_λ > 0.
+        rate: Length η_λ > 0 of a move of λ.
 
-    Source: HCDC Algorithm 1, section 5.2 and appendix H.
+    Source: HCDC Algorithm 1, section 5.2 and appendix H. Deviations: the warm-up, and moves of fixed length: on small graphs ∇L*_S is long
+        where weights are large, and plain steps throw λ to the corners of the space.
     """
 
     starts: int = 16
     repeats: int = 2
     epochs: int = 80
+    warmup: int = 30
     every: int = 10
-    rate: float = 0.1
+    rate: float = 0.05
+
+    @property
+    def steps(self) -> int:
+        """Steps on S_val in a repeat."""
+        return self.epochs - self.warmup
 
     def __post_init__(self) -> None:
         counts = (self.starts, self.repeats, self.epochs, self.every)
         cure = "16 starts, 2 repeats, 80 epochs, a move of λ every 10."
         require(min(counts) >= 1, "`starts`, `repeats`, `epochs`, `every` ≥ 1", cure, found=counts)
-        require(self.rate > 0, "`rate` > 0", "It is the step of λ; 0.1 is usual.", rate=self.rate)
+        require(0 <= self.warmup < self.epochs, "`warmup` in [0, epochs)", "30 of 80 is usual.", warmup=self.warmup, epochs=self.epochs)
+        require(self.rate > 0, "`rate` > 0", "It is the length of a move of λ; 0.05 is usual.", rate=self.rate)
 
 
 @dataclass(frozen=True)
@@ -116,7 +125,7 @@ def follow(plan: Trajectories, setting: Setting, descent: Descent, progress: Pro
     """
     first = progress.done("match")
     if first:
-        descent.restore(progress.get("match"), first * plan.epochs)
+        descent.restore(progress.get("match"), first * plan.steps)
     bar = tqdm(total=plan.repeats * plan.epochs, initial=first * plan.epochs, desc="hypergradient matching", disable=None, leave=False)
     for repeat in range(first, plan.repeats):
         lam = setting.space.sample(plan.starts, seed=derive(setting.seed, "trajectories", repeat))
@@ -124,20 +133,26 @@ def follow(plan: Trajectories, setting: Setting, descent: Descent, progress: Pro
         student = _Learner(setting.condensed, plan.starts, seeds[0], setting.recipe)
         own = setting.gradient is None and not setting.shared
         teacher = _Learner(setting.original, plan.starts, seeds[1], setting.recipe) if own else student
+        distances = []
         for epoch in range(plan.epochs):
             student.step(lam)
             if own:
                 teacher.step(lam)
+            bar.update()
+            if epoch < plan.warmup:
+                continue
             gradient, _ = condensed_gradient(setting, descent, student.frozen(), lam)
             if epoch % plan.every == 0:
-                lam = setting.space.relax(lam - plan.rate * gradient.detach())
+                lam = setting.space.relax(lam - plan.rate * torch.nn.functional.normalize(gradient.detach(), dim=1))
                 gradient, _ = condensed_gradient(setting, descent, student.frozen(), lam)
             wanted = setting.target(student.frozen(), teacher.frozen(), lam)
             distance = cosine_distance(gradient, wanted).mean()
             check_finite(distance.detach()[None], lam, f"repeat {repeat}, epoch {epoch}")
             descent.step(distance)
-            bar.update()
-        progress.history.append({"step": descent.done, "part": "match", "hypergradient": float(distance.detach())})
+            distances.append(float(distance.detach()))
+        progress.history.append(
+            {"step": descent.done, "part": "match", "hypergradient_start": distances[0], "hypergradient": distances[-1]}
+        )
         progress.note("match", repeat + 1, descent.tensors, force=True)
     bar.close()
 

@@ -18,7 +18,8 @@ from graphcond.typing import Tensors
 class CG(LinearSolver):
     """Conjugate gradients for a positive definite operator; every block of a batch has its own steps.
 
-    A block stops at its last good iterate when it meets negative curvature (pᵀ A p ≤ 0), and the solution says so.
+    A block stops at its last good iterate when it meets negative curvature (pᵀ A p < 0), and the solution says so. Where pᵀ A p vanishes
+    within rounding it stops as well, as not converged.
 
     Args:
         max_steps: Most products with A, ≥ 1.
@@ -48,13 +49,16 @@ class CG(LinearSolver):
         square = vectors.dot(b, b, batched)
         target = square * self.tolerance**2
         negative = torch.zeros_like(square, dtype=torch.bool)
+        stalled = negative
         steps = 0
-        while steps < self.max_steps and bool((active := (square > target) & ~negative).any()):
+        while steps < self.max_steps and bool((active := (square > target) & ~stalled).any()):
             product = operator @ direction
             steps += 1
             curvature = vectors.dot(direction, product, batched)
-            negative = negative | (active & (curvature <= 0))
-            active = active & ~negative
+            noise = 16 * torch.finfo(curvature.dtype).eps * vectors.norm(direction, batched) * vectors.norm(product, batched)
+            negative = negative | (active & (curvature < -noise))
+            stalled = stalled | (active & (curvature <= noise))
+            active = active & ~stalled
             step = _where(active, square / curvature)
             x = vectors.add(x, direction, step)
             residual = vectors.add(residual, product, -step)

@@ -12,7 +12,7 @@ from graphcond.data import load, parts
 from graphcond.errors import FileFormatError, InputError, NumericalError
 from graphcond.hypergrad import BilevelProblem, Implicit
 from graphcond.linalg import CG, Neumann
-from graphcond.nn import PolynomialFilterNet
+from graphcond.nn import PolynomialFilterNet, filter_operator
 from graphcond.nn.synthetic import SyntheticGraph
 from graphcond.spaces import PolynomialFilters
 from graphcond.testing.contracts import CondenserContract
@@ -71,15 +71,16 @@ def test_every_teacher_answers_with_its_own_hypergradients(teacher):
 
 @pytest.mark.parametrize("teacher", ["linear", "trained", "shared"])
 def test_algorithm_1_follows_trajectories(teacher):
-    plan = Trajectories(starts=4, repeats=2, epochs=4, every=2)
+    plan = Trajectories(starts=4, repeats=2, epochs=5, warmup=1, every=2)
     result = condenser(over=plan, teacher=teacher).condense(planted())
     assert [entry["step"] for entry in result.history if entry["part"] == "match"] == [4, 8]
 
 
 def test_trajectories_lower_the_distance_between_hypergradients():
-    result = condenser(over=Trajectories(starts=8, repeats=6, epochs=25, every=5), recipe=QUICK).condense(planted())
-    distances = [entry["hypergradient"] for entry in result.history if entry["part"] == "match"]
-    assert distances[-1] < 0.6 * distances[0]
+    recipe = FilterTraining(learning_rate=0.1, weight_decay=5e-3)
+    result = condenser(over=Trajectories(starts=16, repeats=1, epochs=50, warmup=20, every=10), recipe=recipe).condense(planted())
+    record = result.history[-1]
+    assert record["hypergradient"] < 0.8 * record["hypergradient_start"]
 
 
 @pytest.mark.parametrize("training", [RandomNodes(), Partition(), DosCond()], ids=lambda t: type(t).__name__)
@@ -104,7 +105,7 @@ def test_weak_edges_are_cut_and_every_adjacency_learns():
 
 
 @pytest.mark.parametrize(
-    "over", [Pool(size=12, batch=6, steps=41), Trajectories(starts=3, repeats=2, epochs=3)], ids=["pool", "trajectories"]
+    "over", [Pool(size=12, batch=6, steps=41), Trajectories(starts=3, repeats=2, epochs=4, warmup=1)], ids=["pool", "trajectories"]
 )
 def test_an_interrupted_run_resumes_to_the_same_graph(tmp_path, monkeypatch, over):
     how, path = condenser(over=over), tmp_path / "state.safetensors"
@@ -148,7 +149,7 @@ def test_the_objective_is_differentiable_in_the_validation_graph_by_finite_diffe
     target = Target(
         lam, torch.rand(6, generator=g).double() + 0.5, torch.rand(6, generator=g).double(), torch.randn(6, 3, generator=g).double()
     )
-    matching = Matching(net, Students(lam, params, Sensitivity(columns, ())), target, Weights())
+    matching = Matching(net, (Students(lam, params, Sensitivity(columns, ())),), target, Weights())
     rows = torch.arange(6)
     value, parts_found = matching.distance(graph, rows, 0.0)
     assert set(parts_found) == {"value", "accuracy", "hypergradient"}
@@ -178,9 +179,10 @@ def test_teacher_hypergradients_are_slopes_of_its_losses():
 
 def test_gradients_of_networks_do_not_depend_on_the_chunks(monkeypatch):
     data, lam = planted(), PolynomialFilters().sample(5, seed=5)
+    data.x, lam = data.x.double(), lam.double()
     net = PolynomialFilterNet(6, 4, 3)
-    problem = FilterProblem(net, filter_graph(data), 5e-4)
-    params = net.init(5, seed=1)
+    problem = FilterProblem(net, filter_graph(data, filter_operator(data.edge_index, 120, torch.ones(data.num_edges).double())), 5e-2)
+    params = net.init(5, seed=1, dtype=torch.float64)
     whole = network_gradients(problem, params, lam, Implicit(CG(max_steps=20)))
     monkeypatch.setattr("graphcond.condensers.hypergradient_teacher._CHUNK_NUMBERS", 1)
     torch.testing.assert_close(network_gradients(problem, params, lam, Implicit(CG(max_steps=20))), whole, rtol=1e-3, atol=1e-5)
@@ -251,9 +253,10 @@ def test_images_are_grid_graphs():
     x = torch.stack([pictures, near], -1).view(-1, 2)
     image = torch.arange(12).repeat_interleave(64)
     data = Data(x=x, edge_index=edge_index, y=(pictures.view(-1) > 0.5).long(), train_mask=image < 6, val_mask=image >= 6)
-    result = condenser(num_nodes=8, num_val=8).condense(data)
+    result = condenser(num_nodes=8, num_val=8, over=Pool(size=40, batch=20, steps=60)).condense(data)
+    watched = [entry["watched_spearman_loss"] for entry in result.history if entry["part"] == "watch"]
     assert result.report["num_train"] == 8
-    assert result.report["watched_spearman_loss"] > 0
+    assert watched[-1] > max(watched[0], 0.5)
 
 
 def test_problem_takes_gauss_newton_or_the_hessian():
