@@ -1,4 +1,9 @@
-"""Sparse message passing: one matrix by rows, two products that are each other's derivatives, and what is built on them."""
+"""Sparse message passing: one matrix by rows, two products that are each other's derivatives, and what is built on them.
+
+Other libraries' matrices are accepted and returned (:mod:`~graphcond.sparse.interop`), never computed with: torch-sparse has no double
+backward and is silently wrong inside bilevel programs, torch's sparse tensors build dense n x n gradients to their entries, and
+gathering and scattering, PyG's default, moves edges x width numbers several times. :mod:`~graphcond.sparse.backends` says what runs.
+"""
 
 from graphcond.sparse.bpr import bpr_losses
 from graphcond.sparse.compact import block_diagonal, compact, sample_compact

@@ -26,6 +26,11 @@ class CSR:
         value: Entries ``[nnz]`` in CSR order, or None for ones. May require gradients.
         perm: CSR position to input edge id ``[nnz]`` int64; None is the identity. -1 marks entries that no input edge has.
 
+    Attributes:
+        pattern: Places of the entries, shared by all matrices that differ in entries alone.
+        value: Entries ``[nnz]`` or None.
+        edges: Number of input edges once :func:`~graphcond.sparse.compact` has counted them, else None.
+
     Example:
         >>> csr = CSR.from_edges(torch.tensor([1, 0, 1]), torch.tensor([2, 0, 0]), size=(2, 3))
         >>> csr.indptr.tolist(), csr.indices.tolist(), csr.perm.tolist()
