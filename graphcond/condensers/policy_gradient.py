@@ -98,7 +98,7 @@ class PolicyGradient(InteractionCondenser):
     draw: Literal["systematic", "conditional-poisson", "bernoulli"] = "systematic"
     outer: Literal["validation", "held-out", "teacher"] = "teacher"
     inner: BPR | Unrolled = field(default_factory=Unrolled)
-    control: int = 2
+    control: int = 1
 
     def __post_init__(self) -> None:
         options = {

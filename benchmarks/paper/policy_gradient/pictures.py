@@ -44,7 +44,7 @@ def sweep(store: Store, path: Path, name: str) -> None:
     plt.close(figure)
 
 
-def embeddings(name: str, method: PolicyGradient, path: Path, most: int = 2000) -> None:
+def embeddings(name: str, method: PolicyGradient, path: Path, most: int = 800) -> None:
     """Draw user and item embeddings trained on Random, the condensed set and everything, side by side.
 
     Args:
