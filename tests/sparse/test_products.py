@@ -88,6 +88,20 @@ def test_forward_mode_and_forward_over_reverse(graph, backend, tolerance, rand):
         assert_close(ours, theirs, **tolerance)
 
 
+def test_dual_numbers_pass_without_gradients_too(rectangular, backend, tolerance, rand):
+    """Forward mode works under no_grad, where the short cut for untracked calls must not be taken."""
+    csr, weight, x, z = rectangular.csr, rand(rectangular.edges), rand(6, 3), rand(9, 3)
+    dot_weight, dot_x, dot_z = rand(rectangular.edges), rand(6, 3), rand(9, 3)
+    with torch.no_grad(), torch.autograd.forward_ad.dual_level():
+        duals = [torch.autograd.forward_ad.make_dual(p, d) for p, d in ((weight, dot_weight), (x, dot_x), (z, dot_z))]
+        out = spmm(csr, duals[1], duals[0][csr.perm], alpha=2.0, beta=0.5, z=duals[2])
+        tangent = torch.autograd.forward_ad.unpack_dual(out).tangent
+        only_z = torch.autograd.forward_ad.unpack_dual(spmm(csr, x, weight[csr.perm], beta=0.5, z=duals[2])).tangent
+    wanted = 2 * (rectangular.dense(dot_weight) @ x + rectangular.dense(weight) @ dot_x) + 0.5 * dot_z
+    assert_close(tangent, wanted, **tolerance)
+    assert_close(only_z, 0.5 * dot_z, **tolerance)
+
+
 def test_tangent_equal_to_the_point_is_not_lost(square, backend, tolerance, rand):
     x = rand(square.size[1], 3)
     _, tangent = torch.func.jvp(lambda t: spmm(square.csr, t), (x,), (x,))

@@ -55,7 +55,7 @@ def spmm(pattern: Pattern, value: Tensor | None, x: Tensor, alpha: float, beta: 
             return spmm(pattern, *wide).to(x.dtype)
         matrix = _tensor(pattern, ones(pattern, x.dtype) if value is None else value.contiguous())
         if z is None:
-            base = x.new_empty(()).expand(pattern.size[0], x.size(1)) if x.is_cpu else x.new_zeros(pattern.size[0], x.size(1))
+            base = x.new_zeros(()).expand(pattern.size[0], x.size(1)) if x.is_cpu else x.new_zeros(pattern.size[0], x.size(1))
             return torch.addmm(base, matrix, x.contiguous(), beta=0.0, alpha=alpha)
         return torch.addmm(z, matrix, x.contiguous(), beta=beta, alpha=alpha)
 
