@@ -37,7 +37,7 @@ def test_the_two_commands_are_single_lines_that_ci_runs(name: str) -> None:
     found = re.search(rf"<!-- command:{name} -->\n```sh\n([^\n]+)\n```", README)
     assert found, f"README has no command {name}"
     assert "-c .ci/constraints.txt" in found.group(1)
-    assert f'readme_command {name}' in (ROOT / ".ci" / "run").read_text(encoding="utf-8")
+    assert f"readme_command {name}" in (ROOT / ".ci" / "run").read_text(encoding="utf-8")
 
 
 def test_every_graphcond_command_line_parses() -> None:
