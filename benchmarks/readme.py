@@ -49,13 +49,13 @@ def policy_gradient() -> str:
 
 def ranking() -> str:
     """Table 2 of HCDC: the ranking of 80 held-out filters."""
-    columns = ["dataset", "method", "num_train", "num_val", "seeds", "spearman_loss", "spearman_accuracy", "regret", "seconds_condense"]
+    columns = ["dataset", "method", "num_train", "num_val", "seeds", "spearman_loss", "spearman_accuracy", "regret"]
     return table("node_table2.json", columns, lambda row: row.get("kind", "grid") == "grid", ("dataset", "num_train", "method"))
 
 
 def accuracy() -> str:
     """Accuracy of a GCN trained on the condensed graph."""
-    columns = ["dataset", "num_train", "method", "seeds", "accuracy", "bytes", "seconds_condense"]
+    columns = ["dataset", "num_train", "method", "seeds", "accuracy", "bytes"]
     return table("accuracy.json", columns, by=("dataset", "num_train", "method"))
 
 
