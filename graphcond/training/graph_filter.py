@@ -54,7 +54,8 @@ def fit_graph_filter(train: HeteroData, rank: int = 256, *, sweeps: int = 6, see
 def _leading(image: Tensor, basis: Tensor, rank: int) -> Tensor:
     """Return the right singular vectors of the matrix restricted to ``basis``, largest first."""
     values, vectors = torch.linalg.eigh(image.T @ image)
-    return basis @ vectors[:, torch.argsort(values, descending=True)[:rank]]
+    right: Tensor = basis @ vectors[:, torch.argsort(values, descending=True)[:rank]]
+    return right
 
 
 def ensemble(models: tuple[Recommender, ...]) -> Recommender:
