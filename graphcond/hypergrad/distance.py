@@ -29,7 +29,15 @@ def cosine_distance(a: Tensor, b: Tensor) -> Tensor:
 
 
 def euclidean_distance(a: Tensor, b: Tensor) -> Tensor:
-    """Return |a - b| row by row, ``[...]``, of ``[..., H]``; unlike the cosine it asks for equal lengths too."""
+    """Return |a - b| row by row; unlike the cosine it asks for equal lengths too.
+
+    Args:
+        a: ``[..., H]``.
+        b: ``[..., H]``.
+
+    Returns:
+        ``[...]``, ≥ 0.
+    """
     distance: Tensor = torch.linalg.vector_norm(a - b, dim=-1)
     return distance
 

@@ -1,0 +1,1 @@
+"""HCDC against its own parts; run with ``python benchmarks/paper/hcdc/ablations.py``."""
