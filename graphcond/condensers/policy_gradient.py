@@ -64,8 +64,8 @@ class PolicyGradient(InteractionCondenser):
     .. math:: \min_{S \in C} \mathbb{E}_{M \sim S}\, L_{val}(\theta_1(M)), \qquad C = \{0 \le s \le 1, \textstyle\sum s \le r |D|\}
 
     Each outer step trains K recommenders on K masks side by side, estimates the gradient, takes a step of Adam and projects onto C.
-    The card says whether the learned mask beats a random one of its size from the same pool: the defaults do on all data looked at, the
-    paper's estimator (:meth:`published`) does not.
+    The card says whether the learned mask beats a random one of its size from the same pool: on Last.fm the defaults do, the paper's
+    estimator (:meth:`published`) does not.
 
     Args:
         recommender: Makes the inner model, for example ``partial(nn.MF, dim=64)``.
