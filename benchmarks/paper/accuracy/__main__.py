@@ -26,6 +26,7 @@ METHODS = {
     "KIP": condensers.KernelInducingPoints,
     "Partition": condensers.Partition,
     "GCond": condensers.GCond,
+    "GCond, 20 starts": partial(condensers.GCond, inits=20),
     "Random": condensers.RandomNodes,
     "GCond-X": condensers.GCondX,
     "DM": condensers.DistributionMatching,
@@ -45,6 +46,7 @@ def main() -> None:
     parser.add_argument("--datasets", nargs="+", default=["cora", "citeseer"], choices=list(BUDGETS))
     parser.add_argument("--methods", nargs="+", default=[*METHODS, "Whole"], choices=[*METHODS, "Whole"])
     parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2])
+    parser.add_argument("--counts", type=int, nargs="+", help="only these budgets")
     parser.add_argument("--quick", action="store_true", help="one seed, one budget, three methods, two trainings")
     options = parser.parse_args()
     store, evaluator, trainings = (
@@ -59,7 +61,7 @@ def main() -> None:
         for method in options.methods:
             for name, data in graphs.items():
                 counts = BUDGETS[name][1:2] if options.quick else BUDGETS[name] if method != "Whole" else (0,)
-                for count in counts:
+                for count in (count for count in counts if options.counts is None or count in options.counts):
                     if not store.has(dataset=name, method=method, count=count, seed=seed):
                         store.add(
                             {"dataset": name, "method": method, "count": count, **cell(method, data, count, seed, evaluator, trainings)}
