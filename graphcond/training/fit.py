@@ -13,6 +13,7 @@ import torch
 from torch import Tensor
 from tqdm import tqdm
 
+from graphcond.data import load_state, save_state
 from graphcond.errors import FileFormatError, NumericalError, require
 from graphcond.training.stopping import EarlyStopping
 
@@ -134,16 +135,14 @@ def _copy(source: Mapping[str, Tensor], target: Mapping[str, Tensor] | dict[str,
 
 
 def _save(program: Program, path: Path, history: Fitted, best: Mapping[str, Tensor]) -> None:
-    from graphcond.data import save_state
-
     parts = {"now": program.tensors(), "moments": program.moments(), "best": best}
     tensors = {f"{part}.{name}": value.detach() for part, values in parts.items() for name, value in values.items()}
-    save_state(path, tensors, {"fit": vars(history)})
+    # JSON has no NaN, which is the best score of a run that validates nothing.
+    score = None if math.isnan(history.best_score) else history.best_score
+    save_state(path, tensors, {"fit": {**vars(history), "best_score": score}})
 
 
 def _resume(program: Program, path: Path) -> tuple[Fitted, dict[str, Tensor]]:
-    from graphcond.data import load_state
-
     tensors, record = load_state(path)
     live = {f"now.{name}": value for name, value in program.tensors().items()}
     live |= {f"moments.{name}": value for name, value in program.moments().items()}
@@ -157,4 +156,5 @@ def _resume(program: Program, path: Path) -> tuple[Fitted, dict[str, Tensor]]:
         path=str(path),
     )
     _copy({name: tensors[name] for name in live}, live)
-    return Fitted(**record["fit"]), {name[5:]: value for name, value in tensors.items() if name.startswith("best.")}
+    saved = {**record["fit"], "best_score": math.nan if record["fit"]["best_score"] is None else record["fit"]["best_score"]}
+    return Fitted(**saved), {name[5:]: value for name, value in tensors.items() if name.startswith("best.")}

@@ -75,3 +75,13 @@ def test_wrong_arguments():
         EarlyStopping(patience=0)
     with pytest.raises(InputError, match="epochs"):
         fit(Walk([]), 0)
+
+
+def test_a_run_without_looks_resumes_too(tmp_path):
+    whole = Walk([])
+    fit(whole, 5)
+    fit(Walk([]), 2, checkpoint=tmp_path / "c")
+    again = Walk([])
+    history = fit(again, 5, checkpoint=tmp_path / "c")
+    assert torch.equal(again.x, whole.x)
+    assert math.isnan(history.best_score)

@@ -23,8 +23,6 @@ from graphcond.spaces import PolynomialFilters
 RESULTS = Path(__file__).parents[2] / "results"
 BUDGETS = {"cora": (24, 49, 97), "citeseer": (30, 60, 120), "pubmed": (15, 30, 60), "amazon-photo": (24, 48, 96)}
 """Condensed training nodes of Table 2; c_val is the same."""
-ACCURACY_BUDGETS = {"cora": (35, 70, 140), "citeseer": (30, 60, 120)}
-"""Condensed training nodes of the accuracy table."""
 SPACE = PolynomialFilters(order=2, basis="chebyshev")
 METHODS = ("Random", "K-Center", "Herding", "Partition", "GCond-X", "GCond", "DosCond", "DM", "KIP", "SFGC", "HCDC-linear", "HCDC")
 """Names of Table 2, cheap ones first."""
@@ -53,7 +51,7 @@ def make(method: str, data: Data, count: int, seed: int) -> condensers.NodeConde
         "KIP": ("KernelInducingPoints", {}),
         "SFGC": ("TrajectoryMatching", {}),
         "HCDC-linear": ("HypergradientMatching", {"teacher": "linear"}),
-        "HCDC": ("HypergradientMatching", {}),
+        "HCDC": ("HypergradientMatching", {"teacher": "trained"}),
     }
     name, options = classes[method]
     kind = getattr(condensers, name, None)
