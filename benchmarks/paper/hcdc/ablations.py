@@ -12,8 +12,6 @@ import argparse
 import datetime
 import json
 import os
-import shlex
-import sys
 import warnings
 from collections.abc import Callable
 from pathlib import Path
@@ -115,7 +113,7 @@ def write(path: Path, new: list[dict[str, object]]) -> None:
     """Merge rows into the file, which another run may have extended meanwhile."""
     rows = json.loads(path.read_text())["rows"] if path.exists() else []
     machine = {"cores": os.cpu_count(), "threads": torch.get_num_threads(), "torch": torch.__version__}
-    command = "python " + shlex.join([str(Path(sys.argv[0]).name), *sys.argv[1:]])
+    command = "python -m benchmarks.paper.hcdc.ablations"
     record = {"command": command, "machine": machine, "date": datetime.date.today().isoformat(), "rows": rows + new}
     with write_atomically(path) as temporary:
         temporary.write_text(json.dumps(record, indent=1, sort_keys=True) + "\n")

@@ -9,8 +9,6 @@ import argparse
 import datetime
 import json
 import os
-import shlex
-import sys
 import time
 from pathlib import Path
 
@@ -39,7 +37,7 @@ def main() -> None:
     row = {**made.report, **parts, "seconds_cpu": round(cpu, 1)}
     print({name: row.get(name) for name in ("num_train", "seconds_condense", "seconds_cpu", "peak_mib", "watched_spearman_loss")})
     machine = {"cores": os.cpu_count(), "threads": torch.get_num_threads(), "torch": torch.__version__, "load": os.getloadavg()[0]}
-    command = "python " + shlex.join([str(Path(sys.argv[0]).name), *sys.argv[1:]])
+    command = "python -m benchmarks.paper.hcdc.arxiv"
     record = {"command": command, "machine": machine, "date": datetime.date.today().isoformat(), "rows": [row]}
     with write_atomically(Path(options.out)) as temporary:
         temporary.write_text(json.dumps(record, indent=1, sort_keys=True) + "\n")
