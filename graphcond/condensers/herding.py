@@ -7,15 +7,13 @@ from typing import final
 
 import torch
 from torch import Tensor
-from torch_geometric.data import Data
 
-from graphcond.condensers.selection import NodeSelection, propagated
-from graphcond.errors import require
+from graphcond.condensers.selection import EmbeddedSelection
 
 
 @final
 @dataclass(frozen=True, kw_only=True)
-class Herding(NodeSelection):
+class Herding(EmbeddedSelection):
     r"""Choose, class by class, the node that brings the mean of the chosen nearest to the class mean.
 
     .. math:: i_t = \arg\min_i \lVert \tfrac{1}{t} (z_i + \textstyle\sum_{s < t} z_{i_s}) - \mu \rVert, \quad t = 1, 2, \dots
@@ -37,14 +35,6 @@ class Herding(NodeSelection):
         >>> int(small.train_mask.sum())
         4
     """
-
-    hops: int = 2
-
-    def __post_init__(self) -> None:
-        require(self.hops >= 0, "`hops` >= 0", "0 means raw features.", hops=self.hops)
-
-    def _embed(self, data: Data, nodes: Tensor) -> Tensor:
-        return propagated(data, nodes, self.hops)
 
     def _choose(self, points: Tensor, count: int, stream: torch.Generator) -> Tensor:
         mean, chosen = points.mean(0), []

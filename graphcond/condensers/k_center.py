@@ -7,15 +7,13 @@ from typing import final
 
 import torch
 from torch import Tensor
-from torch_geometric.data import Data
 
-from graphcond.condensers.selection import NodeSelection, propagated
-from graphcond.errors import require
+from graphcond.condensers.selection import EmbeddedSelection
 
 
 @final
 @dataclass(frozen=True, kw_only=True)
-class KCenter(NodeSelection):
+class KCenter(EmbeddedSelection):
     """Choose, class by class, the node nearest to the class mean and then always the node farthest from those chosen.
 
     The greedy choice is within a factor 2 of the smallest possible radius.
@@ -37,14 +35,6 @@ class KCenter(NodeSelection):
         >>> int(small.train_mask.sum())
         4
     """
-
-    hops: int = 2
-
-    def __post_init__(self) -> None:
-        require(self.hops >= 0, "`hops` >= 0", "0 means raw features.", hops=self.hops)
-
-    def _embed(self, data: Data, nodes: Tensor) -> Tensor:
-        return propagated(data, nodes, self.hops)
 
     def _choose(self, points: Tensor, count: int, stream: torch.Generator) -> Tensor:
         if count == 0:

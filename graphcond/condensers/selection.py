@@ -13,6 +13,7 @@ from torch_geometric.utils import subgraph
 
 from graphcond.condensers.base import Draft, NodeCondenser
 from graphcond.data import union
+from graphcond.errors import require
 from graphcond.nn.synthetic import synthetic_labels
 from graphcond.seeding import generator
 from graphcond.sparse import CSR, gcn_norm, powers
@@ -48,6 +49,19 @@ class NodeSelection(NodeCondenser):
     @abstractmethod
     def _choose(self, points: Tensor, count: int, stream: torch.Generator) -> Tensor:
         """Return ``count`` of the m points of one class [m, e], as distinct row ids [count]."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class EmbeddedSelection(NodeSelection):
+    """Base of selections that look at propagated features Â^hops X."""
+
+    hops: int = 2
+
+    def __post_init__(self) -> None:
+        require(self.hops >= 0, "`hops` >= 0", "0 means raw features.", hops=self.hops)
+
+    def _embed(self, data: Data, nodes: Tensor) -> Tensor:
+        return propagated(data, nodes, self.hops)
 
 
 def propagated(data: Data, nodes: Tensor, hops: int) -> Tensor:

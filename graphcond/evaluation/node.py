@@ -6,7 +6,6 @@ import copy
 import warnings
 from collections.abc import Iterable
 from dataclasses import dataclass
-from statistics import fmean, stdev
 from typing import Protocol
 
 import torch
@@ -15,7 +14,7 @@ from torch_geometric.data import Data
 from graphcond.data import check_nodes, without_test
 from graphcond.errors import require
 from graphcond.evaluation.calibrate import condensed_facts
-from graphcond.evaluation.table import format_table, make_row
+from graphcond.evaluation.table import Report, make_row
 from graphcond.measure import Measure
 from graphcond.metrics import accuracy
 from graphcond.nn.zoo import WEIGHTED, GraphNet
@@ -31,27 +30,12 @@ class NodeModelFactory(Protocol):
 
 
 @dataclass(frozen=True)
-class NodeReport:
+class NodeReport(Report):
     """What a graph is worth for training.
 
     Attributes:
         rows: One row per seed in the shared vocabulary; ``accuracy`` is in percent, on the original's test nodes.
     """
-
-    rows: tuple[Record, ...]
-
-    def mean(self, column: str) -> float:
-        """Return the mean of a column over seeds."""
-        return fmean(float(row[column]) for row in self.rows)  # type: ignore[arg-type]
-
-    def std(self, column: str) -> float:
-        """Return the sample standard deviation of a column over seeds, 0 for one seed."""
-        values = [float(row[column]) for row in self.rows]  # type: ignore[arg-type]
-        return stdev(values) if len(values) > 1 else 0.0
-
-    def __str__(self) -> str:
-        """Return the table, mean ± std over seeds."""
-        return format_table(self.rows)
 
 
 def evaluate_node(

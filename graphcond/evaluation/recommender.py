@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from statistics import fmean, stdev
+from statistics import fmean
 
 from torch import Tensor
 from torch_geometric.data import HeteroData
@@ -21,7 +21,7 @@ from graphcond.data import (
     without_test,
 )
 from graphcond.errors import require
-from graphcond.evaluation.table import format_table, make_row
+from graphcond.evaluation.table import Report, format_table, make_row
 from graphcond.measure import Measure
 from graphcond.metrics.ranking import hits, mean_over_users, ndcg, recall
 from graphcond.nn.recommender import RecommenderFactory
@@ -30,24 +30,13 @@ from graphcond.typing import Record
 
 
 @dataclass(frozen=True)
-class RecommenderReport:
+class RecommenderReport(Report):
     """What a set of interactions is worth.
 
     Attributes:
         rows: One row per seed in the shared vocabulary (:data:`graphcond.evaluation.table.COLUMNS`), with ``recall@k`` and
             ``ndcg@k`` for every k asked for.
     """
-
-    rows: tuple[Record, ...]
-
-    def mean(self, column: str) -> float:
-        """Return the mean of a column over seeds."""
-        return fmean(float(row[column]) for row in self.rows)  # type: ignore[arg-type]
-
-    def std(self, column: str) -> float:
-        """Return the sample standard deviation of a column over seeds, 0 for one seed."""
-        values = [float(row[column]) for row in self.rows]  # type: ignore[arg-type]
-        return stdev(values) if len(values) > 1 else 0.0
 
     def ceiling(self, column: str = "ndcg@10") -> float:
         """Return the noise ceiling in percent: the worse of the first two seeds over the better.

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
 
 import numpy as np
 
@@ -39,6 +40,32 @@ COLUMNS: dict[str, str] = {
 
 _KEYS = ("dataset", "method", "ratio")
 _SIGNIFICANT = {"ratio": 3, "ratio_actual": 3, "seconds_condense": 3, "seconds_train": 3}
+
+
+@dataclass(frozen=True)
+class Report:
+    """Rows of one set, one per seed.
+
+    Attributes:
+        rows: Rows in the shared vocabulary (:data:`COLUMNS`).
+    """
+
+    rows: tuple[Record, ...]
+
+    def mean(self, column: str) -> float:
+        """Return the mean of a column over seeds."""
+        return float(np.mean(self._values(column)))
+
+    def std(self, column: str) -> float:
+        """Return the sample standard deviation of a column over seeds, 0 for one seed."""
+        return float(np.std(self._values(column), ddof=1)) if len(self.rows) > 1 else 0.0
+
+    def __str__(self) -> str:
+        """Return the table, mean ± std over seeds."""
+        return format_table(self.rows)
+
+    def _values(self, column: str) -> list[float]:
+        return [float(row[column]) for row in self.rows]  # type: ignore[arg-type]
 
 
 def make_row(**values: str | int | float | None) -> Record:
