@@ -3,6 +3,7 @@
 from graphcond.training.classifiers import ClassifierTraining, predict, train_classifier
 from graphcond.training.fit import Fitted, Program, fit
 from graphcond.training.graph_filter import ensemble, fit_graph_filter
+from graphcond.training.least_squares import fit_least_squares
 from graphcond.training.negatives import UniformNegatives
 from graphcond.training.nodes import FilterGraph, FilterRuns, FilterTraining, filter_graph, train_filters
 from graphcond.training.recommender import BPR, BPRProgram, RankingLooks, Recommender, fit_recommender
@@ -25,6 +26,7 @@ __all__ = [
     "filter_graph",
     "fit",
     "fit_graph_filter",
+    "fit_least_squares",
     "fit_recommender",
     "predict",
     "train_classifier",

@@ -1,14 +1,16 @@
+import math
+
 import pytest
 import torch
 
 from graphcond.condensers import DosCondInteractions, Majority, RandomInteractions, SVPEasiest, SVPHardest, TeacherChoice
 from graphcond.condensers.doscond_interactions import _OneStep
-from graphcond.condensers.teacher_choice import Mixture, best_observed
+from graphcond.condensers.teacher_choice import Mixture
 from graphcond.data import load, num_users, split_interactions, train_edges
 from graphcond.errors import BudgetError, InputError
 from graphcond.nn import MF
 from graphcond.testing.contracts import CondenserContract
-from graphcond.training import BPR, Fitted, Recommender, UniformNegatives
+from graphcond.training import BPR, UniformNegatives
 
 
 class OnSouthernWomen(CondenserContract):
@@ -100,36 +102,42 @@ def test_doscond_resumes_to_the_same_set(tmp_path):
     assert [record["step"] for record in again.history] == [0, 1, 2, 3]
 
 
-def test_teacher_choice_is_new_items_first_then_observed():
+def test_teacher_choice_without_observed_interactions():
     data = split_interactions(load("southern-women"), seed=0)
     observed = set(zip(*train_edges(data).tolist()))
-    small = TeacherChoice(ratio=0.6, ensemble=0, rank=4, mixtures=(Mixture(0.25, 1.0),))(data)
+    small = TeacherChoice(ratio=0.6, ensemble=0, factors=0, rank=4, mixtures=(Mixture(-math.inf, 0.0),))(data)
     pairs = set(zip(*train_edges(small).tolist()))
-    assert len(pairs - observed) == small.card["num_pseudo"] == round(0.25 * len(observed))
-    assert len(pairs & observed) == small.card["num_observed"]
-    assert len(pairs) == int(0.6 * len(observed))
+    assert not pairs & observed
+    assert len(pairs) == small.card["num_pseudo"] == int(0.6 * len(observed))
+    assert small.card["num_observed"] == 0
 
 
-def test_best_observed_takes_each_users_best():
-    edges = torch.tensor([[0, 0, 0, 1, 1], [0, 1, 2, 0, 2]])
-    teacher = Recommender(torch.ones(2, 1), torch.tensor([[1.0], [3.0], [2.0]]), Fitted())
-    assert best_observed(teacher, edges, torch.tensor([2, 1])).tolist() == [1, 2, 4]
-    # item 1 is one user's, items 0 and 2 are two users': a large discount leaves rare items first
-    assert best_observed(teacher, edges, torch.tensor([1, 1]), discount=100.0).tolist() == [1, 4]
+def test_teacher_choice_with_a_high_bonus_keeps_observed_interactions():
+    data = split_interactions(load("southern-women"), seed=0)
+    observed = set(zip(*train_edges(data).tolist()))
+    small = TeacherChoice(ratio=0.3, ensemble=0, factors=4, rank=0, mixtures=(Mixture(100.0, 0.0),))(data)
+    assert set(zip(*train_edges(small).tolist())) <= observed
+    assert torch.bincount(train_edges(small)[0]).unique().numel() <= 2  # all users alike, up to the remainder
+
+
+def test_teacher_choice_keeps_original_ids():
+    data = split_interactions(load("southern-women"), seed=0)
+    data["user"].original_id = torch.arange(18) + 100
+    assert torch.equal(TeacherChoice(ratio=0.3, ensemble=0, rank=0)(data)["user"].original_id, data["user"].original_id)
 
 
 def test_teacher_choice_returns_the_mixture_that_validates_best():
     data = split_interactions(load("southern-women"), seed=0)
-    tried = (Mixture(0.6, 0.0), Mixture(0.0, 0.0), Mixture(0.0, 50.0))
+    tried = (Mixture(-math.inf, 0.0), Mixture(10.0, 0.0), Mixture(10.0, 1.0))
     result = TeacherChoice(ratio=0.6, ensemble=0, rank=4, mixtures=tried, recipe=BPR(rounds=5)).condense(data)
     scores = [record["val_ndcg@10"] for record in result.history]
     best = tried[scores.index(max(scores))]
-    assert (result.report["pseudo"], result.report["discount"]) == tuple(best)
+    assert (result.report["bonus"], result.report["evenness"]) == (None if math.isinf(best.bonus) else best.bonus, best.evenness)
     alone = TeacherChoice(ratio=0.6, ensemble=0, rank=4, mixtures=(best,))(data)
     assert torch.equal(train_edges(alone), train_edges(result.data))
 
 
 def test_teacher_choice_arguments():
-    for wrong in ({"ensemble": 0, "rank": 0}, {"mixtures": ()}, {"mixtures": (Mixture(1.5, 0.0),)}):
+    for wrong in ({"ensemble": 0, "factors": 0, "rank": 0}, {"mixtures": ()}, {"mixtures": (Mixture(0.0, -1.0),)}):
         with pytest.raises(InputError, match="must hold"):
             TeacherChoice(ratio=0.5, **wrong)
