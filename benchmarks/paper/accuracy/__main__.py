@@ -16,7 +16,7 @@ import torch
 from torch_geometric.data import Data
 
 from benchmarks.paper.accuracy.gcn import Evaluator
-from benchmarks.paper.node.common import Store
+from benchmarks.store import RESULTS, Store
 from graphcond import condensers
 from graphcond.data import load, statistics
 
@@ -49,11 +49,8 @@ def main() -> None:
     parser.add_argument("--counts", type=int, nargs="+", help="only these budgets")
     parser.add_argument("--quick", action="store_true", help="one seed, one budget, three methods, two trainings")
     options = parser.parse_args()
-    store, evaluator, trainings = (
-        Store("accuracy_quick" if options.quick else "accuracy", ("dataset", "method", "count", "seed")),
-        Evaluator(),
-        10,
-    )
+    path = RESULTS / ("accuracy_quick.json" if options.quick else "accuracy.json")
+    store, evaluator, trainings = Store(path, ("dataset", "method", "count", "seed")), Evaluator(), 10
     if options.quick:
         options.seeds, options.datasets, options.methods, trainings = [0], options.datasets[:1], ["Partition", "Random", "KIP"], 2
     graphs = {name: load(name, options.root) for name in options.datasets}

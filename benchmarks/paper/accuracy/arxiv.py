@@ -10,7 +10,7 @@ import warnings
 import torch
 
 from benchmarks.paper.accuracy.__main__ import METHODS
-from benchmarks.paper.node.common import Store
+from benchmarks.store import RESULTS, Store
 from graphcond.data import load
 
 
@@ -20,7 +20,7 @@ def main() -> None:
     parser.add_argument("--methods", nargs="+", default=["Partition", "GCond-X", "KIP", "GCond", "DM"], choices=list(METHODS))
     options = parser.parse_args()
     warnings.simplefilter("ignore", UserWarning)
-    store, data = Store("accuracy_arxiv", ("dataset", "method", "ratio", "seed")), load("ogbn-arxiv-partial", options.root)
+    store, data = Store(RESULTS / "accuracy_arxiv.json", ("dataset", "method", "ratio", "seed")), load("ogbn-arxiv-partial", options.root)
     for method in options.methods:
         if store.has(dataset="ogbn-arxiv-partial", method=method, ratio=0.0025, seed=0):
             continue

@@ -1,32 +1,27 @@
 """HCDC: the default against its parts, on held-out filters.
 
-python benchmarks/paper/hcdc/ablations.py --root DATA [--quick] [--datasets cora,citeseer] [--variants "default;pool 32"] [--seeds 5]
+python -m benchmarks.paper.hcdc.ablations --root DATA [--quick] [--datasets cora,citeseer] [--variants "default;pool 32"] [--seeds 5]
 
 Every row condenses once, trains 80 filters that no condensation has seen on the condensed graph, and compares their ranking with the
-original's two seeds. Rows are merged into benchmarks/results/hcdc.json by (dataset, num_train, variant, seed): an interrupted run resumes.
+original's. Rows are merged into benchmarks/results/hcdc.json by (dataset, num_train, variant, seed): an interrupted run resumes.
 """
 
 from __future__ import annotations
 
 import argparse
-import datetime
-import json
-import os
 import warnings
 from collections.abc import Callable
 from pathlib import Path
 
-import torch
-
+from benchmarks.paper.node.common import REFERENCE, candidates
+from benchmarks.store import RESULTS, Store
 from graphcond.condensers import GradientMatching, HypergradientMatching, Partition, Pool, RandomNodes, Trajectories, Weights
-from graphcond.data import load, write_atomically
+from graphcond.data import load
 from graphcond.evaluation import calibrate, reference
 from graphcond.hypergrad import Implicit
 from graphcond.linalg import CG, Neumann
 from graphcond.nn import PolynomialFilterNet
-from graphcond.spaces import PolynomialFilters
 
-RESULTS = Path(__file__).parents[2] / "results"
 SIZES = {"cora": (24, 49, 97), "citeseer": (30, 60, 120), "digits": (90,)}
 PAPER = Weights(hypergradient=1, value=0, accuracy=0)
 
@@ -70,53 +65,32 @@ def main() -> None:
         options.datasets, options.seeds, options.variants = "digits", 1, "default;hypergradient only;algorithm 1, 4 trajectories"
     names = list(VARIANTS) if options.variants == "all" else options.variants.split(";")
     warnings.simplefilter("ignore")
+    store = Store(Path(options.out), ("dataset", "num_train", "variant", "seed"))
     for seed in range(options.seeds):
         for dataset in options.datasets.split(","):
             sizes = [int(size) for size in options.sizes.split(",")] if options.sizes else SIZES[dataset]
             for size in sizes:
                 for name in names:
-                    run(options, dataset, (size, name, seed))
+                    run(store, options, dataset, (size, name, seed))
 
 
-def run(options: argparse.Namespace, dataset: str, what: tuple[int, str, int]) -> None:
+def run(store: Store, options: argparse.Namespace, dataset: str, what: tuple[int, str, int]) -> None:
     """Condense and judge once, unless the row is there."""
     size, name, seed = what
-    path = Path(options.out)
-    rows = json.loads(path.read_text())["rows"] if path.exists() else []
-    key = (dataset, size, name, seed)
-    if any((row["dataset"], row["num_train"], row["variant"], row["seed"]) == key for row in rows):
+    if store.has(dataset=dataset, num_train=size, variant=name, seed=seed):
         return
     data = load(dataset, root=options.root)
-    net = PolynomialFilterNet(data.num_features, 16, int(data.y.max()) + 1)
-    lam = PolynomialFilters().sample(80, seed=1)
-    whole = reference(net, lam, data, seeds=(0, 1), cache=options.cache)
+    net, lam = PolynomialFilterNet(data.num_features, 16, int(data.y.max()) + 1), candidates()
+    whole = reference(net, lam, data, seeds=REFERENCE, cache=options.cache)
     made = HypergradientMatching(net, num_nodes=size, seed=seed, **VARIANTS[name](net)).condense(data)
     report = calibrate(net, lam, full=whole, condensed=made.data, seeds=(100 + seed,))
     own = {"variant": name, "seed": seed, "seconds_condense": made.report["seconds_condense"], "condenser": made.report["condenser"]}
     parts = {f"seconds_{entry['part']}": entry["seconds"] for entry in made.history if "seconds" in entry}
-    new = [{**report.condensed_rows[0], **own, **parts}]
+    store.add({**report.condensed_rows[0], **own, **parts})
     for row in report.rows[:2]:
-        extra = {"variant": row["method"], "seed": 0, "num_train": int(data.train_mask.sum()), "dataset": dataset}
-        if not any(old["variant"] == row["method"] and old["dataset"] == dataset for old in rows):
-            new.append({**row, **extra})
-    print(
-        {
-            name: row.get(name)
-            for row in new[:1]
-            for name in ("dataset", "num_train", "variant", "seed", "spearman_loss", "spearman_accuracy")
-        }
-    )
-    write(path, new)
-
-
-def write(path: Path, new: list[dict[str, object]]) -> None:
-    """Merge rows into the file, which another run may have extended meanwhile."""
-    rows = json.loads(path.read_text())["rows"] if path.exists() else []
-    machine = {"cores": os.cpu_count(), "threads": torch.get_num_threads(), "torch": torch.__version__}
-    command = "python -m benchmarks.paper.hcdc.ablations"
-    record = {"command": command, "machine": machine, "date": datetime.date.today().isoformat(), "rows": rows + new}
-    with write_atomically(path) as temporary:
-        temporary.write_text(json.dumps(record, indent=1, sort_keys=True) + "\n")
+        key = {"variant": row["method"], "seed": 0, "num_train": int(data.train_mask.sum()), "dataset": dataset}
+        if not store.has(**key):
+            store.add({**row, **key})
 
 
 if __name__ == "__main__":

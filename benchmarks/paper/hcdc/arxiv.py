@@ -1,23 +1,17 @@
 """HCDC on ogbn-arxiv's real graph (stand-in features): seconds, memory, and the agreement on filters kept back.
 
-python benchmarks/paper/hcdc/arxiv.py --root DATA [--quick]
+python -m benchmarks.paper.hcdc.arxiv --root DATA [--quick]
 """
 
 from __future__ import annotations
 
 import argparse
-import datetime
-import json
-import os
 import time
 from pathlib import Path
 
-import torch
-
+from benchmarks.store import RESULTS, Store
 from graphcond.condensers import HypergradientMatching, Pool
-from graphcond.data import load, write_atomically
-
-RESULTS = Path(__file__).parents[2] / "results"
+from graphcond.data import load
 
 
 def main() -> None:
@@ -35,12 +29,7 @@ def main() -> None:
     cpu = time.process_time() - start
     parts = {f"seconds_{entry['part']}": entry["seconds"] for entry in made.history if "seconds" in entry}
     row = {**made.report, **parts, "seconds_cpu": round(cpu, 1)}
-    print({name: row.get(name) for name in ("num_train", "seconds_condense", "seconds_cpu", "peak_mib", "watched_spearman_loss")})
-    machine = {"cores": os.cpu_count(), "threads": torch.get_num_threads(), "torch": torch.__version__, "load": os.getloadavg()[0]}
-    command = "python -m benchmarks.paper.hcdc.arxiv"
-    record = {"command": command, "machine": machine, "date": datetime.date.today().isoformat(), "rows": [row]}
-    with write_atomically(Path(options.out)) as temporary:
-        temporary.write_text(json.dumps(record, indent=1, sort_keys=True) + "\n")
+    Store(Path(options.out), ("dataset", "condenser")).add(row)
 
 
 if __name__ == "__main__":

@@ -3,34 +3,37 @@
 from __future__ import annotations
 
 import argparse
-import datetime
-import json
-import math
 import os
-import platform
-import sys
 from pathlib import Path
-from typing import Any
 
 import torch
 from torch_geometric.data import Data
 
+from benchmarks.store import RESULTS
 from graphcond import condensers
-from graphcond.data import load, read, save, write_atomically
+from graphcond.data import load, read, save
 from graphcond.nn import PolynomialFilterNet
 from graphcond.spaces import PolynomialFilters
 
-RESULTS = Path(__file__).parents[2] / "results"
-BUDGETS = {"cora": (24, 49, 97), "citeseer": (30, 60, 120), "pubmed": (15, 30, 60), "amazon-photo": (24, 48, 96)}
+BUDGETS = {
+    "cora": (24, 49, 97),
+    "citeseer": (30, 60, 120),
+    "pubmed": (15, 30, 60),
+    "amazon-photo": (24, 48, 96),
+    "coauthor-cs": (45, 90, 180),
+    "tolokers": (24, 48, 96),
+}
 """Condensed training nodes of Table 2; c_val is the same."""
 SPACE = PolynomialFilters(order=2, basis="chebyshev")
+REFERENCE = (0, 1, 2, 3, 4)
+"""Seeds of the trainings on the original; the best of 80 noisy means looks better than it is, the more so the fewer seeds."""
 METHODS = ("Random", "K-Center", "Herding", "Partition", "GCond-X", "GCond", "DosCond", "DM", "KIP", "SFGC", "HCDC-linear", "HCDC")
 """Names of Table 2, cheap ones first."""
 
 
 def candidates() -> torch.Tensor:
-    """The 80 held-out filters."""
-    return SPACE.sample(80, seed=1)
+    """The 80 held-out filters. Seed 1 is spent: defaults were compared on it."""
+    return SPACE.sample(80, seed=2)
 
 
 def network(data: Data) -> PolynomialFilterNet:
@@ -73,41 +76,6 @@ def condensed(method: str, data: Data, count: int, seed: int, cache: str) -> tup
         save(path, made.data)
     small = read(path)
     return small, float(small.card["seconds_condense"])
-
-
-class Store:
-    """Rows of one JSON file, merged by key; an interrupted run goes on where it was."""
-
-    def __init__(self, name: str, key: tuple[str, ...]) -> None:
-        self.path, self.key = RESULTS / f"{name}.json", key
-        old = json.loads(self.path.read_text())["rows"] if self.path.exists() else []
-        self.rows: dict[tuple[Any, ...], dict[str, Any]] = {tuple(row.get(part) for part in key): row for row in old}
-
-    def has(self, **key: Any) -> bool:
-        """Whether the row is there."""
-        return tuple(key.get(part) for part in self.key) in self.rows
-
-    def add(self, row: dict[str, Any]) -> None:
-        """Keep a row and write the file."""
-        clean = {name: _clean(value) for name, value in row.items()}
-        self.rows[tuple(clean.get(part) for part in self.key)] = clean
-        record = {
-            "command": "python -m " + (sys.modules["__main__"].__spec__.name if sys.modules["__main__"].__spec__ else "benchmarks"),
-            "machine": {"cores": os.cpu_count(), "threads": torch.get_num_threads(), "torch": torch.__version__, "cpu": platform.machine()},
-            "note": "timings from a shared, loaded machine unless stated otherwise",
-            "date": datetime.date.today().isoformat(),
-            "rows": list(self.rows.values()),
-        }
-        with write_atomically(self.path) as path:
-            path.write_text(json.dumps(record, indent=1) + "\n", encoding="utf-8")
-        print(" ".join(f"{n}={v}" for n, v in clean.items() if not isinstance(v, list)), flush=True)
-
-
-def _clean(value: Any) -> Any:
-    """Round for reading; JSON has no NaN."""
-    if isinstance(value, float):
-        return None if math.isnan(value) else float(f"{value:.6g}")
-    return [_clean(entry) for entry in value] if isinstance(value, list) else value
 
 
 def arguments(description: str, datasets: tuple[str, ...] = ("cora", "citeseer"), seeds: int = 5) -> argparse.Namespace:

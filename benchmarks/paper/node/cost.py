@@ -8,7 +8,8 @@ import time
 import torch
 from torch_geometric.data import Data
 
-from benchmarks.paper.node.common import Store, arguments, candidates, make, network, original
+from benchmarks.paper.node.common import arguments, candidates, make, network, original
+from benchmarks.store import RESULTS, Store
 from graphcond.evaluation import linear_surrogate
 from graphcond.nn import PolynomialFilterNet
 from graphcond.seeding import generator
@@ -83,7 +84,7 @@ def growth(store: Store, sizes: tuple[int, ...], method: str) -> None:
 
 def main() -> None:
     options = arguments(__doc__ or "", datasets=("cora",))
-    store = Store("node_cost", ("kind", "dataset", "method", "count"))
+    store = Store(RESULTS / "node_cost.json", ("kind", "dataset", "method", "count"))
     methods = [m for m in options.methods if m in ("Random", "Partition", "HCDC-linear")] or options.methods
     for name in options.datasets:
         data = original(name, options.root)

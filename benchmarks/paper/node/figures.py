@@ -7,7 +7,8 @@ import json
 import matplotlib
 import torch
 
-from benchmarks.paper.node.common import METHODS, RESULTS, arguments
+from benchmarks.paper.node.common import METHODS, arguments
+from benchmarks.store import RESULTS
 from graphcond.data import write_atomically
 from graphcond.metrics import ranks, spearman
 

@@ -5,8 +5,9 @@ from __future__ import annotations
 import time
 import warnings
 
-from benchmarks.paper.node.common import BUDGETS, Store, arguments, candidates, condensed, network, original
+from benchmarks.paper.node.common import BUDGETS, REFERENCE, arguments, candidates, condensed, network, original
 from benchmarks.paper.node.hpo import descend
+from benchmarks.store import RESULTS, Store
 from graphcond.evaluation import calibrate, compare_rankings, held_out_accuracy, linear_surrogate, looped, reference
 from graphcond.evaluation.calibrate import _reference_rows
 from graphcond.training import train_filters
@@ -72,11 +73,11 @@ def ceiling(store: Store, whole, data, options) -> None:
 def main() -> None:
     options = arguments(__doc__ or "")
     warnings.simplefilter("ignore", UserWarning)
-    store = Store("node_table2", KEY)
+    store = Store(RESULTS / "node_table2.json", KEY)
     for name in options.datasets:
         data = original(name, options.root)
         budgets = BUDGETS[name][1:2] if options.quick else BUDGETS[name]
-        whole = reference(network(data), candidates(), data, seeds=(0, 1), cache=options.cache)
+        whole = reference(network(data), candidates(), data, seeds=REFERENCE, cache=options.cache)
         ceiling(store, whole, data, options)
         for seed in range(options.seeds):
             for method in options.methods:

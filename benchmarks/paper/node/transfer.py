@@ -5,7 +5,8 @@ from __future__ import annotations
 import warnings
 from functools import partial
 
-from benchmarks.paper.node.common import Store, arguments, condensed, original
+from benchmarks.paper.node.common import arguments, condensed, original
+from benchmarks.store import RESULTS, Store
 from graphcond import nn
 from graphcond.evaluation import evaluate_node
 from graphcond.training import ClassifierTraining, EarlyStopping
@@ -25,7 +26,7 @@ RECIPE = ClassifierTraining(epochs=200, stopping=EarlyStopping(patience=200, eve
 def main() -> None:
     options = arguments(__doc__ or "", seeds=1)
     warnings.simplefilter("ignore", UserWarning)
-    store = Store("node_transfer", ("dataset", "method", "model", "seed"))
+    store = Store(RESULTS / "node_transfer.json", ("dataset", "method", "model", "seed"))
     trainings = range(1 if options.quick else 3)
     for name in options.datasets:
         data = original(name, options.root)

@@ -11,7 +11,7 @@ import torch
 
 from benchmarks.paper.policy_gradient import cost, pictures
 from benchmarks.paper.policy_gradient.setting import compare, condenser, variants
-from benchmarks.paper.policy_gradient.store import Store
+from benchmarks.store import RECOMMENDER, Store
 from graphcond.condensers import PolicyGradient
 
 DEFAULT = "OneStep, proxy items, teacher"
@@ -34,9 +34,10 @@ def _options() -> argparse.Namespace:
 
 
 def _store(options: argparse.Namespace, name: str) -> Store:
-    """Return the rows of a table. Its command is the whole one: rows of narrower runs (fewer seeds, ratios, sets) are part of it."""
+    """Return the rows of a table."""
     quick = "_quick" if options.quick else ""
-    return Store(options.out / f"policy_gradient_{name}{quick}.json", f"python -m benchmarks.paper.policy_gradient {name}")
+    command = f"python -m benchmarks.paper.policy_gradient {name}"
+    return Store(options.out / f"policy_gradient_{name}{quick}.json", RECOMMENDER, command)
 
 
 def estimators(options: argparse.Namespace) -> None:

@@ -12,7 +12,7 @@ from torch import Tensor
 from torch_geometric.data import HeteroData
 
 from benchmarks.paper.policy_gradient.setting import MF, condenser
-from benchmarks.paper.policy_gradient.store import Store
+from benchmarks.store import Store
 from graphcond import masks, pools
 from graphcond.condensers import DosCondInteractions, Schedule
 from graphcond.condensers.outer_loop import OuterLoop, State

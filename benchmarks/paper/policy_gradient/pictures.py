@@ -13,7 +13,7 @@ import numpy as np
 from sklearn.manifold import TSNE
 
 from benchmarks.paper.policy_gradient.setting import MF, data_of
-from benchmarks.paper.policy_gradient.store import Store
+from benchmarks.store import Store
 from graphcond.condensers import PolicyGradient, RandomInteractions
 from graphcond.data import make_interactions, num_items, num_users, train_edges, val_edges, without_test
 from graphcond.training import fit_recommender

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 from torch_geometric.data import HeteroData
 
-from benchmarks.paper.policy_gradient.store import Store
+from benchmarks.store import Store
 from graphcond import masks, nn, pools
 from graphcond.condensers import PolicyGradient, Schedule, Tail
 from graphcond.condensers.policy_gradient import ONE_EPOCH

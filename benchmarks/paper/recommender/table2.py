@@ -10,7 +10,6 @@ A seed is a split, a condensation and an initialisation. Rows are merged by key,
 from __future__ import annotations
 
 import argparse
-import sys
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
@@ -19,7 +18,7 @@ from typing import Any
 from torch_geometric.data import HeteroData
 
 from benchmarks.paper.policy_gradient.setting import condenser, control, data_of
-from benchmarks.paper.policy_gradient.store import Store
+from benchmarks.store import RECOMMENDER, RESULTS, Store
 from graphcond import masks, nn
 from graphcond.condensers import (
     DosCondInteractions,
@@ -34,7 +33,6 @@ from graphcond.condensers.policy_gradient import ONE_EPOCH
 from graphcond.data import without_test
 from graphcond.evaluation import evaluate_recommender
 
-RESULTS = Path(__file__).parents[2] / "results"
 MODELS = {"MF": partial(nn.MF, dim=64), "LightGCN": partial(nn.LightGCN, dim=64)}
 Made = dict[str, tuple[HeteroData, dict[str, Any]]]
 
@@ -120,10 +118,9 @@ def main() -> None:
     if options.quick:
         options.datasets, options.seeds, options.ratios = ["southern-women"], [0], [0.5]
     table = "transfer" if options.transfer else "quick" if options.quick else "table2"
-    command = "python -m benchmarks.paper.recommender.table2 " + " ".join(sys.argv[1:])
     for seed in options.seeds:
         for name in options.datasets:
-            one_set(Store(options.out / f"recommender_{table}_{name}.json", command), name, seed, options)
+            one_set(Store(options.out / f"recommender_{table}_{name}.json", RECOMMENDER), name, seed, options)
 
 
 if __name__ == "__main__":
