@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, NamedTuple, final
 
@@ -57,9 +57,10 @@ class TeacherChoice(InteractionCondenser):
         rank: Singular vectors of its graph filter, at least 0; 0 leaves it out.
         mixtures: What is tried, at least one; a single one is taken without a trial.
         recipe: How recommenders are trained; None is :class:`graphcond.training.BPR`.
+        teacher: What :func:`fit_teacher` returned for these data and this seed, to condense to several ratios with one; None trains it.
 
     Raises:
-        InputError: If an argument is out of range.
+        InputError: If an argument is out of range, or the teacher is of other data.
 
     Source: The pseudo interactions are DConRec's (Eq. 3-4), with another teacher. In place of learned probabilities a closed-form
         choice: at real sizes the policy gradient's signal drowns in its noise, while a teacher's ranking does not.
@@ -69,8 +70,9 @@ class TeacherChoice(InteractionCondenser):
     ensemble: int = 3
     factors: int = 64
     rank: int = 256
-    mixtures: tuple[Mixture, ...] = (Mixture(-math.inf, 0.5), Mixture(-2.0, 0.6), Mixture(-1.5, 0.75), Mixture(-1.0, 0.5))
+    mixtures: tuple[Mixture, ...] = (Mixture(-math.inf, 0.5), Mixture(-1.5, 0.75), Mixture(-0.75, 0.75))
     recipe: BPR | None = None
+    teacher: Recommender | None = field(default=None, repr=False, compare=False)
 
     def __post_init__(self) -> None:
         parts: dict[str, Any] = {"ensemble": self.ensemble, "factors": self.factors, "rank": self.rank}
@@ -80,8 +82,10 @@ class TeacherChoice(InteractionCondenser):
         require(good and len(self.mixtures) > 0, law, "For example mixtures=(Mixture(-1.5, 0.5),).", mixtures=self.mixtures)
 
     def _condense(self, data: HeteroData, checkpoint: Path | None) -> Draft:
-        parts = (self.ensemble, self.factors, self.rank)
-        teacher = fit_teacher(data, self.recommender, parts, recipe=self.recipe, seed=self.seed)
+        parts, size = (self.ensemble, self.factors, self.rank), (num_users(data), num_items(data))
+        teacher = self.teacher or fit_teacher(data, self.recommender, parts, recipe=self.recipe, seed=self.seed)
+        found = (teacher.users.size(0), teacher.items.size(0))
+        require(found == size, "a `teacher` of the same users and items", "Fit it on these data.", teacher=found, data=size)
         per_user = math.ceil(self.budget(data) / max(1, train_edges(data)[0].unique().numel()))
         options = candidates(teacher, train_edges(data), min(num_items(data), max(100, 2 * per_user)))
         trials: list[Record] = []

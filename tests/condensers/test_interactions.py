@@ -5,12 +5,12 @@ import torch
 
 from graphcond.condensers import DosCondInteractions, Majority, RandomInteractions, SVPEasiest, SVPHardest, TeacherChoice
 from graphcond.condensers.doscond_interactions import _OneStep
-from graphcond.condensers.teacher_choice import Mixture
-from graphcond.data import load, num_users, split_interactions, train_edges
+from graphcond.condensers.teacher_choice import Mixture, fit_teacher
+from graphcond.data import load, num_users, split_interactions, train_edges, without_test
 from graphcond.errors import BudgetError, InputError
 from graphcond.nn import MF
 from graphcond.testing.contracts import CondenserContract
-from graphcond.training import BPR, UniformNegatives
+from graphcond.training import BPR, Recommender, UniformNegatives
 
 
 class OnSouthernWomen(CondenserContract):
@@ -118,6 +118,17 @@ def test_teacher_choice_with_a_high_bonus_keeps_observed_interactions():
     small = TeacherChoice(ratio=0.3, ensemble=0, factors=4, rank=0, mixtures=(Mixture(100.0, 0.0),))(data)
     assert set(zip(*train_edges(small).tolist())) <= observed
     assert torch.bincount(train_edges(small)[0]).unique().numel() <= 2  # all users alike, up to the remainder
+
+
+def test_teacher_choice_takes_a_fitted_teacher():
+    data = without_test(split_interactions(load("southern-women"), seed=0))
+    teacher = fit_teacher(data, MF, (1, 4, 4), recipe=BPR(rounds=2), seed=3)
+    options = {"ratio": 0.4, "seed": 3, "ensemble": 1, "factors": 4, "rank": 4, "recipe": BPR(rounds=2)}
+    given, own = TeacherChoice(teacher=teacher, **options)(data), TeacherChoice(**options)(data)
+    assert torch.equal(train_edges(given), train_edges(own))
+    other = Recommender(teacher.users[:-1], teacher.items, teacher.history)
+    with pytest.raises(InputError, match="same users and items"):
+        TeacherChoice(teacher=other, **options)(data)
 
 
 def test_teacher_choice_keeps_original_ids():
