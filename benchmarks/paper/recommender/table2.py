@@ -16,6 +16,7 @@ from functools import cache, partial
 from pathlib import Path
 from typing import Any
 
+import torch
 from torch_geometric.data import HeteroData
 
 from benchmarks.paper.policy_gradient.setting import condenser, control, data_of
@@ -30,10 +31,12 @@ from graphcond.condensers import (
     SVPHardest,
     TeacherChoice,
 )
+from graphcond.condensers.item_prices import candidates
 from graphcond.condensers.policy_gradient import ONE_EPOCH
 from graphcond.condensers.teacher_choice import fit_teacher
-from graphcond.data import without_test
+from graphcond.data import num_items, train_edges, with_interactions, without_test
 from graphcond.evaluation import evaluate_recommender
+from graphcond.seeding import generator
 from graphcond.training import Recommender
 
 MODELS = {"MF": partial(nn.MF, dim=64), "LightGCN": partial(nn.LightGCN, dim=64)}
@@ -54,10 +57,15 @@ def _teacher(name: str, seed: int) -> tuple[Recommender, float]:
 
 
 def taught(name: str, ratio: float, seed: int) -> Made:
-    """Condense by TeacherChoice."""
-    teacher, seconds = _teacher(name, seed)
-    result = TeacherChoice(ratio=ratio, seed=seed, teacher=teacher).condense(data_of(name, seed))
-    return {"": (result.data, {**result.report, "seconds_condense": seconds + float(result.report["seconds_condense"])})}
+    """Condense by TeacherChoice, and draw the control: as many random interactions from D and as many favourites of the teacher's."""
+    (teacher, seconds), data = _teacher(name, seed), without_test(data_of(name, seed))
+    result = TeacherChoice(ratio=ratio, seed=seed, teacher=teacher).condense(data)
+    facts = {**result.report, "seconds_condense": seconds + float(result.report["seconds_condense"])}
+    kept = train_edges(result.data).size(1)
+    per_user = -(-kept // int(train_edges(data)[0].unique().numel()))
+    pool = candidates(teacher, train_edges(data), min(per_user, num_items(data))).pairs
+    chosen = torch.randperm(pool.size(1), generator=generator(seed, "control"))[:kept]
+    return {"": (result.data, facts), ": random control": (with_interactions(data, pool[:, chosen]), {})}
 
 
 def learned(settings: dict[str, Any], name: str, ratio: float, seed: int) -> Made:
@@ -79,7 +87,7 @@ METHODS: dict[str, Callable[[str, float, int], Made]] = {
     "DosCond": partial(plain, DosCondInteractions),
     "DConRec (Reinforce)": partial(learned, PAPER),
 }
-"""The control of "DConRec" comes with it; "Reinforce" is the paper's estimator with 100 outer steps and an honest budget."""
+"""Controls come with DConRec and TeacherChoice; "Reinforce" is the paper's estimator with 100 outer steps and an honest budget."""
 TRANSFER: dict[str, Callable[[str, float, int], Made]] = {
     "Random": partial(plain, RandomInteractions),
     "TeacherChoice": partial(plain, TeacherChoice),
