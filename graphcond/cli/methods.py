@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any, Literal
+from typing import Any
 
 from torch_geometric.data import HeteroData
 
@@ -37,20 +37,14 @@ NODES: dict[str, Builder] = {
     "distribution-matching": lambda data, **budget: condensers.DistributionMatching(**budget),
     "kernel-inducing-points": lambda data, **budget: condensers.KernelInducingPoints(**budget),
     "trajectory-matching": lambda data, **budget: condensers.TrajectoryMatching(**budget),
-    "hcdc": lambda data, **budget: condensers.HypergradientMatching(teacher=_teacher(data), **budget),
+    "hcdc": lambda data, **budget: condensers.HypergradientMatching(**budget),
 }
 DEFAULT = {"interactions": "teacher-choice", "nodes": "hcdc"}
 """What ``--method default`` means: the best on validation data over several data sets."""
-_LARGE = 50_000
 
 
 def _pool() -> pools.PoolBuilder:
     return pools.Union(pools.Observed(), pools.ProxyTopK(MF, ratio=0.3))
-
-
-def _teacher(data: Any) -> Literal["trained", "linear"]:
-    """On a large original the linear teacher saves training 128 filters on it."""
-    return "linear" if int(data.num_nodes) > _LARGE else "trained"
 
 
 def build(name: str, data: Any, options: Budget, seed: int, **changed: Any) -> Condenser:

@@ -11,7 +11,7 @@ from torch_geometric.data import Data, HeteroData
 
 from graphcond.errors import require
 from graphcond.evaluation.calibrate import calibrate, reference
-from graphcond.evaluation.node import evaluate_node
+from graphcond.evaluation.node import evaluate_node, looped
 from graphcond.evaluation.recommender import evaluate_recommender
 from graphcond.evaluation.table import COLUMNS
 from graphcond.nn import GraphNet, PolynomialFilterNet
@@ -70,6 +70,7 @@ def judge_nodes(full: Data, entries: Sequence[Entry], *, seeds: Sequence[int], c
 
     Returns:
         Rows in the shared vocabulary: method "Whole" first, then the linear surrogate on the original, then the entries.
+        Filters see a set without any edges as A' = I (:func:`~graphcond.evaluation.looped`).
         ``accuracy`` is that of the GCN, except for the surrogate, where it is that of the filter it picks.
     """
     require(candidates == 0 or candidates >= 5, "`candidates` 0 or at least 5", "Fewer cannot be ranked.", candidates=candidates)
@@ -80,7 +81,8 @@ def judge_nodes(full: Data, entries: Sequence[Entry], *, seeds: Sequence[int], c
     known = reference(net, lam, full, seeds=seeds if len(seeds) >= 2 else (seeds[0], seeds[0] + 1)) if candidates else None
     for number, entry in enumerate(entries):
         report = evaluate_node(GraphNet, entry.data, full, seeds=entry.seeds, full=whole)
-        ranking = calibrate(net, lam, full=known, condensed=entry.data, seeds=entry.seeds) if known else None
+        small = entry.data if entry.data.num_edges else looped(entry.data)
+        ranking = calibrate(net, lam, full=known, condensed=small, seeds=entry.seeds) if known else None
         if ranking and number == 0:
             ceiling, surrogate = ranking.rows[0], ranking.rows[1]
             rows = [*({**_ranked(ceiling), **row} for row in rows), surrogate]
