@@ -16,6 +16,7 @@ COMMANDS = {
     "condense": options.Condense,
     "evaluate": options.Evaluate,
     "compare": options.Compare,
+    "search": options.Search,
     "info": options.Info,
     "datasets": options.Datasets,
 }

@@ -109,6 +109,33 @@ class Evaluate(Protocol, Condensed):
 
 
 @dataclass(frozen=True)
+class Search(Source):
+    """Search architectures or filters on a condensed graph, train the best few on the original, and test the winner.
+
+    With --out, the folder receives search.journal, from which an interrupted search goes on, and search.json.
+
+    Args:
+        condensed: A file that `graphcond condense --out` wrote; without one the original itself is searched.
+        space: Networks (10 kinds, 2 widths, 2 depths) or polynomial filters of order 2.
+        trials: Candidates tried on the condensed graph; the 40 networks are tried at most once each.
+        top: Candidates trained again on the original; its validation nodes choose the winner.
+        seed: Seed of the search, the split and the trainings.
+        epochs: Training steps of every candidate.
+        out: Folder for what is written.
+        json: Print JSON.
+    """
+
+    condensed: str | None = None
+    space: Literal["models", "filters"] = "models"
+    trials: int = 40
+    top: int = 5
+    seed: int = 0
+    epochs: int = 200
+    out: str | None = None
+    json: bool = False
+
+
+@dataclass(frozen=True)
 class Info(Source):
     """Print what a data set or a condensed file holds, and draw it if it is small.
 

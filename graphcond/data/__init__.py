@@ -15,6 +15,7 @@ from graphcond.data.card import Card, find_card, names
 from graphcond.data.checks import check_interactions, check_nodes
 from graphcond.data.combine import parts, union
 from graphcond.data.convert import from_hetero, from_networkx, to_hetero
+from graphcond.data.edges import looped, sparsified
 from graphcond.data.interactions import EDGE, make_interactions, num_items, num_users, train_edges, val_edges, with_interactions
 from graphcond.data.loading import load
 from graphcond.data.ogb import NodeDataset, as_ogb, reset_caches
@@ -36,6 +37,7 @@ __all__ = [
     "from_networkx",
     "load",
     "load_state",
+    "looped",
     "make_interactions",
     "names",
     "num_items",
@@ -47,6 +49,7 @@ __all__ = [
     "reset_caches",
     "save",
     "save_state",
+    "sparsified",
     "split_interactions",
     "split_nodes",
     "statistics",

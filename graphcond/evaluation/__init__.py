@@ -2,7 +2,7 @@
 
 from graphcond.evaluation.calibrate import CalibrationReport, Reference, calibrate, compare_rankings, held_out_accuracy, reference
 from graphcond.evaluation.judge import Entry, judge_interactions, judge_nodes
-from graphcond.evaluation.node import NodeModelFactory, NodeReport, evaluate_node, looped, sparsified
+from graphcond.evaluation.node import NodeModelFactory, NodeReport, evaluate_node
 from graphcond.evaluation.recommender import RecommenderReport, evaluate_recommender
 from graphcond.evaluation.surrogate import SurrogateScores, linear_surrogate
 from graphcond.evaluation.table import COLUMNS, format_report, format_table, make_row, summarise
@@ -26,9 +26,7 @@ __all__ = [
     "judge_interactions",
     "judge_nodes",
     "linear_surrogate",
-    "looped",
     "make_row",
     "reference",
-    "sparsified",
     "summarise",
 ]

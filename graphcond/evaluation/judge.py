@@ -9,9 +9,10 @@ from typing import Any
 
 from torch_geometric.data import Data, HeteroData
 
+from graphcond.data import looped
 from graphcond.errors import require
 from graphcond.evaluation.calibrate import calibrate, reference
-from graphcond.evaluation.node import evaluate_node, looped
+from graphcond.evaluation.node import evaluate_node
 from graphcond.evaluation.recommender import evaluate_recommender
 from graphcond.evaluation.table import COLUMNS
 from graphcond.nn import GraphNet, PolynomialFilterNet
@@ -70,7 +71,7 @@ def judge_nodes(full: Data, entries: Sequence[Entry], *, seeds: Sequence[int], c
 
     Returns:
         Rows in the shared vocabulary: method "Whole" first, then the linear surrogate on the original, then the entries.
-        Filters see a set without any edges as A' = I (:func:`~graphcond.evaluation.looped`).
+        Filters see a set without any edges as A' = I (:func:`~graphcond.data.looped`).
         ``accuracy`` is that of the GCN, except for the surrogate, where it is that of the filter it picks.
     """
     require(candidates == 0 or candidates >= 5, "`candidates` 0 or at least 5", "Fewer cannot be ranked.", candidates=candidates)

@@ -91,12 +91,13 @@ def make_row(**values: str | int | float | None) -> Record:
     return {name: named[name] for name in COLUMNS if named.get(name) is not None}
 
 
-def summarise(rows: Iterable[Record], by: Sequence[str] = _KEYS) -> list[dict[str, object]]:
+def summarise(rows: Iterable[Record], by: Sequence[str] = _KEYS, columns: Iterable[str] = tuple(COLUMNS)) -> list[dict[str, object]]:
     """Return one entry per group of rows: mean and standard deviation over seeds.
 
     Args:
         rows: Rows as :func:`make_row` makes them.
         by: Columns that name a group.
+        columns: Columns that are averaged.
 
     Returns:
         A list of dicts: the group's columns, ``seeds`` (how many rows), and ``(mean, std)`` for each numeric column;
@@ -109,7 +110,7 @@ def summarise(rows: Iterable[Record], by: Sequence[str] = _KEYS) -> list[dict[st
     for key, members in groups.items():
         entry: dict[str, object] = {name: value for name, value in zip(by, key) if value is not None}
         entry["seeds"] = len(members)
-        for name in COLUMNS:
+        for name in columns:
             values = [float(row[name]) for row in members if isinstance(row.get(name), (int, float))]  # type: ignore[arg-type]
             if values and name not in (*by, "seed"):
                 entry[name] = (float(np.mean(values)), float(np.std(values, ddof=1)) if len(values) > 1 else 0.0)
@@ -128,7 +129,7 @@ def format_table(rows: Iterable[Record], columns: Sequence[str] | None = None, b
     Returns:
         A Markdown table, also readable as plain text.
     """
-    entries = summarise(rows, by)
+    entries = summarise(rows, by, columns or tuple(COLUMNS))
     shown = [name for name in (columns or [*_KEYS, "seeds", *COLUMNS]) if any(name in entry for entry in entries)]
     shown = list(dict.fromkeys(shown))
     cells = [shown, *([_cell(name, entry) for name in shown] for entry in entries)]
@@ -171,4 +172,4 @@ def _number(name: str, value: float) -> str:
         return f"{value:.{_SIGNIFICANT[name]}g}"
     if name in ("num_train", "num_val", "num_edges", "bytes", "peak_mib"):
         return f"{value:,.0f}"
-    return f"{value:.1f}" if name in ("accuracy", "percent_of_full", "regret") else f"{value:.4f}"
+    return f"{value:.1f}" if name.startswith(("accuracy", "percent", "regret")) else f"{value:.4f}"

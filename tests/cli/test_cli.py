@@ -50,6 +50,22 @@ def test_evaluate_judges_the_written_file(tmp_path: Path, capsys: pytest.Capture
     assert all(0 <= row["recall@10"] <= 1 for row in rows)
 
 
+def test_search_on_a_condensed_graph_promotes_and_resumes(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    main(["condense", "karate", "--method", "random", "--num_nodes", "8", "--judge", "false", "--out", str(tmp_path)])
+    words = ["search", "karate", "--condensed", str(tmp_path / "condensed.safetensors"), "--epochs", "3", "--top", "2"]
+    words += ["--out", str(tmp_path / "found"), "--json", "true"]
+    capsys.readouterr()
+    assert main([*words, "--trials", "3"]) == 0
+    first = json.loads(capsys.readouterr().out)
+    assert first == json.loads((tmp_path / "found" / "search.json").read_text())
+    assert first["winner"] == first["promoted"][0]["params"]
+    assert 0 <= first["accuracy"] <= 100
+    assert main([*words, "--trials", "4"]) == 0
+    assert json.loads(capsys.readouterr().out)["trials"] == 4
+    assert main(["search", "karate", "--space", "filters", "--trials", "3", "--top", "1", "--epochs", "3"]) == 0
+    assert "Test accuracy of the first" in capsys.readouterr().out
+
+
 def test_compare_prints_the_rows_alone_as_json(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["compare", "southern-women", "--methods", "random,majority", "--ratio", "0.5", "--seeds", "2", "--json", "true"]) == 0
     rows = json.loads(capsys.readouterr().out)

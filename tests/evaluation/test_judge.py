@@ -3,8 +3,8 @@ import copy
 import torch
 
 from graphcond.condensers import RandomNodes
-from graphcond.data import planted_graph
-from graphcond.evaluation import Entry, calibrate, judge_nodes, looped, reference
+from graphcond.data import looped, planted_graph
+from graphcond.evaluation import Entry, calibrate, judge_nodes, reference
 from graphcond.nn import PolynomialFilterNet
 from graphcond.seeding import derive
 from graphcond.spaces import PolynomialFilters

@@ -8,10 +8,9 @@ from torch_geometric.data import Data
 
 from graphcond import nn
 from graphcond.condensers import RandomNodes
-from graphcond.data import load
+from graphcond.data import load, looped, sparsified
 from graphcond.errors import InputError
 from graphcond.evaluation import evaluate_node
-from graphcond.evaluation.node import looped, sparsified
 from graphcond.training import ClassifierTraining, EarlyStopping
 
 GCN = partial(nn.GraphNet, kind="gcn", hidden=16)

@@ -8,7 +8,8 @@ import warnings
 from benchmarks.paper.node.common import BUDGETS, REFERENCE, arguments, candidates, condensed, network, original
 from benchmarks.paper.node.hpo import descend
 from benchmarks.store import RESULTS, Store
-from graphcond.evaluation import calibrate, compare_rankings, held_out_accuracy, linear_surrogate, looped, reference
+from graphcond.data import looped
+from graphcond.evaluation import calibrate, compare_rankings, held_out_accuracy, linear_surrogate, reference
 from graphcond.evaluation.calibrate import _reference_rows
 from graphcond.training import train_filters
 

@@ -1,0 +1,67 @@
+"""How good a network of the discrete space is on one graph."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, cast
+
+import torch
+from torch.nn.functional import cross_entropy
+from torch_geometric.data import Data
+
+from graphcond.data import sparsified
+from graphcond.nn import WEIGHTED, Kind
+from graphcond.spaces import ModelChoice, ModelChoices
+from graphcond.training import ClassifierTraining, predict, train_classifier
+from graphcond.training.classifiers import prepared
+
+if TYPE_CHECKING:
+    from optuna.trial import BaseTrial
+
+_HALF = 0.5
+
+
+@dataclass(frozen=True)
+class ModelObjective:
+    """Validation accuracy of a network trained on a graph; Optuna calls it with a trial.
+
+    A condensed graph has few validation nodes, so that accuracies tie: the loss breaks ties. Networks that ignore edge weights see the
+    edges of weight .5 or more.
+
+    Args:
+        data: The graph, condensed or original, with training and validation nodes.
+        space: Where networks come from.
+        recipe: How they are trained; None is :class:`graphcond.training.ClassifierTraining`.
+        seed: Seed of weights and dropout.
+        num_classes: Classes; None counts those of ``data``.
+
+    Example:
+        >>> from functools import partial
+        >>> from graphcond.data import load
+        >>> objective = partial(ModelObjective, space=ModelChoices(kinds=("gcn",), widths=(8,), depths=(1, 2)))
+        >>> on_small, on_full = objective(load("karate")), objective(load("karate"))  # the search changes nothing but the graph
+    """
+
+    data: Data
+    space: ModelChoices = ModelChoices()
+    recipe: ClassifierTraining | None = None
+    seed: int = 0
+    num_classes: int | None = None
+
+    def choice(self, trial: BaseTrial) -> ModelChoice:
+        """Return the network that a trial stands for."""
+        kind = cast(Kind, trial.suggest_categorical("kind", self.space.kinds))
+        width = trial.suggest_categorical("hidden", self.space.widths)
+        return ModelChoice(kind, width, trial.suggest_categorical("num_layers", self.space.depths))
+
+    def __call__(self, trial: BaseTrial) -> float:
+        """Return the accuracy on the validation nodes, in [0, 1], less up to .001 for the loss."""
+        choice, data = self.choice(trial), self.data
+        small = data if choice.kind in WEIGHTED else sparsified(data, _HALF)
+        classes = int(data.y.max()) + 1 if self.num_classes is None else self.num_classes
+        model = choice(data.num_features, classes, seed=self.seed)
+        history = train_classifier(model, small, small, recipe=self.recipe, seed=self.seed)
+        model.eval()
+        with torch.no_grad():
+            loss = float(cross_entropy(predict(model, prepared(model, small))[small.val_mask], small.y[small.val_mask]))
+        return history.best_score - 1e-3 * loss / (1 + loss)

@@ -1,0 +1,104 @@
+import math
+from functools import partial
+
+import optuna
+import pytest
+import torch
+
+from graphcond.condensers import RandomNodes
+from graphcond.data import load, planted_graph
+from graphcond.errors import InputError
+from graphcond.search import FilterObjective, ModelObjective, promote, search
+from graphcond.search.study import fixed
+from graphcond.spaces import ModelChoices
+from graphcond.training import ClassifierTraining, FilterTraining, train_filters
+
+SPACE = ModelChoices(kinds=("gcn", "sage-mean"), widths=(4, 8), depths=(1, 2))
+QUICK = ClassifierTraining(epochs=3)
+RUNNING = optuna.trial.TrialState.RUNNING
+
+
+def quadratic(trial):
+    return -((trial.suggest_float("x", -1.0, 1.0) - 0.3) ** 2)
+
+
+def test_a_finite_space_is_tried_once_each_and_ends():
+    study = search(ModelObjective(load("karate"), SPACE, QUICK), trials=20, finite=True)
+    tried = [tuple(trial.params.values()) for trial in study.trials]
+    assert len(tried) == len(set(tried)) == len(SPACE.all())
+
+
+def test_tpe_finds_a_maximum_and_repeats_itself():
+    first, again = (search(quadratic, 40, seed=1) for _ in range(2))
+    assert abs(first.best_params["x"] - 0.3) < 0.1
+    assert [trial.params for trial in first.trials] == [trial.params for trial in again.trials]
+
+
+def test_an_interrupted_search_goes_on(tmp_path):
+    journal, calls = tmp_path / "deep" / "search.journal", []
+
+    def breaks(trial):
+        calls.append(trial.suggest_float("x", -1.0, 1.0))
+        if len(calls) == 3:
+            raise KeyboardInterrupt
+        return calls[-1]
+
+    with pytest.raises(KeyboardInterrupt):
+        search(breaks, 5, journal=journal)
+    study = search(breaks, 5, journal=journal)
+    states = [trial.state for trial in study.trials]
+    assert states.count(optuna.trial.TrialState.COMPLETE) == 5
+    assert len(search(breaks, 5, journal=journal).trials) == len(study.trials)  # done is done
+    assert len(search(quadratic, 1, journal=journal, name="another").trials) == 1
+
+
+def test_a_killed_worker_leaves_no_running_trial(tmp_path):
+    storage = optuna.storages.JournalStorage(optuna.storages.journal.JournalFileBackend(str(tmp_path / "j")))
+    left = optuna.create_study(storage=storage, study_name="search", direction="maximize").ask()
+    x = left.suggest_float("x", -1.0, 1.0)
+    study = search(quadratic, 2, journal=tmp_path / "j")
+    assert RUNNING not in [trial.state for trial in study.trials]
+    assert study.trials[1].params["x"] == x  # tried again
+
+
+def test_promotion_is_decided_by_the_other_objective():
+    study = search(quadratic, 30)
+    best = promote(study, lambda trial: trial.suggest_float("x", -1.0, 1.0), top=4)
+    smalls = sorted((trial.value for trial in study.trials), reverse=True)[:4]
+    assert sorted((each.small for each in best), reverse=True) == smalls
+    assert [each.full for each in best] == sorted((each.params["x"] for each in best), reverse=True)
+
+
+def test_only_the_graph_changes():
+    full = planted_graph(seed=0)
+    small = RandomNodes(num_nodes=20)(full)
+    objective = partial(ModelObjective, space=SPACE, recipe=QUICK, num_classes=int(full.y.max()) + 1)
+    best = promote(search(objective(small), 4, finite=True), objective(full), top=2)
+    assert len(best) == 2
+    assert all(each.full == objective(full)(fixed(each.params)) for each in best)
+    assert all(each.small == objective(small)(fixed(each.params)) for each in best)
+
+
+def test_a_filters_value_is_minus_its_validation_loss():
+    data = load("karate")
+    objective = FilterObjective(data, recipe=FilterTraining(epochs=5))
+    trial = fixed({"lambda0": 0.5, "lambda1": -0.25, "lambda2": 1.0})
+    assert objective.choice(trial).tolist() == [[0.5, -0.25, 1.0]]
+    runs = train_filters(objective.network, torch.tensor([[0.5, -0.25, 1.0]]), data, recipe=FilterTraining(epochs=5), seed=0)
+    assert objective(trial) == -float(runs.loss)
+
+
+def test_losses_only_break_ties_of_accuracy():
+    data, trial = load("karate"), fixed({"kind": "gcn", "hidden": 8, "num_layers": 2})
+    nodes = int(data.val_mask.sum())
+    for seed in range(3):
+        value = ModelObjective(data, SPACE, QUICK, seed=seed)(trial)
+        gap = math.ceil(value * nodes) / nodes - value
+        assert 0 < gap < 1e-3
+
+
+def test_counts_are_checked():
+    with pytest.raises(InputError, match="`trials` >= 1"):
+        search(quadratic, 0)
+    with pytest.raises(InputError, match="`top` >= 1"):
+        promote(search(quadratic, 1), quadratic, 0)
