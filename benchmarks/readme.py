@@ -38,7 +38,7 @@ def table(
 
 def recommender() -> str:
     """Table 2 of DConRec, every data set whose record is there."""
-    columns = ["dataset", "method", "ratio", "seeds", "ratio_actual", "recall@10", "ndcg@10", "percent_of_full"]
+    columns = ["dataset", "method", "ratio", "seeds", "ratio_actual", "recall@10", "ndcg@10", "percent_recall@10", "percent_ndcg@10"]
     files = sorted(path.name for path in RESULTS.glob("recommender_table2_*.json"))
     return "\n\n".join(table(name, columns) for name in files)
 

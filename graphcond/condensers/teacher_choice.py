@@ -3,22 +3,25 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from dataclasses import dataclass, field, replace
+from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple, final
 
 import torch
+from torch import Tensor
 from torch_geometric.data import HeteroData
 
 from graphcond.condensers.base import Draft, InteractionCondenser
 from graphcond.condensers.item_prices import Candidates, best_of_each, candidates, item_prices
-from graphcond.data import num_items, num_users, train_edges, val_edges, with_interactions
+from graphcond.data import load_state, num_items, num_users, save_state, train_edges, val_edges, with_interactions
 from graphcond.errors import require
 from graphcond.nn.recommender import MF, RecommenderFactory
 from graphcond.pools import fit_proxies
 from graphcond.pools.proxy import apportion
 from graphcond.seeding import derive
-from graphcond.training import BPR, Recommender, ensemble, fit_graph_filter, fit_least_squares, fit_recommender
+from graphcond.training import BPR, Fitted, Recommender, ensemble, fit_graph_filter, fit_least_squares, fit_recommender
 from graphcond.typing import Record
 
 
@@ -82,17 +85,15 @@ class TeacherChoice(InteractionCondenser):
         require(good and len(self.mixtures) > 0, law, "For example mixtures=(Mixture(-1.5, 0.5),).", mixtures=self.mixtures)
 
     def _condense(self, data: HeteroData, checkpoint: Path | None) -> Draft:
-        parts, size = (self.ensemble, self.factors, self.rank), (num_users(data), num_items(data))
-        teacher = self.teacher or fit_teacher(data, self.recommender, parts, recipe=self.recipe, seed=self.seed)
-        found = (teacher.users.size(0), teacher.items.size(0))
-        require(found == size, "a `teacher` of the same users and items", "Fit it on these data.", teacher=found, data=size)
+        found = _Found(checkpoint, f"{self!r} on {_fingerprint(data)}")
+        teacher = self._teacher(data, found)
         per_user = math.ceil(self.budget(data) / max(1, train_edges(data)[0].unique().numel()))
         options = candidates(teacher, train_edges(data), min(num_items(data), max(100, 2 * per_user)))
         trials: list[Record] = []
         best, chosen = -math.inf, None
         for mixture in self.mixtures:
             small, facts = self._mix(data, options, mixture)
-            score = self._trial(data, small) if len(self.mixtures) > 1 else math.nan
+            score = found.score(mixture, partial(self._trial, data, small)) if len(self.mixtures) > 1 else math.nan
             facts = {"bonus": None if math.isinf(mixture.bonus) else mixture.bonus, "evenness": mixture.evenness, **facts}
             trials.append({**facts, "val_ndcg@10": None if math.isnan(score) else score})
             if chosen is None or score > best:
@@ -100,6 +101,14 @@ class TeacherChoice(InteractionCondenser):
         if chosen is None:
             raise RuntimeError("there is at least one mixture")
         return replace(chosen, history=trials)
+
+    def _teacher(self, data: HeteroData, found: _Found) -> Recommender:
+        if self.teacher is not None:
+            size = {"teacher": (self.teacher.users.size(0), self.teacher.items.size(0)), "data": (num_users(data), num_items(data))}
+            require(size["teacher"] == size["data"], "a `teacher` of the same users and items", "Fit it on these data.", found=size)
+            return self.teacher
+        parts = (self.ensemble, self.factors, self.rank)
+        return found.recommender(lambda: fit_teacher(data, self.recommender, parts, recipe=self.recipe, seed=self.seed))
 
     def _mix(self, data: HeteroData, options: Candidates, mixture: Mixture) -> tuple[HeteroData, Record]:
         """Return a set of at most the budget, and how much of it is new."""
@@ -123,6 +132,51 @@ class TeacherChoice(InteractionCondenser):
             return math.nan
         model = fit_recommender(self.recommender, small, held, exclude=train_edges(data), recipe=self.recipe, seed=seed)
         return model.history.best_score
+
+
+class _Found:
+    """What a run has found so far, kept in a file if there is one: the teacher and the scores of the mixtures.
+
+    Args:
+        path: The file, or None.
+        run: Names condenser and data, to refuse another run's file.
+    """
+
+    def __init__(self, path: Path | None, run: str) -> None:
+        self.path, self.run, self.tensors, self.scores = path, run, dict[str, Tensor](), dict[str, float]()
+        if path is not None and path.exists():
+            self.tensors, record = load_state(path)
+            cure = "Delete the file, or condense the same data with the same options."
+            require(record.get("run") == run, "a checkpoint of this run", cure, path=str(path), found=record.get("run"))
+            self.scores = record["scores"]
+
+    def recommender(self, make: Callable[[], Recommender]) -> Recommender:
+        """Return the teacher that the file holds, or make and keep it."""
+        if not self.tensors:
+            made = make()
+            self.tensors = {"users": made.users, "items": made.items}
+            self._save()
+        return Recommender(self.tensors["users"], self.tensors["items"], Fitted())
+
+    def score(self, mixture: Mixture, measure: Callable[[], float]) -> float:
+        """Return a mixture's score from the file, or measure and keep it."""
+        if repr(mixture) not in self.scores:
+            score = measure()
+            if math.isnan(score):
+                return score
+            self.scores[repr(mixture)] = score
+            self._save()
+        return self.scores[repr(mixture)]
+
+    def _save(self) -> None:
+        if self.path is not None:
+            save_state(self.path, self.tensors, {"run": self.run, "scores": self.scores})
+
+
+def _fingerprint(data: HeteroData) -> str:
+    """Name interactions by their counts and a sum."""
+    edges = train_edges(data)
+    return f"{num_users(data)} x {num_items(data)}, {edges.size(1)} interactions, {int((edges[0] * 31 + edges[1]).sum())}"
 
 
 def fit_teacher(

@@ -3,7 +3,7 @@ import math
 import pytest
 import torch
 
-from graphcond.condensers import DosCondInteractions, Majority, RandomInteractions, SVPEasiest, SVPHardest, TeacherChoice
+from graphcond.condensers import DosCondInteractions, Majority, RandomInteractions, SVPEasiest, SVPHardest, TeacherChoice, teacher_choice
 from graphcond.condensers.doscond_interactions import _OneStep
 from graphcond.condensers.teacher_choice import Mixture, fit_teacher
 from graphcond.data import load, num_users, split_interactions, train_edges, without_test
@@ -118,6 +118,29 @@ def test_teacher_choice_with_a_high_bonus_keeps_observed_interactions():
     small = TeacherChoice(ratio=0.3, ensemble=0, factors=4, rank=0, mixtures=(Mixture(100.0, 0.0),))(data)
     assert set(zip(*train_edges(small).tolist())) <= observed
     assert torch.bincount(train_edges(small)[0]).unique().numel() <= 2  # all users alike, up to the remainder
+
+
+def test_teacher_choice_resumes_without_repeating_what_is_done(tmp_path, monkeypatch):
+    data, path = split_interactions(load("southern-women"), seed=0), tmp_path / "state"
+    condenser = TeacherChoice(ratio=0.4, ensemble=1, factors=4, rank=0, recipe=BPR(rounds=2))
+    whole, trial, calls = condenser.condense(data), TeacherChoice._trial, []
+
+    def stops(self, *args):
+        calls.append(None)
+        if len(calls) == 2:
+            raise KeyboardInterrupt
+        return trial(self, *args)
+
+    monkeypatch.setattr(TeacherChoice, "_trial", stops)
+    with pytest.raises(KeyboardInterrupt):
+        condenser.condense(data, checkpoint=path)
+    monkeypatch.setattr(teacher_choice, "fit_teacher", None)  # a second fit would raise
+    again = condenser.condense(data, checkpoint=path)
+    assert len(calls) == 4  # two before, the two that were missing after
+    assert torch.equal(train_edges(whole.data), train_edges(again.data))
+    assert whole.history == again.history
+    with pytest.raises(InputError, match="a checkpoint of this run"):
+        TeacherChoice(ratio=0.5).condense(data, checkpoint=path)
 
 
 def test_teacher_choice_takes_a_fitted_teacher():
