@@ -26,7 +26,6 @@ METHODS = {
     "KIP": condensers.KernelInducingPoints,
     "Partition": condensers.Partition,
     "GCond": condensers.GCond,
-    "GCond, 20 starts": partial(condensers.GCond, inits=20),
     "Random": condensers.RandomNodes,
     "GCond-X": condensers.GCondX,
     "DM": condensers.DistributionMatching,
