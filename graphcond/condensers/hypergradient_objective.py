@@ -19,6 +19,7 @@ from graphcond.training.nodes import FilterTraining
 from graphcond.typing import Tensors
 
 _MARGIN = 0.3
+_SURE = 1e-8
 _CHUNK_WEIGHTS = 400_000
 
 
@@ -136,7 +137,7 @@ class Matching:
     def wanted(self) -> Tensor:
         """What the condensed graph's log losses shall be linear in [P]: the original's log losses, or the normal scores of their ranks."""
         if not self.weights.ranks:
-            return self.target.loss.log()
+            return log_loss(self.target.loss)
         rank = self.target.loss.argsort().argsort().to(self.target.loss)
         scores: Tensor = torch.special.ndtri((rank + 0.5) / len(rank))
         return scores
@@ -173,7 +174,7 @@ class Matching:
             logits = self.logits(graph, students.models(rows), lam, threshold)
             loss = node_losses(logits, graph.y)
             check_finite(loss.detach(), lam, "the condensed validation graph")
-            parts["value"] = pearson_distance(loss.log(), self.wanted[rows])
+            parts["value"] = pearson_distance(log_loss(loss), self.wanted[rows])
             parts["accuracy"] = pearson_distance(soft_accuracy(logits, graph.y), self.target.accuracy[rows])
         if weights.hypergradient:
             parts["hypergradient"] = self._gradient_distance(graph, students, rows[: -(-len(rows) // 3)], threshold)
@@ -191,6 +192,11 @@ class Matching:
         _, found = moved.rows(rows).hypergradient(outer, students.models(rows), lam, keep_direct=self.keep_direct)
         check_finite(found.detach().sum(1), lam, "hypergradients of the condensed graph")
         return cosine_distance(found, wanted[rows]).mean()
+
+
+def log_loss(loss: Tensor) -> Tensor:
+    """Return the logarithm of losses [B] ≥ 0; a fit so sure that single precision calls its loss 0 counts as 1e-8."""
+    return loss.clamp_min(_SURE).log()
 
 
 def soft_accuracy(logits: Tensor, y: Tensor, width: float = _MARGIN) -> Tensor:

@@ -6,7 +6,7 @@ from torch_geometric.data import Data
 
 from graphcond.condensers import DosCond, HypergradientMatching, Partition, Pool, RandomNodes, Trajectories, Weights
 from graphcond.condensers import hypergradient_matching as module
-from graphcond.condensers.hypergradient_objective import Descent, Matching, Students, soft_accuracy
+from graphcond.condensers.hypergradient_objective import Descent, Matching, Students, log_loss, soft_accuracy
 from graphcond.condensers.hypergradient_teacher import FilterProblem, Target, linear_target, network_gradients
 from graphcond.data import load, parts
 from graphcond.errors import FileFormatError, InputError, NumericalError
@@ -263,3 +263,11 @@ def test_problem_takes_gauss_newton_or_the_hessian():
     problem = FilterProblem(PolynomialFilterNet(6, 4, 3), filter_graph(planted()), 5e-4, gauss_newton=False)
     assert problem.bilevel().curvature is None
     assert isinstance(problem.bilevel(), BilevelProblem)
+
+
+def test_a_loss_that_rounds_to_zero_keeps_the_objective_finite():
+    loss = torch.tensor([0.0, 1e-12, 0.5], requires_grad=True)
+    values = log_loss(loss)
+    assert torch.isfinite(values).all()
+    assert torch.isfinite(torch.autograd.grad(values.sum(), loss)[0]).all()
+    assert float(values[2].detach()) == pytest.approx(-0.6931472)
