@@ -24,6 +24,14 @@ def record(name: str) -> dict[str, Any]:
     return content
 
 
+def _place(row: dict[str, Any]) -> tuple[Any, ...]:
+    """Order of a table's lines: the original, rivals that condense nothing, the random control, then methods by name and size."""
+    method = str(row.get("method"))
+    first = ("Full", "Whole", "Linear surrogate", "Random")
+    rank = first.index(method) if method in first else len(first)
+    return str(row.get("dataset")), rank, method, row.get("ratio") or 0, row.get("num_train") or 0
+
+
 def table(
     name: str,
     columns: Sequence[str],
@@ -32,7 +40,7 @@ def table(
 ) -> str:
     """Return rows of a record as a Markdown table under the command that wrote it."""
     content = record(name)
-    rows = sorted((row for row in content["rows"] if keep(row)), key=lambda row: str(row.get("dataset")))
+    rows = sorted(filter(keep, content["rows"]), key=_place)
     return f"`{content['command']}` → `benchmarks/results/{name}` ({content['date']})\n\n{format_table(rows, columns, by)}"
 
 
@@ -81,7 +89,7 @@ def ranking() -> str:
     content = record("node_table2.json")
     for row in content["rows"]:
         row["paper"] = CORRELATION.get((row["dataset"], row.get("num_train")), {}).get(str(row["method"]).removesuffix("-linear"))
-    rows = [row for row in content["rows"] if row.get("kind", "grid") == "grid"]
+    rows = sorted((row for row in content["rows"] if row.get("kind", "grid") == "grid"), key=_place)
     head = f"`{content['command']}` → `benchmarks/results/node_table2.json` ({content['date']})"
     return f"{head}\n\n{format_table(rows, columns, ('dataset', 'num_train', 'method', 'paper'))}"
 
