@@ -11,7 +11,6 @@ from pathlib import Path
 from statistics import mean
 from typing import Any
 
-from benchmarks.paper.published import CORRELATION, DCONREC
 from graphcond.evaluation import format_table
 
 ROOT = Path(__file__).parent.parent
@@ -37,10 +36,11 @@ def table(
     columns: Sequence[str],
     keep: Callable[[dict[str, Any]], bool] = lambda row: True,
     by: Sequence[str] = ("dataset", "method", "ratio"),
+    more: Callable[[dict[str, Any]], dict[str, Any]] = lambda row: {},
 ) -> str:
-    """Return rows of a record as a Markdown table under the command that wrote it."""
+    """Return rows of a record, each with ``more`` columns, as a Markdown table under the command that wrote it."""
     content = record(name)
-    rows = sorted(filter(keep, content["rows"]), key=_place)
+    rows = sorted(({**row, **more(row)} for row in content["rows"] if keep(row)), key=_place)
     return f"`{content['command']}` → `benchmarks/results/{name}` ({content['date']})\n\n{format_table(rows, columns, by)}"
 
 
@@ -59,6 +59,7 @@ def published() -> str:
     """Table 2 of DConRec as printed, beside ours: share of Full in Recall@10 / NDCG@10, so that splits matter less."""
     lines = ["| dataset | ratio | ours | seeds | % of Full, R@10 / N@10 | the paper's | % of Full, R@10 / N@10 | R@10 / N@10 |"]
     lines.append("| --- " * 8 + "|")
+    printed = {(row["dataset"], row["ratio"], row["method"]): row for row in record("published.json")["rows"] if "ratio" in row}
     for path in sorted(RESULTS.glob("recommender_table2_*.json")):
         rows = record(path.name)["rows"]
         full = {row["seed"]: row for row in rows if row["method"] == "Full"}
@@ -66,14 +67,14 @@ def published() -> str:
         for ratio in (0.25, 0.5):
             for ours, theirs in OURS.items():
                 found = [row for row in rows if (row["method"], row["ratio"]) == (ours, ratio)]
-                printed, whole = DCONREC.get((name, ratio, theirs)), DCONREC.get((name, ratio, "Full"))
-                if not found or printed is None or whole is None:
+                paper, whole = printed.get((name, ratio, theirs)), printed.get((name, ratio, "Full"))
+                if not found or paper is None or whole is None:
                     continue
-                shares = [mean(100 * row[metric] / full[row["seed"]][metric] for row in found) for metric in ("recall@10", "ndcg@10")]
-                lines.append(
-                    f"| {name} | {ratio} | {ours} | {len(found)} | {shares[0]:.0f} / {shares[1]:.0f} | {theirs} | "
-                    f"{100 * printed[0] / whole[0]:.0f} / {100 * printed[1] / whole[1]:.0f} | {printed[0]:.4f} / {printed[1]:.4f} |"
-                )
+                metrics = ("recall@10", "ndcg@10")
+                own = " / ".join(f"{mean(100 * row[metric] / full[row['seed']][metric] for row in found):.0f}" for metric in metrics)
+                shares = " / ".join(f"{100 * paper[metric] / whole[metric]:.0f}" for metric in metrics)
+                values = " / ".join(f"{paper[metric]:.4f}" for metric in metrics)
+                lines.append(f"| {name} | {ratio} | {ours} | {len(found)} | {own} | {theirs} | {shares} | {values} |")
     return "\n".join(lines)
 
 
@@ -86,12 +87,14 @@ def policy_gradient() -> str:
 def ranking() -> str:
     """Table 2 of HCDC: the ranking of 80 held-out filters, with the paper's correlation where it prints one."""
     columns = ["dataset", "method", "num_train", "num_val", "seeds", "spearman_loss", "spearman_accuracy", "regret", "regret_top5", "paper"]
-    content = record("node_table2.json")
-    for row in content["rows"]:
-        row["paper"] = CORRELATION.get((row["dataset"], row.get("num_train")), {}).get(str(row["method"]).removesuffix("-linear"))
-    rows = sorted((row for row in content["rows"] if row.get("kind", "grid") == "grid"), key=_place)
-    head = f"`{content['command']}` → `benchmarks/results/node_table2.json` ({content['date']})"
-    return f"{head}\n\n{format_table(rows, columns, ('dataset', 'num_train', 'method', 'paper'))}"
+    rows = [row for row in record("published.json")["rows"] if "num_train" in row]
+    printed = {(row["dataset"], row["num_train"], row["method"]): row["correlation"] for row in rows}
+
+    def paper(row: dict[str, Any]) -> dict[str, Any]:
+        return {"paper": printed.get((row["dataset"], row.get("num_train"), str(row["method"]).removesuffix("-linear")))}
+
+    by = ("dataset", "num_train", "method", "paper")
+    return table("node_table2.json", columns, lambda row: row.get("kind", "grid") == "grid", by, paper)
 
 
 def accuracy() -> str:

@@ -41,16 +41,15 @@ def candidates(teacher: Recommender, edges: Tensor, depth: int) -> Candidates:
     size = (teacher.users.size(0), teacher.items.size(0))
     blocks = edges.split(_BLOCK, dim=1)
     scores = [torch.cat([(teacher.users[part[0]] * teacher.items[part[1]]).sum(dim=1) for part in blocks])]
-    pairs, fresh = [edges], 0
+    pairs = [edges]
     if depth:
         best, items = topk(teacher.users, teacher.items, depth, CSR.from_edges(edges[0], edges[1], size))
         real = (items >= 0) & (torch.bincount(edges[0], minlength=size[0]) > 0)[:, None]
         users = torch.arange(size[0], device=edges.device)[:, None].expand_as(items)
         pairs.append(torch.stack([users[real], items[real]]))
         scores.append(best[real])
-        fresh = pairs[1].size(1)
-    observed = torch.arange(edges.size(1) + fresh, device=edges.device) < edges.size(1)
     everything, score = torch.cat(pairs, dim=1), torch.cat(scores)
+    observed = torch.arange(everything.size(1), device=edges.device) < edges.size(1)
     order = torch.argsort(everything[0], stable=True)
     return Candidates(everything[:, order], score[order], observed[order])
 

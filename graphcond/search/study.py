@@ -72,10 +72,11 @@ def search(
     for left in study.get_trials(deepcopy=False, states=(states.RUNNING,)):
         study.tell(left.number, state=states.FAIL)
         study.enqueue_trial(left.params)
-    warnings.simplefilter("ignore", optuna.exceptions.ExperimentalWarning)  # BruteForceSampler: "may change"
     stream = derive(seed, "search", len(study.trials)) % 2**32
     kind = optuna.samplers.BruteForceSampler if finite else optuna.samplers.TPESampler
-    study.sampler = sampler or kind(seed=stream)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", optuna.exceptions.ExperimentalWarning)  # BruteForceSampler: "may change"
+        study.sampler = sampler or kind(seed=stream)
     missing = trials - len(study.get_trials(deepcopy=False, states=(states.COMPLETE,)))
     if missing > 0:
         study.optimize(objective, n_trials=missing)
