@@ -89,12 +89,12 @@ def variants(steps: int) -> dict[str, dict[str, Any]]:
     }
 
 
-def control(data: HeteroData, small: HeteroData, pool: DataPool, method: PolicyGradient) -> HeteroData:
-    """Return a random set of the same size and tail from the same pool."""
+def control(data: HeteroData, size: int, pool: DataPool, method: PolicyGradient) -> HeteroData:
+    """Return a random set of so many interactions with the method's tail, from its pool."""
     limit = method.budget(data) // 2 if method.honest else None
     pool, _ = pools.keep_tail(pool, num_users(data), threshold=method.tail.threshold, of=method.tail.of, limit=limit)
     free = (~pool.kept).float()
-    left = train_edges(small).size(1) - int(pool.kept.sum())
+    left = size - int(pool.kept.sum())
     chosen: Tensor = masks.systematic(free * left / free.sum(), left, seed=method.seed) | pool.kept
     return make_interactions(pool.edges[:, chosen], num_users(data), num_items(data))
 
@@ -143,7 +143,7 @@ def compare(store: Store, name: str, method: PolicyGradient, label: str, setting
     result = method.condense(data)
     if not store.has(**twin):
         pool = method.pool(without_test(data), seed=method.seed)
-        judge(store, twin, control(data, result.data, pool, method), data, full)
+        judge(store, twin, control(data, train_edges(result.data).size(1), pool, method), data, full)
     if store.has(**key):
         return
     cosines = [record["cosine"] for record in result.history if record["cosine"] is not None]

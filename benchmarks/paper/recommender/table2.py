@@ -40,13 +40,13 @@ from graphcond.seeding import generator
 from graphcond.training import Recommender
 
 MODELS = {"MF": partial(nn.MF, dim=64), "LightGCN": partial(nn.LightGCN, dim=64)}
-Made = dict[str, tuple[HeteroData, dict[str, Any]]]
+Made = tuple[HeteroData, dict[str, Any]]
 
 
 def plain(kind: Callable[..., Any], name: str, ratio: float, seed: int, **options: Any) -> Made:
-    """Condense with one of the one-shot methods; the key of the result is empty: the method's own row."""
+    """Condense with one of the one-shot methods."""
     result = kind(ratio=ratio, seed=seed, **options).condense(data_of(name, seed))
-    return {"": (result.data, result.report)}
+    return result.data, result.report
 
 
 @cache
@@ -57,37 +57,49 @@ def _teacher(name: str, seed: int) -> tuple[Recommender, float]:
 
 
 def taught(name: str, ratio: float, seed: int) -> Made:
-    """Condense by TeacherChoice, and draw the control: as many random interactions from D and as many favourites of the teacher's."""
-    (teacher, seconds), data = _teacher(name, seed), without_test(data_of(name, seed))
-    result = TeacherChoice(ratio=ratio, seed=seed, teacher=teacher).condense(data)
-    facts = {**result.report, "seconds_condense": seconds + float(result.report["seconds_condense"])}
-    kept = train_edges(result.data).size(1)
-    per_user = -(-kept // int(train_edges(data)[0].unique().numel()))
+    """Condense by TeacherChoice."""
+    teacher, seconds = _teacher(name, seed)
+    result = TeacherChoice(ratio=ratio, seed=seed, teacher=teacher).condense(data_of(name, seed))
+    return result.data, {**result.report, "seconds_condense": seconds + float(result.report["seconds_condense"])}
+
+
+def taught_control(name: str, ratio: float, seed: int) -> Made:
+    """Draw TeacherChoice's control: its budget at random from D and as many favourites of the teacher's for every user."""
+    (teacher, _), data = _teacher(name, seed), without_test(data_of(name, seed))
+    budget = TeacherChoice(ratio=ratio).budget(data)
+    per_user = -(-budget // int(train_edges(data)[0].unique().numel()))
     pool = candidates(teacher, train_edges(data), min(per_user, num_items(data))).pairs
-    chosen = torch.randperm(pool.size(1), generator=generator(seed, "control"))[:kept]
-    return {"": (result.data, facts), ": random control": (with_interactions(data, pool[:, chosen]), {})}
+    chosen = torch.randperm(pool.size(1), generator=generator(seed, "control"))[:budget]
+    return with_interactions(data, pool[:, chosen]), {}
 
 
 def learned(settings: dict[str, Any], name: str, ratio: float, seed: int) -> Made:
-    """Condense by policy gradient, and draw the control: as many random interactions from the same pool."""
-    method, data = condenser(name, seed, ratio, **settings), data_of(name, seed)
-    result = method.condense(data)
+    """Condense by policy gradient."""
+    result = condenser(name, seed, ratio, **settings).condense(data_of(name, seed))
+    return result.data, result.report
+
+
+def learned_control(name: str, ratio: float, seed: int) -> Made:
+    """Draw the control of both policy gradients: their tail, and random interactions from their pool up to the budget."""
+    method, data = condenser(name, seed, ratio), data_of(name, seed)
     pool = method.pool(without_test(data), seed=seed)
-    return {"": (result.data, result.report), ": random control": (control(data, result.data, pool, method), {})}
+    return control(data, method.budget(data), pool, method), {}
 
 
 PAPER = {"estimator": masks.Reinforce(samples=1), "schedule": Schedule(steps=100, every=100, centred=False), "inner": ONE_EPOCH}
 METHODS: dict[str, Callable[[str, float, int], Made]] = {
     "Random": partial(plain, RandomInteractions),
     "TeacherChoice": taught,
+    "TeacherChoice: random control": taught_control,
     "SVP easiest": partial(plain, SVPEasiest),
     "DConRec (OneStep)": partial(learned, {}),
+    "DConRec: random control": learned_control,
     "Majority": partial(plain, Majority),
     "SVP hardest": partial(plain, SVPHardest),
     "DosCond": partial(plain, DosCondInteractions),
     "DConRec (Reinforce)": partial(learned, PAPER),
 }
-"""Controls come with DConRec and TeacherChoice; "Reinforce" is the paper's estimator with 100 outer steps and an honest budget."""
+"""Reinforce is the paper's estimator with 100 outer steps and an honest budget."""
 TRANSFER: dict[str, Callable[[str, float, int], Made]] = {
     "Random": partial(plain, RandomInteractions),
     "TeacherChoice": partial(plain, TeacherChoice),
@@ -95,7 +107,7 @@ TRANSFER: dict[str, Callable[[str, float, int], Made]] = {
 }
 
 
-def judge(store: Store, model: str, name: str, seed: int, row: dict[str, Any], made: tuple[HeteroData, dict[str, Any]]) -> dict[str, Any]:
+def judge(store: Store, model: str, name: str, seed: int, row: dict[str, Any], made: Made) -> dict[str, Any]:
     """Train ``model`` on a set and add its row."""
     small, report = made
     rows = evaluate_recommender(MODELS[model], small, data_of(name, seed), ks=(5, 10), seeds=(seed,)).rows
@@ -124,9 +136,9 @@ def one_set(store: Store, name: str, seed: int, options: argparse.Namespace) -> 
             keys = [{"dataset": name, "method": label, "seed": seed, "ratio": ratio, "setting": model} for model in models]
             if all(store.has(**key) for key in keys):
                 continue
-            for suffix, made in make(name, ratio, seed).items():
-                for model, key in zip(models, keys):
-                    judge(store, model, name, seed, {**key, "method": label + suffix}, made)
+            made = make(name, ratio, seed)
+            for model, key in zip(models, keys):
+                judge(store, model, name, seed, key, made)
 
 
 def main() -> None:
