@@ -1,167 +1,207 @@
-"""Write the README's tables from the committed records: ``python -m benchmarks.readme`` (``--check`` only compares)."""
+"""Write the tables of README.md and benchmarks/README.md from the records: ``python -m benchmarks.readme`` (``--check`` compares)."""
 
 from __future__ import annotations
 
 import argparse
-import json
 import re
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from pathlib import Path
-from statistics import mean
-from typing import Any
 
-from graphcond.evaluation import format_table
+from benchmarks.tables import Row, grid, long_table, place, record, several, source
 
 ROOT = Path(__file__).parent.parent
-RESULTS = ROOT / "benchmarks" / "results"
+SETS = ("lastfm", "ciao", "dianping", "gowalla")
+RANKED = ("cora", "citeseer", "pubmed", "amazon-photo", "coauthor-cs", "tolokers")
+PRINTED = ("Random", "Majority", "SVP", "DosCond", "DConRec")
 
 
-def record(name: str) -> dict[str, Any]:
-    """Return one committed JSON record."""
-    content: dict[str, Any] = json.loads((RESULTS / name).read_text(encoding="utf-8"))
-    return content
+def _recommender_rows() -> list[Row]:
+    return [row for name in SETS for row in record(f"recommender_table2_{name}.json")["rows"]]
 
 
-def _place(row: dict[str, Any]) -> tuple[Any, ...]:
-    """Order of a table's lines: the original, rivals that condense nothing, the random control, then methods by name and size."""
-    method = str(row.get("method"))
-    first = ("Full", "Whole", "Linear surrogate", "Random")
-    rank = first.index(method) if method in first else len(first)
-    return str(row.get("dataset")), rank, method, row.get("ratio") or 0, row.get("num_train") or 0
+def recommender(ratio: float) -> str:
+    """Table 2 of DConRec at one ratio: percent of Full in Recall@10 / NDCG@10, the paper's below ours."""
+    rows = [row for row in _recommender_rows() if row["ratio"] in (1.0, ratio)]
+    cells: dict[tuple[str, str], str] = {}
+    for method in sorted({str(row["method"]) for row in rows}, key=place):
+        for name in SETS:
+            own = [row for row in rows if (row["dataset"], row["method"]) == (name, method)]
+            names, digits = (("recall@10", "ndcg@10"), (4, 4)) if method == "Full" else (("percent_recall@10", "percent_ndcg@10"), (1, 1))
+            if own:
+                cells["Full, absolute" if method == "Full" else method, name] = several(own, names, digits)
+    printed = {(row["dataset"], row["method"]): row for row in record("published.json")["rows"] if row.get("ratio") == ratio}
+    for method in PRINTED:
+        for name in {dataset for dataset, _ in printed}:
+            whole, row = printed[name, "Full"], printed[name, method]
+            shares = [f"{100 * row[metric] / whole[metric]:.0f}" for metric in ("recall@10", "ndcg@10")]
+            cells[f"*{method}, as printed*", name] = " / ".join(shares)
+    return f"{source(*(f'recommender_table2_{name}.json' for name in SETS))}\n\n{grid(f'r = {ratio}', cells, SETS)}"
 
 
-def table(
-    name: str,
-    columns: Sequence[str],
-    keep: Callable[[dict[str, Any]], bool] = lambda row: True,
-    by: Sequence[str] = ("dataset", "method", "ratio"),
-    more: Callable[[dict[str, Any]], dict[str, Any]] = lambda row: {},
-) -> str:
-    """Return rows of a record, each with ``more`` columns, as a Markdown table under the command that wrote it."""
-    content = record(name)
-    rows = sorted(({**row, **more(row)} for row in content["rows"] if keep(row)), key=_place)
-    return f"`{content['command']}` → `benchmarks/results/{name}` ({content['date']})\n\n{format_table(rows, columns, by)}"
-
-
-def recommender() -> str:
-    """Table 2 of DConRec, every data set whose record is there."""
+def recommenders_in_full() -> str:
+    """Every row of DConRec's Table 2."""
     columns = ["dataset", "method", "ratio", "seeds", "ratio_actual", "recall@10", "ndcg@10", "percent_recall@10", "percent_ndcg@10"]
-    files = sorted(path.name for path in RESULTS.glob("recommender_table2_*.json"))
-    return "\n\n".join(table(name, columns) for name in files)
+    return "\n\n".join(long_table(f"recommender_table2_{name}.json", columns) for name in SETS)
 
 
-OURS = {"Random": "Random", "Majority": "Majority", "SVP hardest": "SVP", "SVP easiest": "SVP", "DosCond": "DosCond"}
-OURS |= {"DConRec (Reinforce)": "DConRec", "DConRec (OneStep)": "DConRec", "TeacherChoice": "DConRec"}
+def estimators() -> str:
+    """The estimators of the policy gradient, each beside its random control."""
+    return long_table("policy_gradient_estimators.json", ["dataset", "method", "ratio", "seeds", "recall@10", "ndcg@10", "percent_of_full"])
 
 
-def published() -> str:
-    """Table 2 of DConRec as printed, beside ours: share of Full in Recall@10 / NDCG@10, so that splits matter less."""
-    lines = ["| dataset | ratio | ours | seeds | % of Full, R@10 / N@10 | the paper's | % of Full, R@10 / N@10 | R@10 / N@10 |"]
-    lines.append("| --- " * 8 + "|")
-    printed = {(row["dataset"], row["ratio"], row["method"]): row for row in record("published.json")["rows"] if "ratio" in row}
-    for path in sorted(RESULTS.glob("recommender_table2_*.json")):
-        rows = record(path.name)["rows"]
-        full = {row["seed"]: row for row in rows if row["method"] == "Full"}
-        name = path.stem.removeprefix("recommender_table2_")
-        for ratio in (0.25, 0.5):
-            for ours, theirs in OURS.items():
-                found = [row for row in rows if (row["method"], row["ratio"]) == (ours, ratio)]
-                paper, whole = printed.get((name, ratio, theirs)), printed.get((name, ratio, "Full"))
-                if not found or paper is None or whole is None:
-                    continue
-                metrics = ("recall@10", "ndcg@10")
-                own = " / ".join(f"{mean(100 * row[metric] / full[row['seed']][metric] for row in found):.0f}" for metric in metrics)
-                shares = " / ".join(f"{100 * paper[metric] / whole[metric]:.0f}" for metric in metrics)
-                values = " / ".join(f"{paper[metric]:.4f}" for metric in metrics)
-                lines.append(f"| {name} | {ratio} | {ours} | {len(found)} | {own} | {theirs} | {shares} | {values} |")
-    return "\n".join(lines)
+def ablation() -> str:
+    """DConRec's Table 4."""
+    columns = ["dataset", "method", "setting", "ratio", "seeds", "ratio_actual", "recall@10", "ndcg@10", "percent_of_full"]
+    return long_table("policy_gradient_table4.json", columns, by=("dataset", "method", "setting", "ratio"))
 
 
-def policy_gradient() -> str:
-    """What each estimator learns on Last.fm, beside a random draw of its size from the same pool."""
-    columns = ["dataset", "method", "ratio", "seeds", "ratio_actual", "recall@10", "ndcg@10", "percent_of_full"]
-    return table("policy_gradient_estimators.json", columns)
+def outer_steps() -> str:
+    """DConRec's Table 3: seconds of 100 outer steps."""
+    columns = ["dataset", "method", "ratio", "seconds", "cpu_seconds"]
+    return long_table("policy_gradient_table3.json", columns)
+
+
+def _ranking_rows() -> list[Row]:
+    rows = record("node_table2.json")["rows"]
+    return [{**row, "method": str(row["method"]).removesuffix("-linear")} for row in rows if row.get("kind", "grid") == "grid"]
 
 
 def ranking() -> str:
-    """Table 2 of HCDC: the ranking of 80 held-out filters, with the paper's correlation where it prints one."""
-    columns = ["dataset", "method", "num_train", "num_val", "seeds", "spearman_loss", "spearman_accuracy", "regret", "regret_top5", "paper"]
-    rows = [row for row in record("published.json")["rows"] if "num_train" in row]
-    printed = {(row["dataset"], row["num_train"], row["method"]): row["correlation"] for row in rows}
+    """Table 2 of HCDC: the ranking of 80 held-out filters at three sizes, with the paper's correlation in brackets."""
+    rows, found, names = _ranking_rows(), [], ("spearman_loss", "spearman_accuracy", "regret")
+    paper = {(row["dataset"], row["num_train"], row["method"]): row for row in record("published.json")["rows"] if "num_train" in row}
+    for name, own in _by_dataset(rows):
+        sizes = sorted({row["count"] for row in own if row.get("count")})
+        cells: dict[tuple[str, str], str] = {}
+        for (method, size), some in _by_method(own, sizes):
+            theirs = f" [{paper[name, size, method]['correlation']:.2f}]" if (name, size, method) in paper else ""
+            cells[method, str(size)] = several(some, names, (3, 3, 1), usual=5 if some[0].get("count") else 1) + theirs
+        found.append(grid(name, cells, [str(size) for size in sizes]))
+    return f"{source('node_table2.json')}\n\n" + "\n\n".join(found)
 
-    def paper(row: dict[str, Any]) -> dict[str, Any]:
-        return {"paper": printed.get((row["dataset"], row.get("num_train"), str(row["method"]).removesuffix("-linear")))}
 
-    by = ("dataset", "num_train", "method", "paper")
-    return table("node_table2.json", columns, lambda row: row.get("kind", "grid") == "grid", by, paper)
+def _by_dataset(rows: list[Row]) -> list[tuple[str, list[Row]]]:
+    """Return the rows of each data set, in the order of :data:`RANKED`."""
+    return [(name, own) for name in RANKED if (own := [row for row in rows if row["dataset"] == name])]
+
+
+def _by_method(rows: list[Row], sizes: list[int]) -> list[tuple[tuple[str, int], list[Row]]]:
+    """Return the rows of each method and size; what has no size, the original and its rivals, stands under the first."""
+    places = {(str(row["method"]), row.get("count") or sizes[0]) for row in rows}
+    order = sorted(places, key=lambda each: (place(each[0]), each[1]))
+    return [(key, [row for row in rows if (row["method"], row.get("count") or sizes[0]) == key]) for key in order]
+
+
+def ranking_in_full() -> str:
+    """Every column of the ranking."""
+    columns = ["dataset", "method", "num_train", "num_val", "seeds", "spearman_loss", "spearman_accuracy", "kendall_loss"]
+    columns += ["top_quarter_spearman", "regret", "regret_top5", "accuracy", "seconds_condense", "bytes"]
+    return long_table("node_table2.json", columns, lambda row: row.get("kind", "grid") == "grid", ("dataset", "num_train", "method"))
 
 
 def accuracy() -> str:
-    """Accuracy of a GCN trained on the condensed graph."""
-    columns = ["dataset", "num_train", "method", "seeds", "accuracy", "bytes"]
-    return table("accuracy.json", columns, by=("dataset", "num_train", "method"))
+    """Accuracy of a GCN trained on the condensed graph, by size."""
+    found = []
+    for name, own in _by_dataset(record("accuracy.json")["rows"]):
+        sizes = sorted({row["count"] for row in own if row["count"]})
+        cells = {(method, str(size)): several(some, ("accuracy",), (1,)) for (method, size), some in _by_method(own, sizes)}
+        found.append(grid(name, cells, [str(size) for size in sizes]))
+    return f"{source('accuracy.json')}\n\n" + "\n\n".join(found)
+
+
+def accuracy_in_full() -> str:
+    """Accuracy with what the graphs weigh and cost."""
+    columns = ["dataset", "num_train", "method", "seeds", "accuracy", "num_edges", "bytes", "seconds_condense"]
+    return long_table("accuracy.json", columns, by=("dataset", "num_train", "method"))
+
+
+def cost() -> str:
+    """What searching costs on the original and on the condensed graph, and from how many candidates on condensing pays."""
+    lines = ["| graph | condensed by, to | 80 filters on the original, CPU s | GNN on S | linear on S | condensing, CPU s | pays from |"]
+    lines.append("| --- " * 7 + "|")
+    for row in record("node_cost.json")["rows"]:
+        if row["kind"] == "search":
+            gains = f"{row['ratio_gnn']:.1f} × | {row['ratio_linear']:,.0f} ×"
+            costs = f"{row['cpu_seconds_condense']:.1f} | {row['break_even_candidates']:.0f} candidates"
+            what = f"{row['dataset']} | {row['method']}, {row['count']} nodes"
+            lines.append(f"| {what} | {row['cpu_seconds_80_whole']:.0f} | {gains} | {costs} |")
+    slopes = [row for row in record("node_cost.json")["rows"] if row["kind"] == "slope"]
+    for row in slopes:
+        found = [f"{name.removeprefix('slope_cpu_seconds_')} {value:.2f}" for name, value in row.items() if name.startswith("slope_")]
+        lines.append(f"\nFitted exponent of CPU seconds in edges, 10^5 to 10^7: {', '.join(found)}.")
+    return f"{source('node_cost.json')}\n\n" + "\n".join(lines)
 
 
 def floor() -> str:
     """What the floor costs."""
-    content = record("floor.json")
     lines = ["| what | median seconds (min to max) | peak MiB |", "| --- | --- | --- |"]
-    for row in content["rows"]:
+    for row in record("floor.json")["rows"]:
         if "seconds" in row:
             spread = f"{row['seconds_min']:.2f} to {row['seconds_max']:.2f}"
             lines.append(f"| {row['what']} | {row['seconds']:.2f} ({spread}, {row['repeats']} repeats) | {row['peak_mib']:,.0f} |")
         else:
             lines.append(f"| {row['what']} | {row['accuracy']:.1f} ± {row['std']:.1f} % | |")
-    return f"`{content['command']}` → `benchmarks/results/floor.json` ({content['date']})\n\n" + "\n".join(lines)
+    return f"{source('floor.json')}\n\n" + "\n".join(lines)
 
 
-def kernels() -> str:
+def kernels(keep: Callable[[Row], bool] = lambda row: True) -> str:
     """Time of the rivals over ours."""
-    content = record("kernels.json")
-    rows = [row for row in content["rows"] if row.get("times_ours") is not None]
+    rows = [row for row in record("kernels.json")["rows"] if row.get("times_ours") is not None and keep(row)]
     methods = [name for name in dict.fromkeys(row["method"] for row in rows) if name != "graphcond"]
     lines = ["| graph | width | operation | ours, ms | " + " | ".join(methods) + " |", "| --- " * (4 + len(methods)) + "|"]
-    for place in dict.fromkeys((row["graph"], row["width"], row["op"]) for row in rows):
-        found = {row["method"]: row for row in rows if (row["graph"], row["width"], row["op"]) == place}
+    for where in dict.fromkeys((row["graph"], row["width"], row["op"]) for row in rows):
+        found = {row["method"]: row for row in rows if (row["graph"], row["width"], row["op"]) == where}
         if "graphcond" in found:
             ratios = [f"{found[name]['times_ours']:.1f}" if name in found else "" for name in methods]
-            lines.append(f"| {place[0]} | {place[1]} | {place[2]} | {found['graphcond']['ms']:.1f} | " + " | ".join(ratios) + " |")
-    return f"`python -m benchmarks.kernels` → `benchmarks/results/kernels.json` ({content['date']})\n\n" + "\n".join(lines)
+            lines.append(f"| {where[0]} | {where[1]} | {where[2]} | {found['graphcond']['ms']:.1f} | " + " | ".join(ratios) + " |")
+    return f"{source('kernels.json')}\n\n" + "\n".join(lines)
 
 
-SECTIONS: dict[str, Callable[[], str]] = {
-    "recommender": recommender,
-    "published": published,
-    "policy_gradient": policy_gradient,
+SHORT: dict[str, Callable[[], str]] = {
+    "recommender-quarter": lambda: recommender(0.25),
+    "recommender-half": lambda: recommender(0.5),
     "ranking": ranking,
     "accuracy": accuracy,
+    "cost": cost,
+    "kernels": lambda: kernels(lambda row: (row["graph"], row["width"]) == ("gowalla", 64)),
+}
+LONG: dict[str, Callable[[], str]] = {
+    "recommender": recommenders_in_full,
+    "estimators": estimators,
+    "ablation": ablation,
+    "outer-steps": outer_steps,
+    "ranking": ranking_in_full,
+    "accuracy": accuracy_in_full,
     "floor": floor,
     "kernels": kernels,
 }
+PAGES = {ROOT / "README.md": SHORT, ROOT / "benchmarks" / "README.md": LONG}
 
 
-def render(text: str) -> str:
-    """Return the README with every section between its markers written anew."""
-    for name, section in SECTIONS.items():
+def render(path: Path, sections: dict[str, Callable[[], str]]) -> str:
+    """Return a page with every section between its markers written anew."""
+    text = path.read_text(encoding="utf-8")
+    for name, section in sections.items():
         begin, end = f"<!-- begin:{name} -->", f"<!-- end:{name} -->"
         pattern = re.compile(f"{re.escape(begin)}.*?{re.escape(end)}", re.DOTALL)
         if not pattern.search(text):
-            raise SystemExit(f"README.md has no markers {begin} … {end}")
+            raise SystemExit(f"{path.name} has no markers {begin} … {end}")
         content = f"{begin}\n{section()}\n{end}"
         text = pattern.sub(lambda _, content=content: content, text)
     return text
 
 
 def main() -> None:
+    """Write both pages, or say whether they are what the records say."""
     command = argparse.ArgumentParser(description=__doc__)
-    command.add_argument("--check", action="store_true", help="exit with 1 if README.md differs from the records")
-    path = ROOT / "README.md"
-    old = path.read_text(encoding="utf-8")
-    new = render(old)
-    if command.parse_args().check:
-        sys.exit("README.md is not what the records say: run python -m benchmarks.readme" if new != old else 0)
-    path.write_text(new, encoding="utf-8")
+    command.add_argument("--check", action="store_true", help="exit with 1 if a page differs from the records")
+    check = command.parse_args().check
+    for path, sections in PAGES.items():
+        new = render(path, sections)
+        if check and new != path.read_text(encoding="utf-8"):
+            sys.exit(f"{path.relative_to(ROOT)} is not what the records say: run python -m benchmarks.readme")
+        path.write_text(new, encoding="utf-8")
 
 
 if __name__ == "__main__":
