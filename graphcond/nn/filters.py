@@ -30,7 +30,7 @@ class PolynomialFilterNet:
 
     ``H_b ← Σ_k λ_bk T_k(L̂) H_b W_b + bias_b``, T_k the Chebyshev polynomials (or powers) of the operator L̂.
 
-    Activations are laid out ``[n, B·h]``, so that one sparse product serves all B filters, and W is applied before the propagation
+    Activations are laid out ``[n, B·h]``, so that one sparse product serves all B filters, and the narrower side of W is propagated
     unless the layer's bases are stored. Everything is differentiable, to any order, in parameters, λ, a dense operator and dense features.
 
     Args:
@@ -156,6 +156,9 @@ class PolynomialFilterNet:
         elif x.dim() == 3:
             scaled = weight.unsqueeze(1) * coefficients[:, :, None, None]
             return x.transpose(0, 1).reshape(x.size(1), -1) @ scaled.permute(1, 2, 0, 3).reshape(-1, batch * width)
+        elif x.size(1) == batch * fan_in and fan_in < width:  # a model's filter and weights commute: propagate the narrower side
+            given = polynomial(operator, x, coefficients.repeat_interleave(fan_in, 0).T, basis=self.basis)
+            return torch.einsum("nbi,bio->nbo", given.view(-1, batch, fan_in), weight).reshape(-1, batch * width)
         elif x.size(1) == fan_in:
             mixed = x @ flat
         else:

@@ -35,9 +35,10 @@ def reference(net, params, lam, operator, x):
 @pytest.mark.parametrize("per_layer", [False, True])
 @pytest.mark.parametrize("order", [0, 1, 2, 4])
 @pytest.mark.parametrize("layers", [1, 2, 3])
-def test_every_form_of_operator_and_features_gives_the_dense_reference(basis, per_layer, order, layers):
+@pytest.mark.parametrize("classes", [3, 7])
+def test_every_form_of_operator_and_features_gives_the_dense_reference(basis, per_layer, order, layers, classes):
     edge_index, weight, x = graph()
-    net = PolynomialFilterNet(6, hidden=4, num_classes=3, num_layers=layers, basis=basis, per_layer=per_layer)
+    net = PolynomialFilterNet(6, hidden=4, num_classes=classes, num_layers=layers, basis=basis, per_layer=per_layer)
     params = {name: value + 0.1 for name, value in net.init(2, seed=0, dtype=torch.float64).items()}
     lam = torch.randn(2, (order + 1) * (layers if per_layer else 1), generator=generator(0, "lam"), dtype=torch.float64)
     sparse = filter_operator(edge_index, len(x), weight)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 import warnings
 
-from benchmarks.paper.node.common import BUDGETS, REFERENCE, arguments, candidates, condensed, network, original
+from benchmarks.paper.node.common import BUDGETS, arguments, candidates, condensed, network, original, reference_seeds
 from benchmarks.paper.node.hpo import descend
 from benchmarks.store import RESULTS, Store
 from graphcond.data import looped
@@ -87,7 +87,7 @@ def main() -> None:
     for name in options.datasets:
         data = original(name, options.root)
         budgets = BUDGETS[name][1:2] if options.quick else BUDGETS[name]
-        whole = reference(network(data), candidates(), data, seeds=REFERENCE, cache=options.cache)
+        whole = reference(network(data), candidates(), data, seeds=reference_seeds(name), cache=options.cache)
         ceiling(store, whole, data, options)
         for seed in range(options.seeds):
             for method in options.methods:
