@@ -19,6 +19,7 @@ from graphcond.data.edges import looped, sparsified
 from graphcond.data.interactions import EDGE, make_interactions, num_items, num_users, train_edges, val_edges, with_interactions
 from graphcond.data.loading import load
 from graphcond.data.ogb import NodeDataset, as_ogb, reset_caches
+from graphcond.data.pixels import from_images
 from graphcond.data.planted import planted_graph, planted_interactions
 from graphcond.data.split import split_interactions, split_nodes, test_edges, without_test
 from graphcond.data.statistics import statistics
@@ -34,6 +35,7 @@ __all__ = [
     "check_nodes",
     "find_card",
     "from_hetero",
+    "from_images",
     "from_networkx",
     "load",
     "load_state",
