@@ -58,7 +58,8 @@ def _complete(card: Card, folder: Path) -> bool:
 
 def _download(card: Card, places: list[Path], tried: list[Path]) -> Path:
     facts = f"tried={[str(folder) for folder in tried]}"
-    cure = f"Put {' or '.join(', '.join(group) for group in card.files)} from {card.source} into one of these folders, or give `root`."
+    files = " or ".join(", ".join(group) for group in card.files)
+    cure = f"Put {files} from {card.source} into one of these folders, or give `root` (or set GRAPHCOND_DATA)."
     if not card.download:
         raise InputError(f"raw files of {card.name!r} must be at hand, but got ({facts}). They cannot be downloaded: {cure}")
     place = next((place for place in places if _writable(place)), places[-1])
