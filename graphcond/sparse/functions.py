@@ -10,11 +10,12 @@ Sparse tensors exist inside the raw kernels only and never meet autograd.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any, NamedTuple, cast
 
 import torch
 from torch import Tensor
-from torch.autograd import forward_ad
+from torch.autograd import Function, forward_ad
 
 from graphcond.sparse.backends import dispatch
 from graphcond.sparse.pattern import Pattern
@@ -29,7 +30,7 @@ class Call(NamedTuple):
     beta: float = 0.0
 
 
-class _Permute(torch.autograd.Function):
+class _Permute(Function):
     """``value[order]`` for the transpose; the derivative is the inverse gather, not a scatter."""
 
     @staticmethod
@@ -53,7 +54,7 @@ class _Permute(torch.autograd.Function):
         return permute(pattern, value.movedim(in_dims[1], 0)), 0
 
 
-class _SpMM(torch.autograd.Function):
+class _SpMM(Function):
     """``alpha * A(value) @ x + beta * z``; saves inputs only."""
 
     @staticmethod
@@ -104,7 +105,7 @@ class _SpMM(torch.autograd.Function):
         return torch.stack(parts), 0
 
 
-class _SDDMM(torch.autograd.Function):
+class _SDDMM(Function):
     """``alpha <a[row], b[col]>`` of every entry; saves inputs only."""
 
     @staticmethod
@@ -143,32 +144,60 @@ class _SDDMM(torch.autograd.Function):
         return torch.stack(parts), 0
 
 
+def applier(function: type[Function]) -> Callable[..., Tensor]:
+    """Return what applies a function: as it stands inside ``torch.func``, elsewhere in the form whose ``forward`` takes the context.
+
+    Applying the former inspects and binds the signature of ``forward`` on every call, half of a small product's time.
+    """
+
+    def forward(ctx: Any, *inputs: Any) -> Any:
+        output = function.forward(*inputs)
+        function.setup_context(ctx, inputs, output)
+        return output
+
+    methods = {"forward": staticmethod(forward), "setup_context": staticmethod(Function.setup_context)}
+    eager = cast(Any, type(function.__name__, (function,), methods))
+
+    def call(*inputs: Any) -> Tensor:
+        chosen = function if torch._C._are_functorch_transforms_active() else eager
+        return cast(Tensor, cast(Any, chosen).apply(*inputs))
+
+    return call
+
+
+_permute, _spmm, _sddmm = applier(_Permute), applier(_SpMM), applier(_SDDMM)
+
+
 def _tracked(*tensors: Tensor | None) -> bool:
     """Whether autograd must see a call; where it need not, the raw kernel saves most of a small product's time."""
     if torch._C._are_functorch_transforms_active() or forward_ad._current_level >= 0:
         return True
-    return torch.is_grad_enabled() and any(tensor is not None and tensor.requires_grad for tensor in tensors)
+    if torch.is_grad_enabled():
+        for tensor in tensors:
+            if tensor is not None and tensor.requires_grad:
+                return True
+    return False
 
 
 def permute(pattern: Pattern, value: Tensor) -> Tensor:
     """Return entries ``[..., nnz]`` of a pattern in the order of its transpose, differentiably."""
     if not _tracked(value):
         return value.index_select(-1, pattern.order)
-    return cast(Tensor, cast(Any, _Permute).apply(pattern, value))
+    return _permute(pattern, value)
 
 
 def spmm_call(call: Call, value: Tensor | None, x: Tensor, z: Tensor | None = None) -> Tensor:
     """Return ``alpha * A(value) @ x + beta * z`` for checked inputs of one dtype."""
     if not _tracked(value, x, z):
         return _SpMM.forward(call, value, x, z)
-    return cast(Tensor, cast(Any, _SpMM).apply(call, value, x, z))
+    return _spmm(call, value, x, z)
 
 
 def sddmm_call(call: Call, a: Tensor, b: Tensor) -> Tensor:
     """Return ``alpha <a[row], b[col]>`` for checked inputs of one dtype."""
     if not _tracked(a, b):
         return _SDDMM.forward(call, a, b)
-    return cast(Tensor, cast(Any, _SDDMM).apply(call, a, b))
+    return _sddmm(call, a, b)
 
 
 def _times(factor: float, tensor: Tensor) -> Tensor:

@@ -10,7 +10,7 @@ from torch import Tensor
 from graphcond.errors import require
 from graphcond.sparse.backends import choose, dispatch
 from graphcond.sparse.csr import CSR
-from graphcond.sparse.functions import Call, permute, sddmm_call, spmm_call
+from graphcond.sparse.functions import Call, applier, permute, sddmm_call, spmm_call
 from graphcond.sparse.pattern import Pattern
 
 
@@ -76,8 +76,7 @@ class _MaskedSpMM(torch.autograd.Function):
         return torch.stack([_masked_call(pair, *pick) for pick in picks]), 0
 
 
-def _masked_call(pair: _Pair, value: Tensor, x: Tensor) -> Tensor:
-    return cast(Tensor, cast(Any, _MaskedSpMM).apply(pair, value, x))
+_masked_call = applier(_MaskedSpMM)
 
 
 def masked_spmm(csr: CSR, kept: CSR, x: Tensor, value: Tensor) -> Tensor:

@@ -30,6 +30,14 @@ def sddmm(csr: CSR, a: Tensor, b: Tensor) -> Tensor:
         >>> sddmm(csr, torch.tensor([[2.0]]), torch.tensor([[3.0], [5.0]]))
         tensor([ 6., 10.])
     """
+    fits = a.dim() == b.dim() == 2 and a.size(1) == b.size(1) and (a.size(0), b.size(0)) == csr.size
+    if not (fits and a.dtype == b.dtype and a.is_floating_point()):
+        a, b = _matched(csr, a, b)
+    return sddmm_call(Call(csr.pattern, choose(csr.pattern, a)), a, b)
+
+
+def _matched(csr: CSR, a: Tensor, b: Tensor) -> tuple[Tensor, Tensor]:
+    """Return both sides as matrices of one dtype, or say what does not match."""
     a = a.unsqueeze(1) if a.dim() == 1 else a
     b = b.unsqueeze(1) if b.dim() == 1 else b
     require(
@@ -42,5 +50,4 @@ def sddmm(csr: CSR, a: Tensor, b: Tensor) -> Tensor:
     )
     dtype = torch.promote_types(a.dtype, b.dtype)
     require(dtype.is_floating_point, "inputs of floating point", "Convert them with `.float()`.", a=a.dtype, b=b.dtype)
-    a, b = a.to(dtype), b.to(dtype)
-    return sddmm_call(Call(csr.pattern, choose(csr.pattern, a)), a, b)
+    return a.to(dtype), b.to(dtype)

@@ -39,6 +39,8 @@ def spmm(csr: CSR, x: Tensor, value: Tensor | None = None, *, alpha: float = 1.0
         tensor([[11.]])
     """
     value = csr.value if value is None else value
+    if z is None and x.dim() == 2 and _fits(csr, x, value):
+        return spmm_call(Call(csr.pattern, choose(csr.pattern, x), float(alpha)), value, x)
     _check(csr, x, value, z)
     dtype = x.dtype if value is None else torch.promote_types(x.dtype, value.dtype)
     value = None if value is None else value.to(dtype)
@@ -52,6 +54,13 @@ def spmm(csr: CSR, x: Tensor, value: Tensor | None = None, *, alpha: float = 1.0
     wide = None if z is None else z.transpose(0, 1).reshape(csr.size[0], batch * width)
     out = spmm_call(call, value, x.transpose(0, 1).reshape(columns, batch * width), wide)
     return out.view(csr.size[0], batch, width).transpose(0, 1)
+
+
+def _fits(csr: CSR, x: Tensor, value: Tensor | None) -> bool:
+    """Whether nothing is to be said or converted; the checks and conversions below take a third of a small product's time."""
+    if x.size(0) != csr.size[1] or not x.is_floating_point():
+        return False
+    return value is None or (value.dtype == x.dtype and value.dim() == 1 and value.size(0) == csr.nnz)
 
 
 def _check(csr: CSR, x: Tensor, value: Tensor | None, z: Tensor | None) -> None:

@@ -180,6 +180,20 @@ def test_batches_and_vectors_are_the_same_product(rectangular, backend, toleranc
     assert_close(spmm(csr, batch[0, :, 0]), spmm(csr, batch[0])[:, 0], **tolerance)
 
 
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
+def test_every_road_to_the_kernel_gives_the_same_bits(square, backend, rand, dtype):
+    """Untracked, recorded and transformed calls take different shortcuts around autograd."""
+    csr, weight, x = square.csr, rand(square.edges, dtype=dtype), rand(square.size[1], 5, dtype=dtype)
+    z, leaves = torch.zeros(square.size[0], 5, dtype=dtype), [t.clone().requires_grad_() for t in (weight, x)]
+    for product, checked in ((spmm(csr, x, weight), spmm(csr, x, weight, beta=1.0, z=z)), (sddmm(csr, x, x), sddmm(csr, x, x.double()))):
+        assert not product.requires_grad
+        assert_close(product, checked.to(dtype))
+    assert torch.equal(spmm(csr, leaves[1], leaves[0]), spmm(csr, x, weight))
+    assert torch.equal(sddmm(csr, leaves[1], x), sddmm(csr, x, x))
+    assert torch.equal(torch.func.vjp(lambda w, t: spmm(csr, t, w), weight, x)[0], spmm(csr, x, weight))
+    assert torch.equal(torch.func.vjp(lambda t: sddmm(csr, t, t), x)[0], sddmm(csr, x, x))
+
+
 def test_results_repeat_bit_for_bit(square, backend, rand):
     csr, weight, x = (
         square.csr,

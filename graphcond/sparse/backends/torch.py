@@ -1,4 +1,7 @@
-"""Raw kernels on torch's own sparse calls: MKL on CPU, cuSPARSE on CUDA. They never meet autograd."""
+"""Raw kernels on torch's own sparse calls: MKL on CPU, cuSPARSE on CUDA.
+
+Autograd never records them: callers run them inside autograd functions, or on what needs no gradient.
+"""
 
 from __future__ import annotations
 
@@ -44,31 +47,31 @@ def spmm(pattern: Pattern, value: Tensor | None, x: Tensor, alpha: float, beta: 
     Returns:
         ``[R, f]``; inputs of 16 bits are added up in 32.
     """
-    with torch.no_grad():
-        if pattern.nnz == 0 or x.numel() == 0:
-            zero = x.new_zeros(pattern.size[0], x.size(1))
-            return zero if z is None else beta * z
-        if x.is_cpu and x.dtype != torch.float64:
-            return _bags(pattern, value, x, alpha, beta, z)
-        if x.dtype not in _NATIVE:
-            wide = (None if value is None else value.float(), x.float(), alpha, beta, None if z is None else z.float())
-            return spmm(pattern, *wide).to(x.dtype)
-        matrix = _tensor(pattern, ones(pattern, x.dtype) if value is None else value.contiguous())
-        if z is None:
-            base = x.new_zeros(()).expand(pattern.size[0], x.size(1)) if x.is_cpu else x.new_zeros(pattern.size[0], x.size(1))
-            return torch.addmm(base, matrix, x.contiguous(), beta=0.0, alpha=alpha)
-        return torch.addmm(z, matrix, x.contiguous(), beta=beta, alpha=alpha)
+    if pattern.indices.numel() == 0 or x.numel() == 0:
+        zero = x.new_zeros(pattern.size[0], x.size(1))
+        return zero if z is None else beta * z
+    if x.is_cpu and x.dtype != torch.float64:
+        return _bags(pattern, value, x, alpha, beta, z)
+    if x.dtype not in _NATIVE:
+        wide = (None if value is None else value.float(), x.float(), alpha, beta, None if z is None else z.float())
+        return spmm(pattern, *wide).to(x.dtype)
+    matrix = _tensor(pattern, ones(pattern, x.dtype) if value is None else value.contiguous())
+    if z is None:
+        base = x.new_zeros(()).expand(pattern.size[0], x.size(1)) if x.is_cpu else x.new_zeros(pattern.size[0], x.size(1))
+        return torch.addmm(base, matrix, x.contiguous(), beta=0.0, alpha=alpha)
+    return torch.addmm(z, matrix, x.contiguous(), beta=beta, alpha=alpha)
 
 
 def _bags(pattern: Pattern, value: Tensor | None, x: Tensor, alpha: float, beta: float, z: Tensor | None) -> Tensor:
     """Rows are bags of weighted embeddings: torch's generated kernel for them prefetches, MKL's product does not (1.6 to 2.6 times)."""
-    scaled = value is not None and alpha != 1.0 and pattern.nnz < pattern.size[0] * x.size(1)
+    scaled = alpha != 1.0 and value is not None and pattern.nnz < pattern.size[0] * x.size(1)
     value = alpha * value if scaled and value is not None else value
-    weights = None if value is None else value.detach().contiguous()
-    out = torch.embedding_bag(x.detach().contiguous(), pattern.indices, pattern.indptr, False, 0, False, weights, True)[0]
+    weights = None if value is None else value.contiguous()
+    table = (x.detach() if x.requires_grad else x).contiguous()
+    out = torch.embedding_bag(table, pattern.indices, pattern.indptr, False, 0, False, weights, True)[0]
     if alpha != 1.0 and not scaled:
         out.mul_(alpha)
-    return out if z is None else out.add_(z.detach(), alpha=beta)
+    return out if z is None else out.add_(z, alpha=beta)
 
 
 def sddmm(pattern: Pattern, a: Tensor, b: Tensor, alpha: float) -> Tensor:
@@ -85,13 +88,12 @@ def sddmm(pattern: Pattern, a: Tensor, b: Tensor, alpha: float) -> Tensor:
     """
     if a.dtype not in _NATIVE:
         return sddmm(pattern, a.float(), b.float(), alpha).to(a.dtype)
-    with torch.no_grad():
-        out = torch.zeros(pattern.nnz, dtype=a.dtype, device=a.device)
-        if pattern.nnz == 0 or a.size(1) == 0:
-            return out
-        rows, cols = pattern.size
-        if pattern.nnz > rows * cols:  # sampled_addmm refuses more entries than places
-            return (alpha * (a @ b.t())).view(-1).index_select(0, pattern.row.long() * cols + pattern.indices)
-        product = _tensor(pattern, out)
-        torch.sparse.sampled_addmm(product, a.contiguous(), b.contiguous().t(), beta=0.0, alpha=alpha, out=product)
-        return product.values()
+    nnz, (rows, cols) = pattern.nnz, pattern.size
+    out = a.new_zeros(nnz)
+    if nnz == 0 or a.size(1) == 0:
+        return out
+    if nnz > rows * cols:  # sampled_addmm refuses more entries than places
+        return (alpha * (a @ b.t())).view(-1).index_select(0, pattern.row.long() * cols + pattern.indices)
+    product = _tensor(pattern, out)
+    torch.sparse.sampled_addmm(product, a.contiguous(), b.contiguous().t(), beta=0.0, alpha=alpha, out=product)
+    return out
