@@ -11,7 +11,7 @@ from torch import Tensor
 from graphcond.errors import require
 from graphcond.sparse.backends.dispatch import choose, kernels
 from graphcond.sparse.csr import CSR
-from graphcond.sparse.pattern import Pattern, index_dtype
+from graphcond.sparse.pattern import Pattern, index_dtype, on_host
 from graphcond.sparse.sample import sample_mask, stream_key
 
 
@@ -31,7 +31,8 @@ def compact(csr: CSR, mask: Tensor) -> CSR:
 
     Returns:
         ``[R, C]``, or ``[K * R, K * C]`` with block k for mask k. ``perm`` still names input edges; degrees are
-        ``indptr.diff()``. The transpose is compacted from that of A on first use, not sorted anew.
+        ``indptr.diff()``. The transpose is compacted from that of A on first use, not sorted anew; if A is symmetric and both
+        directions of an edge have one name (:meth:`CSR.named`), it is the matrix itself.
 
     Raises:
         InputError: If ``mask`` is not boolean, or shorter than the input edges.
@@ -48,7 +49,7 @@ def compact(csr: CSR, mask: Tensor) -> CSR:
         mask.size(-1) >= needed, "a mask entry for every input edge", "Give `mask` in input order.", mask=tuple(mask.shape), edges=needed
     )
     csr = csr.trim()
-    rows = mask if mask.dim() == 2 else mask[None]
+    rows = list(mask) if mask.dim() == 2 else [mask]
     if _on_device(csr):
         return _assemble_padded(csr, torch.stack([_in_csr_order(csr, row) for row in rows]).to(torch.int8), None)
     return _assemble(csr, [_in_csr_order(csr, row) for row in rows])
@@ -112,10 +113,15 @@ def _in_csr_order(csr: CSR, mask: Tensor) -> Tensor:
 
 
 def _select(indptr: Tensor, keep: Tensor) -> _Kept:
-    source = keep.nonzero().squeeze(1)
-    before = torch.zeros(keep.numel() + 1, dtype=indptr.dtype, device=keep.device)
+    before = torch.empty(keep.numel() + 1, dtype=indptr.dtype, device=keep.device)
+    before[:1] = 0
     torch.cumsum(keep, 0, dtype=indptr.dtype, out=before[1:])
-    return _Kept(before.index_select(0, indptr), source)
+    return _Kept(before.index_select(0, indptr), _places(keep))
+
+
+def _places(keep: Tensor) -> Tensor:
+    """Return where a mask holds, int64; NumPy's search has no branches, of which torch's mispredicts every third (7 times slower)."""
+    return torch.from_numpy(keep.numpy().nonzero()[0]) if on_host(keep) else keep.nonzero().squeeze(1)
 
 
 def _assemble(csr: CSR, keeps: Sequence[Tensor]) -> CSR:
@@ -124,12 +130,21 @@ def _assemble(csr: CSR, keeps: Sequence[Tensor]) -> CSR:
     kept = [_select(full.indptr, keep) for keep in keeps]
     dtype = index_dtype(sum(k.source.numel() for k in kept), (len(keeps) * csr.size[0], len(keeps) * csr.size[1]))
     pattern = _stack([(k.indptr, full.indices.index_select(0, k.source), full.size) for k in kept], dtype)
-    pattern.transpose_by(lambda: _transposed(full, keeps, dtype))
     source = kept[0].source if len(kept) == 1 else torch.cat([k.source for k in kept])
+    indptr, indices, perm = pattern.indptr, pattern.indices, csr.perm
+
+    def transposer() -> tuple[Pattern, Callable[[], Tensor]]:
+        if not _mirrored(full, perm):
+            return _transposed(full, keeps, dtype)
+        twin = Pattern(indptr, indices, (len(keeps) * full.size[1], len(keeps) * full.size[0]))
+        twin.cache["source"] = source
+        return twin, _positions(full.order, keeps, [k.source for k in kept], dtype)
+
+    pattern.transpose_by(transposer)
     pattern.cache["source"] = source
     pattern.cache["blocks"] = len(keeps)
     value = None if csr.value is None else csr.value.index_select(0, source)
-    return CSR(pattern, value, csr.perm.index_select(0, source))
+    return CSR(pattern, value).renamed_by(source, csr.perm)
 
 
 @torch.no_grad()
@@ -143,6 +158,11 @@ def _transposed(full: Pattern, keeps: Sequence[Tensor], dtype: torch.dtype) -> t
         sources.append(chosen.source)
     pattern = _stack(blocks, dtype)
     pattern.cache["source"] = sources[0] if len(sources) == 1 else torch.cat(sources)
+    return pattern, _positions(order, keeps, sources, dtype)
+
+
+def _positions(order: Tensor, keeps: Sequence[Tensor], sources: Sequence[Tensor], dtype: torch.dtype) -> Callable[[], Tensor]:
+    """Return what finds, for entries of the transpose that lie at ``sources`` of the full one, their positions among the kept."""
 
     @torch.no_grad()
     def positions() -> Tensor:
@@ -153,7 +173,22 @@ def _transposed(full: Pattern, keeps: Sequence[Tensor], dtype: torch.dtype) -> t
             offset += source.numel()
         return torch.cat(found)
 
-    return pattern, positions
+    return positions
+
+
+@torch.no_grad()
+def _mirrored(full: Pattern, perm: Tensor) -> bool:
+    """Whether a pattern is its own transpose with both directions of an edge under one name, so that no mask tells them apart."""
+    if "symmetric" not in full.cache:
+        twin = full.size[0] == full.size[1] and torch.equal(full.indptr, full.T.indptr)
+        full.cache["symmetric"] = twin and torch.equal(full.indices, full.T.indices)
+    if not full.cache["symmetric"]:
+        return False
+    named, mirrored = full.cache.get("mirrored", (None, False))
+    if named is not perm:
+        mirrored = torch.equal(perm, perm.index_select(0, full.order))
+        full.cache["mirrored"] = (perm, mirrored)
+    return bool(mirrored)
 
 
 def _on_device(csr: CSR) -> bool:

@@ -51,7 +51,7 @@ class CSR:
         self.value = value
         self._perm = None if perm is None else bare(perm)
         self._added: bool | None = None
-        self._origin: tuple[Pattern, Tensor] | None = None
+        self._origin: tuple[Pattern | Tensor, Tensor] | None = None
         self.edges: int | None = None
         self._transpose: CSR | None = None
 
@@ -124,8 +124,9 @@ class CSR:
     def perm(self) -> Tensor:
         """CSR position to input edge id ``[nnz]``, int64."""
         if self._perm is None and self._origin is not None:
-            pattern, perm = self._origin
-            self._perm, self._origin = bare(perm.index_select(0, pattern.order)), None
+            places, perm = self._origin
+            places = places.order if isinstance(places, Pattern) else places
+            self._perm, self._origin = bare(perm.index_select(0, places)), None
         if self._perm is None:
             self._perm = bare(torch.arange(self.nnz, device=self.device))
         return self._perm
@@ -157,8 +158,7 @@ class CSR:
         """The transposed matrix; its pattern is built once, its ``perm`` names the same input edges."""
         if self._transpose is None:
             value = None if self.value is None else permute(self.pattern, self.value)
-            self._transpose = CSR(self.pattern.T, value)
-            self._transpose._origin = (self.pattern, self.perm)
+            self._transpose = CSR(self.pattern.T, value).renamed_by(self.pattern, self.perm)
         return self._transpose
 
     def with_value(self, value: Tensor | None) -> CSR:
@@ -184,6 +184,16 @@ class CSR:
         """
         known = edge_id.index_select(0, self.perm.clamp(min=0)).long()
         return CSR(self.pattern, self.value, torch.where(self.perm < 0, -1, known))
+
+    def renamed_by(self, places: Pattern | Tensor, perm: Tensor) -> CSR:
+        """Say that ``perm`` is another matrix's at some places, looked up on first use, and return the matrix.
+
+        Args:
+            places: ``[nnz]``, or the pattern whose ``order`` they are.
+            perm: The other matrix's.
+        """
+        self._origin = (places, perm)
+        return self
 
     def trim(self) -> CSR:
         """Return the matrix without room for entries that a mask drawn on the device did not use; the host waits for its size."""

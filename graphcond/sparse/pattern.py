@@ -37,6 +37,11 @@ def bare(indices: Tensor) -> Tensor:
     return indices
 
 
+def on_host(tensor: Tensor) -> bool:
+    """Whether NumPy can look at a tensor's memory: on CPU, outside of ``torch.func`` transforms and compilation."""
+    return tensor.is_cpu and not (torch._C._are_functorch_transforms_active() or torch.compiler.is_compiling())
+
+
 @final
 class _Side:
     """One orientation of a pattern, with what the back ends cache about it."""

@@ -8,6 +8,7 @@ from torch.testing import assert_close
 
 from graphcond.errors import InputError
 from graphcond.sparse import CSR, block_diagonal, compact, gcn_norm, masked_spmm, sample_compact, sample_mask, spmm
+from graphcond.sparse.pattern import Pattern
 
 
 def masks(graph, count: int) -> Tensor:
@@ -33,6 +34,41 @@ def test_transpose_by_compaction_is_the_sorted_transpose(graph):
     for ours, theirs in ((kept.T.indptr, again.T.indptr), (kept.T.indices, again.T.indices)):
         assert torch.equal(ours, theirs)
     assert torch.equal(kept.pattern.order, again.pattern.order)
+
+
+def both_ways() -> tuple[CSR, Tensor]:
+    """A symmetric pattern with repeated edges and loops, directions after one another, and the undirected id of each edge."""
+    one, two = torch.tensor([0, 0, 3, 1, 1, 2, 5, 0]), torch.tensor([1, 1, 4, 2, 5, 2, 6, 6])
+    return CSR.from_edges(torch.cat([one, two]), torch.cat([two, one]), (8, 8)), torch.arange(8).repeat(2)
+
+
+@pytest.mark.parametrize("count", [1, 3])
+@pytest.mark.parametrize("loops", [False, True])
+def test_masks_by_undirected_edge_are_compacted_once(rand, count, loops):
+    csr, ids = both_ways()
+    csr = gcn_norm(csr) if loops else csr
+    named, mask = csr.named(ids), torch.stack([sample_mask(torch.full((8,), 0.5), 4, k) for k in range(count)])
+    kept = compact(named, mask)
+    again = CSR(Pattern(kept.indptr, kept.indices, kept.size))
+    shared = kept.pattern.T.indices.data_ptr() == kept.pattern.indices.data_ptr()
+    assert shared != loops, "one compaction serves both orientations, unless added loops at the ends of rows make their orders differ"
+    for ours, theirs in ((kept.T.indptr, again.T.indptr), (kept.T.indices, again.T.indices), (kept.pattern.order, again.pattern.order)):
+        assert torch.equal(ours, theirs)
+    assert torch.equal(kept.T.pattern.cache["source"], compact(named.T, mask).pattern.cache["source"])
+    weight, x = rand(csr.nnz, grad=True), rand(kept.size[0], 3, grad=True)
+    dense = torch.block_diag(*[(named.with_value(weight * (m[named.perm] | (named.perm < 0))).to_dense()) for m in mask])
+    ours = grad(spmm(compact(named.with_value(weight), mask), x).sin().sum(), (weight, x))
+    assert_close(ours, grad((dense @ x).sin().sum(), (weight, x)), rtol=1e-12, atol=1e-12)
+
+
+def test_masks_that_tell_directions_apart_are_compacted_twice():
+    csr, ids = both_ways()
+    mask = torch.arange(16) % 3 == 0
+    for one in (csr, csr.named(torch.arange(16)), csr.named(ids), csr.named(torch.arange(16).flip(0))):
+        kept = compact(one, mask)
+        again = CSR(Pattern(kept.indptr, kept.indices, kept.size))
+        assert torch.equal(kept.T.indices, again.T.indices)
+        assert torch.equal(kept.pattern.order, again.pattern.order)
 
 
 def test_blocks_are_the_single_masks(square, backend, tolerance, rand):
@@ -78,6 +114,17 @@ def test_gradients_to_dropped_edges_on_request(rectangular, backend, tolerance, 
         assert all(g.requires_grad for g in first)
     assert_close(results[0], results[1], **tolerance)
     assert float(results[0][0][~mask].detach().abs().min()) > 0, "dropped edges have a gradient of their own"
+
+
+def test_masks_made_inside_a_transform(square, backend, tolerance, rand):
+    csr, weight, x = square.csr, rand(square.edges), rand(square.size[1], 3)
+
+    def energy(product, w: Tensor) -> Tensor:
+        return product(w, sample_mask(w.sigmoid(), 0, 0) & (w > -1)).sin().sum()
+
+    ours = torch.func.grad(lambda w: energy(lambda v, keep: spmm(compact(csr.with_value(v[csr.perm]), keep), x), w))(weight)
+    theirs = torch.func.grad(lambda w: energy(lambda v, keep: square.dense(v * keep) @ x, w))(weight)
+    assert_close(ours, theirs, **tolerance)
 
 
 def test_vmap_over_gates_of_one_mask(rectangular, rand):

@@ -31,6 +31,18 @@ def test_tensor_hash_equals_integer_hash():
     assert _hash_bits(key, torch.arange(100)).tolist() == expected
 
 
+@pytest.mark.parametrize("dtype", [torch.int64, torch.int32])
+def test_draw_on_the_host_is_the_tensor_hash(dtype):
+    make = torch.Generator().manual_seed(2)
+    probs = torch.rand(70_001, generator=make, requires_grad=True)
+    bound = torch.iinfo(dtype).max
+    ids = torch.randint(-bound, bound, probs.shape, generator=make, dtype=dtype)
+    key = stream_key(-5, 2**40)
+    for known, numbers in ((None, torch.arange(probs.numel())), (ids, ids.long())):
+        expected = _hash_bits(key, numbers.clone()).float() < probs * 2.0**24
+        assert torch.equal(sample_mask(probs, -5, 2**40, known), expected)
+
+
 def test_same_seed_and_stream_same_mask_whatever_the_order_or_share():
     probs = torch.rand(100_001, generator=torch.Generator().manual_seed(0))
     whole = sample_mask(probs, 5, 9)
