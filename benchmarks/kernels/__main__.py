@@ -91,8 +91,8 @@ def _rows(op: str, graph: Graph, csr: CSR, width: int, options: argparse.Namespa
     runs, skipped = _prepare(op, graph, csr, x, 1e9 * options.limit_gb)
     able, first, notes = _able(runs, options.clock)
     if op in ("forward", "sddmm"):
-        able["gather ceiling"] = cases.gather_ceiling(csr, x)
-        first["gather ceiling"] = once(able["gather ceiling"], options.clock)
+        for name, run in cases.ceilings(op, csr, x).items():
+            able[name], first[name] = run, once(run, options.clock)
     found = medians(able, first, options.seconds, options.clock)
     base: dict[str, object] = {"device": options.device, "threads": torch.get_num_threads(), "clock": options.clock, "graph": graph.name}
     base |= {"share": graph.share, "nodes": graph.nodes, "edges": csr.nnz, "width": width, "op": op}
