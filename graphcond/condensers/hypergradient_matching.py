@@ -16,7 +16,7 @@ from torch_geometric.data import Data
 from tqdm import tqdm
 
 from graphcond.condensers.base import Draft, NodeCondenser
-from graphcond.condensers.hypergradient_objective import Descent, Matching, Students, Weights, train_students
+from graphcond.condensers.hypergradient_objective import Descent, Matching, Students, Weights, feature_basis, narrowed, train_students
 from graphcond.condensers.hypergradient_progress import Progress
 from graphcond.condensers.hypergradient_teacher import (
     FilterProblem,
@@ -56,6 +56,8 @@ class Pool:
         batch: Hyperparameters in a step, ≥ 2; hypergradients, which cost several losses, are compared at a third of them.
         steps: Steps on the validation graph, ≥ 1.
         copies: Seeds from which the P models are trained on S_train, ≥ 1, taken in turn; one is fitted with its own noise.
+        noise: Standard deviation ≥ 0 of noise on the models' first-layer weights in a step, in units of theirs, for losses and accuracies:
+            the graph then ranks models of seeds it never saw, and hardly less those it did.
         weights: What counts in the objective; ``Weights(1, 0, 0)`` is the paper's D_c alone.
     """
 
@@ -63,6 +65,7 @@ class Pool:
     batch: int = 48
     steps: int = 200
     copies: int = 2
+    noise: float = 0.8
     weights: Weights = field(default_factory=Weights)
 
     def __post_init__(self) -> None:
@@ -70,6 +73,7 @@ class Pool:
         require(self.batch >= 2, "`batch` ≥ 2", "Correlations need two values; 48 is usual.", batch=self.batch)
         require(self.steps >= 1, "`steps` ≥ 1", "200 is usual.", steps=self.steps)
         require(self.copies >= 1, "`copies` ≥ 1", "2 is usual.", copies=self.copies)
+        require(self.noise >= 0, "`noise` ≥ 0", "0.8 is usual.", noise=self.noise)
 
 
 @final
@@ -78,7 +82,8 @@ class HypergradientMatching(NodeCondenser):
     """HCDC: minimise Σ_λ D_c(∇L*_T(λ), ∇L*_S(λ)) over the condensed validation graph, the condensed training graph being given.
 
     S_train comes from another condenser. Models trained on it validate on S_val, whose features and edges are learned until their losses,
-    accuracies and hypergradients over a pool of λ agree with the original's. With ``over=Trajectories()`` it is Algorithm 1 as printed.
+    accuracies and hypergradients over a pool of λ agree with the original's. S_val's features stay in the span of S_train's: what training
+    never saw, weights only answer with noise. With ``over=Trajectories()``, where they are free, it is Algorithm 1 as printed.
 
     Args:
         net: The architecture; None: two layers of width 16 for this data set.
@@ -98,8 +103,8 @@ class HypergradientMatching(NodeCondenser):
         recipe: How networks are trained, here and when the result is used.
         curvature: ``"gauss-newton"`` (positive definite) or ``"hessian"`` for the inner solves.
 
-    Source: HCDC, equation HCDC, section 5, Algorithm 1. Deviations: the direct term of the hypergradient, the value and accuracy terms, and
-        the pool.
+    Source: HCDC, equation HCDC, section 5, Algorithm 1. Deviations: the direct term of the hypergradient, the value and accuracy terms, the
+        pool, and features in the span of S_train's.
     """
 
     net: PolynomialFilterNet | None = None
@@ -124,13 +129,14 @@ class HypergradientMatching(NodeCondenser):
 
     def _condense(self, data: Data, checkpoint: Path | None) -> Draft:
         run = _Run(self, data, checkpoint)
-        descent = Descent(run.start(), self.rates, run.steps)
         if isinstance(self.over, Trajectories):
+            descent = Descent(run.start(), self.rates, run.steps)
             follow(self.over, run.setting(), descent, run.progress)
+            val_graph = descent.graph.to_data(self.threshold)
         else:
-            run.match(self.over, descent)
+            val_graph = run.match(self.over)
         facts = {"teacher": self.teacher, "threshold": self.threshold, **run.facts}
-        return Draft(union(run.train_graph, descent.graph.to_data(self.threshold)), run.progress.history, facts)
+        return Draft(union(run.train_graph, val_graph), run.progress.history, facts)
 
 
 class _Run:
@@ -168,13 +174,18 @@ class _Run:
             graph = export(graph.x, graph.y, homophilous_start(graph.x, graph.y, how.links))
         return {"x": graph.x, "edge_index": graph.edge_index, "edge_weight": graph.edge_weight, "y": graph.y}
 
-    def start(self) -> SyntheticGraph:
-        """Return the validation graph to start from: validation nodes of the original, classes in the proportions of its training nodes."""
+    def start(self, basis: Tensor | None = None) -> SyntheticGraph:
+        """Return the validation graph to start from: validation nodes of the original, classes in the proportions of its training nodes.
+
+        Args:
+            basis: Features are coordinates in this orthonormal basis [r, d], nodes being projected onto its span; None: as they are.
+        """
         data, how = self.data, self.how
         val = data.val_mask & (data.y >= 0)
         seen = data.y[val].unique()
         y = synthetic_labels(data.y[data.train_mask & torch.isin(data.y, seen)], self.budget.num_val)
         x = class_samples(data.x[val], data.y[val], y, derive(how.seed, "validation graph"))
+        x = x if basis is None else x @ basis.T
         return SyntheticGraph.start(x, y, how.adjacency, derive(how.seed, "validation edges"))
 
     def setting(self) -> Setting:
@@ -206,16 +217,31 @@ class _Run:
             per_layer=net.per_layer,
         )
 
-    def match(self, pool: Pool, descent: Descent) -> None:
-        """Run the pool form."""
+    def match(self, pool: Pool) -> Data:
+        """Run the pool form and return the validation graph."""
         how, wanted = self.how, bool(pool.weights.hypergradient)
         lam = how.space.sample(pool.size, seed=derive(how.seed, "pool")).to(self.data.x)
+        # Weights outside the span of S_train's features are noise of their start: S_val keeps out of it, and students are small.
+        basis = self.progress.stage("basis", lambda: {"rows": feature_basis(self.train_graph.x)})["rows"]
+        problem, columns = self._problem()
         with self._timed("students"):
-            copies = tuple(self._students(lam, wanted, copy) for copy in range(pool.copies))
+            copies = tuple(self._students(problem, columns, lam, wanted, copy) for copy in range(pool.copies))
         answers = self.progress.stage("teacher", lambda: self._target(copies[0], wanted).tensors())
-        matching = Matching(self.net, copies, Target(**answers), pool.weights, how.hypergradient.direct)
+        net = replace(self.net, num_features=basis.size(0))
+        seen = tuple(students.seen(basis[:, columns]) for students in copies)
+        matching = Matching(net, seen, Target(**answers), pool.weights, how.hypergradient.direct, pool.noise)
+        descent = Descent(self.start(basis), how.rates, pool.steps)
         with self._timed("match"):
             self._descend(pool, matching, descent)
+        val_graph = descent.graph.to_data(how.threshold)
+        val_graph.x = val_graph.x @ basis
+        return val_graph
+
+    def _problem(self) -> tuple[FilterProblem, Tensor]:
+        """Return what students are trained on and its features' columns; on the original they need weights for all features."""
+        if self.how.teacher == "shared":
+            return self.condensed, torch.arange(self.net.num_features, device=self.data.x.device)
+        return narrowed(self.condensed)
 
     @contextmanager
     def _timed(self, part: str) -> Iterator[None]:
@@ -223,12 +249,14 @@ class _Run:
         yield
         self.progress.history.append({"step": self.steps, "part": part, "seconds": round(time.perf_counter() - start, 3)})
 
-    def _students(self, lam: Tensor, gradients: bool, copy: int) -> Students:
-        how = self.how
-        params = train_students(self.condensed, lam, how.recipe, derive(how.seed, "students", copy))
+    def _students(self, problem: FilterProblem, columns: Tensor, lam: Tensor, gradients: bool, copy: int) -> Students:
+        how, seed = self.how, derive(self.how.seed, "students", copy)
+        start = self.net.init(lam.size(0), seed, dtype=lam.dtype, device=lam.device)
+        start["weight0"] = start["weight0"][:, columns]
+        params = train_students(problem, start, lam, how.recipe, seed)
         if not gradients:
             return Students(lam, params)
-        moved = sensitivity(self.condensed.bilevel(), params, lam, how.hypergradient.solver, how.hypergradient.damping)
+        moved = sensitivity(problem.bilevel(), params, lam, how.hypergradient.solver, how.hypergradient.damping)
         for solution in moved.solutions:
             check_solution(solution, lam, "sensitivities of the condensed training graph")
         return Students(lam, params, moved)
@@ -265,7 +293,7 @@ class _Run:
                 self._look(step, matching, descent, watched, threshold)
             stream = generator(self.how.seed, "pool", step)
             rows = used[torch.randperm(len(used), generator=stream)[: pool.batch].to(used.device)]
-            objective, found = matching.distance(descent.graph, rows, threshold, step % pool.copies)
+            objective, found = matching.distance(descent.graph, rows, threshold, step % pool.copies, stream)
             descent.step(objective)
             if step % _REFRESH == 0:
                 self.progress.history.append({"step": step, "part": "match", **found})

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 
 import torch
@@ -20,6 +20,7 @@ from graphcond.typing import Tensors
 
 _MARGIN = 0.3
 _SURE = 1e-8
+_NEGLIGIBLE = 1e-5
 _CHUNK_WEIGHTS = 400_000
 
 
@@ -41,15 +42,50 @@ class Students:
         """Return the parameters of some models [b]."""
         return {name: value[rows] for name, value in self.params.items()}
 
+    def seen(self, basis: Tensor) -> Students:
+        """Return the same models for nodes given by coordinates a in an orthonormal basis Q [r, d] of their features: x = a Q.
 
-def train_students(problem: FilterProblem, lam: Tensor, recipe: FilterTraining, seed: int) -> Tensors:
+        (a Q) W = a (Q W): only r rows of the first layer remain, and likewise of its sensitivity.
+        """
+
+        def shorten(params: Tensors) -> Tensors:
+            return {**params, "weight0": torch.einsum("rd,bdh->brh", basis, params["weight0"])}
+
+        moved = self.sensitivity and Sensitivity(tuple(shorten(column) for column in self.sensitivity.columns), self.sensitivity.solutions)
+        return Students(self.lam, shorten(self.params), moved)
+
+
+def feature_basis(x: Tensor) -> Tensor:
+    """Return an orthonormal basis [r, d] of the span of feature rows [n, d]; its columns are zero where those of ``x`` are."""
+    _, size, rows = torch.linalg.svd(x, full_matrices=False)
+    kept: Tensor = rows[size > _NEGLIGIBLE * size[0]]
+    return kept
+
+
+def narrowed(problem: FilterProblem) -> tuple[FilterProblem, Tensor]:
+    """Return the problem on those features [k] of the condensed training graph that some node has, and their columns.
+
+    Training leaves the other weights what their start and the weight decay make of them, and no node that lies in the span of the training
+    nodes' features sees them.
+    """
+    x = problem.graph.x
+    if not isinstance(x, Tensor):
+        raise InputError("dense features of the condensed training graph must hold, but got (features=CSR). Condensed graphs are small.")
+    columns = (x != 0).any(0).nonzero()[:, 0]
+    require(len(columns) > 0, "a feature that is not zero everywhere", "Check the features of the training nodes.", features=tuple(x.shape))
+    graph = replace(problem.graph, x=x[:, columns].contiguous())
+    return replace(problem, net=replace(problem.net, num_features=len(columns)), graph=graph), columns
+
+
+def train_students(problem: FilterProblem, start: Tensors, lam: Tensor, recipe: FilterTraining, seed: int) -> Tensors:
     """Train P models on the condensed training graph.
 
     Args:
         problem: The condensed training graph's problem.
+        start: Initial parameters of P models.
         lam: λ [P, H].
         recipe: How to train, as the condensed graph will be used.
-        seed: Seed of initialisation and dropout.
+        seed: Seed of the dropout.
 
     Returns:
         Parameters of P models after the last step.
@@ -57,7 +93,6 @@ def train_students(problem: FilterProblem, lam: Tensor, recipe: FilterTraining, 
     Raises:
         NumericalError: If a model diverges; the message names its λ.
     """
-    start = problem.net.init(lam.size(0), seed, dtype=lam.dtype, device=lam.device)
     # Weights, gradients and moments of a chunk fit a core's cache; the results do not depend on the chunk.
     parts, chunk = [], max(8, _CHUNK_WEIGHTS // sum(value[0].numel() for value in start.values()))
     for some in torch.arange(lam.size(0), device=lam.device).split(chunk):
@@ -125,6 +160,7 @@ class Matching:
         target: The original's answers at the same λ.
         weights: What counts.
         keep_direct: Whether the direct term of the hypergradient is kept.
+        noise: Standard deviation ≥ 0 of noise on first-layer weights, in units of theirs, where a stream for it is given.
     """
 
     net: PolynomialFilterNet
@@ -132,6 +168,7 @@ class Matching:
     target: Target
     weights: Weights
     keep_direct: bool = True
+    noise: float = 0.0
 
     @cached_property
     def wanted(self) -> Tensor:
@@ -156,7 +193,18 @@ class Matching:
             accuracies.append((logits.argmax(-1) == graph.y).to(logits.dtype).mean(1))
         return torch.stack(losses).mean(0), torch.stack(accuracies).mean(0)
 
-    def distance(self, graph: SyntheticGraph, rows: Tensor, threshold: float, copy: int = 0) -> tuple[Tensor, dict[str, float]]:
+    def _models(self, students: Students, rows: Tensor, stream: torch.Generator | None) -> Tensors:
+        """Return some students [b], their first layers blurred: P models are few, and S_val would learn what only they have in common."""
+        models, weight = students.models(rows), students.params["weight0"]
+        if self.noise and stream is not None:
+            first = models["weight0"]
+            drawn = torch.randn(first.shape, generator=stream, dtype=first.dtype).to(first.device)
+            models["weight0"] = first + self.noise * weight.std() * drawn
+        return models
+
+    def distance(
+        self, graph: SyntheticGraph, rows: Tensor, threshold: float, copy: int = 0, stream: torch.Generator | None = None
+    ) -> tuple[Tensor, dict[str, float]]:
         """Return the objective over some hyperparameters, and its parts.
 
         Args:
@@ -164,14 +212,15 @@ class Matching:
             rows: Hyperparameters, [b].
             threshold: Edge weights that are cut.
             copy: Which set of students.
+            stream: Draws the noise, on the CPU; None leaves the students as they are.
 
         Returns:
             A scalar, differentiable in the graph's parameters, and each part as a number.
         """
         students, weights, parts = self.copies[copy], self.weights, dict[str, Tensor]()
-        lam = students.lam[rows]
+        lam, models = students.lam[rows], self._models(students, rows, stream)
         if weights.value or weights.accuracy:
-            logits = self.logits(graph, students.models(rows), lam, threshold)
+            logits = self.logits(graph, models, lam, threshold)
             loss = node_losses(logits, graph.y)
             check_finite(loss.detach(), lam, "the condensed validation graph")
             parts["value"] = pearson_distance(log_loss(loss), self.wanted[rows])

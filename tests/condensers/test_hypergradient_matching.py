@@ -6,7 +6,16 @@ from torch_geometric.data import Data
 
 from graphcond.condensers import DosCond, HypergradientMatching, Partition, Pool, RandomNodes, Trajectories, Weights
 from graphcond.condensers import hypergradient_matching as module
-from graphcond.condensers.hypergradient_objective import Descent, Matching, Students, log_loss, soft_accuracy
+from graphcond.condensers.hypergradient_objective import (
+    Descent,
+    Matching,
+    Students,
+    feature_basis,
+    log_loss,
+    narrowed,
+    soft_accuracy,
+    train_students,
+)
 from graphcond.condensers.hypergradient_teacher import FilterProblem, Target, linear_target, network_gradients
 from graphcond.data import load, parts
 from graphcond.errors import FileFormatError, InputError, NumericalError
@@ -166,6 +175,53 @@ def test_the_objective_is_differentiable_in_the_validation_graph_by_finite_diffe
         torch.testing.assert_close(float((grad * plan).sum()), (ends[0] - ends[1]) / 2e-6, rtol=1e-4, atol=1e-7)
 
 
+def wide(n=120):
+    """The planted graph with features that only some nodes have, as words in documents, and some that none has."""
+    data = planted(n)
+    g = torch.Generator().manual_seed(4)
+    words = (torch.rand(n, 200, generator=g) < 0.02).float()
+    data.x = torch.cat([data.x, words, torch.zeros(n, 5)], 1)
+    return data
+
+
+def test_validation_features_stay_in_the_span_of_the_training_features():
+    for over in (SMALL, replace(SMALL, weights=Weights(0, 1, 0))):
+        train_graph, val_graph = parts(condenser(over=over)(wide()))
+        basis = feature_basis(train_graph.x)
+        assert basis.shape == (9, 211)
+        torch.testing.assert_close(basis @ basis.T, torch.eye(9), atol=1e-5, rtol=0)
+        torch.testing.assert_close(val_graph.x @ basis.T @ basis, val_graph.x, atol=1e-5, rtol=1e-4)
+
+
+def test_students_of_few_features_validate_as_those_of_all():
+    run = module._Run(condenser(), wide(), None)
+    lam, basis = PolynomialFilters().sample(5, seed=3), feature_basis(run.train_graph.x)
+    problem, columns = narrowed(run.condensed)
+    assert problem.net.num_features == len(columns) < 150
+    start = run.net.init(5, seed=0)
+    whole = train_students(run.condensed, start, lam, QUICK, seed=0)
+    short = Students(lam, train_students(problem, {**start, "weight0": start["weight0"][:, columns]}, lam, QUICK, seed=0))
+    graph = run.start(basis)
+    operator = filter_operator(torch.tensor([[0, 1], [1, 0]]), 9)
+    expected = run.net(whole, lam, operator, graph.x.detach() @ basis)
+    seen = short.seen(basis[:, columns])
+    found = replace(run.net, num_features=9)(seen.params, lam, operator, graph.x.detach())
+    torch.testing.assert_close(found, expected, atol=1e-4, rtol=1e-4)
+
+
+def test_noise_moves_the_first_layer_alone_by_its_own_spread():
+    net, lam = PolynomialFilterNet(50, hidden=40, num_classes=2), PolynomialFilters().sample(6, seed=3)
+    students = Students(lam, net.init(6, seed=0))
+    target = Target(lam, torch.arange(1.0, 7), torch.rand(6))
+    matching = Matching(net, (students,), target, Weights(0, 1, 0), noise=0.5)
+    rows = torch.tensor([4, 1])
+    plain, blurred = (matching._models(students, rows, stream) for stream in (None, torch.Generator().manual_seed(1)))
+    assert torch.equal(plain["weight1"], blurred["weight1"])
+    moved = (blurred["weight0"] - plain["weight0"]).std() / students.params["weight0"].std()
+    assert float(moved) == pytest.approx(0.5, rel=0.05)
+    assert not torch.equal(condenser()(planted()).x, condenser(over=replace(SMALL, noise=0.0))(planted()).x)
+
+
 def test_teacher_hypergradients_are_slopes_of_its_losses():
     data, lam = planted(), PolynomialFilters().sample(4, seed=5)
     run = module._Run(condenser(), data, None)
@@ -235,6 +291,8 @@ def test_wrong_settings_name_the_law(change, law):
 def test_wrong_plans_name_the_law():
     with pytest.raises(InputError, match="`size` ≥ 10"):
         Pool(size=3)
+    with pytest.raises(InputError, match="`noise` ≥ 0"):
+        Pool(noise=-1.0)
     with pytest.raises(InputError, match="weights ≥ 0"):
         Weights(0, 0, 0)
     with pytest.raises(InputError, match="`starts`"):

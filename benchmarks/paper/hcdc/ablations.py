@@ -41,6 +41,7 @@ VARIANTS: dict[str, Callable[[PolynomialFilterNet], dict[str, object]]] = {
     "pool 32": lambda net: {"over": Pool(size=32, batch=20)},
     "pool 64": lambda net: {"over": Pool(size=64)},
     "one copy": lambda net: {"over": Pool(copies=1)},
+    "no noise": lambda net: {"over": Pool(noise=0.0)},
     "training random": lambda net: {"training": RandomNodes()},
     "training without edges": lambda net: {"training": Partition(hops=0, labels="train"), "links": 0},
     "training gradient matching": lambda net: {"training": GradientMatching(net, adjacency="learned")},
