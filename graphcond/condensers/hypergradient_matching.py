@@ -65,7 +65,7 @@ class Pool:
     batch: int = 48
     steps: int = 200
     copies: int = 2
-    noise: float = 0.8
+    noise: float = 0.4
     weights: Weights = field(default_factory=Weights)
 
     def __post_init__(self) -> None:
@@ -73,7 +73,7 @@ class Pool:
         require(self.batch >= 2, "`batch` ≥ 2", "Correlations need two values; 48 is usual.", batch=self.batch)
         require(self.steps >= 1, "`steps` ≥ 1", "200 is usual.", steps=self.steps)
         require(self.copies >= 1, "`copies` ≥ 1", "2 is usual.", copies=self.copies)
-        require(self.noise >= 0, "`noise` ≥ 0", "0.8 is usual.", noise=self.noise)
+        require(self.noise >= 0, "`noise` ≥ 0", "0.4 is usual.", noise=self.noise)
 
 
 @final
