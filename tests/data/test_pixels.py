@@ -60,11 +60,11 @@ def test_the_first_filter_is_a_convolution_with_a_cross() -> None:
 def test_hcdc_condenses_pixels_like_any_nodes() -> None:
     data, space = segmentation(), PolynomialFilters(order=2)
     net = PolynomialFilterNet(2, hidden=4, num_classes=2)
-    condenser = HypergradientMatching(net, space, num_nodes=8, over=Pool(size=40, batch=24, steps=60))
+    condenser = HypergradientMatching(net, space, num_nodes=16, over=Pool(size=40, batch=24, steps=60))
     small = condenser(data)
-    assert int(small.train_mask.sum()) == int(small.val_mask.sum()) == 8
+    assert int(small.train_mask.sum()) == int(small.val_mask.sum()) == 16
     report = calibrate(net, space.sample(20, seed=1), full=data, condensed=small)
-    assert report.mean("spearman_loss") > 0.5
+    assert report.mean("spearman_loss") > 0.6
 
 
 @pytest.mark.parametrize("wrong", [{"train": 2, "val": 1}, {"train": 0, "val": 1}])
