@@ -192,8 +192,8 @@ def _mirrored(full: Pattern, perm: Tensor) -> bool:
 
 
 def _on_device(csr: CSR) -> bool:
-    """Whether masks are compacted by Triton: on CUDA where it runs, or where it is forced."""
-    if max(csr.nnz, *csr.size) > 2**31 - 1 or csr.nnz == 0:
+    """Whether masks are compacted by Triton: on CUDA where it runs, or where forced; it cannot look into ``torch.func``'s wrappers."""
+    if torch._C._are_functorch_transforms_active() or max(csr.nnz, *csr.size) > 2**31 - 1 or csr.nnz == 0:
         return False
     return choose(csr.pattern, torch.empty(0, device=csr.device), epilogue=True) == "triton"
 
