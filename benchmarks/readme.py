@@ -132,10 +132,10 @@ def cost() -> str:
         costs = f"{row['cpu_seconds_condense']:.0f} | {math.ceil(row['break_even_candidates'])}"
         what = f"{row['dataset']}, {row['filters']} | HCDC, {row['num_train']} nodes"
         lines.append(f"| {what} | {row['cpu_seconds_original']:,.0f} | {gains} | {costs} |")
-    slopes = [row for row in record("node_cost.json")["rows"] if row["kind"] == "slope"]
-    for row in slopes:
-        found = [f"{name.removeprefix('slope_cpu_seconds_')} {value:.2f}" for name, value in row.items() if name.startswith("slope_")]
-        lines.append(f"\nFitted exponent of CPU seconds in edges, 10^5 to 10^7: {', '.join(found)}.")
+    for row in record("node_cost.json")["rows"]:
+        for name, sizes in (("slope_cpu_seconds_", "10^4 to 10^7"), ("slope_large_cpu_seconds_", "10^5 to 10^7")):
+            found = [f"{key.removeprefix(name)} {value:.2f}" for key, value in row.items() if key.startswith(name)]
+            lines += [f"\nFitted exponent of CPU seconds in edges, {sizes}: {', '.join(found)}."] * bool(found)
     return f"{source('node_cost.json', 'hcdc_arxiv.json')}\n\n" + "\n".join(lines)
 
 

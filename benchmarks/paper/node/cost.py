@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import statistics
 import time
 
@@ -74,12 +75,17 @@ def growth(store: Store, sizes: tuple[int, ...], method: str) -> None:
         row |= {"cpu_seconds_condense": condense}
         points.append(row)
         store.add({"kind": "growth", "dataset": "planted", "method": method, "count": size} | row)
-    slopes = {}
+    store.add({"kind": "slope", "dataset": "planted", "method": method, "count": len(points)} | slopes(points))
+
+
+def slopes(points: list[dict[str, float]]) -> dict[str, float]:
+    """Fitted exponents of the costs in the edges: over all sizes, and over the largest three, where nothing fits a cache any longer."""
+    found = {}
     for column in ("cpu_seconds_epoch", "cpu_seconds_surrogate", "cpu_seconds_condense"):
-        ends = [(torch.tensor(float(p["edges"])).log(), torch.tensor(p[column]).log()) for p in points[-3:]]
-        x, t = (torch.stack([e[i] for e in ends]) for i in (0, 1))
-        slopes[f"slope_{column}"] = float(((x - x.mean()) * (t - t.mean())).sum() / (x - x.mean()).square().sum())
-    store.add({"kind": "slope", "dataset": "planted", "method": method, "count": len(points)} | slopes)
+        for name, some in (("slope", points), ("slope_large", points[-3:])):
+            edges, costs = ([math.log(point[key]) for point in some] for key in ("edges", column))
+            found[f"{name}_{column}"] = statistics.linear_regression(edges, costs).slope
+    return found
 
 
 def main() -> None:
