@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import cast
 
 import torch
 from torch import Tensor
@@ -130,7 +131,8 @@ def train_filters(
     """Train one model for each λ, many at a time, and validate every epoch.
 
     Candidates are independent: their results do not depend on how many are trained together. They run in chunks whose activations fit a
-    core's cache.
+    core's cache. Features that no node has are left out, which changes no result; their weights are returned as 0, where weight decay
+    would take them.
 
     Args:
         net: The architecture.
@@ -150,7 +152,11 @@ def train_filters(
     recipe = recipe or FilterTraining()
     graph = filter_graph(graph) if isinstance(graph, Data) else graph
     params = net.init(lam.size(0), seed, dtype=_dtype(graph), device=graph.y.device)
-    lam = lam.detach().to(device=graph.y.device, dtype=_dtype(graph))
+    lam, width = lam.detach().to(device=graph.y.device, dtype=_dtype(graph)), net.num_features
+    live = _live_features(graph.x, width)
+    if live is not None:
+        graph = replace(graph, x=cast(Tensor, graph.x)[:, live].contiguous())
+        net, params["weight0"] = replace(net, num_features=len(live)), params["weight0"][:, live]
     size = max(1, min(lam.size(0), _CHUNK_NUMBERS // (graph.num_nodes * max(width for _, width in net.widths))))
     parts, seconds = [], 0.0
     for first in range(0, lam.size(0), size):
@@ -162,9 +168,24 @@ def train_filters(
         seconds += fit(program, recipe.epochs, stopping, checkpoint=path, description="filters").seconds
         parts.append(program.finish())
     merged = {name: torch.cat([part[name] for part in parts]) for name in parts[0]}
+    if live is not None:
+        merged |= {name: _widened(merged[name], live, width) for name in ("weight0", "best.weight0")}
     last = {name: merged.pop(name) for name in params}
     best = {name: merged.pop(f"best.{name}") for name in params}
     return FilterRuns(lam=lam, params=last, best_params=best, seconds=seconds, **merged)
+
+
+def _live_features(x: Tensor | CSR, width: int) -> Tensor | None:
+    """Return the columns of dense features [n, width] that some node has; None where all of them or none are, or where ``x`` is other."""
+    if isinstance(x, CSR) or x.dim() != 2 or x.size(1) != width:
+        return None
+    columns = (x != 0).any(0).nonzero().squeeze(1)
+    return columns if 0 < len(columns) < width else None
+
+
+def _widened(weight: Tensor, live: Tensor, width: int) -> Tensor:
+    """Return weights [B, k, h] as [B, width, h] with zeros for the features that are not among the k live ones."""
+    return weight.new_zeros(weight.size(0), width, weight.size(2)).index_copy_(1, live, weight)
 
 
 class FilterProgram:

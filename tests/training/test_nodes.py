@@ -45,8 +45,11 @@ def test_results_are_those_of_the_parameters_returned():
         torch.testing.assert_close(accuracy, (logits.argmax(-1) == data.y[data.val_mask]).float().mean(1))
 
 
-def test_one_candidate_equals_plain_adam():
+@pytest.mark.parametrize("absent", [[], [1, 4]])
+def test_one_candidate_equals_plain_adam(absent):
+    """Features that no node has are left out: the results are the same, their weights 0."""
     data, recipe = planted(), FilterTraining(epochs=7, weight_decay=0.1)
+    data.x[:, absent] = 0
     graph, params = filter_graph(data), NET.init(1, seed=0)
     leaves = {name: value.clone().requires_grad_() for name, value in params.items()}
     adam = torch.optim.Adam(leaves.values(), lr=recipe.learning_rate, weight_decay=0.1)
@@ -56,6 +59,10 @@ def test_one_candidate_equals_plain_adam():
         torch.nn.functional.cross_entropy(logits, data.y[data.train_mask]).backward()
         adam.step()
     runs = train_filters(NET, LAM[:1], data, recipe=recipe)
+    with torch.no_grad():
+        logits = NET(leaves, LAM[:1], graph.operator, graph.x)[0, data.val_mask]
+        torch.testing.assert_close(runs.loss[0], torch.nn.functional.cross_entropy(logits, data.y[data.val_mask]))
+        leaves["weight0"][:, absent] = 0
     for name, value in leaves.items():
         torch.testing.assert_close(runs.params[name], value.detach(), rtol=1e-4, atol=1e-5)
 
