@@ -33,18 +33,18 @@ def search(store: Store, data: Data, count: int, method: str, rounds: int) -> No
     if condenser is None:
         return
     condense, (small,) = [], [condenser(data)]
-    recipe, times = FilterTraining(epochs=20), {"whole": [], "small": [], "linear_whole": [], "linear_small": []}
+    times = {"whole": [], "small": [], "linear_whole": [], "linear_small": []}
     for _ in range(rounds):
         condense.append(clocked(lambda: condenser(data))[1])
-        times["whole"].append(10 * clocked(lambda: train_filters(net, lam, data, recipe=recipe))[1])
-        times["small"].append(10 * clocked(lambda: train_filters(net, lam, small, recipe=recipe))[1])
+        times["whole"].append(clocked(lambda: train_filters(net, lam, data))[1])
+        times["small"].append(clocked(lambda: train_filters(net, lam, small))[1])
         times["linear_whole"].append(linear_surrogate(net, lam, data).seconds)
         times["linear_small"].append(linear_surrogate(net, lam, small).seconds)
     median = {key: statistics.median(values) for key, values in times.items()}
     gain = (median["whole"] - median["small"]) / 80
     row = {f"cpu_seconds_80_{key}": value for key, value in median.items()} | {"cpu_seconds_condense": statistics.median(condense)}
     row |= {"ratio_gnn": median["whole"] / median["small"], "ratio_linear": median["whole"] / median["linear_small"]}
-    row |= {"break_even_candidates": statistics.median(condense) / gain, "epochs": 200, "measured_epochs": 20, "rounds": rounds}
+    row |= {"break_even_candidates": statistics.median(condense) / gain, "epochs": FilterTraining().epochs, "rounds": rounds}
     store.add({"kind": "search", "dataset": name, "method": method, "count": count} | row)
 
 
