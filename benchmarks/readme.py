@@ -205,9 +205,10 @@ def main() -> None:
     check = command.parse_args().check
     for path, sections in PAGES.items():
         new = render(path, sections)
-        if check and new != path.read_text(encoding="utf-8"):
+        if not check:
+            path.write_text(new, encoding="utf-8")
+        elif new != path.read_text(encoding="utf-8"):
             sys.exit(f"{path.relative_to(ROOT)} is not what the records say: run python -m benchmarks.readme")
-        path.write_text(new, encoding="utf-8")
 
 
 if __name__ == "__main__":

@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Sequence
-from pathlib import Path
 from statistics import mean, stdev
 from typing import Any
 
+from benchmarks.store import RESULTS
 from graphcond.evaluation import format_table
 
-RESULTS = Path(__file__).parent / "results"
 SEEDS = 3
 """Seeds of a row where a table does not say another number."""
 Row = dict[str, Any]
