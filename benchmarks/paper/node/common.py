@@ -34,8 +34,8 @@ METHODS = ("Random", "K-Center", "Herding", "Partition", "GCond-X", "GCond", "Do
 
 
 def candidates() -> torch.Tensor:
-    """The 80 held-out filters. Seed 1 is spent: defaults were compared on it."""
-    return SPACE.sample(80, seed=2)
+    """The 80 held-out filters. Seeds 1 and 2 are spent: defaults, and starting all filters from the same weights, were compared on them."""
+    return SPACE.sample(80, seed=3)
 
 
 def reference_seeds(name: str) -> tuple[int, ...]:
