@@ -57,6 +57,19 @@ def ablation() -> str:
     return long_table("policy_gradient_table4.json", columns, by=("dataset", "method", "setting", "ratio"))
 
 
+def sweeps() -> str:
+    """DConRec's Figures 4a and 4b: how much pseudo data, and up to which degree a user counts as tail."""
+    columns = ["dataset", "method", "setting", "ratio", "seeds", "recall@10", "ndcg@10", "percent_of_full"]
+    by = ("dataset", "method", "setting", "ratio")
+    return "\n\n".join(long_table(f"policy_gradient_figure4{part}.json", columns, by=by) for part in "ab")
+
+
+def recommender_transfer() -> str:
+    """Sets condensed with MF or LightGCN train either."""
+    columns = ["dataset", "method", "ratio", "setting", "seeds", "recall@10", "ndcg@10", "percent_recall@10", "percent_ndcg@10"]
+    return long_table("recommender_transfer_lastfm.json", columns, by=("dataset", "method", "ratio", "setting"))
+
+
 def outer_steps() -> str:
     """DConRec's Table 3: seconds of 100 outer steps."""
     columns = ["dataset", "method", "ratio", "seconds", "cpu_seconds"]
@@ -115,6 +128,26 @@ def accuracy_in_full() -> str:
     """Accuracy with what the graphs weigh and cost."""
     columns = ["dataset", "num_train", "method", "seeds", "accuracy", "num_edges", "bytes", "seconds_condense"]
     return long_table("accuracy.json", columns, by=("dataset", "num_train", "method"))
+
+
+def node_transfer() -> str:
+    """Accuracy of several networks trained on graphs condensed with a GCN."""
+    found, rows = [], record("node_transfer.json")["rows"]
+    for name, own in _by_dataset(rows):
+        models = list(dict.fromkeys(row["model"] for row in own))
+        cells: dict[tuple[str, str], str] = {}
+        for method in sorted({str(row["method"]) for row in own}, key=place):
+            for row in (row for row in own if row["method"] == method):
+                cells[method.removesuffix("-linear"), row["model"]] = f"{row['accuracy']:.1f}"
+        found.append(grid(f"{name}, {own[0]['count']}", cells, models))
+    return f"{source('node_transfer.json')}\n\n" + "\n\n".join(found)
+
+
+def hcdc_ablation() -> str:
+    """HCDC's default against its parts."""
+    columns = ["dataset", "num_train", "variant", "seeds", "spearman_loss", "spearman_accuracy", "top_quarter_spearman", "regret"]
+    columns += ["seconds_condense"]
+    return long_table("hcdc.json", columns, by=("dataset", "num_train", "variant"))
 
 
 def cost() -> str:

@@ -147,7 +147,7 @@ def main() -> None:
     parser.add_argument("--datasets", nargs="+", default=["lastfm", "ciao", "dianping", "gowalla"])
     parser.add_argument("--seeds", nargs="+", type=int, default=[0, 1, 2])
     parser.add_argument("--ratios", nargs="+", type=float, default=[0.25, 0.5])
-    parser.add_argument("--methods", nargs="+", choices=[*METHODS, *TRANSFER])
+    parser.add_argument("--methods", nargs="+", choices=list(METHODS | TRANSFER))
     parser.add_argument("--transfer", action="store_true", help="train MF and LightGCN on sets condensed with either")
     parser.add_argument("--quick", action="store_true", help="southern-women, one seed: a minute, to see that all of it runs")
     parser.add_argument("--out", type=Path, default=RESULTS, help="folder of the JSON files, one per data set")
