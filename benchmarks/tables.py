@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from statistics import mean, stdev
 from typing import Any
 
@@ -35,14 +35,15 @@ def place(method: str) -> tuple[int, str]:
 
 
 def long_table(
-    name: str, columns: Sequence[str], keep: Callable[[Row], bool] = lambda row: True, by: Sequence[str] = ("dataset", "method", "ratio")
+    name: str, columns: Sequence[str], by: Sequence[str] = ("dataset", "method", "ratio"), rows: Sequence[Row] | None = None
 ) -> str:
-    """Return the rows of a record, mean ± std over seeds, under the command that wrote it."""
+    """Return the rows of a record, mean ± std over seeds, under the command that wrote it; ``rows`` are some of them, or all."""
 
     def order(row: Row) -> tuple[Any, ...]:
         return str(row.get("dataset")), *place(str(row.get("method"))), row.get("ratio") or 0, row.get("num_train") or row.get("count") or 0
 
-    return f"{source(name)}\n\n{format_table(sorted(filter(keep, record(name)['rows']), key=order), columns, by)}"
+    chosen = record(name)["rows"] if rows is None else rows
+    return f"{source(name)}\n\n{format_table(sorted(chosen, key=order), columns, by)}"
 
 
 def grid(corner: str, cells: dict[tuple[str, str], str], columns: Sequence[str]) -> str:
