@@ -24,6 +24,9 @@ from graphcond.nn.filters import PolynomialFilterNet
 from graphcond.training.nodes import FilterRuns, FilterTraining, filter_graph, train_filters
 from graphcond.typing import Record, Tensors
 
+# Part of a cached result's name. Raise it whenever training gives other numbers for the same input: 2 = all candidates start from one draw.
+_PROTOCOL = 2
+
 
 @dataclass(frozen=True)
 class Reference:
@@ -279,7 +282,7 @@ def held_out_accuracy(net: PolynomialFilterNet, lam: Tensor, params: Tensors, da
 def _digest(net: PolynomialFilterNet, lam: Tensor, data: Data, how: tuple[FilterTraining, int]) -> str:
     """Name a computation by the content of its inputs; sizes alone would confuse two graphs."""
     recipe, seed = how
-    digest = hashlib.blake2b(f"{net!r} {recipe!r} {seed}".encode(), digest_size=10)
+    digest = hashlib.blake2b(f"{_PROTOCOL} {net!r} {recipe!r} {seed}".encode(), digest_size=10)
     names = ("x", "edge_index", "edge_weight", "y", "train_mask", "val_mask", "test_mask")
     for name, value in [("lam", lam), *((name, data.get(name)) for name in names)]:
         if value is not None:
