@@ -212,8 +212,11 @@ LONG: dict[str, Callable[[], str]] = {
     "estimators": estimators,
     "ablation": ablation,
     "outer-steps": outer_steps,
+    "sweeps": sweeps,
+    "recommender-transfer": recommender_transfer,
     "ranking": ranking_in_full,
     "accuracy": accuracy_in_full,
+    "node-transfer": node_transfer,
     "floor": floor,
     "kernels": kernels,
 }
