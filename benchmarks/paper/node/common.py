@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import os
 from pathlib import Path
+from typing import Any
 
 import torch
 from torch_geometric.data import Data
@@ -23,12 +24,17 @@ BUDGETS = {
     "coauthor-cs": (45, 90, 180),
     "tolokers": (24, 48, 96),
 }
-"""Condensed training nodes of Table 2; c_val is the same."""
+"""Condensed training nodes of Table 2; c_val is the same. HCDC's shares of CiteSeer's nodes, read literally, are ``--counts 43 87 173``."""
 SPACE = PolynomialFilters(order=2, basis="chebyshev")
 REFERENCE = (0, 1, 2, 3, 4)
 """Seeds of the trainings on the original; the best of 80 noisy means looks better than it is, the more so the fewer seeds."""
 LARGE = ("pubmed", "amazon-photo", "coauthor-cs", "tolokers")
 """Data sets whose original is trained from two of the seeds only: five take hours on two cores."""
+SOME: dict[str, dict[str, Any]] = {
+    "hpo": {"action": "store_true", "help": "also descend the hypergradient from eight starts (seed 0)"},
+    "counts": {"nargs": "+", "type": int, "help": "condensed training nodes instead of each data set's usual ones"},
+}
+"""Options of some scripts."""
 METHODS = ("Random", "K-Center", "Herding", "Partition", "GCond-X", "GCond", "DosCond", "DM", "KIP", "SFGC", "HCDC-linear", "HCDC")
 """Names of Table 2, cheap ones first."""
 
@@ -85,8 +91,10 @@ def condensed(method: str, data: Data, count: int, seed: int, cache: str) -> tup
     return small, float(small.card["seconds_condense"])
 
 
-def arguments(description: str, datasets: tuple[str, ...] = ("cora", "citeseer"), seeds: int = 5) -> argparse.Namespace:
-    """Parse the options every script has."""
+def arguments(
+    description: str, datasets: tuple[str, ...] = ("cora", "citeseer"), seeds: int = 5, also: tuple[str, ...] = ()
+) -> argparse.Namespace:
+    """Parse the options every script has, and those of :data:`SOME` that it names in ``also``."""
     parser = argparse.ArgumentParser(description=description)
     parser.add_argument("--root", default=os.environ.get("GRAPHCOND_DATA"), help="folder with the real data sets")
     parser.add_argument("--datasets", nargs="+", default=list(datasets))
@@ -94,7 +102,8 @@ def arguments(description: str, datasets: tuple[str, ...] = ("cora", "citeseer")
     parser.add_argument("--seeds", type=int, default=seeds)
     parser.add_argument("--cache", default=str(RESULTS / ".cache"), help="where trainings on the originals are kept")
     parser.add_argument("--quick", action="store_true", help="one seed, one ratio, few methods: a smoke test")
-    parser.add_argument("--hpo", action="store_true", help="also descend the hypergradient from eight starts (seed 0)")
+    for name in also:
+        parser.add_argument(f"--{name}", **SOME[name])
     options = parser.parse_args()
     if options.quick:
         options.seeds, options.datasets = 1, options.datasets[:1]

@@ -7,7 +7,7 @@ import json
 import matplotlib
 import torch
 
-from benchmarks.paper.node.common import METHODS, arguments
+from benchmarks.paper.node.common import BUDGETS, METHODS, arguments
 from benchmarks.store import RESULTS
 from graphcond.data import write_atomically
 from graphcond.metrics import ranks, spearman
@@ -70,11 +70,10 @@ def save(figure, path) -> None:
 
 
 def main() -> None:
-    options = arguments(__doc__ or "")
+    options = arguments(__doc__ or "", also=("counts",))
     rows = json.loads((RESULTS / "node_table2.json").read_text())["rows"]
     for name in options.datasets:
-        counts = sorted({row["count"] for row in rows if row["dataset"] == name and row.get("count")})
-        for count in counts[1:2] or counts:
+        for count in options.counts or BUDGETS[name][1:2]:
             shown = newest(rows, name, count)
             if len(shown) > 2:
                 title = f"{name}, {count} training and {count} validation nodes, 80 held-out filters"

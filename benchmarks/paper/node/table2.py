@@ -81,12 +81,12 @@ def ceiling(store: Store, whole, data, options) -> None:
 
 
 def main() -> None:
-    options = arguments(__doc__ or "")
+    options = arguments(__doc__ or "", also=("hpo", "counts"))
     warnings.simplefilter("ignore", UserWarning)
     store = Store(RESULTS / "node_table2.json", KEY)
     for name in options.datasets:
         data = original(name, options.root)
-        budgets = BUDGETS[name][1:2] if options.quick else BUDGETS[name]
+        budgets = options.counts or (BUDGETS[name][1:2] if options.quick else BUDGETS[name])
         whole = reference(network(data), candidates(), data, seeds=reference_seeds(name), cache=options.cache)
         ceiling(store, whole, data, options)
         for seed in range(options.seeds):
