@@ -24,7 +24,8 @@ BUDGETS = {
     "coauthor-cs": (45, 90, 180),
     "tolokers": (24, 48, 96),
 }
-"""Condensed training nodes of Table 2; c_val is the same. HCDC's shares of CiteSeer's nodes, read literally, are ``--counts 43 87 173``."""
+"""Condensed training nodes of Table 2; c_val is the same. HCDC's shares of CiteSeer's nodes, read literally, are 43, 87 and 173 nodes
+(``--counts 43 87``); the third is more than its 120 training nodes."""
 SPACE = PolynomialFilters(order=2, basis="chebyshev")
 REFERENCE = (0, 1, 2, 3, 4)
 """Seeds of the trainings on the original; the best of 80 noisy means looks better than it is, the more so the fewer seeds."""
