@@ -131,10 +131,9 @@ def train_filters(
     """Train one model for each λ, many at a time, and validate every epoch.
 
     Candidates are independent: their results do not depend on how many are trained together. All start from the same weights, as trials
-    of a search with a fixed seed do: what the draw of the weights adds to every loss then leaves their order alone (on HCDC's graphs of
-    CiteSeer two seeds agree with ρ = .96 to .99 by loss; with weights of their own, .95 to .98). They run in chunks whose activations fit
-    a core's cache. Features that no node has are left out, which changes no result; their weights are returned as 0, where weight decay
-    would take them.
+    of a search with a fixed seed do: what the draw of the weights adds to every loss then leaves their order alone. They run in chunks
+    whose activations fit a core's cache. Features that no node has are left out, which changes no result; their weights are returned as 0,
+    where weight decay would take them.
 
     Args:
         net: The architecture.
