@@ -9,13 +9,12 @@ import sys
 from collections.abc import Callable
 from pathlib import Path
 
-from benchmarks.tables import Row, grid, long_table, place, record, several, source
+from benchmarks.tables import Row, grid, long_table, place, record, several, shown_as, source
 
 ROOT = Path(__file__).parent.parent
 SETS = ("lastfm", "ciao", "dianping", "gowalla")
 RANKED = ("cora", "citeseer", "pubmed", "amazon-photo", "coauthor-cs", "tolokers")
-TEACHERS = {"HCDC-linear": "HCDC", "HCDC": "HCDC, trained teacher"}
-"""HCDC in the tables is the default, whose teacher is linear; the records name the variants."""
+BY_SETTING = ("dataset", "method", "setting", "ratio")
 PRINTED = ("Random", "Majority", "SVP", "DosCond", "DConRec")
 
 
@@ -56,20 +55,19 @@ def estimators() -> str:
 def ablation() -> str:
     """DConRec's Table 4."""
     columns = ["dataset", "method", "setting", "ratio", "seeds", "ratio_actual", "recall@10", "ndcg@10", "percent_of_full"]
-    return long_table("policy_gradient_table4.json", columns, ("dataset", "method", "setting", "ratio"))
+    return long_table("policy_gradient_table4.json", columns, BY_SETTING)
 
 
 def sweeps() -> str:
     """DConRec's Figures 4a and 4b: how much pseudo data, and up to which degree a user counts as tail."""
     columns = ["dataset", "method", "setting", "ratio", "seeds", "recall@10", "ndcg@10", "percent_of_full"]
-    by = ("dataset", "method", "setting", "ratio")
-    return "\n\n".join(long_table(f"policy_gradient_figure4{part}.json", columns, by) for part in "ab")
+    return "\n\n".join(long_table(f"policy_gradient_figure4{part}.json", columns, BY_SETTING) for part in "ab")
 
 
 def recommender_transfer() -> str:
     """Sets condensed with MF or LightGCN train either."""
     columns = ["dataset", "method", "ratio", "setting", "seeds", "recall@10", "ndcg@10", "percent_recall@10", "percent_ndcg@10"]
-    return long_table("recommender_transfer_lastfm.json", columns, ("dataset", "method", "ratio", "setting"))
+    return long_table("recommender_transfer_lastfm.json", columns, BY_SETTING)
 
 
 def outer_steps() -> str:
@@ -80,7 +78,7 @@ def outer_steps() -> str:
 
 def _ranking_rows() -> list[Row]:
     rows = record("node_table2.json")["rows"]
-    return [{**row, "method": TEACHERS.get(str(row["method"]), row["method"])} for row in rows if row.get("kind", "grid") == "grid"]
+    return [{**row, "method": shown_as(str(row["method"]))} for row in rows if row.get("kind", "grid") == "grid"]
 
 
 def ranking() -> str:
@@ -134,22 +132,12 @@ def accuracy_in_full() -> str:
 
 def node_transfer() -> str:
     """Accuracy of several networks trained on graphs condensed with a GCN."""
-    found, rows = [], record("node_transfer.json")["rows"]
-    for name, own in _by_dataset(rows):
-        models = list(dict.fromkeys(row["model"] for row in own))
-        cells: dict[tuple[str, str], str] = {}
-        for method in sorted({str(row["method"]) for row in own}, key=place):
-            for row in (row for row in own if row["method"] == method):
-                cells[TEACHERS.get(method, method), row["model"]] = f"{row['accuracy']:.1f}"
-        found.append(grid(f"{name}, {own[0]['count']}", cells, models))
+    found = []
+    for name, own in _by_dataset(record("node_transfer.json")["rows"]):
+        own.sort(key=lambda row: place(row["method"]))
+        cells = {(shown_as(row["method"]), row["model"]): f"{row['accuracy']:.1f}" for row in own}
+        found.append(grid(f"{name}, {own[-1]['count']}", cells, sorted({row["model"] for row in own})))
     return f"{source('node_transfer.json')}\n\n" + "\n\n".join(found)
-
-
-def hcdc_ablation() -> str:
-    """HCDC's default against its parts."""
-    columns = ["dataset", "num_train", "variant", "seeds", "spearman_loss", "spearman_accuracy", "top_quarter_spearman", "regret"]
-    columns += ["seconds_condense"]
-    return long_table("hcdc.json", columns, ("dataset", "num_train", "variant"))
 
 
 def cost() -> str:
@@ -160,7 +148,7 @@ def cost() -> str:
         if row["kind"] == "search":
             gains = f"{row['ratio_gnn']:.1f} × | {row['ratio_linear']:,.0f} ×"
             costs = f"{row['cpu_seconds_condense']:.1f} | {math.ceil(row['break_even_candidates'])}"
-            what = f"{row['dataset']}, 80 | {TEACHERS.get(row['method'], row['method'])}, {row['count']} nodes"
+            what = f"{row['dataset']}, 80 | {shown_as(row['method'])}, {row['count']} nodes"
             lines.append(f"| {what} | {row['cpu_seconds_80_whole']:.0f} | {gains} | {costs} |")
     for row in record("hcdc_arxiv.json")["rows"]:
         gains = f"{row['ratio_search']:.0f} × | "

@@ -34,6 +34,11 @@ def place(method: str) -> tuple[int, str]:
     return (_FIRST.index(method) if method in _FIRST else len(_FIRST)), method
 
 
+def shown_as(method: str) -> str:
+    """Name of a method in tables and pictures: HCDC is the default, whose teacher is linear; the records name the variants."""
+    return {"HCDC-linear": "HCDC", "HCDC": "HCDC, trained teacher"}.get(method, method)
+
+
 def long_table(
     name: str, columns: Sequence[str], by: Sequence[str] = ("dataset", "method", "ratio"), rows: Sequence[Row] | None = None
 ) -> str:

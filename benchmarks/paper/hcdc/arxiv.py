@@ -12,7 +12,7 @@ from pathlib import Path
 
 import torch
 
-from benchmarks.paper.node.common import SPACE, network
+from benchmarks.paper.node.common import candidates, network
 from benchmarks.store import RESULTS, Store
 from graphcond.condensers import HypergradientMatching, Pool
 from graphcond.data import load, without_test
@@ -38,7 +38,7 @@ def main() -> None:
     made = HypergradientMatching(ratio=options.ratio, over=over).condense(data)
     row = {**made.report, "cpu_seconds_condense": time.process_time() - start}
     row |= {f"seconds_{entry['part']}": entry["seconds"] for entry in made.history if "seconds" in entry}
-    net, lam = network(data), SPACE.sample(options.filters, seed=3)
+    net, lam = network(data), candidates(options.filters)
     clock = time.process_time()
     with Measure() as cost:
         truth = train_filters(net, lam, data, recipe=recipe, seed=0)

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import argparse
 import os
+from collections.abc import Callable
+from functools import partial
 from pathlib import Path
-from typing import Any
 
 import torch
 from torch_geometric.data import Data
@@ -31,18 +32,26 @@ REFERENCE = (0, 1, 2, 3, 4)
 """Seeds of the trainings on the original; the best of 80 noisy means looks better than it is, the more so the fewer seeds."""
 LARGE = ("pubmed", "amazon-photo", "coauthor-cs", "tolokers")
 """Data sets whose original is trained from two of the seeds only: five take hours on two cores."""
-SOME: dict[str, dict[str, Any]] = {
-    "hpo": {"action": "store_true", "help": "also descend the hypergradient from eight starts (seed 0)"},
-    "counts": {"nargs": "+", "type": int, "help": "condensed training nodes instead of each data set's usual ones"},
+METHODS: dict[str, Callable[..., condensers.NodeCondenser]] = {
+    "Random": condensers.RandomNodes,
+    "K-Center": condensers.KCenter,
+    "Herding": condensers.Herding,
+    "Partition": condensers.Partition,
+    "GCond-X": condensers.GCondX,
+    "GCond": condensers.GCond,
+    "DosCond": condensers.DosCond,
+    "DM": condensers.DistributionMatching,
+    "KIP": condensers.KernelInducingPoints,
+    "SFGC": condensers.TrajectoryMatching,
+    "HCDC-linear": partial(condensers.HypergradientMatching, teacher="linear"),
+    "HCDC": partial(condensers.HypergradientMatching, teacher="trained"),
 }
-"""Options of some scripts."""
-METHODS = ("Random", "K-Center", "Herding", "Partition", "GCond-X", "GCond", "DosCond", "DM", "KIP", "SFGC", "HCDC-linear", "HCDC")
-"""Names of Table 2, cheap ones first."""
+"""Condensers of Table 2, cheap ones first; a size (c_val is the same) and a seed are added to each."""
 
 
-def candidates() -> torch.Tensor:
-    """The 80 held-out filters. Seeds 1 and 2 are spent: defaults, and starting all filters from the same weights, were compared on them."""
-    return SPACE.sample(80, seed=3)
+def candidates(count: int = 80) -> torch.Tensor:
+    """The held-out filters. Seeds 1 and 2 are spent: defaults, and starting all filters from the same weights, were compared on them."""
+    return SPACE.sample(count, seed=3)
 
 
 def reference_seeds(name: str) -> tuple[int, ...]:
@@ -54,57 +63,28 @@ def network(data: Data) -> PolynomialFilterNet:
     return PolynomialFilterNet(data.num_features, hidden=16, num_classes=int(data.y.max()) + 1)
 
 
-def make(method: str, data: Data, count: int, seed: int) -> condensers.NodeCondenser | None:
-    """Return a method's condenser with ``count`` training and as many validation nodes, or None where this build has none."""
-    classes = {
-        "Random": ("RandomNodes", {}),
-        "K-Center": ("KCenter", {}),
-        "Herding": ("Herding", {}),
-        "Partition": ("Partition", {}),
-        "GCond-X": ("GCondX", {}),
-        "GCond": ("GCond", {}),
-        "DosCond": ("DosCond", {}),
-        "DM": ("DistributionMatching", {}),
-        "KIP": ("KernelInducingPoints", {}),
-        "SFGC": ("TrajectoryMatching", {}),
-        "HCDC-linear": ("HypergradientMatching", {"teacher": "linear"}),
-        "HCDC": ("HypergradientMatching", {"teacher": "trained"}),
-    }
-    name, options = classes[method]
-    kind = getattr(condensers, name, None)
-    return None if kind is None else kind(num_nodes=count, seed=seed, **options)
-
-
-def condensed(method: str, data: Data, count: int, seed: int, cache: str) -> tuple[Data, float] | None:
-    """Return a condensed graph and what making it took, kept in ``cache`` for the other scripts; None where this build has no such method.
+def condensed(method: str, data: Data, count: int, seed: int, cache: str) -> tuple[Data, float]:
+    """Return a condensed graph and what making it took, kept in ``cache`` for the other scripts.
 
     The cache is keyed by names: delete it after changing a condenser.
     """
-    condenser = make(method, data, count, seed)
-    if condenser is None:
-        return None
     path = Path(cache) / f"condensed-{data.card['name']}-{method}-{count}-{seed}.safetensors"
     if not path.exists():
-        made = condenser.condense(data)
+        made = METHODS[method](num_nodes=count, seed=seed).condense(data)
         made.data.card = {**made.data.card, "seconds_condense": made.report["seconds_condense"]}
         save(path, made.data)
     small = read(path)
     return small, float(small.card["seconds_condense"])
 
 
-def arguments(
-    description: str, datasets: tuple[str, ...] = ("cora", "citeseer"), seeds: int = 5, also: tuple[str, ...] = ()
-) -> argparse.Namespace:
-    """Parse the options every script has, and those of :data:`SOME` that it names in ``also``."""
-    parser = argparse.ArgumentParser(description=description)
+def arguments(parser: argparse.ArgumentParser, datasets: tuple[str, ...] = ("cora", "citeseer"), seeds: int = 5) -> argparse.Namespace:
+    """Parse a script's own options and those that all scripts have."""
     parser.add_argument("--root", default=os.environ.get("GRAPHCOND_DATA"), help="folder with the real data sets")
     parser.add_argument("--datasets", nargs="+", default=list(datasets))
     parser.add_argument("--methods", nargs="+", default=list(METHODS), choices=METHODS)
     parser.add_argument("--seeds", type=int, default=seeds)
     parser.add_argument("--cache", default=str(RESULTS / ".cache"), help="where trainings on the originals are kept")
     parser.add_argument("--quick", action="store_true", help="one seed, one ratio, few methods: a smoke test")
-    for name in also:
-        parser.add_argument(f"--{name}", **SOME[name])
     options = parser.parse_args()
     if options.quick:
         options.seeds, options.datasets = 1, options.datasets[:1]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import argparse
 import math
 import statistics
 import time
@@ -9,7 +10,7 @@ import time
 import torch
 from torch_geometric.data import Data
 
-from benchmarks.paper.node.common import arguments, candidates, make, network, original
+from benchmarks.paper.node.common import METHODS, arguments, candidates, network, original
 from benchmarks.store import RESULTS, Store
 from graphcond.evaluation import linear_surrogate
 from graphcond.nn import PolynomialFilterNet
@@ -29,9 +30,7 @@ def search(store: Store, data: Data, count: int, method: str, rounds: int) -> No
     name, net, lam = data.card["name"], network(data), candidates()
     if store.has(kind="search", dataset=name, method=method, count=count):
         return
-    condenser = make(method, data, count, 0)
-    if condenser is None:
-        return
+    condenser = METHODS[method](num_nodes=count, seed=0)
     condense, (small,) = [], [condenser(data)]
     times = {"whole": [], "small": [], "linear_whole": [], "linear_small": []}
     for _ in range(rounds):
@@ -69,8 +68,7 @@ def growth(store: Store, sizes: tuple[int, ...], method: str) -> None:
         train_filters(net, lam, data, recipe=FilterTraining(epochs=1))
         epoch = min(clocked(lambda: train_filters(net, lam, data, recipe=FilterTraining(epochs=4)))[1] for _ in range(2)) / 5  # noqa: B023
         linear = clocked(lambda: linear_surrogate(net, lam, data))[1]  # noqa: B023
-        condenser = make(method, data, 20, 0)
-        condense = clocked(lambda: condenser(data))[1] if condenser is not None else float("nan")  # noqa: B023
+        condense = clocked(lambda: METHODS[method](num_nodes=20, seed=0)(data))[1]  # noqa: B023
         row = {"edges": size, "nodes": data.num_nodes, "cpu_seconds_epoch": epoch, "cpu_seconds_surrogate": linear}
         row |= {"cpu_seconds_condense": condense}
         points.append(row)
@@ -89,7 +87,7 @@ def slopes(points: list[dict[str, float]]) -> dict[str, float]:
 
 
 def main() -> None:
-    options = arguments(__doc__ or "", datasets=("cora",))
+    options = arguments(argparse.ArgumentParser(description=__doc__), datasets=("cora",))
     store = Store(RESULTS / "node_cost.json", ("kind", "dataset", "method", "count"))
     methods = [m for m in options.methods if m in ("Random", "Partition", "HCDC-linear")] or options.methods
     for name in options.datasets:

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import argparse
 import json
 
 import matplotlib
 import torch
 
-from benchmarks.paper.node.common import BUDGETS, METHODS, arguments
+from benchmarks.paper.node.common import BUDGETS, METHODS
 from benchmarks.store import RESULTS
+from benchmarks.tables import shown_as
 from graphcond.data import write_atomically
 from graphcond.metrics import ranks, spearman
 
@@ -32,7 +34,7 @@ def slices(rows: dict[str, dict], title: str, path) -> None:
         axis.imshow(-truth[loss.argsort()][None].numpy(), aspect="auto", cmap="viridis")
         axis.set_yticks([])
         axis.set_xticks([])
-        axis.set_ylabel(method, rotation=0, ha="right", va="center", fontsize=8)
+        axis.set_ylabel(shown_as(method), rotation=0, ha="right", va="center", fontsize=8)
         rho = spearman(torch.tensor(rows["Whole"]["losses"]).double(), loss)
         axis.text(1.01, 0.5, f"ρ = {rho:.2f}", transform=axis.transAxes, va="center", fontsize=8)
     axes[-1, 0].set_xlabel("candidates, best to worst by the method's validation loss; light: best on the original", fontsize=8)
@@ -51,7 +53,7 @@ def scatter(rows: dict[str, dict], title: str, path) -> None:
     for axis, (method, row) in zip(axes.flat, shown.items()):
         small = torch.tensor(row["accuracies"]).double()
         axis.scatter(100 * small, 100 * original, s=10, alpha=0.7)
-        axis.set_title(f"{method}: ρ = {spearman(original, small):.2f}", fontsize=8)
+        axis.set_title(f"{shown_as(method)}: ρ = {spearman(original, small):.2f}", fontsize=8)
         axis.tick_params(labelsize=7)
     for axis in list(axes.flat)[len(shown) :]:
         axis.set_visible(False)
@@ -70,7 +72,10 @@ def save(figure, path) -> None:
 
 
 def main() -> None:
-    options = arguments(__doc__ or "", also=("counts",))
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--datasets", nargs="+", default=["cora", "citeseer"])
+    parser.add_argument("--counts", nargs="+", type=int, help="condensed training nodes instead of each data set's middle size")
+    options = parser.parse_args()
     rows = json.loads((RESULTS / "node_table2.json").read_text())["rows"]
     for name in options.datasets:
         for count in options.counts or BUDGETS[name][1:2]:

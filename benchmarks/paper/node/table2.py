@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import argparse
 import time
 import warnings
 
@@ -35,10 +36,9 @@ def one(store: Store, whole, data, method: str, count: int, seed: int, options) 
     net, lam, name = network(data), candidates(), data.card["name"]
     key = {"dataset": name, "method": method, "count": count, "seed": seed}
     wanted = [kind for kind in ("grid", *(["hpo"] if options.hpo and seed == 0 else [])) if not store.has(**key, kind=kind)]
-    found = condensed(method, data, count, seed, options.cache) if wanted else None
-    if found is None:
+    if not wanted:
         return
-    made, seconds = found
+    made, seconds = condensed(method, data, count, seed, options.cache)
     # Every baseline at its best: a node without edges gets a self-loop (A' = I). HCDC learned its edges and is taken as it is.
     small = made if method.startswith("HCDC") else looped(made)
     if "grid" in wanted:
@@ -81,7 +81,10 @@ def ceiling(store: Store, whole, data, options) -> None:
 
 
 def main() -> None:
-    options = arguments(__doc__ or "", also=("hpo", "counts"))
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--hpo", action="store_true", help="also descend the hypergradient from eight starts (seed 0)")
+    parser.add_argument("--counts", nargs="+", type=int, help="condensed training nodes instead of each data set's three sizes")
+    options = arguments(parser)
     warnings.simplefilter("ignore", UserWarning)
     store = Store(RESULTS / "node_table2.json", KEY)
     for name in options.datasets:

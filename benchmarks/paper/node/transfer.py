@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import argparse
+import itertools
 import warnings
 from dataclasses import replace
 from functools import partial
+
+from torch_geometric.data import Data
 
 from benchmarks.paper.node.common import arguments, condensed, original
 from benchmarks.store import RESULTS, Store
@@ -26,30 +30,31 @@ LINEAR = replace(RECIPE, learning_rate=0.2, weight_decay=5e-6)
 """SGC as its authors' code trains it: under the GCN's weight decay a single layer on features averaged over neighbours stays near 0."""
 
 
+def one(store: Store, small: Data, data: Data, key: dict[str, object], seeds: range) -> None:
+    """Train one network on a graph, the original or a condensed one, test it on the original and add the row."""
+    model = str(key["model"])
+    blind = small is not data and MODELS[model]["kind"] not in nn.WEIGHTED
+    factory, recipe = partial(nn.GraphNet, hidden=64, **MODELS[model]), LINEAR if model == "SGC" else RECIPE
+    report = evaluate_node(factory, small, data, seeds=seeds, recipe=recipe, sparsify=0.5 if blind else None)
+    row = {name: value for name, value in report.rows[0].items() if name not in ("accuracy", "seconds_train", "peak_mib")} | key
+    row |= {"count": None if small is data else COUNTS[str(key["dataset"])], "sparsified": blind}
+    store.add(row | {"accuracy": report.mean("accuracy"), "std_trainings": report.std("accuracy")})
+
+
 def main() -> None:
-    options = arguments(__doc__ or "", seeds=1)
+    options = arguments(argparse.ArgumentParser(description=__doc__), seeds=1)
     warnings.simplefilter("ignore", UserWarning)
     store = Store(RESULTS / "node_transfer.json", ("dataset", "method", "model", "seed"))
     trainings = range(1 if options.quick else 3)
     for name in options.datasets:
         data = original(name, options.root)
-        for seed in range(options.seeds):
-            for method in ("Whole", *options.methods):
-                missing = [m for m in MODELS if not store.has(dataset=name, method=method, model=m, seed=seed)]
-                small = data
-                if method != "Whole":
-                    found = condensed(method, data, COUNTS[name], seed, options.cache) if missing else None
-                    if found is None:
-                        continue
-                    small = found[0]
-                for model in missing:
-                    blind = small is not data and MODELS[model]["kind"] not in nn.WEIGHTED
-                    factory = partial(nn.GraphNet, hidden=64, **MODELS[model])
-                    recipe = LINEAR if model == "SGC" else RECIPE
-                    report = evaluate_node(factory, small, data, seeds=trainings, recipe=recipe, sparsify=0.5 if blind else None)
-                    row = {k: v for k, v in report.rows[0].items() if k not in ("accuracy", "seconds_train", "peak_mib")}
-                    row |= {"method": method, "model": model, "seed": seed, "count": COUNTS[name], "sparsified": blind}
-                    store.add(row | {"accuracy": report.mean("accuracy"), "std_trainings": report.std("accuracy")})
+        for seed, method in itertools.product(range(options.seeds), ("Whole", *options.methods)):
+            keys = [{"dataset": name, "method": method, "model": model, "seed": seed} for model in MODELS]
+            missing = [key for key in keys if not store.has(**key)]
+            if missing:
+                small = data if method == "Whole" else condensed(method, data, COUNTS[name], seed, options.cache)[0]
+            for key in missing:
+                one(store, small, data, key, trainings)
 
 
 if __name__ == "__main__":
