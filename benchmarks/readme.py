@@ -77,8 +77,9 @@ def outer_steps() -> str:
 
 
 def _ranking_rows() -> list[Row]:
-    rows = record("node_table2.json")["rows"]
-    return [{**row, "method": shown_as(str(row["method"]))} for row in rows if row.get("kind", "grid") == "grid"]
+    rows = [row for row in record("node_table2.json")["rows"] if row.get("kind", "grid") == "grid"]
+    larger = {True: ", larger S_val", False: ""}
+    return [{**row, "method": shown_as(str(row["method"])) + larger[bool(row.get("count_val"))]} for row in rows]
 
 
 def ranking() -> str:

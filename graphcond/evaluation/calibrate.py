@@ -52,6 +52,23 @@ class Reference:
     peak_mib: float
     surrogate: SurrogateScores
 
+    def rows(self, dataset: str) -> list[Record]:
+        """Return what the original says of itself.
+
+        Args:
+            dataset: Name for the column.
+
+        Returns:
+            "Whole", the ceiling: the mean over seeds of one as stand-in for the others; and the linear surrogate.
+        """
+        each = [compare_rankings(self, self.loss[s], self.accuracy[s], leave_out=s) for s in range(self.loss.size(0))]
+        mean = {column: fmean(entry[column] for entry in each) for column in each[0]}
+        ceilings = {"ceiling_loss": mean["spearman_loss"], "ceiling_accuracy": mean["spearman_accuracy"]}
+        whole = make_row(dataset=dataset, method="Whole", **mean, **ceilings, seconds_train=self.seconds, peak_mib=self.peak_mib)
+        scores = compare_rankings(self, self.surrogate.loss, self.surrogate.accuracy)
+        seconds = self.surrogate.seconds_statistics + self.surrogate.seconds
+        return [whole, make_row(dataset=dataset, method="Linear surrogate", **scores, **ceilings, seconds_train=seconds)]
+
 
 def reference(
     net: PolynomialFilterNet,
@@ -162,7 +179,7 @@ def calibrate(
     else:
         whole, whole_name = full, str((condensed.get("card") or {}).get("dataset", "unnamed"))
         require(torch.equal(whole.lam, lam), "the reference's candidates", "Make the reference with the same λ.", lam=tuple(lam.shape))
-    graph, runs, rows = filter_graph(condensed), list[FilterRuns](), _reference_rows(whole, whole_name)
+    graph, runs, rows = filter_graph(condensed), list[FilterRuns](), whole.rows(whole_name)
     ceilings = {"ceiling_loss": rows[0].get("spearman_loss"), "ceiling_accuracy": rows[0].get("spearman_accuracy")}
     for seed in seeds:
         with Measure() as cost:
@@ -220,20 +237,6 @@ def condensed_facts(data: Data) -> dict[str, str | int | float | None]:
         "num_edges": int(counts["edges"]),
         "bytes": int(counts["bytes"]),
     }
-
-
-def _reference_rows(whole: Reference, name: str) -> list[Record]:
-    """The ceiling: each seed of the original as stand-in for the others; and the linear surrogate."""
-    count, rows = whole.loss.size(0), list[Record]()
-    each = [compare_rankings(whole, whole.loss[s], whole.accuracy[s], leave_out=s) for s in range(count)]
-    mean = {column: fmean(entry[column] for entry in each) for column in each[0]}
-    ceilings = {"ceiling_loss": mean["spearman_loss"], "ceiling_accuracy": mean["spearman_accuracy"]}
-    rows.append(make_row(dataset=name, method="Whole", **mean, **ceilings, seconds_train=whole.seconds, peak_mib=whole.peak_mib))
-    linear = whole.surrogate
-    scores = compare_rankings(whole, linear.loss, linear.accuracy)
-    seconds = linear.seconds_statistics + linear.seconds
-    rows.append(make_row(dataset=name, method="Linear surrogate", **scores, **ceilings, seconds_train=seconds))
-    return rows
 
 
 def _one_seed(

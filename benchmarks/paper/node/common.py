@@ -63,27 +63,31 @@ def network(data: Data) -> PolynomialFilterNet:
     return PolynomialFilterNet(data.num_features, hidden=16, num_classes=int(data.y.max()) + 1)
 
 
-def condensed(method: str, data: Data, count: int, seed: int, cache: str) -> tuple[Data, float]:
+def condensed(method: str, data: Data, count: int, seed: int, cache: str, num_val: int | None = None) -> tuple[Data, float]:
     """Return a condensed graph and what making it took, kept in ``cache`` for the other scripts.
 
     The cache is keyed by names: delete it after changing a condenser.
     """
-    path = Path(cache) / f"condensed-{data.card['name']}-{method}-{count}-{seed}.safetensors"
+    size = str(count) if num_val is None else f"{count}+{num_val}"
+    path = Path(cache) / f"condensed-{data.card['name']}-{method}-{size}-{seed}.safetensors"
     if not path.exists():
-        made = METHODS[method](num_nodes=count, seed=seed).condense(data)
+        made = METHODS[method](num_nodes=count, num_val=num_val, seed=seed).condense(data)
         made.data.card = {**made.data.card, "seconds_condense": made.report["seconds_condense"]}
         save(path, made.data)
     small = read(path)
     return small, float(small.card["seconds_condense"])
 
 
-def arguments(parser: argparse.ArgumentParser, datasets: tuple[str, ...] = ("cora", "citeseer"), seeds: int = 5) -> argparse.Namespace:
-    """Parse a script's own options and those that all scripts have."""
+def arguments(
+    parser: argparse.ArgumentParser, datasets: tuple[str, ...] = ("cora", "citeseer"), seeds: int | None = 5
+) -> argparse.Namespace:
+    """Parse a script's own options and those that all scripts have; ``seeds=None`` where a script neither repeats nor keeps anything."""
     parser.add_argument("--root", default=os.environ.get("GRAPHCOND_DATA"), help="folder with the real data sets")
-    parser.add_argument("--datasets", nargs="+", default=list(datasets))
+    parser.add_argument("--datasets", nargs="+", default=list(datasets), choices=BUDGETS)
     parser.add_argument("--methods", nargs="+", default=list(METHODS), choices=METHODS)
-    parser.add_argument("--seeds", type=int, default=seeds)
-    parser.add_argument("--cache", default=str(RESULTS / ".cache"), help="where trainings on the originals are kept")
+    if seeds is not None:
+        parser.add_argument("--seeds", type=int, default=seeds)
+        parser.add_argument("--cache", default=str(RESULTS / ".cache"), help="where trainings on the originals are kept")
     parser.add_argument("--quick", action="store_true", help="one seed, one ratio, few methods: a smoke test")
     options = parser.parse_args()
     if options.quick:

@@ -87,7 +87,7 @@ def slopes(points: list[dict[str, float]]) -> dict[str, float]:
 
 
 def main() -> None:
-    options = arguments(argparse.ArgumentParser(description=__doc__), datasets=("cora",))
+    options = arguments(argparse.ArgumentParser(description=__doc__), datasets=("cora",), seeds=None)
     store = Store(RESULTS / "node_cost.json", ("kind", "dataset", "method", "count"))
     methods = [m for m in options.methods if m in ("Random", "Partition", "HCDC-linear")] or options.methods
     for name in options.datasets:

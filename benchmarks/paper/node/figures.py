@@ -19,8 +19,9 @@ import matplotlib.pyplot as plt  # noqa: E402
 
 
 def newest(rows: list[dict], name: str, count: int) -> dict[str, dict]:
-    """Seed 0 of every method at one budget, in the table's order, the original first."""
-    found = {row["method"]: row for row in rows if row["dataset"] == name and row.get("losses") and row.get("count") in (None, count)}
+    """Seed 0 of every method at one budget with as many validation nodes, in the table's order, the original first."""
+    fits = [row for row in rows if row["dataset"] == name and row.get("count") in (None, count) and not row.get("count_val")]
+    found = {row["method"]: row for row in fits if row.get("losses")}
     order = ["Whole", "Linear surrogate", *METHODS]
     return {method: found[method] for method in order if method in found}
 

@@ -11,10 +11,10 @@ from benchmarks.paper.node.hpo import descend
 from benchmarks.store import RESULTS, Store
 from graphcond.data import looped
 from graphcond.evaluation import calibrate, compare_rankings, held_out_accuracy, linear_surrogate, reference
-from graphcond.evaluation.calibrate import _reference_rows
 from graphcond.training import train_filters
 
-KEY = ("dataset", "method", "count", "seed", "kind")
+KEY = ("dataset", "method", "count", "count_val", "seed", "kind")
+"""``count_val`` is None where it is ``count``."""
 
 
 def performance(net, found, data) -> float:
@@ -34,11 +34,12 @@ def regret_of_shortlist(whole, loss, size: int = 5) -> float:
 def one(store: Store, whole, data, method: str, count: int, seed: int, options) -> None:
     """Add the rows of one condensed graph that are missing."""
     net, lam, name = network(data), candidates(), data.card["name"]
-    key = {"dataset": name, "method": method, "count": count, "seed": seed}
+    num_val = round(count * int(data.val_mask.sum()) / int(data.train_mask.sum())) if options.val_as_original else None
+    key = {"dataset": name, "method": method, "count": count, "count_val": num_val, "seed": seed}
     wanted = [kind for kind in ("grid", *(["hpo"] if options.hpo and seed == 0 else [])) if not store.has(**key, kind=kind)]
     if not wanted:
         return
-    made, seconds = condensed(method, data, count, seed, options.cache)
+    made, seconds = condensed(method, data, count, seed, options.cache, num_val)
     # Every baseline at its best: a node without edges gets a self-loop (A' = I). HCDC learned its edges and is taken as it is.
     small = made if method.startswith("HCDC") else looped(made)
     if "grid" in wanted:
@@ -64,7 +65,7 @@ def ceiling(store: Store, whole, data, options) -> None:
     """Add the original's own rows: the ceiling, the linear surrogate, and descent on the original."""
     name, net, key = data.card["name"], network(data), {"count": None, "seed": None}
     if not store.has(dataset=name, method="Whole", kind="grid", **key):
-        for row in _reference_rows(whole, name):
+        for row in whole.rows(name):
             extra = {"kind": "grid", "seeds": list(whole.seeds)}
             if row["method"] == "Whole":
                 extra |= {"losses": whole.loss[0].tolist(), "accuracies": whole.accuracy[0].tolist()}
@@ -84,6 +85,8 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--hpo", action="store_true", help="also descend the hypergradient from eight starts (seed 0)")
     parser.add_argument("--counts", nargs="+", type=int, help="condensed training nodes instead of each data set's three sizes")
+    share = "as many validation nodes for each training node as the original has, instead of one"
+    parser.add_argument("--val-as-original", action="store_true", help=share)
     options = arguments(parser)
     warnings.simplefilter("ignore", UserWarning)
     store = Store(RESULTS / "node_table2.json", KEY)
