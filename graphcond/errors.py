@@ -23,6 +23,10 @@ class FileFormatError(InputError):
     """A file is truncated, foreign, or of a newer format."""
 
 
+class StorageError(InputError):
+    """A file cannot be written: no such folder, no permission, no space."""
+
+
 class NumericalError(GraphcondError, ArithmeticError):
     """A computation produced NaN or diverged; the message names the step and the cure."""
 

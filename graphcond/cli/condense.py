@@ -41,5 +41,6 @@ def run(options: Condense) -> None:
         print("\n" + describe(rows))
     if folder is not None:
         write_rows(folder, rows, result.report)
-        (folder / "checkpoint.safetensors").unlink(missing_ok=True)
+        for part in folder.glob("checkpoint*.safetensors*"):
+            part.unlink()
         print(f"\nwritten: {folder}")

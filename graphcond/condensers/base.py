@@ -14,7 +14,18 @@ from torch_geometric.transforms import BaseTransform
 
 from graphcond import __version__
 from graphcond.condensers.budget import Base, NodeBudget, interaction_budget, node_budget
-from graphcond.data import check_interactions, check_nodes, num_items, num_users, statistics, train_edges, without_test
+from graphcond.data import (
+    Checkpoint,
+    check_interactions,
+    check_nodes,
+    describe,
+    digest,
+    num_items,
+    num_users,
+    statistics,
+    train_edges,
+    without_test,
+)
 from graphcond.errors import BudgetError, InputError, require
 from graphcond.measure import Measure
 from graphcond.typing import Record
@@ -80,15 +91,19 @@ class Condenser(BaseTransform, ABC):
             InputError: If ``data`` is malformed or of the other kind.
             BudgetError: If the budget cannot be met.
             NumericalError: If the algorithm diverges.
+            StorageError: If the checkpoint cannot be written, before any work; a disk that fills up later costs a warning.
+            FileFormatError: If the checkpoint is broken or of other settings or data.
         """
         self._check(data)
+        data_seen = without_test(data)
+        kept = None if checkpoint is None else Checkpoint(checkpoint, f"{self._identity()} on {digest(data_seen)}")
         with Measure() as cost:
-            draft = self._condense(without_test(data), None if checkpoint is None else Path(checkpoint))
+            draft = self._condense(data_seen, kept)
         card = {
             "graphcond": __version__,
             "dataset": (getattr(data, "card", None) or {}).get("name", "unnamed"),
             "method": type(self).__name__,
-            "condenser": repr(self),
+            "condenser": describe(self),
             "seed": self.seed,
             **self._sizes(data, draft.data),
             **draft.facts,
@@ -98,12 +113,16 @@ class Condenser(BaseTransform, ABC):
         report = {**card, "seconds_condense": cost.seconds, "peak_mib": cost.peak_mib}
         return Condensation(small, report, tuple(draft.history))
 
+    def _identity(self) -> str:
+        """Return all that a checkpoint must agree with, besides the data."""
+        return describe(self)
+
     @abstractmethod
     def _check(self, data: Graph) -> None:
         """Raise a clear error unless ``data`` and the budget can be condensed."""
 
     @abstractmethod
-    def _condense(self, data: Any, checkpoint: Path | None) -> Draft:
+    def _condense(self, data: Any, checkpoint: Checkpoint | None) -> Draft:
         """Run the algorithm on ``data``, which carries no test split."""
 
     @abstractmethod
@@ -175,6 +194,10 @@ class InteractionCondenser(Condenser):
         """Return the largest |D_cond| allowed for ``data``."""
         return interaction_budget(train_edges(data).size(1), self.ratio)
 
+    def _allowed(self, data: HeteroData) -> float:
+        """Return the largest size of a result; other than the budget only where a method is reproduced that breaks it."""
+        return self.budget(data)
+
     def _check(self, data: Graph) -> None:
         cure = "Node-classification graphs (Data) have condensers of their own, for example RandomNodes."
         require(isinstance(data, HeteroData), "`data` is a torch_geometric.data.HeteroData", cure, data=type(data).__name__)
@@ -182,7 +205,7 @@ class InteractionCondenser(Condenser):
         self.budget(data)
 
     def _sizes(self, data: HeteroData, small: HeteroData) -> dict[str, Any]:
-        edges, allowed = train_edges(small), self.budget(data)
+        edges, allowed = train_edges(small), self._allowed(data)
         distinct = torch.unique(edges[0] * num_items(data) + edges[1]).numel()
         cure = "This is a defect of the condenser: report it."
         facts = {"num_edges": edges.size(1), "distinct": distinct}

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import numbers
 from dataclasses import dataclass
 from typing import Literal
 
@@ -33,7 +34,8 @@ class NodeBudget:
 def check_ratio(ratio: float) -> None:
     """Raise :class:`BudgetError` unless ``ratio`` lies in (0, 1]."""
     cure = "It is the share of the original to keep, for example ratio=0.25."
-    require(isinstance(ratio, (int, float)) and 0 < ratio <= 1, "`ratio` in (0, 1]", cure, error=BudgetError, ratio=ratio)
+    number = isinstance(ratio, numbers.Real) and not isinstance(ratio, bool)
+    require(number and 0 < ratio <= 1, "`ratio` in (0, 1]", cure, error=BudgetError, ratio=ratio)
 
 
 def interaction_budget(num_interactions: int, ratio: float) -> int:
@@ -76,6 +78,9 @@ def node_budget(data: Data, *, ratio: float | None, num_nodes: int | None, of: B
     require(of in ("nodes", "train"), "`of` in {'nodes', 'train'}", "It says what `ratio` is a share of.", error=BudgetError, of=of)
     cure = "Give `ratio` or `num_nodes`, exactly one of them."
     require((ratio is None) != (num_nodes is None), "one budget", cure, error=BudgetError, ratio=ratio, num_nodes=num_nodes)
+    for name, value in (("num_nodes", num_nodes), ("num_val", num_val)):
+        whole = value is None or (isinstance(value, numbers.Integral) and not isinstance(value, bool))
+        require(whole, f"`{name}` a whole number of nodes", "Give a share of the nodes as `ratio`.", error=BudgetError, **{name: value})
     train, val = int(data.train_mask.sum()), int(data.val_mask.sum())
     if ratio is not None:
         check_ratio(ratio)
@@ -85,6 +90,7 @@ def node_budget(data: Data, *, ratio: float | None, num_nodes: int | None, of: B
     facts = {"num_nodes": count, "ratio": ratio, "of": of}
     require(classes <= count <= train, "classes ≤ condensed training nodes ≤ training nodes", cure, error=BudgetError, **facts)
     held = count if num_val is None else num_val
-    cure = f"Pass `num_val` between 1 and {val}, the original's validation nodes."
-    require(1 <= held <= val, "1 ≤ condensed validation nodes ≤ validation nodes", cure, error=BudgetError, num_val=held)
+    seen = int(data.y[data.val_mask].unique().numel())
+    cure = f"Pass `num_val` between {seen} (one node per class) and {val} validation nodes."
+    require(seen <= held <= val, "classes ≤ condensed validation nodes ≤ validation nodes", cure, error=BudgetError, num_val=held)
     return NodeBudget(count, held, count / int(data.num_nodes or 1), count / train)

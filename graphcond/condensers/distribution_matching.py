@@ -10,9 +10,10 @@ from torch import Tensor
 from torch_geometric.data import Data
 
 from graphcond.condensers.learned import LearnedNodes, Loss, thinned
-from graphcond.condensers.matching import balanced_batch
+from graphcond.condensers.matching import member_batch, relative_square
 from graphcond.condensers.partition import Members
 from graphcond.condensers.selection import propagated
+from graphcond.errors import require
 from graphcond.nn.synthetic import SyntheticGraph, gcn_norm_dense
 from graphcond.seeding import generator
 
@@ -43,6 +44,11 @@ class DistributionMatching(LearnedNodes):
     hops: int = 2
     width: int = 64
 
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        require(self.hops >= 0, "`hops` >= 0", "2 is usual.", hops=self.hops)
+        require(self.width >= 1, "`width` >= 1", "64 is usual.", width=self.width)
+
     def _loss(self, data: Data, members: Members, graph: SyntheticGraph, seed: int) -> Loss:
         members = thinned(members, _MOST_NODES, seed)
         z = propagated(data, members.nodes, self.hops)
@@ -55,19 +61,15 @@ class DistributionMatching(LearnedNodes):
             operator, ours = gcn_norm_dense(weight), x
             for _ in range(self.hops):
                 ours = operator @ ours
-            index = balanced_batch(members, self.batch, seed, step)
+            index = member_batch(members, self.batch, seed, step)
             theirs = _class_means(z[index], members.labels[index], members.weight[index], classes)
             mine = _class_means(ours, graph.y, x.new_ones(len(x)), classes)
             embedded = _class_means(torch.relu(z[index] @ random), members.labels[index], members.weight[index], classes)
             also = _class_means(torch.relu(ours @ random), graph.y, x.new_ones(len(x)), classes)
-            distance: Tensor = share @ (_relative(mine, theirs) + _relative(also, embedded))
+            distance: Tensor = share @ (relative_square(mine, theirs) + relative_square(also, embedded))
             return distance
 
         return loss
-
-
-def _relative(ours: Tensor, theirs: Tensor) -> Tensor:
-    return (ours - theirs).square().sum(1) / theirs.square().sum(1).clamp(min=1e-20)
 
 
 def _class_means(z: Tensor, y: Tensor, weight: Tensor, classes: Tensor) -> Tensor:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any, final
 
 import torch
@@ -13,7 +12,7 @@ from tqdm import tqdm
 
 from graphcond.condensers.base import Draft, InteractionCondenser
 from graphcond.condensers.random_interactions import subset
-from graphcond.data import load_state, num_items, num_users, save_state, train_edges
+from graphcond.data import Checkpoint, num_items, num_users, train_edges
 from graphcond.errors import require
 from graphcond.nn.recommender import MF, EmbeddingRecommender, RecommenderFactory
 from graphcond.seeding import derive, generator
@@ -39,10 +38,10 @@ class DosCondInteractions(InteractionCondenser):
         ratio: Share r of the training interactions to keep, in (0, 1].
         seed: Seed of every draw.
         recommender: Makes the tables, and propagates for models over a graph.
-        steps: Steps of Adam on a, each with fresh tables and negatives.
-        learning_rate: Of Adam.
+        steps: Steps of Adam on a, >= 1, each with fresh tables and negatives.
+        learning_rate: Of Adam, > 0.
         temperature: τ > 0.
-        init_std: Standard deviation of the fresh tables. Not the model's own: at its small one all :math:`c_e` are alike.
+        init_std: Standard deviation > 0 of the fresh tables. Not the model's own: at its small one all :math:`c_e` are alike.
 
     Source: Jin et al., KDD 2022 (DosCond), section 3; DConRec compares with it in section 4.1.2. The cosine is over a whole table,
         and the size is exact, where DosCond thresholds probabilities and penalises their sum.
@@ -54,32 +53,44 @@ class DosCondInteractions(InteractionCondenser):
     temperature: float = 1.0
     init_std: float = 0.3
 
-    def _condense(self, data: HeteroData, checkpoint: Path | None) -> Draft:
-        require(self.steps >= 1 and self.temperature > 0, "`steps` >= 1 and `temperature` > 0", "Check them.", steps=self.steps)
+    def __post_init__(self) -> None:
+        require(self.steps >= 1, "`steps` >= 1", "50 is usual.", steps=self.steps)
+        for name, usual in (("learning_rate", "0.1"), ("temperature", "1"), ("init_std", "0.3")):
+            require(getattr(self, name) > 0, f"`{name}` > 0", f"{usual} is usual.", found=getattr(self, name))
+
+    def _condense(self, data: HeteroData, checkpoint: Checkpoint | None) -> Draft:
         edges = train_edges(data)
         logits = torch.full((edges.size(1),), float(torch.logit(torch.tensor(min(self.ratio, 0.99)))), device=edges.device)
         optimiser = torch.optim.Adam([logits.requires_grad_()], lr=self.learning_rate)
         history, first = self._restore(checkpoint, logits, optimiser)
-        for step in tqdm(range(first, self.steps), desc="DosCond", disable=None, leave=False):
-            loss, logits.grad = self._match(data, logits.detach(), step)
-            optimiser.step()
-            history.append({"step": step, "loss": loss, "probability_std": float(torch.sigmoid(logits.detach()).std())})
-            if checkpoint is not None:
-                state = optimiser.state[logits]
-                tensors = {"logits": logits.detach(), **{key: torch.as_tensor(value) for key, value in state.items()}}
-                save_state(checkpoint, tensors, {"doscond": history})
+        try:
+            for step in tqdm(range(first, self.steps), desc="DosCond", disable=None, leave=False):
+                loss, gradient = self._match(data, logits.detach(), step)
+                logits.grad = gradient
+                optimiser.step()
+                history.append({"step": step, "loss": loss, "probability_std": float(torch.sigmoid(logits.detach()).std())})
+                if checkpoint is not None and checkpoint.due():
+                    self._keep(checkpoint, logits, optimiser, history)
+        finally:
+            # An interrupt between Adam's step and its record would leave them apart: then the last write stands.
+            if checkpoint is not None and history and int(optimiser.state[logits]["step"]) == len(history):
+                self._keep(checkpoint, logits, optimiser, history)
         return Draft(subset(data, logits.detach().topk(self.budget(data)).indices), history=history)
 
-    def _restore(self, checkpoint: Path | None, logits: Tensor, optimiser: torch.optim.Adam) -> tuple[list[Record], int]:
-        if checkpoint is None or not checkpoint.exists():
+    @staticmethod
+    def _keep(checkpoint: Checkpoint, logits: Tensor, optimiser: torch.optim.Adam, history: list[Record]) -> None:
+        state = {key: torch.as_tensor(value) for key, value in optimiser.state[logits].items()}
+        checkpoint.save({"logits": logits.detach(), **state}, {"history": history})
+
+    def _restore(self, checkpoint: Checkpoint | None, logits: Tensor, optimiser: torch.optim.Adam) -> tuple[list[Record], int]:
+        found = None if checkpoint is None else checkpoint.load()
+        if found is None:
             return [], 0
-        tensors, record = load_state(checkpoint)
-        fits = "doscond" in record and tensors["logits"].shape == logits.shape
-        require(fits, "a checkpoint of DosCondInteractions on the same data", "Delete the file.", path=str(checkpoint))
+        tensors, record = found
         with torch.no_grad():
             logits.copy_(tensors.pop("logits"))
         optimiser.state[logits].update(tensors)
-        history: list[Record] = list(record["doscond"])
+        history: list[Record] = list(record["history"])
         return history, len(history)
 
     def _match(self, data: HeteroData, logits: Tensor, step: int) -> tuple[float, Tensor]:

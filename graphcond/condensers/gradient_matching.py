@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from dataclasses import KW_ONLY, dataclass
 from functools import partial
-from pathlib import Path
 from typing import final
 
 from torch_geometric.data import Data
@@ -12,6 +11,7 @@ from torch_geometric.data import Data
 from graphcond.condensers.learning import Learner, Origin, Rates, Start, Targets
 from graphcond.condensers.matching import Backbone, Distance, NetBackbone, SGCBackbone, gradient_distance
 from graphcond.condensers.synthesis import NodeSynthesis
+from graphcond.data import Checkpoint
 from graphcond.errors import require
 from graphcond.nn.adjacency import Adjacency, AdjacencyName, make_adjacency
 from graphcond.nn.filters import PolynomialFilterNet
@@ -82,9 +82,10 @@ class GradientMatching(NodeSynthesis):
             min(self.lr_x, self.lr_edges) > 0, "positive learning rates", "0.1 and 0.01 are usual.", lr_x=self.lr_x, lr_edges=self.lr_edges
         )
         require(self.net is not None or self.space is None, "a `net` where a `space` is given", "SGC has no λ.", space=repr(self.space))
+        require(0 <= self.threshold < 1, "`threshold` in [0, 1)", "Edge weights lie in [0, 1].", threshold=self.threshold)
         make_adjacency(self.adjacency)
 
-    def part(self, data: Data, part: str, count: int, checkpoint: Path | None = None) -> tuple[Data, list[Record]]:
+    def part(self, data: Data, part: str, count: int, checkpoint: Checkpoint | None = None) -> tuple[Data, list[Record]]:
         """Return one condensed graph and the mean distance of every initialisation."""
         rule = make_adjacency(self.adjacency)
         graph, members = Origin(self.start, self.targets, rule)(data, part, count, self.seed)

@@ -7,7 +7,6 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
-from pathlib import Path
 from typing import Literal, TypeAlias, final
 
 import torch
@@ -29,12 +28,12 @@ from graphcond.condensers.hypergradient_teacher import (
 from graphcond.condensers.hypergradient_trajectories import Setting, Trajectories, follow
 from graphcond.condensers.partition import Partition
 from graphcond.condensers.synthesis import NodeSynthesis
-from graphcond.data import parts, union
-from graphcond.errors import require
+from graphcond.data import Checkpoint, parts, union
+from graphcond.errors import NumericalError, require
 from graphcond.hypergrad import Implicit, sensitivity
 from graphcond.linalg import CG
 from graphcond.metrics import spearman
-from graphcond.nn.adjacency import Adjacency, AdjacencyName, homophilous_start
+from graphcond.nn.adjacency import Adjacency, AdjacencyName, homophilous_start, make_adjacency
 from graphcond.nn.filters import PolynomialFilterNet, filter_operator
 from graphcond.nn.linear_filters import RidgeFilters, ridge_filters
 from graphcond.nn.synthetic import SyntheticGraph, class_samples, export, synthetic_labels
@@ -100,7 +99,8 @@ class HypergradientMatching(NodeCondenser):
         threshold: Edge weights of S_val up to this are cut, in the second half of the steps and in the result.
         rates: Learning rates of S_val's features, in units of their root mean square, and of its edge logits; a network that makes edges
             learns at a twentieth of the latter.
-        recipe: How networks are trained, here and when the result is used.
+        recipe: How networks are trained, here and when the result is used; students are trained for all its epochs, and along
+            trajectories of Algorithm 1, which have a length of their own, without dropout.
         curvature: ``"gauss-newton"`` (positive definite) or ``"hessian"`` for the inner solves.
 
     Source: HCDC, equation HCDC, section 5, Algorithm 1. Deviations: the direct term of the hypergradient, the value and accuracy terms, the
@@ -124,10 +124,14 @@ class HypergradientMatching(NodeCondenser):
         known = ("trained", "linear", "shared")
         require(self.teacher in known, f"`teacher` in {known}", "The linear one never trains on the original.", teacher=self.teacher)
         require(0 <= self.threshold < 1, "`threshold` in [0, 1)", "Edge weights lie in [0, 1].", threshold=self.threshold)
-        require(min(self.rates) > 0, "`rates` > 0", "(0.15, 0.2) is usual.", rates=self.rates)
+        require(len(self.rates) == 2 and min(self.rates) > 0, "two `rates` > 0", "(0.15, 0.2) is usual.", rates=self.rates)
+        require(self.links >= 0, "`links` >= 0", "2 is usual, 0 adds none.", links=self.links)
+        make_adjacency(self.adjacency)
+        law, cure = "the direct term with teacher='linear'", "Its closed form has both terms; pass teacher='trained' to leave one out."
+        require(self.teacher != "linear" or self.hypergradient.direct, law, cure, hypergradient=self.hypergradient)
         require(self.curvature in ("gauss-newton", "hessian"), "`curvature` known", "Take 'gauss-newton'.", curvature=self.curvature)
 
-    def _condense(self, data: Data, checkpoint: Path | None) -> Draft:
+    def _condense(self, data: Data, checkpoint: Checkpoint | None) -> Draft:
         run = _Run(self, data, checkpoint)
         if isinstance(self.over, Trajectories):
             descent = Descent(run.start(), self.rates, run.steps)
@@ -142,20 +146,30 @@ class HypergradientMatching(NodeCondenser):
 class _Run:
     """One condensation: its problems, its stages and its facts for the card."""
 
-    def __init__(self, how: HypergradientMatching, data: Data, checkpoint: Path | None) -> None:
+    def __init__(self, how: HypergradientMatching, data: Data, checkpoint: Checkpoint | None) -> None:
         self.how, self.data, self.facts = how, data, dict[str, float]()
-        self.progress = Progress(checkpoint, f"{how!r} on {_fingerprint(data)}")
+        self.progress = Progress(checkpoint)
         self.checkpoint = checkpoint
         per_layer = how.space.num_layers > 1
         self.net = how.net or PolynomialFilterNet(data.num_features, 16, int(data.y.max()) + 1, basis=how.space.basis, per_layer=per_layer)
+        self._check_net()
         self.budget = how.budget(data)
         self.train_graph = Data(**self.progress.stage("training graph", self._train_graph))
         gauss_newton, decay = how.curvature == "gauss-newton", how.recipe.weight_decay
         every = torch.arange(self.budget.num_train, device=data.x.device)
         small = self.train_graph
-        operator = filter_operator(small.edge_index, int(small.num_nodes or 0), small.edge_weight)
+        operator = filter_operator(small.edge_index, int(small.num_nodes or 0), small.edge_weight, dtype=small.x.dtype)
         self.condensed = FilterProblem(self.net, FilterGraph(operator, small.x, small.y, every, every), decay, gauss_newton)
         self.original = FilterProblem(self.net, filter_graph(data), decay, gauss_newton)
+
+    def _check_net(self) -> None:
+        net, space, classes = self.net, self.how.space, int(self.data.y.max()) + 1
+        fits = net.num_features == self.data.num_features and net.num_classes >= classes
+        law, cure = "a `net` for the data's features and classes", "Leave `net` away, or match it."
+        require(fits, law, cure, net=(net.num_features, net.num_classes), data=(self.data.num_features, classes))
+        same = net.basis == space.basis and net.per_layer == (space.num_layers > 1)
+        law = "a `net` and a `space` with one basis and one way to share coefficients"
+        require(same, law, cure, net=(net.basis, net.per_layer), space=(space.basis, space.num_layers > 1))
 
     @property
     def steps(self) -> int:
@@ -226,7 +240,8 @@ class _Run:
         problem, columns = self._problem()
         with self._timed("students"):
             copies = tuple(self._students(problem, columns, lam, wanted, copy) for copy in range(pool.copies))
-        answers = self.progress.stage("teacher", lambda: self._target(copies[0], wanted).tensors())
+        answers = self.progress.stage("teacher", lambda: self._target(copies[0], wanted))
+        self.facts |= {"ridge": float(answers.pop("ridge"))} if "ridge" in answers else {}
         net = replace(self.net, num_features=basis.size(0))
         seen = tuple(students.seen(basis[:, columns]) for students in copies)
         matching = Matching(net, seen, Target(**answers), pool.weights, how.hypergradient.direct, pool.noise)
@@ -261,21 +276,22 @@ class _Run:
             check_solution(solution, lam, "sensitivities of the condensed training graph")
         return Students(lam, params, moved)
 
-    def _target(self, students: Students, gradients: bool) -> Target:
+    def _target(self, students: Students, gradients: bool) -> Tensors:
+        """Return the tensors of a :class:`Target`, and the ridge of the linear teacher."""
         how, lam = self.how, students.lam
         if how.teacher == "linear":
-            target, self.facts["ridge"] = linear_target(self._statistics(), lam)
-            return target
+            target, ridge = linear_target(self._statistics(), lam)
+            return {**target.tensors(), "ridge": torch.tensor(ridge, dtype=torch.float64)}
         if how.teacher == "shared":
             params = students.params
             loss, accuracy = network_scores(self.original, params, lam)
         else:
-            path = None if self.checkpoint is None else self.checkpoint.with_name(f"{self.checkpoint.name}.teacher")
+            path = None if self.checkpoint is None else self.checkpoint.beside("teacher").path
             seed = derive(how.seed, "teacher")
             runs = train_filters(self.net, lam, self.original.graph, recipe=how.recipe, seed=seed, checkpoint=path)
             params, loss, accuracy = runs.params, runs.loss, runs.accuracy
         slope = network_gradients(self.original, params, lam, how.hypergradient) if gradients else None
-        return Target(lam, loss, accuracy, slope)
+        return Target(lam, loss, accuracy, slope).tensors()
 
     def _descend(self, pool: Pool, matching: Matching, descent: Descent) -> None:
         kept = torch.arange(pool.size, device=self.data.x.device)
@@ -293,7 +309,10 @@ class _Run:
                 self._look(step, matching, descent, watched, threshold)
             stream = generator(self.how.seed, "pool", step)
             rows = used[torch.randperm(len(used), generator=stream)[: pool.batch].to(used.device)]
-            objective, found = matching.distance(descent.graph, rows, threshold, step % pool.copies, stream)
+            try:
+                objective, found = matching.distance(descent.graph, rows, threshold, step % pool.copies, stream)
+            except NumericalError as error:
+                raise NumericalError(f"Matching step {step}: {error}") from error
             descent.step(objective)
             if step % _REFRESH == 0:
                 self.progress.history.append({"step": step, "part": "match", **found})
@@ -312,10 +331,3 @@ class _Run:
         agreement = {name: value for name, value in found.items() if not math.isnan(value)}
         self.progress.history.append({"step": step, "part": "watch", **agreement})
         self.facts |= agreement
-
-
-def _fingerprint(data: Data) -> str:
-    """Name a data set by a few sums, to refuse another one's checkpoint."""
-    name = (data.get("card") or {}).get("name", "unnamed")
-    sums = (data.x.double().sum(), data.edge_index.sum(), data.y.sum(), data.train_mask.sum(), data.val_mask.sum())
-    return f"{name} {[round(float(entry), 6) for entry in sums]}"

@@ -4,11 +4,9 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
-from pathlib import Path
 from typing import Any
 
-from graphcond.data import load_state, save_state
-from graphcond.errors import FileFormatError, require
+from graphcond.data import Checkpoint
 from graphcond.typing import Tensors
 
 
@@ -16,23 +14,17 @@ class Progress:
     """Finished stages and the state of the running one, in memory and in a checkpoint file where one is given.
 
     Args:
-        path: Checkpoint file; None keeps nothing on disk.
-        label: What is being condensed and how; a file with another label is refused.
-        every: Seconds between two writes of a running stage.
+        checkpoint: The file; None keeps nothing on disk.
 
     Raises:
         FileFormatError: If the file belongs to another run.
     """
 
-    def __init__(self, path: Path | None, label: str, every: float = 20.0) -> None:
-        self.path, self.every, self._written = path, every, time.perf_counter()
-        self.tensors: Tensors = {}
-        self.record: dict[str, Any] = {"label": label, "stages": {}, "history": []}
-        if path is not None and path.exists():
-            self.tensors, self.record = load_state(path)
-            same = self.record.get("label") == label
-            cure = "Give this run another checkpoint path, or delete the file."
-            require(same, "a checkpoint of this condenser and data set", cure, error=FileFormatError, path=str(path))
+    def __init__(self, checkpoint: Checkpoint | None) -> None:
+        self.checkpoint = checkpoint
+        found = None if checkpoint is None else checkpoint.load()
+        self.tensors: Tensors = {} if found is None else found[0]
+        self.record: dict[str, Any] = {"stages": {}, "history": []} if found is None else found[1]
 
     @property
     def history(self) -> list[dict[str, Any]]:
@@ -72,7 +64,7 @@ class Progress:
             tensors: Gives its state; only asked where it is written.
             force: Whether to write now.
         """
-        if self.path is None or not (force or time.perf_counter() - self._written >= self.every):
+        if self.checkpoint is None or not (force or self.checkpoint.due()):
             return
         self._put(name, tensors())
         self.record["stages"][name] = done
@@ -82,6 +74,5 @@ class Progress:
         self.tensors |= {f"{name}/{key}": value.detach().clone() for key, value in tensors.items()}
 
     def _write(self) -> None:
-        if self.path is not None:
-            save_state(self.path, self.tensors, self.record)
-            self._written = time.perf_counter()
+        if self.checkpoint is not None:
+            self.checkpoint.save(self.tensors, self.record)

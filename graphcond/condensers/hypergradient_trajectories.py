@@ -94,8 +94,8 @@ class Setting:
 class _Learner:
     """B models in training on one graph."""
 
-    def __init__(self, problem: FilterProblem, batch: int, seed: int, recipe: FilterTraining) -> None:
-        start = problem.net.init(batch, seed, dtype=torch.get_default_dtype(), device=problem.graph.y.device)
+    def __init__(self, problem: FilterProblem, lam: Tensor, seed: int, recipe: FilterTraining) -> None:
+        start = problem.net.init(lam.size(0), seed, dtype=lam.dtype, device=lam.device)
         self.problem, self.params = problem, {name: value.requires_grad_() for name, value in start.items()}
         # The penalty is part of the inner loss, so Adam gets none of its own.
         self.optimiser = torch.optim.Adam(self.params.values(), lr=recipe.learning_rate)
@@ -128,11 +128,11 @@ def follow(plan: Trajectories, setting: Setting, descent: Descent, progress: Pro
         descent.restore(progress.get("match"), first * plan.steps)
     bar = tqdm(total=plan.repeats * plan.epochs, initial=first * plan.epochs, desc="hypergradient matching", disable=None, leave=False)
     for repeat in range(first, plan.repeats):
-        lam = setting.space.sample(plan.starts, seed=derive(setting.seed, "trajectories", repeat))
+        lam = setting.space.sample(plan.starts, seed=derive(setting.seed, "trajectories", repeat)).to(descent.graph.x)
         seeds = [derive(setting.seed, name, repeat) for name in ("students", "teachers")]
-        student = _Learner(setting.condensed, plan.starts, seeds[0], setting.recipe)
+        student = _Learner(setting.condensed, lam, seeds[0], setting.recipe)
         own = setting.gradient is None and not setting.shared
-        teacher = _Learner(setting.original, plan.starts, seeds[1], setting.recipe) if own else student
+        teacher = _Learner(setting.original, lam, seeds[1], setting.recipe) if own else student
         distances = []
         for epoch in range(plan.epochs):
             student.step(lam)

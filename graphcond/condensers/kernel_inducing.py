@@ -10,7 +10,7 @@ from torch import Tensor
 from torch_geometric.data import Data
 
 from graphcond.condensers.learned import LearnedNodes, Loss, thinned
-from graphcond.condensers.matching import balanced_batch
+from graphcond.condensers.matching import member_batch
 from graphcond.condensers.partition import Members
 from graphcond.errors import require
 from graphcond.nn.filters import dense_operator
@@ -64,7 +64,7 @@ class KernelInducingPoints(LearnedNodes):
         ours = (graph.y[:, None] == classes).to(bases)
 
         def loss(x: Tensor, weight: Tensor, step: int) -> Tensor:
-            index = balanced_batch(members, self.batch, seed, step)
+            index = member_batch(members, self.batch, seed, step)
             target = (members.labels[index, None] == classes).to(x)
             share = members.weight[index] / members.weight[index].sum()
             total = x.new_zeros(())

@@ -5,7 +5,6 @@ from __future__ import annotations
 from abc import abstractmethod
 from collections.abc import Callable
 from dataclasses import dataclass
-from pathlib import Path
 from typing import TypeAlias
 
 import torch
@@ -15,6 +14,7 @@ from torch_geometric.data import Data
 from graphcond.condensers.learning import Learner, Origin, Rates, Start, Targets
 from graphcond.condensers.partition import Members
 from graphcond.condensers.synthesis import NodeSynthesis
+from graphcond.data import Checkpoint
 from graphcond.errors import require
 from graphcond.nn.adjacency import Adjacency, AdjacencyName, make_adjacency
 from graphcond.nn.synthetic import SyntheticGraph
@@ -61,9 +61,10 @@ class LearnedNodes(NodeSynthesis):
         counts = (self.rounds, self.steps, self.batch)
         require(min(counts) >= 1, "positive counts", "At least one step is needed.", rounds_steps_batch=counts)
         require(min(self.lr_x, self.lr_edges) > 0, "positive learning rates", "0.02 and 0.01 are usual.", rates=(self.lr_x, self.lr_edges))
+        require(0 <= self.threshold < 1, "`threshold` in [0, 1)", "Edge weights lie in [0, 1].", threshold=self.threshold)
         make_adjacency(self.adjacency)
 
-    def part(self, data: Data, part: str, count: int, checkpoint: Path | None = None) -> tuple[Data, list[Record]]:
+    def part(self, data: Data, part: str, count: int, checkpoint: Checkpoint | None = None) -> tuple[Data, list[Record]]:
         """Return one condensed graph and the mean loss of every round."""
         rule = make_adjacency(self.adjacency)
         graph, members = Origin(self.start, self.targets, rule)(data, part, count, self.seed)

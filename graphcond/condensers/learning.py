@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Literal, TypeAlias, final
 
 import torch
@@ -15,7 +14,7 @@ from tqdm import tqdm
 from graphcond.condensers.partition import Members, Partition, labelled_members, taught_members
 from graphcond.condensers.selection import propagated
 from graphcond.condensers.synthesis import linear_accuracy
-from graphcond.data import load_state, save_state
+from graphcond.data import Checkpoint
 from graphcond.errors import NumericalError
 from graphcond.nn.adjacency import Adjacency, Identity
 from graphcond.nn.synthetic import SyntheticGraph, class_samples, gcn_norm_dense, synthetic_labels
@@ -99,7 +98,7 @@ class Learner:
         return float(loss.detach())
 
     def run(
-        self, rounds: int, play: Callable[[int], float], judge: Data | None, checkpoint: Path | None
+        self, rounds: int, play: Callable[[int], float], judge: Data | None, checkpoint: Checkpoint | None
     ) -> tuple[SyntheticGraph, list[Record]]:
         """Play every round.
 
@@ -114,8 +113,8 @@ class Learner:
         """
         first, best, history = 0, {name: value.detach().clone() for name, value in self.graph.params.items()}, list[Record]()
         score = -1.0 if judge is None else self._judge(judge)
-        if checkpoint is not None and checkpoint.exists():
-            tensors, record = load_state(checkpoint)
+        if checkpoint is not None and (found := checkpoint.load()) is not None:
+            tensors, record = found
             best, first, score, history = self._restore(tensors), int(record["rounds"]), float(record["score"]), list(record["history"])
         for number in tqdm(range(first, rounds), disable=None, desc=self.name):
             loss = play(number)
@@ -124,7 +123,7 @@ class Learner:
                 score, best = now, {name: value.detach().clone() for name, value in self.graph.params.items()}
             history.append({"step": number, "loss": loss, **({} if judge is None else {"linear_accuracy": now})})
             if checkpoint is not None and (number % 10 == 9 or number + 1 == rounds):
-                save_state(checkpoint, self._tensors(best), {"rounds": number + 1, "score": score, "history": history})
+                checkpoint.save(self._tensors(best), {"rounds": number + 1, "score": score, "history": history})
         return self.graph.with_params(best), history
 
     @torch.no_grad()

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from pathlib import Path
 from typing import final
 
 import torch
@@ -11,7 +10,7 @@ from torch_geometric.data import HeteroData
 
 from graphcond.condensers.base import Draft, InteractionCondenser
 from graphcond.condensers.random_interactions import subset
-from graphcond.data import num_users, train_edges
+from graphcond.data import Checkpoint, num_users, train_edges
 from graphcond.seeding import generator
 
 
@@ -29,7 +28,7 @@ class Majority(InteractionCondenser):
     Source: DConRec, section 4.1.2, "Majority" (the majority of users, who are the long tail).
     """
 
-    def _condense(self, data: HeteroData, checkpoint: Path | None) -> Draft:
+    def _condense(self, data: HeteroData, checkpoint: Checkpoint | None) -> Draft:
         edges, draw = train_edges(data), generator(self.seed, "majority")
         count = torch.bincount(edges[0], minlength=num_users(data))
         tie = torch.randperm(num_users(data), generator=draw).to(edges.device)

@@ -45,9 +45,14 @@ def gradient_distance(synthetic: Tensors, real: Tensors, kind: Distance, weight:
             cosine = F.cosine_similarity(ours, theirs, dim=-2, eps=1e-12)
             total = total + (weight @ (1 - cosine).flatten(1).sum(1))
         if kind in ("l2", "both"):
-            square = (ours - theirs).square().flatten(1).sum(1) / theirs.square().flatten(1).sum(1).clamp(min=1e-20)
-            total = total + weight @ square
+            total = total + weight @ relative_square(ours.flatten(1), theirs.flatten(1))
     return total
+
+
+def relative_square(ours: Tensor, theirs: Tensor) -> Tensor:
+    """Return ‖ours - theirs‖² / ‖theirs‖² by row [K]; 0 where ``theirs`` is zero, as for a class of which a batch has no node."""
+    size = theirs.square().sum(1)
+    return torch.where(size > 0, (ours - theirs).square().sum(1) / torch.where(size > 0, size, 1.0), 0.0)
 
 
 class Backbone(ABC):
@@ -70,7 +75,7 @@ class Backbone(ABC):
         """Return the parameters after ``steps`` of training on the condensed graph."""
 
 
-def balanced_batch(members: Members, size: int, seed: int, step: int) -> Tensor:
+def member_batch(members: Members, size: int, seed: int, step: int) -> Tensor:
     """Return positions of at most ``size`` members, drawn anew at each step, all of them where they fit."""
     if len(members.nodes) <= size:
         return torch.arange(len(members.nodes), device=members.nodes.device)
@@ -125,7 +130,7 @@ class SGCBackbone(Backbone):
     def real(self, params: Tensors, step: int) -> Tensors:
         """Return gradients [C, 1 + d, C] on a batch of members."""
         with torch.no_grad():
-            index = balanced_batch(self.members, self.batch, self.seed, step)
+            index = member_batch(self.members, self.batch, self.seed, step)
             return self._gradients(self.z[index], self.members.labels[index], self.members.weight[index], params)
 
     def synthetic(self, params: Tensors, x: Tensor, weight: Tensor) -> Tensors:
@@ -168,7 +173,7 @@ class NetBackbone(Backbone):
         self, net: PolynomialFilterNet, space: PolynomialFilters | None, data: Data, members: Members, y: Tensor, batch: int = 4
     ) -> None:
         self.net, self.space, self.y, self.filters = net, space, y, batch if space is not None else 1
-        operator = filter_operator(data.edge_index, int(data.num_nodes), data.get("edge_weight"))
+        operator = filter_operator(data.edge_index, int(data.num_nodes), data.get("edge_weight"), dtype=data.x.dtype)
         self.inputs = Inputs(operator, filter_features(data.x), members)
         self.classes = y.unique()
 

@@ -2,12 +2,9 @@
 
 from __future__ import annotations
 
-import hashlib
 import math
 import time
-import warnings
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import torch
@@ -16,15 +13,12 @@ from tqdm import tqdm
 
 from graphcond.condensers.objective import RecommenderObjective
 from graphcond.condensers.unrolled import UnrolledObjective
-from graphcond.data import load_state, save_state
-from graphcond.errors import FileFormatError, GraphcondError, NumericalError, require
+from graphcond.data import Checkpoint
+from graphcond.errors import NumericalError, require
 from graphcond.masks import BernoulliMask, CappedSimplex, Estimate, Estimator
 from graphcond.pools import OBSERVED, PSEUDO, DataPool
 from graphcond.seeding import derive
 from graphcond.training import Fitted, Recommender
-
-BETWEEN_SAVES = 30.0
-"""Seconds between two checkpoints."""
 
 
 @dataclass(frozen=True)
@@ -36,7 +30,7 @@ class Schedule:
         rate: First learning rate, > 0.
         factor: What it is multiplied with every ``every`` steps, in (0, 1].
         every: Steps between two changes, >= 1.
-        floor: Smallest learning rate, >= 0.
+        floor: Smallest learning rate, in [0, ``rate``].
         centred: Whether Adam sees the gradient less its mean. Under an active budget a constant added to the gradient changes nothing in a
             plain step, since the projection takes it off again; but Adam divides by its size, and where every interaction helps, all
             would step up alike and be projected back to where they were.
@@ -58,8 +52,8 @@ class Schedule:
 
     def __post_init__(self) -> None:
         facts = {"steps": self.steps, "rate": self.rate, "factor": self.factor, "every": self.every, "floor": self.floor}
-        good = self.steps >= 0 and self.rate > 0 and 0 < self.factor <= 1 and self.every >= 1 and self.floor >= 0
-        law = "steps >= 0, rate > 0, 0 < factor <= 1, every >= 1, floor >= 0"
+        good = self.steps >= 0 and self.rate > 0 and 0 < self.factor <= 1 and self.every >= 1 and 0 <= self.floor <= self.rate
+        law = "steps >= 0, rate > 0, 0 < factor <= 1, every >= 1, 0 <= floor <= rate"
         require(good, law, "Check the arguments of Schedule.", **facts)  # type: ignore[arg-type]
 
     def at(self, step: int) -> float:
@@ -76,12 +70,14 @@ class State:
         moment: Adam's first moment ``[P]``.
         square: Adam's second moment ``[P]``.
         history: One record per finished step.
+        whole: Whether no step is half taken; an interrupt inside one leaves the last checkpoint as it is.
     """
 
     probs: Tensor
     moment: Tensor
     square: Tensor
     history: list[dict[str, Any]]
+    whole: bool = True
 
     @classmethod
     def start(cls, probs: Tensor) -> State:
@@ -128,11 +124,13 @@ class OuterLoop:
             mapping = self._mapping_norm(state.probs, grad, rate)
             if self.schedule.centred:
                 self._centre(grad)
+            state.whole = False
             self._adam(state, grad, rate, number)
         except NumericalError as error:
             raise NumericalError(f"Outer step {number}: {error}") from error
         facts = {"step": number, "learning_rate": rate, "mapping_norm": mapping, "seconds": time.perf_counter() - start}
         state.history.append({**facts, **self._facts(state.probs, estimate)})
+        state.whole = True
 
     def project(self, values: Tensor) -> Tensor:
         """Return the nearest feasible point; always-kept interactions under an honest budget are at 1."""
@@ -177,13 +175,13 @@ def _mean(probs: Tensor, where: Tensor) -> float:
     return float(probs[where].mean()) if bool(where.any()) else math.nan
 
 
-def optimise(loop: OuterLoop, state: State, keeper: Keeper | None) -> State:
+def optimise(loop: OuterLoop, state: State, checkpoint: Checkpoint | None) -> State:
     """Run the steps that are left.
 
     Args:
         loop: What a step does.
         state: Where to start; changed.
-        keeper: Writes checkpoints; None writes nothing.
+        checkpoint: Where finished steps are kept; None keeps nothing.
 
     Returns:
         The state after the last step. Ctrl-C saves the finished steps and goes on up.
@@ -193,61 +191,30 @@ def optimise(loop: OuterLoop, state: State, keeper: Keeper | None) -> State:
         for _ in bar:
             loop.step(state)
             bar.set_postfix(loss=f"{state.history[-1]['loss'] or math.nan:.4f}")
-            if keeper is not None:
-                keeper.save(state, loop.pool)
+            if checkpoint is not None and checkpoint.due():
+                keep(checkpoint, state, loop.pool)
     finally:
         bar.close()
-        if keeper is not None:
-            keeper.save(state, loop.pool, now=True)
+        if checkpoint is not None and state.whole:
+            keep(checkpoint, state, loop.pool)
     return state
 
 
-class Keeper:
-    """Writes the state of a run to a file and reads it back.
+def resumed(checkpoint: Checkpoint | None) -> tuple[State, DataPool] | None:
+    """Return the state and the pool that a checkpoint holds, None without any."""
+    found = None if checkpoint is None else checkpoint.load()
+    if found is None:
+        return None
+    tensors, record = found
+    proxies = (Recommender(tensors["proxy_users"], tensors["proxy_items"], Fitted()),) if "proxy_users" in tensors else ()
+    pool = DataPool(tensors["edges"], tensors["origin"], tensors["kept"], proxies)
+    return State(tensors["probs"], tensors["moment"], tensors["square"], record["history"]), pool
 
-    A path that cannot be written fails at once, before the first step; a disk that fills up later costs a warning, not the run.
 
-    Args:
-        path: The checkpoint.
-        of: What the run is: settings and data. A file of another run is refused.
-    """
-
-    def __init__(self, path: Path, of: str) -> None:
-        self.path, self.of = path, hashlib.blake2b(of.encode(), digest_size=16).hexdigest()
-        self._last: float | None = None
-        self._steps = -1
-
-    def load(self) -> tuple[State, DataPool] | None:
-        """Return the state and the pool of the file, None without one.
-
-        Raises:
-            FileFormatError: If the file is broken or of another run.
-        """
-        if not self.path.exists():
-            return None
-        tensors, record = load_state(self.path)
-        law, cure = "a checkpoint of the same settings and data", "Delete the file or give another path."
-        require(record.get("run") == self.of, law, cure, error=FileFormatError, path=str(self.path))
-        proxies = (Recommender(tensors["proxy_users"], tensors["proxy_items"], Fitted()),) if "proxy_users" in tensors else ()
-        pool = DataPool(tensors["edges"], tensors["origin"], tensors["kept"], proxies)
-        return State(tensors["probs"], tensors["moment"], tensors["square"], record["history"]), pool
-
-    def save(self, state: State, pool: DataPool, *, now: bool = False) -> None:
-        """Write the state if the last write is long enough ago, or ``now``.
-
-        Raises:
-            InputError: If the first write fails.
-        """
-        if self._steps == len(state.history) or (not now and self._last is not None and time.monotonic() - self._last < BETWEEN_SAVES):
-            return
-        tensors = {"edges": pool.edges, "origin": pool.origin, "kept": pool.kept}
-        tensors |= {"probs": state.probs, "moment": state.moment, "square": state.square}
-        for proxy in pool.proxies:
-            tensors |= {"proxy_users": proxy.users, "proxy_items": proxy.items}
-        try:
-            save_state(self.path, tensors, {"run": self.of, "history": state.history})
-        except (GraphcondError, OSError) as error:
-            if self._last is None:
-                raise
-            warnings.warn(f"The checkpoint was not written, the last one stands ({error}). The run goes on.", RuntimeWarning, stacklevel=2)
-        self._last, self._steps = time.monotonic(), len(state.history)
+def keep(checkpoint: Checkpoint, state: State, pool: DataPool) -> None:
+    """Write the state and the pool of a run."""
+    tensors = {"edges": pool.edges, "origin": pool.origin, "kept": pool.kept}
+    tensors |= {"probs": state.probs, "moment": state.moment, "square": state.square}
+    for proxy in pool.proxies:
+        tensors |= {"proxy_users": proxy.users, "proxy_items": proxy.items}
+    checkpoint.save(tensors, {"history": state.history})

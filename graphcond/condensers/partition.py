@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import warnings
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Literal, final
 
 import torch
@@ -16,6 +15,8 @@ from torch import Tensor
 from torch_geometric.data import Data
 
 from graphcond.condensers.synthesis import NodeSynthesis
+from graphcond.data import Checkpoint
+from graphcond.errors import require
 from graphcond.nn.filters import filter_features
 from graphcond.nn.synthetic import synthetic_labels
 from graphcond.nn.teacher import RidgeTeacher, propagate, propagation, sketch
@@ -153,7 +154,12 @@ class Partition(NodeSynthesis):
     labels: Literal["teacher", "train"] = "teacher"
     teacher: RidgeTeacher = RidgeTeacher()
 
-    def part(self, data: Data, part: str, count: int, checkpoint: Path | None = None) -> tuple[Data, list[Record]]:
+    def __post_init__(self) -> None:
+        require(self.labels in ("teacher", "train"), "`labels` in {'teacher', 'train'}", "Pick one.", labels=self.labels)
+        hops = {"hops": self.hops, "cluster_hops": self.cluster_hops}
+        require(min(hops.values()) >= 0, "`hops` and `cluster_hops` >= 0", "1 and 2 are usual.", **hops)  # type: ignore[arg-type]
+
+    def part(self, data: Data, part: str, count: int, checkpoint: Checkpoint | None = None) -> tuple[Data, list[Record]]:
         """Return the clusters' means as a graph without edges; there is no history."""
         members = taught_members(data, self.teacher) if part == "train" and self.labels == "teacher" else labelled_members(data, part)
         features = sketch(data.x, _CLUSTER_WIDTH, entries=0, seed=self.seed)

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import hashlib
+import copy
+import math
 from dataclasses import KW_ONLY, dataclass, field, replace
-from pathlib import Path
 from typing import Any, Literal, final
 
 import torch
@@ -15,10 +15,20 @@ from graphcond import masks
 from graphcond.condensers.base import Draft, InteractionCondenser
 from graphcond.condensers.budget import interaction_budget
 from graphcond.condensers.objective import RecommenderObjective
-from graphcond.condensers.outer_loop import Keeper, OuterLoop, Schedule, State, optimise
+from graphcond.condensers.outer_loop import OuterLoop, Schedule, State, keep, optimise, resumed
 from graphcond.condensers.outer_loss import OuterLoss
 from graphcond.condensers.unrolled import Unrolled, UnrolledObjective
-from graphcond.data import make_interactions, num_items, num_users, split_interactions, train_edges, val_edges
+from graphcond.data import (
+    EDGE,
+    Checkpoint,
+    make_interactions,
+    num_items,
+    num_users,
+    split_interactions,
+    train_edges,
+    val_edges,
+    with_interactions,
+)
 from graphcond.errors import require
 from graphcond.masks import CappedSimplex, Estimator, OneStep, Reinforce
 from graphcond.nn import RecommenderFactory
@@ -38,7 +48,7 @@ class Tail:
     """Compensation for long-tailed users: their interactions are always kept.
 
     Args:
-        threshold: ε; users with fewer interactions are in the tail; 0 for no compensation.
+        threshold: ε >= 0; users with fewer interactions are in the tail; 0 for no compensation.
         of: Whether a user's interactions are those in the pool (Eq. 13) or the observed ones.
         budget: ``"included"``: the tail counts, |D_s ∪ D_tail| ≤ r |D|, and ε is lowered until the tail takes at most half of it;
             ``"extra"``: the tail comes on top, as in the paper, and the set grows past r.
@@ -54,6 +64,9 @@ class Tail:
     def __post_init__(self) -> None:
         law, cure = "`budget` in {'included', 'extra'}", "It says whether the tail counts."
         require(self.budget in ("included", "extra"), law, cure, budget=self.budget)
+        law, cure = "`of` in {'pool', 'training'}", "It says whose interactions are counted."
+        require(self.of in ("pool", "training"), law, cure, of=self.of)
+        require(self.threshold >= 0, "`threshold` >= 0", "0 compensates nobody.", threshold=self.threshold)
 
 
 @final
@@ -79,8 +92,8 @@ class PolicyGradient(InteractionCondenser):
         draw: How the final mask is drawn; "bernoulli" (the paper) has a random size, cut to an honest budget.
         outer: Interactions of the outer loss: the proxy's ten favourites of every user ("teacher"); the validation split (the paper),
             which early stopping then no longer judges fairly; or a tenth of the training interactions, which leave the pool.
-        inner: The inner training: full gradient steps that can be differentiated and start from a proxy, or :data:`ONE_EPOCH` of BPR
-            from a fresh start (the paper).
+        inner: The inner training: full gradient steps that can be differentiated and start from a proxy, with negatives outside the
+            pool, since every interaction of it is partly kept; or :data:`ONE_EPOCH` of BPR from a fresh start on the kept ones (the paper).
         control: Trainings of the learned and of the random set that the card compares by validation NDCG@10; 0 for none.
         seed: Seed of every random choice.
 
@@ -121,7 +134,8 @@ class PolicyGradient(InteractionCondenser):
         """Return the method with the released code's accounting, for comparison: the set is larger than r |D|.
 
         One mask a step without a baseline; the cap is r |D_pool|; the tail comes on top; the size of the draw is left to chance.
-        Two faults of that code are not reproduced: gradients that add up over steps, and outer negatives from the test sampler.
+        Faults of that code that are not reproduced: gradients that add up over steps, outer negatives from the test sampler, tail
+        interactions that are counted and trained on twice (here it is a union), and negatives ruled out by the original data.
 
         Args:
             recommender: Makes the inner model.
@@ -150,20 +164,23 @@ class PolicyGradient(InteractionCondenser):
         """Whether |D_cond| ≤ r |D|."""
         return self.tail.budget == "included"
 
-    def _condense(self, data: HeteroData, checkpoint: Path | None) -> Draft:
-        keeper = None if checkpoint is None else Keeper(checkpoint, _fingerprint(self, data))
-        resumed = keeper.load() if keeper else None
-        state, pool = resumed or (None, self._pool(data))
+    @property
+    def _needs_proxy(self) -> bool:
+        return self.outer == "teacher" or (isinstance(self.inner, Unrolled) and self.inner.start != "fresh")
+
+    def _condense(self, data: HeteroData, checkpoint: Checkpoint | None) -> Draft:
+        state, pool = resumed(checkpoint) or (None, self._pool(data))
         pool, threshold = keep_tail(pool, num_users(data), threshold=self.tail.threshold, of=self.tail.of, limit=self._tail_limit(data))
         loop = self.loop(data, pool)
-        state = state or State.start(self._start(loop))
-        if keeper and resumed is None:
-            keeper.save(state, pool, now=True)
-        optimise(loop, state, keeper)
+        if state is None:
+            state = State.start(self._start(loop))
+            if checkpoint is not None:
+                keep(checkpoint, state, pool)
+        optimise(loop, state, checkpoint)
         mask = self._final_mask(state.probs, pool, loop.simplex.budget)
         facts = {"tail_threshold": threshold, **_sizes(mask, state.probs, pool)}
         facts |= self._control(data, pool, mask | pool.kept)
-        small = make_interactions(pool.edges[:, mask | pool.kept], num_users(data), num_items(data))
+        small = with_interactions(data, pool.edges[:, mask | pool.kept])
         return Draft(small, state.history, facts)
 
     def loop(self, data: HeteroData, pool: DataPool) -> OuterLoop:
@@ -175,7 +192,12 @@ class PolicyGradient(InteractionCondenser):
 
         Returns:
             The loop; ``loop.step(state)`` takes one step.
+
+        Raises:
+            InputError: If the outer loss or the inner training needs a proxy model and the pool has none.
         """
+        cure = "Build the pool from pools.ProxyTopK, or pass DataPool(..., proxies=fit_proxies(recommender, data, 1))."
+        require(bool(pool.proxies) or not self._needs_proxy, "a pool with a proxy model", cure, outer=self.outer, inner=self.inner)
         budget = self.budget(data) if self.cap == "interactions" else interaction_budget(len(pool), self.ratio)
         objective = self._objective(data, pool)
         return OuterLoop(objective, pool, self.honest, CappedSimplex(float(budget)), self.estimator, self.schedule, self.seed)
@@ -199,10 +221,7 @@ class PolicyGradient(InteractionCondenser):
             known = torch.bincount(train_edges(data)[0], minlength=num_users(data)) > 0
             good = (items >= 0) & known[:, None]
             return torch.stack([users[good], items[good]])
-        edges = val_edges(data)
-        cure = "Split the data with a validation part, or pass outer='held-out'."
-        require(edges.size(1) > 0, "validation interactions", cure, found=0)
-        return edges
+        return val_edges(data)
 
     def _held_out(self, data: HeteroData) -> Tensor:
         training = make_interactions(train_edges(data), num_users(data), num_items(data))
@@ -212,17 +231,18 @@ class PolicyGradient(InteractionCondenser):
         return self.budget(data) // 2 if self.honest else None
 
     def _pool(self, data: HeteroData) -> DataPool:
-        """Build the pool, without the outer interactions where these are held out of it; and with the proxy that steps need."""
-        pool = self.pool(data, seed=derive(self.seed, "pool"))
-        if self.outer == "held-out":
-            width, held = num_items(data), self._held_out(data)
-            inside = ~torch.isin(pool.edges[0] * width + pool.edges[1], held[0] * width + held[1])
+        """Build the pool, and the proxy that steps need; neither sees the outer interactions where these are held out."""
+        held = self._held_out(data) if self.outer == "held-out" else None
+        seen = data if held is None else _without(data, held)
+        pool = self.pool(seen, seed=derive(self.seed, "pool"))
+        if held is not None:  # what is held out may be proposed
+            inside = ~_among(pool.edges, held, num_items(data))
             pool = replace(pool, edges=pool.edges[:, inside], origin=pool.origin[inside], kept=pool.kept[inside])
         cure = "Enlarge the pool: add Observed(), or raise the ratio of ProxyTopK."
         require(len(pool) >= self.budget(data), "|D_pool| ≥ r |D|", cure, pool=len(pool), budget=self.budget(data))
-        needed = self.outer == "teacher" or (isinstance(self.inner, Unrolled) and self.inner.start != "fresh")
+        needed = self._needs_proxy
         if needed and not pool.proxies:
-            pool = replace(pool, proxies=fit_proxies(self.recommender, data, 1, seed=derive(self.seed, "proxy")))
+            pool = replace(pool, proxies=fit_proxies(self.recommender, seen, 1, seed=derive(self.seed, "proxy")))
         return replace(pool, proxies=pool.proxies[:1] if needed else ())
 
     def _start(self, loop: OuterLoop) -> Tensor:
@@ -269,10 +289,8 @@ class PolicyGradient(InteractionCondenser):
             "control_has_seen_validation": self.outer == "validation",
         }
 
-    def _sizes(self, data: HeteroData, small: HeteroData) -> dict[str, Any]:
-        if self.honest:
-            return super()._sizes(data, small)
-        return {**InteractionCondenser._sizes(replace(self, ratio=1.0), data, small), "ratio": self.ratio}
+    def _allowed(self, data: HeteroData) -> float:
+        return super()._allowed(data) if self.honest else math.inf
 
 
 def _sizes(mask: Tensor, probs: Tensor, pool: DataPool) -> dict[str, Any]:
@@ -287,7 +305,16 @@ def _sizes(mask: Tensor, probs: Tensor, pool: DataPool) -> dict[str, Any]:
     return facts
 
 
-def _fingerprint(condenser: PolicyGradient, data: HeteroData) -> str:
-    parts = [train_edges(data), val_edges(data)]
-    hashes = [hashlib.blake2b(part.cpu().contiguous().numpy().tobytes(), digest_size=16).hexdigest() for part in parts]
-    return "/".join([repr(condenser), str(num_users(data)), str(num_items(data)), *hashes])
+def _among(pairs: Tensor, others: Tensor, num_items: int) -> Tensor:
+    """Return which pairs [2, E] are among others [2, E']."""
+    return torch.isin(pairs[0] * num_items + pairs[1], others[0] * num_items + others[1])
+
+
+def _without(data: HeteroData, pairs: Tensor) -> HeteroData:
+    """Return the data without some of their training interactions [2, E']."""
+    left, store = copy.copy(data), data[EDGE]
+    rest = ~_among(store.edge_index, pairs, num_items(data))
+    left[EDGE].edge_index = store.edge_index[:, rest]
+    if "edge_weight" in store:
+        left[EDGE].edge_weight = store.edge_weight[rest]
+    return left

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from pathlib import Path
 from typing import final
 
 import torch
@@ -11,7 +10,7 @@ from torch import Tensor
 from torch_geometric.data import HeteroData
 
 from graphcond.condensers.base import Draft, InteractionCondenser
-from graphcond.data import EDGE, make_interactions, num_items, num_users, train_edges
+from graphcond.data import EDGE, Checkpoint, train_edges, with_interactions
 from graphcond.seeding import generator
 
 
@@ -34,7 +33,7 @@ class RandomInteractions(InteractionCondenser):
         True
     """
 
-    def _condense(self, data: HeteroData, checkpoint: Path | None) -> Draft:
+    def _condense(self, data: HeteroData, checkpoint: Checkpoint | None) -> Draft:
         draw = generator(self.seed, "random")
         chosen = torch.randperm(train_edges(data).size(1), generator=draw)[: self.budget(data)]
         return Draft(subset(data, chosen))
@@ -52,6 +51,4 @@ def subset(data: HeteroData, chosen: Tensor) -> HeteroData:
     """
     chosen = chosen.to(train_edges(data).device).sort().values
     weight = data[EDGE].get("edge_weight")
-    return make_interactions(
-        train_edges(data)[:, chosen], num_users(data), num_items(data), edge_weight=None if weight is None else weight[chosen]
-    )
+    return with_interactions(data, train_edges(data)[:, chosen], None if weight is None else weight[chosen])

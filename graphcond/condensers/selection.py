@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from abc import abstractmethod
 from dataclasses import dataclass
-from pathlib import Path
 
 import torch
 from torch import Tensor
@@ -12,7 +11,7 @@ from torch_geometric.data import Data
 from torch_geometric.utils import subgraph
 
 from graphcond.condensers.base import Draft, NodeCondenser
-from graphcond.data import union
+from graphcond.data import Checkpoint, union
 from graphcond.errors import require
 from graphcond.nn.synthetic import synthetic_labels
 from graphcond.seeding import generator
@@ -27,7 +26,7 @@ class NodeSelection(NodeCondenser):
     between the parts are dropped.
     """
 
-    def _condense(self, data: Data, checkpoint: Path | None) -> Draft:
+    def _condense(self, data: Data, checkpoint: Checkpoint | None) -> Draft:
         budget, graphs = self.budget(data), []
         for part, count in (("train", budget.num_train), ("val", budget.num_val)):
             nodes = data[f"{part}_mask"].nonzero().squeeze(1)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from abc import abstractmethod
 from dataclasses import dataclass
-from pathlib import Path
 from typing import final
 
 import torch
@@ -14,7 +13,8 @@ from torch_geometric.data import HeteroData
 
 from graphcond.condensers.base import Draft, InteractionCondenser
 from graphcond.condensers.random_interactions import subset
-from graphcond.data import num_items, num_users, train_edges
+from graphcond.data import Checkpoint, num_items, num_users, train_edges
+from graphcond.errors import require
 from graphcond.nn.recommender import MF, RecommenderFactory
 from graphcond.pools import fit_proxies
 from graphcond.seeding import derive, generator
@@ -34,7 +34,7 @@ class SelectionViaProxy(InteractionCondenser):
         seed: Seed of proxy and negatives.
         recommender: Makes the proxy.
         recipe: How it is trained; None is :class:`graphcond.training.BPR`.
-        repeats: n, negatives per interaction.
+        repeats: n >= 1, negatives per interaction.
 
     Source: Coleman et al., ICLR 2020; DConRec, section 4.1.2, "SVP".
     """
@@ -43,11 +43,14 @@ class SelectionViaProxy(InteractionCondenser):
     recipe: BPR | None = None
     repeats: int = 8
 
+    def __post_init__(self) -> None:
+        require(self.repeats >= 1, "`repeats` >= 1", "8 is usual.", repeats=self.repeats)
+
     @abstractmethod
     def _order(self, losses: Tensor) -> Tensor:
         """Return the interactions, those to keep first [E]."""
 
-    def _condense(self, data: HeteroData, checkpoint: Path | None) -> Draft:
+    def _condense(self, data: HeteroData, checkpoint: Checkpoint | None) -> Draft:
         (proxy,) = fit_proxies(self.recommender, data, 1, recipe=self.recipe, seed=derive(self.seed, "svp"))
         losses = proxy_losses(proxy, data, self.repeats, self.seed)
         return Draft(subset(data, self._order(losses)[: self.budget(data)]))

@@ -5,7 +5,6 @@ from __future__ import annotations
 import warnings
 from abc import abstractmethod
 from dataclasses import dataclass
-from pathlib import Path
 
 import torch
 import torch.nn.functional as F  # noqa: N812
@@ -13,7 +12,7 @@ from torch import Tensor
 from torch_geometric.data import Data
 
 from graphcond.condensers.base import Draft, NodeCondenser
-from graphcond.data import union
+from graphcond.data import Checkpoint, union
 from graphcond.errors import NumericalError
 from graphcond.nn.synthetic import class_samples
 from graphcond.nn.teacher import propagate, propagation
@@ -34,11 +33,11 @@ class NodeSynthesis(NodeCondenser):
     as many random ones; a warning tells when the condensed ones are worse.
     """
 
-    def _condense(self, data: Data, checkpoint: Path | None) -> Draft:
+    def _condense(self, data: Data, checkpoint: Checkpoint | None) -> Draft:
         budget, graphs = self.budget(data), []
         history: list[Record] = []
         for part, count in (("train", budget.num_train), ("val", budget.num_val)):
-            state = None if checkpoint is None else checkpoint.with_name(f"{checkpoint.stem}.{part}{checkpoint.suffix}")
+            state = None if checkpoint is None else checkpoint.beside(part)
             graph, records = self.part(data, part, count, state)
             _check_finite(graph, part, type(self).__name__)
             graphs.append(graph)
@@ -46,14 +45,14 @@ class NodeSynthesis(NodeCondenser):
         return Draft(union(*graphs), history, self._control(data, graphs[0]))
 
     @abstractmethod
-    def part(self, data: Data, part: str, count: int, checkpoint: Path | None = None) -> tuple[Data, list[Record]]:
+    def part(self, data: Data, part: str, count: int, checkpoint: Checkpoint | None = None) -> tuple[Data, list[Record]]:
         """Return one condensed graph of ``count`` nodes and its history.
 
         Args:
             data: The original without its test split.
             part: ``"train"`` or ``"val"``: whose labels may be used.
             count: Nodes of the condensed graph.
-            checkpoint: File to write and resume from, or None.
+            checkpoint: What to write and resume from, or None.
 
         Returns:
             ``Data(x, y, edge_index, edge_weight)`` and one record per logged step.

@@ -6,7 +6,6 @@ import math
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from functools import partial
-from pathlib import Path
 from typing import Any, NamedTuple, final
 
 import torch
@@ -15,7 +14,7 @@ from torch_geometric.data import HeteroData
 
 from graphcond.condensers.base import Draft, InteractionCondenser
 from graphcond.condensers.item_prices import Candidates, best_of_each, candidates, item_prices
-from graphcond.data import load_state, num_items, num_users, save_state, train_edges, val_edges, with_interactions
+from graphcond.data import Checkpoint, digest, num_items, num_users, train_edges, val_edges, with_interactions
 from graphcond.errors import require
 from graphcond.nn.recommender import MF, RecommenderFactory
 from graphcond.pools import fit_proxies
@@ -84,8 +83,12 @@ class TeacherChoice(InteractionCondenser):
         law = "mixtures with bonus < inf and evenness >= 0, at least one"
         require(good and len(self.mixtures) > 0, law, "For example mixtures=(Mixture(-1.5, 0.5),).", mixtures=self.mixtures)
 
-    def _condense(self, data: HeteroData, checkpoint: Path | None) -> Draft:
-        found = _Found(checkpoint, f"{self!r} on {_fingerprint(data)}")
+    def _identity(self) -> str:
+        given = None if self.teacher is None else digest(self.teacher.users, self.teacher.items)
+        return f"{super()._identity()} with teacher {given}"
+
+    def _condense(self, data: HeteroData, checkpoint: Checkpoint | None) -> Draft:
+        found = _Found(checkpoint)
         teacher = self._teacher(data, found)
         per_user = math.ceil(self.budget(data) / max(1, train_edges(data)[0].unique().numel()))
         options = candidates(teacher, train_edges(data), min(num_items(data), max(100, 2 * per_user)))
@@ -138,17 +141,13 @@ class _Found:
     """What a run has found so far, kept in a file if there is one: the teacher and the scores of the mixtures.
 
     Args:
-        path: The file, or None.
-        run: Names condenser and data, to refuse another run's file.
+        checkpoint: The file, or None.
     """
 
-    def __init__(self, path: Path | None, run: str) -> None:
-        self.path, self.run, self.tensors, self.scores = path, run, dict[str, Tensor](), dict[str, float]()
-        if path is not None and path.exists():
-            self.tensors, record = load_state(path)
-            cure = "Delete the file, or condense the same data with the same options."
-            require(record.get("run") == run, "a checkpoint of this run", cure, path=str(path), found=record.get("run"))
-            self.scores = record["scores"]
+    def __init__(self, checkpoint: Checkpoint | None) -> None:
+        self.checkpoint, self.tensors, self.scores = checkpoint, dict[str, Tensor](), dict[str, float]()
+        if checkpoint is not None and (found := checkpoint.load()) is not None:
+            self.tensors, self.scores = found[0], found[1]["scores"]
 
     def recommender(self, make: Callable[[], Recommender]) -> Recommender:
         """Return the teacher that the file holds, or make and keep it."""
@@ -169,14 +168,8 @@ class _Found:
         return self.scores[repr(mixture)]
 
     def _save(self) -> None:
-        if self.path is not None:
-            save_state(self.path, self.tensors, {"run": self.run, "scores": self.scores})
-
-
-def _fingerprint(data: HeteroData) -> str:
-    """Name interactions by their counts and a sum."""
-    edges = train_edges(data)
-    return f"{num_users(data)} x {num_items(data)}, {edges.size(1)} interactions, {int((edges[0] * 31 + edges[1]).sum())}"
+        if self.checkpoint is not None:
+            self.checkpoint.save(self.tensors, {"scores": self.scores})
 
 
 def fit_teacher(

@@ -12,6 +12,7 @@ What may come and how it is taken:
 """
 
 from graphcond.data.card import Card, find_card, names
+from graphcond.data.checkpoint import Checkpoint, describe, digest
 from graphcond.data.checks import check_interactions, check_nodes
 from graphcond.data.combine import parts, union
 from graphcond.data.convert import from_hetero, from_networkx, to_hetero
@@ -28,11 +29,14 @@ from graphcond.data.tables import write_inter, write_lightgcn
 
 __all__ = [
     "Card",
+    "Checkpoint",
     "EDGE",
     "NodeDataset",
     "as_ogb",
     "check_interactions",
     "check_nodes",
+    "describe",
+    "digest",
     "find_card",
     "from_hetero",
     "from_images",

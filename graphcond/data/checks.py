@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from typing import Any
 
 import torch
@@ -40,8 +41,10 @@ def check_nodes(data: Data) -> None:
     for name in ("train_mask", "val_mask", "test_mask"):
         if name in data:
             _check_mask(data[name], name, y)
-    shared = int((data.train_mask & data.val_mask).sum())
-    require(shared == 0, "no node in both `train_mask` and `val_mask`", "Split again, for example with `split_nodes`.", shared=shared)
+    masks = [name for name in ("train_mask", "val_mask", "test_mask") if name in data]
+    for one, other in itertools.combinations(masks, 2):
+        shared = int((data[one] & data[other]).sum())
+        require(shared == 0, f"no node in both `{one}` and `{other}`", "Split again, for example with `split_nodes`.", shared=shared)
 
 
 def _check_edges(data: Data, count: int) -> None:
@@ -105,19 +108,18 @@ def check_interactions(data: HeteroData) -> None:
 
 
 def _check_distinct(data: HeteroData) -> None:
-    """Raise if a pair is there twice, within the training part or in it and in a held-out part."""
-    train, *held = (
-        data[EDGE][name][0].long() * num_items(data) + data[EDGE][name][1]
-        for name in ("edge_index", "val_edge_index", "test_edge_index")
-        if name in data[EDGE]
-    )
-    unique = torch.unique(train)
-    repeated = train.numel() - unique.numel()
-    require(repeated == 0, "distinct training interactions", "`make_interactions` merges repeated pairs.", repeated=repeated)
-    for key in held:
-        shared = int(torch.isin(key, unique).sum())
-        cure = "Take them out of one part, or split again with `split_interactions`."
-        require(shared == 0, "no held-out interaction among the training ones", cure, shared=shared)
+    """Raise if a pair is there twice, within a part or in two of them."""
+    keys = {}
+    for part, name in (("training", "edge_index"), ("validation", "val_edge_index"), ("test", "test_edge_index")):
+        if name in data[EDGE]:
+            key = data[EDGE][name][0].long() * num_items(data) + data[EDGE][name][1]
+            keys[part] = torch.unique(key)
+            repeated = key.numel() - keys[part].numel()
+            require(repeated == 0, f"distinct {part} interactions", "`make_interactions` merges repeated pairs.", repeated=repeated)
+    cure = "Take them out of one part, or split again with `split_interactions`."
+    for (one, left), (other, right) in itertools.combinations(keys.items(), 2):
+        shared = int(torch.isin(left, right, assume_unique=True).sum())
+        require(shared == 0, f"no interaction in both the {one} and the {other} part", cure, shared=shared)
 
 
 def _check_finite(value: Tensor, what: str, unit: str) -> None:

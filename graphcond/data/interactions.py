@@ -57,6 +57,9 @@ def make_interactions(
             shape=None if value is None else tuple(value.shape),
             E=edge_index.size(1),
         )
+    if split is not None and split.numel():
+        low, high = (int(value) for value in torch.aminmax(split))
+        require(low >= 0 and high <= 2, "`split` in {0, 1, 2}", "0 is train, 1 validation, 2 test.", smallest=low, largest=high)
     key = edge_index[0].long() * max(num_items, 1) + edge_index[1].long()
     unique, inverse = torch.unique(key, return_inverse=True)
     merged = key.numel() - unique.numel()

@@ -99,7 +99,7 @@ def _divide(data: HeteroData, part: Tensor, record: dict[str, Any]) -> HeteroDat
     for name, value in list(store.items()):
         if name == "edge_index":
             store[name] = value[:, train].contiguous()
-        elif isinstance(value, Tensor) and name not in ("val_edge_index", "test_edge_index") and value.size(0) == count:
+        elif isinstance(value, Tensor) and name not in ("val_edge_index", "test_edge_index") and value.shape[:1] == (count,):
             store[name] = value[train].contiguous()
     out.card = {**data.get("card", {}), "split": record}
     return out
@@ -136,7 +136,7 @@ def without_test(data: Data | HeteroData) -> Data | HeteroData:
         if "split" in store:
             keep, count = store.split != 2, store.split.numel()
             for name, value in list(store.items()):
-                if isinstance(value, Tensor) and value.size(-1) == count:
+                if isinstance(value, Tensor) and value.shape[-1:] == (count,):
                     store[name] = value[..., keep]
         return out
     if "test_mask" in out:

@@ -20,7 +20,7 @@ from safetensors.torch import save_file
 from torch import Tensor
 from torch_geometric.data import Data, HeteroData
 
-from graphcond.errors import FileFormatError, InputError, require
+from graphcond.errors import FileFormatError, InputError, StorageError, require
 
 _KEY = "graphcond"
 _VERSION = 1
@@ -37,26 +37,41 @@ def write_atomically(path: str | os.PathLike[str]) -> Iterator[Path]:
         A path in the same folder with the same suffix.
 
     Raises:
-        InputError: If the folder cannot be written.
+        StorageError: If the folder cannot be written, or writing fails, for example because the disk is full.
     """
-    target = Path(path)
-    temporary = target.with_name(f".{target.stem}-{os.getpid()}-{secrets.token_hex(4)}{target.suffix}")
-    require(not target.is_dir(), "a path of a file", "It is a folder; name a file in it.", path=str(target))
-    try:
-        target.parent.mkdir(parents=True, exist_ok=True)
-        temporary.open("xb").close()
-    except OSError as error:
-        raise InputError(
-            f"a writable folder must hold, but got (folder={str(target.parent)!r}, reason={error.strerror!r}). "
-            "Choose another output path or change the folder's permissions."
-        ) from error
+    target, temporary = Path(path), _reserve(Path(path))
     try:
         yield temporary
         with open(temporary, "rb") as stream:
             os.fsync(stream.fileno())
         os.replace(temporary, target)
+    except (OSError, SafetensorError) as error:
+        raise StorageError(
+            f"a file that can be written to its end must hold, but got (path={str(target)!r}, reason={str(error)!r}). "
+            "Free some space or choose another output path; what stood there before still does."
+        ) from error
     finally:
         temporary.unlink(missing_ok=True)
+
+
+def check_writable(path: str | os.PathLike[str]) -> None:
+    """Raise :class:`StorageError` unless a file can be written to ``path``; missing folders are made."""
+    _reserve(Path(path)).unlink()
+
+
+def _reserve(target: Path) -> Path:
+    """Make and return an empty file beside ``target``."""
+    temporary = target.with_name(f".{target.stem}-{os.getpid()}-{secrets.token_hex(4)}{target.suffix}")
+    require(not target.is_dir(), "a path of a file", "It is a folder; name a file in it.", error=StorageError, path=str(target))
+    try:
+        target.parent.mkdir(parents=True, exist_ok=True)
+        temporary.open("xb").close()
+    except OSError as error:
+        raise StorageError(
+            f"a writable folder must hold, but got (folder={str(target.parent)!r}, reason={error.strerror!r}). "
+            "Choose another output path or change the folder's permissions."
+        ) from error
+    return temporary
 
 
 def save_state(path: str | os.PathLike[str], tensors: Mapping[str, Tensor], record: Mapping[str, Any]) -> None:
@@ -68,7 +83,8 @@ def save_state(path: str | os.PathLike[str], tensors: Mapping[str, Tensor], reco
         record: Anything JSON can hold.
 
     Raises:
-        InputError: If the record is not JSON-ready or the folder cannot be written.
+        InputError: If the record is not JSON-ready.
+        StorageError: If the file cannot be written.
     """
     _write(path, "state", dict(tensors), {"record": record})
 
@@ -97,7 +113,8 @@ def save(path: str | os.PathLike[str], data: Data | HeteroData) -> None:
         data: ``Data`` or ``HeteroData`` whose attributes are tensors or JSON-ready.
 
     Raises:
-        InputError: If an attribute is neither, or the folder cannot be written.
+        InputError: If an attribute is neither.
+        StorageError: If the file cannot be written.
     """
     require(isinstance(data, (Data, HeteroData)), "a PyG `Data` or `HeteroData`", "Other objects are not saved.", type=type(data).__name__)
     tensors: dict[str, Tensor] = {}

@@ -167,6 +167,8 @@ def _from_columns(columns: Mapping[str, list[str]], path: str) -> HeteroData:
     try:
         if "weight" in columns:
             weight = torch.tensor([float(cell) for cell in columns["weight"]])
+            bad = (~weight.isfinite()).nonzero().flatten()[:1].tolist()
+            require(not bad, "finite weights", "Mend or drop the row.", error=FileFormatError, path=path, interaction=bad)
         if "split" in columns:
             split = torch.tensor([_PARTS[cell.lower()] for cell in columns["split"]])
     except (ValueError, KeyError) as error:

@@ -33,6 +33,8 @@ class Reference:
     """What the original says about B candidates, from S seeds.
 
     Attributes:
+        net: The architecture.
+        recipe: How it was trained.
         lam: Candidates λ [B, H].
         loss: Validation losses [S, B].
         accuracy: Validation accuracies [S, B].
@@ -43,6 +45,8 @@ class Reference:
         surrogate: The linear model's scores on the original.
     """
 
+    net: PolynomialFilterNet
+    recipe: FilterTraining
     lam: Tensor
     loss: Tensor
     accuracy: Tensor
@@ -85,7 +89,7 @@ def reference(
         net: The architecture.
         lam: Candidates λ [B, H].
         data: The original, with its three splits.
-        seeds: Seeds; at least two, because the second one gives the ceiling.
+        seeds: Distinct seeds; at least two, because the second one gives the ceiling.
         recipe: How to train; None is the default :class:`~graphcond.training.FilterTraining`.
         cache: Folder where each seed's results are kept, under a name made from the content of everything they depend on.
 
@@ -97,12 +101,14 @@ def reference(
     """
     check_nodes(data)
     require(len(set(seeds)) >= 2, "at least two seeds of the original", "Pass seeds=(0, 1).", seeds=tuple(seeds))
+    require(len(set(seeds)) == len(seeds), "distinct seeds", "A seed agrees with itself: name it once.", seeds=tuple(seeds))
     require("test_mask" in data, "test nodes", "The picked candidate is judged on them: set `data.test_mask`.", found=None)
     recipe = recipe or FilterTraining()
     found = [_one_seed(net, lam, data, (recipe, seed), cache) for seed in seeds]
     columns = {name: torch.stack([tensors[name] for tensors, _, _ in found]) for name in ("loss", "accuracy", "held_out")}
     seconds, peak = fmean(entry[1] for entry in found), max(entry[2] for entry in found)
-    return Reference(lam, **columns, seeds=tuple(seeds), seconds=seconds, peak_mib=peak, surrogate=linear_surrogate(net, lam, data))
+    surrogate = linear_surrogate(net, lam, data)
+    return Reference(net, recipe, lam, **columns, seeds=tuple(seeds), seconds=seconds, peak_mib=peak, surrogate=surrogate)
 
 
 @dataclass(frozen=True)
@@ -158,7 +164,7 @@ def calibrate(
         full: The original, or what :func:`reference` made of it (then tables share the expensive part).
         condensed: The condensed graph, one ``Data`` with training and validation nodes. It is used as given: nothing is read from files.
         seeds: Seeds of the trainings on the condensed graph (and on the original, if it is given as data: two or more).
-        recipe: How to train, the same on both graphs.
+        recipe: How to train, the same on both graphs; None is that of a given reference, else the default.
 
     Returns:
         The report; ``print(report)`` shows a table.
@@ -178,7 +184,10 @@ def calibrate(
         whole_name = str((full.get("card") or {}).get("name", "unnamed"))
     else:
         whole, whole_name = full, str((condensed.get("card") or {}).get("dataset", "unnamed"))
-        require(torch.equal(whole.lam, lam), "the reference's candidates", "Make the reference with the same λ.", lam=tuple(lam.shape))
+        same = torch.equal(whole.lam, lam) and whole.net == net and recipe in (None, whole.recipe)
+        cure = "Make the reference with the same λ, net and recipe."
+        require(same, "the reference's candidates, network and training", cure, lam=tuple(lam.shape), net=net, recipe=recipe)
+    recipe = whole.recipe
     graph, runs, rows = filter_graph(condensed), list[FilterRuns](), whole.rows(whole_name)
     ceilings = {"ceiling_loss": rows[0].get("spearman_loss"), "ceiling_accuracy": rows[0].get("spearman_accuracy")}
     for seed in seeds:
@@ -204,7 +213,7 @@ def compare_rankings(whole: Reference, loss: Tensor, accuracy: Tensor, leave_out
         Columns of the shared vocabulary. A stand-in that gives every candidate the same score gets NaN: it ranks nothing.
     """
     others = [s for s in range(whole.loss.size(0)) if s != leave_out]
-    loss, accuracy, truth = loss.double(), accuracy.double(), 100 * whole.held_out.double().mean(0)
+    loss, accuracy, truth = loss.double(), accuracy.double(), 100 * whole.held_out[others].double().mean(0)
     picked = loss == loss.min()
     return {
         "spearman_loss": fmean(spearman(whole.loss[s].double(), loss) for s in others),

@@ -77,7 +77,7 @@ def evaluate_node(
     facts = {**condensed_facts(without_test(train)), **_whole(train, test)}
     for seed in seeds:
         with Measure() as cost:
-            model = factory(test.num_features, classes, seed=seed)
+            model = factory(test.num_features, classes, seed=seed).to(device=test.x.device, dtype=test.x.dtype)
             _warn_if_blind(model, train)
             train_classifier(model, train, without_test(test), recipe=recipe, seed=seed)
             model.eval()

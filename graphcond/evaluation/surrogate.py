@@ -53,7 +53,7 @@ def linear_surrogate(net: PolynomialFilterNet, lam: Tensor, data: Data, ridges: 
     """
     require(len(ridges) > 0 and min(ridges) > 0, "positive `ridges`", "For example (1e-4, 1e-3).", ridges=tuple(ridges))
     start = time.perf_counter()
-    operator = filter_operator(data.edge_index, int(data.num_nodes or 0), data.get("edge_weight"))
+    operator = filter_operator(data.edge_index, int(data.num_nodes or 0), data.get("edge_weight"), dtype=data.x.dtype)
     masks, order = (data.train_mask, data.val_mask), net.order(lam)
     model = ridge_filters(
         operator,

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 import torch
 from torch import Tensor
 
+from graphcond.errors import require
 from graphcond.hypergrad.problem import BilevelProblem, Hypergradient, leaves, partials
 from graphcond.linalg import CG, Damped, LinearSolver, Solution
 from graphcond.typing import Tensors
@@ -28,6 +29,9 @@ class Implicit(Hypergradient):
     solver: LinearSolver = field(default_factory=CG)
     damping: float = 0.0
     direct: bool = True
+
+    def __post_init__(self) -> None:
+        require(self.damping >= 0, "`damping` >= 0", "A negative shift makes the curvature less definite.", damping=self.damping)
 
     def __call__(self, problem: BilevelProblem, params: Tensors, lam: Tensor) -> Tensor:
         """Return ∇L*(λ); warn where the solve met negative curvature or diverges."""

@@ -28,6 +28,9 @@ class Exact(LinearSolver):
 
     tolerance: float = 1e-4
 
+    def __post_init__(self) -> None:
+        require(self.tolerance >= 0, "`tolerance` ≥ 0", "It is the relative residual that counts as converged.", tolerance=self.tolerance)
+
     def _solve(self, operator: LinearOperator, b: Tensors) -> Solution:
         matrix = operator.dense(b).detach()
         flat = vectors.flatten(b, operator.batched)

@@ -63,6 +63,8 @@ class Neumann(LinearSolver):
     def __post_init__(self) -> None:
         require(self.terms >= 1, "`terms` ≥ 1", "The paper uses 5 to 20.", terms=self.terms)
         require(self.step is None or self.step > 0, "`step` > 0", "Leave it None for 1 / λ_max.", step=self.step)
+        require(self.power_steps >= 1, "`power_steps` ≥ 1", "20 is usual.", power_steps=self.power_steps)
+        require(self.tolerance >= 0, "`tolerance` ≥ 0", "It is the relative residual to stop at.", tolerance=self.tolerance)
 
     def _solve(self, operator: LinearOperator, b: Tensors) -> Solution:
         batched = operator.batched

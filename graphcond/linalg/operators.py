@@ -98,7 +98,7 @@ class Hessian(LinearOperator):
         with torch.enable_grad():
             value = loss(self.params)
             self.batched = value.dim() == 1
-            self.grad = torch.autograd.grad(value.sum(), list(self.params.values()), create_graph=True)
+            self.grad = _gradients(value.sum(), self.params)
 
     def __matmul__(self, vector: Tensors) -> Tensors:
         """Return H v."""
@@ -128,14 +128,20 @@ class GaussNewton(LinearOperator):
             self.batched = value.dim() == 1
             (self.slope,) = torch.autograd.grad(value.sum(), self.leaf, create_graph=True)
             self.probe = torch.zeros_like(self.leaf).requires_grad_()
-            self.transposed = torch.autograd.grad(self.output, list(self.params.values()), self.probe, create_graph=True)
+            self.transposed = _gradients(self.output, self.params, self.probe)
 
     def __matmul__(self, vector: Tensors) -> Tensors:
         """Return Jᵀ H J v."""
         vectors.check_same_names(self.params, vector)
-        (forward,) = torch.autograd.grad(self.transposed, self.probe, [vector[name] for name in self.params], retain_graph=True)
-        (curved,) = torch.autograd.grad(self.slope, self.leaf, forward, retain_graph=True)
+        forward = _pull(self.transposed, {"probe": self.probe}, [vector[name] for name in self.params])["probe"]
+        curved = _pull((self.slope,), {"leaf": self.leaf}, [forward])["leaf"]
         return _pull((self.output,), self.params, [curved])
+
+
+def _gradients(value: Tensor, params: Tensors, cotangent: Tensor | None = None) -> tuple[Tensor, ...]:
+    """Return the gradients of ``value`` in every parameter with the graph kept, zeros for parameters that it does not use."""
+    found = torch.autograd.grad(value, list(params.values()), cotangent, create_graph=True, allow_unused=True)
+    return tuple(torch.zeros_like(tensor) if grad is None else grad for tensor, grad in zip(params.values(), found))
 
 
 def _pull(outputs: tuple[Tensor, ...], params: Tensors, cotangents: list[Tensor]) -> Tensors:

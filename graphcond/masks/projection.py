@@ -14,6 +14,7 @@ from graphcond.errors import BudgetError, NumericalError, require
 CHUNK = 1 << 15
 SAMPLE = 16
 CLOSE = 1e-6
+ROUNDING = 5e-7
 MAX_PASSES = 200
 
 
@@ -109,14 +110,21 @@ class CappedSimplex:
             excess = total - self.budget
             low, high = (v, high) if excess > 0 else (low, v)
             step = v + excess / slope if slope else math.inf
-            inside = low <= step <= high
-            if not excess or (inside and abs(excess) <= CLOSE * self.budget):
-                return step if excess else v
+            inside = low < step < high
+            if not excess:
+                return v
+            # Close by, the step is exact unless it crosses breakpoints, which a small slope may make it do by the thousand.
+            if inside and abs(excess) <= CLOSE * self.budget and self._meets(values, step):
+                return step
             step = step if inside else (low + high) / 2
             if step == v or high - low <= 1e-15 * max(abs(low), abs(high), 1.0):
                 break
             v = step
         return v
+
+    def _meets(self, values: Tensor, v: float) -> bool:
+        """Whether the clamped sum at shift v is the budget, up to the rounding of the values."""
+        return abs(self._sums(values, v)[0] - self.budget) <= ROUNDING * max(self.budget, 1.0)
 
     def _range(self, values: Tensor) -> tuple[float, float, float]:
         """Return a bracket of v and the number of edges, over all shards."""
@@ -134,7 +142,7 @@ class CappedSimplex:
         chunk = CHUNK if values.device.type == "cpu" else max(values.numel(), 1)
         for part in values.detach().split(chunk):
             kept = (part - v).clamp_(0, 1)
-            sums[0] += kept.sum()
+            sums[0] += kept.sum(dtype=torch.float64)
             sums[1] += kept.ceil().sum() - kept.floor_().sum()
         total, slope = self._reduce(sums).tolist()
         return total, slope

@@ -122,6 +122,9 @@ class Bernoulli(Adjacency):
     high: float = 1.0
     low: float = -4.0
 
+    def __post_init__(self) -> None:
+        require(self.temperature > 0, "`temperature` > 0", "0.5 is usual.", temperature=self.temperature)
+
     def init(self, x: Tensor, y: Tensor, seed: int = 0) -> Tensors:
         """Return ``{"logits": [n, n]}``."""
         return {"logits": _logit_start(x, y, self.neighbors, self.high, self.low).requires_grad_()}
@@ -154,6 +157,10 @@ class PairMLP(Adjacency):
     hidden: int = 64
     neighbors: int = 2
     warmup: int = 60
+
+    def __post_init__(self) -> None:
+        require(self.hidden >= 1, "`hidden` >= 1", "64 is usual.", hidden=self.hidden)
+        require(self.warmup >= 0, "`warmup` >= 0", "60 is usual.", warmup=self.warmup)
 
     def init(self, x: Tensor, y: Tensor, seed: int = 0) -> Tensors:
         """Return ``left``, ``right`` [d, h], ``weight1`` [h, h], ``weight2`` [h], ``bias2`` [] and scales and shifts [h]."""

@@ -219,7 +219,9 @@ def stored_bases(operator: Operator, x: Tensor, order: int, *, basis: Basis = "c
     return torch.stack(bases)
 
 
-def filter_operator(edge_index: Tensor, num_nodes: int, edge_weight: Tensor | None = None, lambda_max: float = 2.0) -> Operator:
+def filter_operator(
+    edge_index: Tensor, num_nodes: int, edge_weight: Tensor | None = None, lambda_max: float = 2.0, dtype: torch.dtype | None = None
+) -> Operator:
     """Return L̂ = 2L / λ_max - I of a graph, L = I - D^-1/2 A D^-1/2, dense where that is faster.
 
     Args:
@@ -227,14 +229,16 @@ def filter_operator(edge_index: Tensor, num_nodes: int, edge_weight: Tensor | No
         num_nodes: Number of nodes n.
         edge_weight: Weights [m] >= 0; None means 1.
         lambda_max: Largest eigenvalue of L that is assumed, in (0, 2].
+        dtype: Type of the entries where there are no weights, that of the features; None: the default.
 
     Returns:
         A dense matrix [n, n] for at most 128 nodes or more than a quarter of all pairs, else a CSR.
     """
+    require(0 < lambda_max <= 2, "`lambda_max` in (0, 2]", "2 bounds it on every graph.", lambda_max=lambda_max)
     dense = num_nodes <= _DENSE_NODES or edge_index.size(1) > _DENSE_SHARE * num_nodes**2
     if not dense:
         return scaled_laplacian(CSR.from_edge_index(edge_index, num_nodes, edge_weight), lambda_max)
-    weight = torch.ones(edge_index.size(1), device=edge_index.device) if edge_weight is None else edge_weight
+    weight = torch.ones(edge_index.size(1), dtype=dtype, device=edge_index.device) if edge_weight is None else edge_weight
     adjacency = weight.new_zeros(num_nodes, num_nodes).index_put((edge_index[1], edge_index[0]), weight, accumulate=True)
     return dense_operator(adjacency, lambda_max)
 

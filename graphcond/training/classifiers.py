@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import torch
@@ -12,6 +12,7 @@ from torch import Tensor
 from torch.nn.functional import cross_entropy
 from torch_geometric.data import Data
 
+from graphcond.data import Checkpoint, describe, digest
 from graphcond.errors import require
 from graphcond.metrics import accuracy
 from graphcond.nn.zoo import GraphNet, sparse_features
@@ -66,7 +67,12 @@ def train_classifier(
     """
     recipe = recipe or ClassifierTraining()
     program = ClassifierProgram(model, train, val, recipe, seed)
-    return fit(program, recipe.epochs, recipe.stopping, checkpoint=checkpoint, description=type(model).__name__)
+    kept = None
+    if checkpoint is not None:
+        # The number of epochs may be raised: a run that is longer goes on where the shorter one ended.
+        run = f"{describe(replace(recipe, epochs=1))} {seed} {model} {digest(train, val)}"
+        kept = Checkpoint(checkpoint, run)
+    return fit(program, recipe.epochs, recipe.stopping, checkpoint=kept, description=type(model).__name__)
 
 
 class ClassifierProgram:

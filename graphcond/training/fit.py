@@ -7,15 +7,16 @@ import time
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Protocol
+from typing import Any, Protocol
 
 import torch
 from torch import Tensor
 from tqdm import tqdm
 
-from graphcond.data import load_state, save_state
+from graphcond.data import Checkpoint
 from graphcond.errors import FileFormatError, NumericalError, require
 from graphcond.training.stopping import EarlyStopping
+from graphcond.typing import Tensors
 
 
 class Program(Protocol):
@@ -64,8 +65,7 @@ def fit(
     epochs: int,
     stopping: EarlyStopping | None = None,
     *,
-    checkpoint: str | Path | None = None,
-    checkpoint_seconds: float = 60.0,
+    checkpoint: Checkpoint | None = None,
     description: str = "train",
 ) -> Fitted:
     """Train until the validation score stops rising, and leave the best tensors in the program.
@@ -74,8 +74,7 @@ def fit(
         program: What is trained.
         epochs: Most epochs to train, at least 1.
         stopping: When to look at the validation score and when to stop; ``None`` trains all epochs, never validates and keeps the last.
-        checkpoint: File to resume from if it exists, and to write to; ``None`` writes nothing.
-        checkpoint_seconds: Seconds between two writes (0: every epoch). Ctrl-C loses at most the epochs since the last write.
+        checkpoint: What to resume from and to write to; ``None`` writes nothing. Ctrl-C loses at most the epochs since the last write.
         description: Label of the progress bar.
 
     Returns:
@@ -83,13 +82,13 @@ def fit(
 
     Raises:
         NumericalError: If a loss or a score is NaN.
-        FileFormatError: If the checkpoint belongs to a program with other tensors.
+        FileFormatError: If the checkpoint belongs to another run.
     """
     require(epochs >= 1, "`epochs` >= 1", "It is the most epochs to train.", epochs=epochs)
     history, best = Fitted(), dict[str, Tensor]()
-    if checkpoint is not None and Path(checkpoint).exists():
-        history, best = _resume(program, Path(checkpoint))
-    before, start, saved = history.seconds, time.perf_counter(), time.perf_counter()
+    if checkpoint is not None and (kept := checkpoint.load()) is not None:
+        history, best = _resume(program, *kept, checkpoint.path)
+    before, start = history.seconds, time.perf_counter()
     bar = tqdm(range(len(history.losses), epochs), initial=len(history.losses), total=epochs, desc=description, disable=None, leave=False)
     for epoch in bar:
         if stopping is not None and history.scores and stopping.stop(history.scores):
@@ -97,12 +96,11 @@ def fit(
         _advance(program, epoch, stopping, history, best)
         bar.set_postfix(loss=f"{history.losses[-1]:.4f}", best=f"{history.best_score:.4f}")
         history.seconds = before + time.perf_counter() - start
-        if checkpoint is not None and time.perf_counter() - saved >= checkpoint_seconds:
-            _save(program, Path(checkpoint), history, best)
-            saved = time.perf_counter()
+        if checkpoint is not None and checkpoint.due():
+            _save(program, checkpoint, history, best)
     bar.close()
     if checkpoint is not None:
-        _save(program, Path(checkpoint), history, best)
+        _save(program, checkpoint, history, best)
     if best:
         _copy(best, program.tensors())
     elif stopping is None:
@@ -134,16 +132,15 @@ def _copy(source: Mapping[str, Tensor], target: Mapping[str, Tensor] | dict[str,
                 target[name] = value.clone()  # type: ignore[index]
 
 
-def _save(program: Program, path: Path, history: Fitted, best: Mapping[str, Tensor]) -> None:
+def _save(program: Program, checkpoint: Checkpoint, history: Fitted, best: Mapping[str, Tensor]) -> None:
     parts = {"now": program.tensors(), "moments": program.moments(), "best": best}
     tensors = {f"{part}.{name}": value.detach() for part, values in parts.items() for name, value in values.items()}
     # JSON has no NaN, which is the best score of a run that validates nothing.
     score = None if math.isnan(history.best_score) else history.best_score
-    save_state(path, tensors, {"fit": {**vars(history), "best_score": score}})
+    checkpoint.save(tensors, {"fit": {**vars(history), "best_score": score}})
 
 
-def _resume(program: Program, path: Path) -> tuple[Fitted, dict[str, Tensor]]:
-    tensors, record = load_state(path)
+def _resume(program: Program, tensors: Tensors, record: dict[str, Any], path: Path) -> tuple[Fitted, dict[str, Tensor]]:
     live = {f"now.{name}": value for name, value in program.tensors().items()}
     live |= {f"moments.{name}": value for name, value in program.moments().items()}
     known = {name: tuple(value.shape) for name, value in live.items()}

@@ -73,6 +73,8 @@ def ensemble(models: tuple[Recommender, ...]) -> Recommender:
     require(len(models) > 0, "at least one model", "Pass a tuple of trained recommenders.", models=len(models))
     users = []
     for model in models:
-        spread = (model.users @ torch.cov(model.items.T).reshape(model.items.size(1), -1) * model.users).sum(dim=1)
+        count, width = model.items.shape
+        covariance = torch.cov(model.items.T, correction=min(1, count - 1)).reshape(width, width)
+        spread = (model.users @ covariance * model.users).sum(dim=1)
         users.append(model.users / spread.clamp(min=1e-20).sqrt()[:, None] / len(models))
     return Recommender(torch.cat(users, dim=1), torch.cat([model.items for model in models], dim=1), models[0].history)

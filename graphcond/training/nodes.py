@@ -12,6 +12,7 @@ from torch import Tensor
 from torch.nn.functional import cross_entropy
 from torch_geometric.data import Data
 
+from graphcond.data import Checkpoint, describe, digest
 from graphcond.errors import NumericalError, require
 from graphcond.nn.filters import Operator, PolynomialFilterNet, filter_features, filter_operator
 from graphcond.seeding import generator
@@ -84,7 +85,7 @@ def filter_graph(data: Data, operator: Operator | None = None) -> FilterGraph:
         The operator, the features in their fastest form, labels and node ids.
     """
     if operator is None:
-        operator = filter_operator(data.edge_index, int(data.num_nodes or 0), data.get("edge_weight"))
+        operator = filter_operator(data.edge_index, int(data.num_nodes or 0), data.get("edge_weight"), dtype=data.x.dtype)
     train, val = (data[f"{part}_mask"].nonzero().squeeze(1) for part in ("train", "val"))
     return FilterGraph(operator, filter_features(data.x), data.y, train, val)
 
@@ -98,7 +99,7 @@ class FilterRuns:
 
     Attributes:
         lam: Hyperparameters λ [B, H].
-        loss: Validation cross-entropy after the last step [B], L*(λ).
+        loss: Validation cross-entropy after the last step [B], L*(λ); with early stopping, after the step that its looks found best.
         accuracy: Validation accuracy after the last step [B].
         params: Parameters after the last step, B models.
         best_loss: Lowest validation cross-entropy [B].
@@ -130,7 +131,8 @@ def train_filters(
 ) -> FilterRuns:
     """Train one model for each λ, many at a time, and validate every epoch.
 
-    Candidates are independent: their results do not depend on how many are trained together. All start from the same weights, as trials
+    Candidates are independent: without dropout and early stopping, which a chunk of them shares, results do not depend on how many are
+    trained together. All start from the same weights, as trials
     of a search with a fixed seed do: what the draw of the weights adds to every loss then leaves their order alone. They run in chunks
     whose activations fit a core's cache. Features that no node has are left out, which changes no result; their weights are returned as 0,
     where weight decay would take them.
@@ -154,6 +156,7 @@ def train_filters(
     graph = filter_graph(graph) if isinstance(graph, Data) else graph
     start = net.init(1, seed, dtype=_dtype(graph), device=graph.y.device)
     params = {name: value.expand(lam.size(0), *value.shape[1:]) for name, value in start.items()}
+    run = "" if checkpoint is None else _identity(net, lam, graph, recipe, seed)
     lam, width = lam.detach().to(device=graph.y.device, dtype=_dtype(graph)), net.num_features
     live = _live_features(graph.x, width)
     if live is not None:
@@ -164,10 +167,10 @@ def train_filters(
     for first in range(0, lam.size(0), size):
         chosen = slice(first, first + size)
         program = FilterProgram(net, lam[chosen], graph, recipe, {name: value[chosen] for name, value in params.items()}, (seed, first))
-        path = None if checkpoint is None else Path(f"{checkpoint}.{first}")
+        kept = None if checkpoint is None else Checkpoint(f"{checkpoint}.{first}", run)
         # A checkpoint holds a score: without early stopping that is the step's number, whose best is always the last.
-        stopping = recipe.stopping or (None if path is None else EarlyStopping(patience=recipe.epochs))
-        seconds += fit(program, recipe.epochs, stopping, checkpoint=path, description="filters").seconds
+        stopping = recipe.stopping or (None if kept is None else EarlyStopping(patience=recipe.epochs))
+        seconds += fit(program, recipe.epochs, stopping, checkpoint=kept, description="filters").seconds
         parts.append(program.finish())
     merged = {name: torch.cat([part[name] for part in parts]) for name in parts[0]}
     if live is not None:
@@ -175,6 +178,13 @@ def train_filters(
     last = {name: merged.pop(name) for name in params}
     best = {name: merged.pop(f"best.{name}") for name in params}
     return FilterRuns(lam=lam, params=last, best_params=best, seconds=seconds, **merged)
+
+
+def _identity(net: PolynomialFilterNet, lam: Tensor, graph: FilterGraph, recipe: FilterTraining, seed: int) -> str:
+    """Name a training by what it depends on. The number of epochs may be raised: a longer run goes on where the shorter one ended."""
+    matrices = [[m] if isinstance(m, Tensor) else [m.indptr, m.indices, m.value] for m in (graph.operator, graph.x)]
+    content = digest(*matrices[0], *matrices[1], graph.y, graph.train, graph.val, lam)
+    return f"{net!r} {describe(replace(recipe, epochs=1))} {seed} {content}"
 
 
 def _live_features(x: Tensor | CSR, width: int) -> Tensor | None:
@@ -209,6 +219,7 @@ class FilterProgram:
         self.params = {name: _leaf(value) for name, value in start.items()}
         self.best = {name: value.detach().clone() for name, value in self.params.items()}
         batch = lam.size(0)
+        self.made = torch.zeros((), dtype=torch.int64)
         self.loss = torch.full((batch,), torch.inf, dtype=lam.dtype, device=lam.device)
         self.accuracy = torch.zeros_like(self.loss)
         self.epoch = torch.zeros(batch, dtype=torch.int64, device=lam.device)
@@ -220,9 +231,10 @@ class FilterProgram:
             self.optimiser.state[value] = {"step": torch.zeros((), device=value.device), **zeros}
 
     def tensors(self) -> Mapping[str, Tensor]:
-        """Return the parameters, the best ones so far and their results."""
+        """Return the parameters, the best ones so far and their results, and how many steps they are from the start."""
         best = {f"best.{name}": value for name, value in self.best.items()}
-        return {**self.params, **best, "best_loss": self.loss, "best_accuracy": self.accuracy, "best_epoch": self.epoch}
+        scores = {"best_loss": self.loss, "best_accuracy": self.accuracy, "best_epoch": self.epoch}
+        return {**self.params, **best, **scores, "steps": self.made}
 
     def moments(self) -> Mapping[str, Tensor]:
         """Return Adam's state."""
@@ -242,6 +254,7 @@ class FilterProgram:
         self.optimiser.zero_grad()
         (loss * batch).backward()
         self.optimiser.step()
+        self.made += 1
         return float(loss.detach())
 
     def _evaluate(self) -> Tensor:
@@ -274,16 +287,14 @@ class FilterProgram:
 
     def validate(self) -> float:
         """Return minus the mean best validation loss, or the number of steps made if nothing stops early."""
-        return float(self._steps()) if self.recipe.stopping is None else -float(self.loss.mean())
-
-    def _steps(self) -> int:
-        return int(self.optimiser.state[self.params["weight0"]]["step"])
+        return float(self.made) if self.recipe.stopping is None else -float(self.loss.mean())
 
     @torch.no_grad()
     def finish(self) -> Tensors:
         """Validate the last parameters and return the results of :class:`FilterRuns` by name."""
-        loss, accuracy = self.look(self._steps(), self._evaluate())
-        return {**{name: value.detach() for name, value in self.tensors().items()}, "loss": loss, "accuracy": accuracy}
+        loss, accuracy = self.look(int(self.made), self._evaluate())
+        found = {name: value.detach() for name, value in self.tensors().items() if name != "steps"}
+        return {**found, "loss": loss, "accuracy": accuracy}
 
 
 def _leaf(value: Tensor) -> Tensor:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 from torch_geometric.data import HeteroData
 
-from graphcond.data import EDGE, num_items, num_users, train_edges
+from graphcond.data import EDGE, Checkpoint, describe, digest, num_items, num_users, train_edges
 from graphcond.errors import require
 from graphcond.metrics.ranking import hits, mean_over_users, ndcg
 from graphcond.nn.losses import Triplets, bpr_gradient
@@ -120,11 +120,16 @@ def fit_recommender(
     """
     recipe = recipe or BPR()
     edges, weight = train_edges(train), train[EDGE].get("edge_weight") if recipe.weighted else None
-    model = factory(num_users(train), num_items(train), seed=seed)
+    model = factory(num_users(train), num_items(train), seed=seed).to(edges.device)
     looks = RankingLooks(val, edges if exclude is None else exclude, (num_users(train), num_items(train)), recipe.val_users)
     program = BPRProgram(model, edges, weight, recipe, looks=looks, seed=seed)
     stopping = recipe.stopping if val.size(1) else None
-    history = fit(program, recipe.rounds, stopping, checkpoint=checkpoint, description=type(model).__name__)
+    kept = None
+    if checkpoint is not None:
+        # The number of rounds may be raised: a run that is longer goes on where the shorter one ended.
+        run = f"{describe(replace(recipe, rounds=1))} {describe(factory)} {seed} {digest(train, val, exclude)}"
+        kept = Checkpoint(checkpoint, run)
+    history = fit(program, recipe.rounds, stopping, checkpoint=kept, description=type(model).__name__)
     with torch.no_grad():
         users, items = model.embeddings(program.graph)
     return Recommender(users.detach(), items.detach(), history)
@@ -143,9 +148,10 @@ class RankingLooks:
     def __init__(self, held: Tensor, exclude: Tensor, size: tuple[int, int], max_users: int) -> None:
         users = torch.unique(held[0])
         if users.numel() > max_users:
-            users = users[torch.randperm(users.numel(), generator=generator(0, "looks"))[:max_users]].sort().values
-        place = torch.full((size[0],), -1)
-        place[users] = torch.arange(users.numel())
+            chosen = torch.randperm(users.numel(), generator=generator(0, "looks"))[:max_users]
+            users = users[chosen.to(users.device)].sort().values
+        place = torch.full((size[0],), -1, device=users.device)
+        place[users] = torch.arange(users.numel(), device=users.device)
         self.users, self.num_items = users, size[1]
         self.held = _renumber(held, place)
         out = _renumber(exclude, place)

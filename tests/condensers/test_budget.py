@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import numpy as np
 import pytest
 import torch
 from torch_geometric.data import Data
@@ -42,11 +43,21 @@ def test_ratio_of_training_nodes(data: Data) -> None:
         (0.2, None, None, "140 training nodes"),
         (None, 49, 501, "num_val"),
         (None, 49, 0, "num_val"),
+        (None, 49, 6, "`num_val` between 7"),
+        (None, 49.5, None, "`num_nodes` a whole number.*num_nodes=49.5"),
+        (None, 49, 49.5, "`num_val` a whole number"),
+        (None, True, None, "`num_nodes` a whole number"),
+        (True, None, None, r"`ratio` in \(0, 1\]"),
     ],
 )
 def test_counts_are_refused_not_clamped(data: Data, ratio: float | None, num_nodes: int | None, num_val: int | None, words: str) -> None:
     with pytest.raises(BudgetError, match=words):
         node_budget(data, ratio=ratio, num_nodes=num_nodes, of="nodes", num_val=num_val)
+
+
+def test_numpys_numbers_are_numbers(data: Data) -> None:
+    assert node_budget(data, ratio=None, num_nodes=np.int64(49), of="nodes", num_val=np.int32(30)).num_val == 30
+    assert interaction_budget(100, np.float32(0.5)) == 50
 
 
 def test_interactions_are_rounded_down_and_never_zero() -> None:

@@ -1,3 +1,4 @@
+import itertools
 from dataclasses import replace
 
 import pytest
@@ -17,7 +18,7 @@ from graphcond.condensers.hypergradient_objective import (
     train_students,
 )
 from graphcond.condensers.hypergradient_teacher import FilterProblem, Target, linear_target, network_gradients
-from graphcond.data import load, parts
+from graphcond.data import Checkpoint, load, parts
 from graphcond.errors import FileFormatError, InputError, NumericalError
 from graphcond.hypergrad import BilevelProblem, Implicit
 from graphcond.linalg import CG, Neumann
@@ -25,7 +26,7 @@ from graphcond.nn import PolynomialFilterNet, filter_operator
 from graphcond.nn.synthetic import SyntheticGraph
 from graphcond.spaces import PolynomialFilters
 from graphcond.testing.contracts import CondenserContract
-from graphcond.training.nodes import FilterTraining, filter_graph
+from graphcond.training.nodes import FilterTraining, filter_graph, train_filters
 
 QUICK = FilterTraining(epochs=8)
 SMALL = Pool(size=10, batch=6, steps=6, copies=1)
@@ -75,7 +76,24 @@ def test_every_teacher_answers_with_its_own_hypergradients(teacher):
     assert small.report["teacher"] == teacher
     parts_seen = {entry["part"] for entry in small.history}
     assert {"training graph", "teacher", "students", "watch", "match"} <= parts_seen
-    assert all(entry["hypergradient"] >= 0 for entry in small.history if "hypergradient" in entry)
+
+
+def test_the_three_teachers_answers_are_those_of_their_models():
+    def answers(teacher):
+        run = module._Run(condenser(teacher=teacher), planted(), None)
+        lam = run.how.space.sample(6, seed=5)
+        problem, columns = run._problem()
+        students = run._students(problem, columns, lam, True, 0)
+        return run, students, lam, run._target(students, True)
+
+    run, _, lam, linear = answers("linear")
+    torch.testing.assert_close(linear["gradient"], linear_target(run._statistics(), lam)[0].slopes())
+    run, students, lam, shared = answers("shared")
+    torch.testing.assert_close(shared["gradient"], network_gradients(run.original, students.params, lam, run.how.hypergradient))
+    run, _, lam, trained = answers("trained")
+    params = train_filters(run.net, lam, run.original.graph, recipe=QUICK, seed=module.derive(0, "teacher")).params
+    torch.testing.assert_close(trained["gradient"], network_gradients(run.original, params, lam, run.how.hypergradient))
+    assert not torch.allclose(shared["gradient"], trained["gradient"], atol=1e-3)
 
 
 @pytest.mark.parametrize("teacher", ["linear", "trained", "shared"])
@@ -83,6 +101,12 @@ def test_algorithm_1_follows_trajectories(teacher):
     plan = Trajectories(starts=4, repeats=2, epochs=5, warmup=1, every=2)
     result = condenser(over=plan, teacher=teacher).condense(planted())
     assert [entry["step"] for entry in result.history if entry["part"] == "match"] == [4, 8]
+
+
+def test_teachers_pull_the_validation_graph_of_algorithm_1_to_different_places():
+    plan = Trajectories(starts=4, repeats=1, epochs=5, warmup=1, every=2)
+    made = [condenser(over=plan, teacher=teacher)(planted()).x for teacher in ("linear", "trained", "shared")]
+    assert not any(torch.equal(one, other) for one, other in itertools.combinations(made, 2))
 
 
 def test_trajectories_lower_the_distance_between_hypergradients():
@@ -127,7 +151,7 @@ def test_an_interrupted_run_resumes_to_the_same_graph(tmp_path, monkeypatch, ove
             raise KeyboardInterrupt
         step(self, objective)
 
-    monkeypatch.setattr(module.Progress, "__init__", _eager(module.Progress.__init__))
+    monkeypatch.setattr(Checkpoint, "due", lambda self: True)
     monkeypatch.setattr(Descent, "step", interrupted)
     with pytest.raises(KeyboardInterrupt):
         how.condense(planted(), checkpoint=path)
@@ -135,15 +159,13 @@ def test_an_interrupted_run_resumes_to_the_same_graph(tmp_path, monkeypatch, ove
     resumed = how.condense(planted(), checkpoint=path)
     assert torch.equal(whole.x, resumed.data.x)
     assert torch.equal(whole.edge_weight, resumed.data.edge_weight)
-    with pytest.raises(FileFormatError, match="another checkpoint path"):
+    assert whole.card == resumed.data.card
+    with pytest.raises(FileFormatError, match="same settings and data"):
         replace(how, seed=1).condense(planted(), checkpoint=path)
-
-
-def _eager(init):
-    def with_every_write(self, path, label, every=0.0):
-        init(self, path, label, every)
-
-    return with_every_write
+    weighted = planted()
+    weighted.edge_weight = torch.ones(weighted.num_edges)
+    with pytest.raises(FileFormatError, match="same settings and data"):
+        how.condense(weighted, checkpoint=path)
 
 
 def test_the_objective_is_differentiable_in_the_validation_graph_by_finite_differences():
@@ -252,14 +274,31 @@ def test_a_diverging_solve_names_step_lambda_and_cure():
 def test_nan_names_step_lambda_and_cure():
     data = planted()
     data.x *= 1e30
-    with pytest.raises(NumericalError, match="lam=|Check|Lower"):
+    with pytest.raises(NumericalError, match=r"lam=.*(Check|Lower)"):
         condenser()(data)
+
+
+def test_a_matching_step_that_fails_is_named(monkeypatch):
+    distance, calls = Matching.distance, []
+
+    def broken(self, graph, *args):
+        calls.append(1)
+        if len(calls) == 4:
+            raise NumericalError("finite losses must hold, but got (lam=[0.1])")
+        return distance(self, graph, *args)
+
+    monkeypatch.setattr(Matching, "distance", broken)
+    with pytest.raises(NumericalError, match=r"Matching step 3: .*lam="):
+        condenser()(planted())
 
 
 def test_dropping_the_direct_term_changes_the_result():
     with_direct = condenser(over=replace(SMALL, weights=Weights(1, 0, 0)))
+    with_direct = replace(with_direct, teacher="trained")
     without = replace(with_direct, hypergradient=Implicit(CG(max_steps=10), direct=False))
     assert not torch.equal(with_direct(planted()).x, without(planted()).x)
+    with pytest.raises(InputError, match="direct term"):
+        replace(without, teacher="linear")
 
 
 def test_soft_accuracy_is_the_accuracy_of_wide_margins():
@@ -267,11 +306,39 @@ def test_soft_accuracy_is_the_accuracy_of_wide_margins():
     torch.testing.assert_close(soft_accuracy(logits, torch.tensor([0, 1, 1])), torch.tensor([2 / 3]), atol=1e-4, rtol=0)
 
 
-def test_held_out_filters_are_not_in_the_pool():
-    space = PolynomialFilters()
-    pool = space.sample(128, seed=module.derive(0, "pool"))
-    for seed in range(5):
-        assert not bool((torch.cdist(space.sample(80, seed=seed), pool) < 1e-6).any())
+def test_held_out_filters_are_not_in_the_pool(monkeypatch):
+    drawn, sample = [], PolynomialFilters.sample
+
+    def spy(self, count, *, seed):
+        drawn.append(seed)
+        return sample(self, count, seed=seed)
+
+    monkeypatch.setattr(PolynomialFilters, "sample", spy)
+    for over in (SMALL, Trajectories(starts=2, repeats=1, epochs=3, warmup=1)):
+        condenser(over=over)(planted())
+    assert drawn
+    assert not set(drawn) & set(range(1_000)), "a user's own seed would draw what the condenser saw"
+
+
+@pytest.mark.parametrize(
+    ("net", "law"),
+    [
+        (PolynomialFilterNet(7, 16, 3), "the data's features"),
+        (PolynomialFilterNet(6, 16, 2), "the data's features and classes"),
+        (PolynomialFilterNet(6, 16, 3, basis="power"), "one basis"),
+    ],
+)
+def test_a_net_that_does_not_fit_is_refused(net, law):
+    with pytest.raises(InputError, match=law):
+        condenser(net=net)(planted())
+
+
+@pytest.mark.parametrize("over", [SMALL, Trajectories(starts=2, repeats=1, epochs=3, warmup=1)], ids=["pool", "trajectories"])
+@pytest.mark.parametrize("teacher", ["linear", "trained", "shared"])
+def test_float64_stays_float64(teacher, over):
+    data = planted()
+    data.x = data.x.double()
+    assert condenser(teacher=teacher, over=over)(data).x.dtype == torch.float64
 
 
 @pytest.mark.parametrize(
@@ -280,6 +347,9 @@ def test_held_out_filters_are_not_in_the_pool():
         ({"teacher": "oracle"}, "`teacher`"),
         ({"threshold": 1.0}, "`threshold`"),
         ({"rates": (0.0, 0.1)}, "`rates`"),
+        ({"rates": (0.1,)}, "two `rates`"),
+        ({"links": -1}, "`links`"),
+        ({"adjacency": "foo"}, "foo"),
         ({"curvature": "fisher"}, "`curvature`"),
     ],
 )

@@ -1,16 +1,21 @@
+import copy
 import math
+from dataclasses import replace
 
 import pytest
 import torch
 
 from graphcond.condensers import DosCondInteractions, Majority, RandomInteractions, SVPEasiest, SVPHardest, TeacherChoice, teacher_choice
 from graphcond.condensers.doscond_interactions import _OneStep
+from graphcond.condensers.outer_loop import Schedule
+from graphcond.condensers.policy_gradient import PolicyGradient
 from graphcond.condensers.teacher_choice import Mixture, fit_teacher
-from graphcond.data import load, num_users, split_interactions, train_edges, without_test
-from graphcond.errors import BudgetError, InputError
+from graphcond.data import EDGE, load, num_users, split_interactions, train_edges, without_test
+from graphcond.errors import BudgetError, FileFormatError, InputError
 from graphcond.nn import MF
+from graphcond.pools import Observed
 from graphcond.testing.contracts import CondenserContract
-from graphcond.training import BPR, Recommender, UniformNegatives
+from graphcond.training import BPR, Fitted, Recommender, UniformNegatives
 
 
 class OnSouthernWomen(CondenserContract):
@@ -93,13 +98,46 @@ def test_doscond_gradient_is_autograds():
     torch.testing.assert_close(one.credit(sides), credit, rtol=1e-4, atol=1e-6)
 
 
-def test_doscond_resumes_to_the_same_set(tmp_path):
-    data = split_interactions(load("southern-women"), seed=0)
-    whole = DosCondInteractions(ratio=0.5, steps=4)(data)
-    DosCondInteractions(ratio=0.5, steps=2).condense(data, checkpoint=tmp_path / "c")
-    again = DosCondInteractions(ratio=0.5, steps=4).condense(data, checkpoint=tmp_path / "c")
+def test_doscond_resumes_to_the_same_set(tmp_path, monkeypatch):
+    data, how = split_interactions(load("southern-women"), seed=0), DosCondInteractions(ratio=0.5, steps=4)
+    whole, match, calls = how(data), DosCondInteractions._match, []
+
+    def stops(self, *args):
+        calls.append(args[-1])
+        if len(calls) == 3:
+            raise KeyboardInterrupt
+        return match(self, *args)
+
+    monkeypatch.setattr(DosCondInteractions, "_match", stops)
+    with pytest.raises(KeyboardInterrupt):
+        how.condense(data, checkpoint=tmp_path / "c")
+    again = how.condense(data, checkpoint=tmp_path / "c")
+    assert calls == [0, 1, 2, 2, 3]
     assert torch.equal(train_edges(whole), train_edges(again.data))
     assert [record["step"] for record in again.history] == [0, 1, 2, 3]
+
+
+@pytest.mark.parametrize(
+    "how",
+    [DosCondInteractions(ratio=0.5, steps=2), TeacherChoice(ratio=0.5, ensemble=0, factors=0, rank=4, recipe=BPR(rounds=2))],
+    ids=lambda how: type(how).__name__,
+)
+def test_a_checkpoint_of_another_seed_or_other_data_is_refused(how, tmp_path):
+    data = split_interactions(load("southern-women"), seed=0)
+    how.condense(data, checkpoint=tmp_path / "c")
+    with pytest.raises(FileFormatError, match="same settings and data"):
+        replace(how, seed=1).condense(data, checkpoint=tmp_path / "c")
+    other = copy.copy(data)
+    other[EDGE].val_edge_index, other[EDGE].test_edge_index = other[EDGE].test_edge_index, other[EDGE].val_edge_index
+    with pytest.raises(FileFormatError, match="same settings and data"):
+        how.condense(other, checkpoint=tmp_path / "c")
+
+
+def test_a_bad_path_fails_before_the_teacher_is_trained(tmp_path, monkeypatch):
+    (tmp_path / "file").write_text("not a folder")
+    monkeypatch.setattr(teacher_choice, "fit_teacher", lambda *_, **__: pytest.fail("the teacher was trained"))
+    with pytest.raises(InputError, match="folder"):
+        TeacherChoice(ratio=0.5).condense(split_interactions(load("southern-women"), seed=0), checkpoint=tmp_path / "file" / "c")
 
 
 def test_teacher_choice_without_observed_interactions():
@@ -139,8 +177,10 @@ def test_teacher_choice_resumes_without_repeating_what_is_done(tmp_path, monkeyp
     assert len(calls) == 4  # two before, the two that were missing after
     assert torch.equal(train_edges(whole.data), train_edges(again.data))
     assert whole.history == again.history
-    with pytest.raises(InputError, match="a checkpoint of this run"):
-        TeacherChoice(ratio=0.5).condense(data, checkpoint=path)
+    teacher = Recommender(torch.ones(18, 2), torch.ones(14, 2), Fitted())
+    for other in (TeacherChoice(ratio=0.5), replace(condenser, teacher=teacher)):
+        with pytest.raises(FileFormatError, match="same settings and data"):
+            other.condense(data, checkpoint=path)
 
 
 def test_teacher_choice_takes_a_fitted_teacher():
@@ -154,10 +194,33 @@ def test_teacher_choice_takes_a_fitted_teacher():
         TeacherChoice(teacher=other, **options)(data)
 
 
-def test_teacher_choice_keeps_original_ids():
+@pytest.mark.parametrize(
+    "how",
+    [
+        TeacherChoice(ratio=0.3, ensemble=0, rank=0),
+        RandomInteractions(ratio=0.3),
+        Majority(ratio=0.3),
+        SVPEasiest(ratio=0.3, recipe=BPR(rounds=2)),
+        DosCondInteractions(ratio=0.3, steps=2),
+        PolicyGradient(MF, Observed(), ratio=0.3, schedule=Schedule(steps=1), control=0),
+    ],
+    ids=lambda how: type(how).__name__,
+)
+def test_condensed_sets_keep_original_ids(how):
     data = split_interactions(load("southern-women"), seed=0)
     data["user"].original_id = torch.arange(18) + 100
-    assert torch.equal(TeacherChoice(ratio=0.3, ensemble=0, rank=0)(data)["user"].original_id, data["user"].original_id)
+    assert torch.equal(how(data)["user"].original_id, data["user"].original_id)
+
+
+@pytest.mark.parametrize("wrong", [{"steps": 0}, {"learning_rate": 0.0}, {"temperature": -1.0}, {"init_std": 0.0}])
+def test_doscond_arguments(wrong):
+    with pytest.raises(InputError, match=next(iter(wrong))):
+        DosCondInteractions(ratio=0.5, **wrong)
+
+
+def test_svp_needs_a_negative():
+    with pytest.raises(InputError, match="repeats"):
+        SVPEasiest(ratio=0.5, repeats=0)
 
 
 def test_teacher_choice_returns_the_mixture_that_validates_best():

@@ -1,12 +1,16 @@
+from dataclasses import replace
+from functools import partial
+
 import pytest
 import torch
 
+from graphcond.condensers import GradientMatching
 from graphcond.condensers.distribution_matching import DistributionMatching, _class_means
 from graphcond.condensers.kernel_inducing import KernelInducingPoints, krr
 from graphcond.condensers.partition import labelled_members
 from graphcond.condensers.trajectory_matching import TrajectoryMatching
-from graphcond.data import load, parts, without_test
-from graphcond.errors import InputError
+from graphcond.data import load, parts, planted_graph, without_test
+from graphcond.errors import FileFormatError, InputError
 from graphcond.nn.synthetic import SyntheticGraph, gcn_norm_dense
 from graphcond.nn.teacher import propagate, propagation
 from graphcond.spaces import PolynomialFilters
@@ -74,6 +78,19 @@ def test_a_stopped_run_resumes_to_the_same_graph(method, tmp_path, monkeypatch):
     again = condense.condense(data, checkpoint=tmp_path / "state").data
     assert calls[12] == "step 10"
     assert torch.equal(whole.x, again.x)
+    with pytest.raises(FileFormatError, match="same settings and data"):
+        replace(condense, seed=1).condense(data, checkpoint=tmp_path / "state")
+
+
+@pytest.mark.parametrize("method", [DistributionMatching, partial(GradientMatching, distance="l2", adjacency="identity")])
+def test_a_batch_without_one_of_the_classes_leaves_that_class_alone(method):
+    """Two nodes of class 2 among 30 training nodes: some batches of 16 have neither."""
+    data = planted_graph(num_nodes=300, num_classes=2, seed=0)
+    data.y[data.train_mask.nonzero()[:2, 0]] = 2
+    data.y[data.val_mask.nonzero()[:2, 0]] = 2
+    options = {"num_nodes": 6, "num_val": 6, "targets": "train", "start": "nodes", "batch": 16, "keep_best": False}
+    result = method(**options).condense(data)
+    assert max(record["loss"] for record in result.history) < 1e3
 
 
 def test_kernel_ridge_predictions_equal_ridge_regression():

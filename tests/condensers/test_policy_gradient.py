@@ -6,11 +6,22 @@ import torch
 
 from graphcond import masks, nn, pools
 from graphcond.condensers import outer_loop
-from graphcond.condensers.outer_loop import Keeper, Schedule, State
+from graphcond.condensers.outer_loop import Schedule, State, resumed
 from graphcond.condensers.outer_loss import OuterLoss
 from graphcond.condensers.policy_gradient import PolicyGradient, Tail
 from graphcond.condensers.unrolled import Unrolled, UnrolledObjective
-from graphcond.data import EDGE, make_interactions, split_interactions, train_edges, val_edges, without_test
+from graphcond.data import (
+    EDGE,
+    Checkpoint,
+    digest,
+    make_interactions,
+    num_items,
+    split_interactions,
+    store,
+    train_edges,
+    val_edges,
+    without_test,
+)
 from graphcond.errors import BudgetError, FileFormatError, InputError, NumericalError
 from graphcond.nn import Triplets
 from graphcond.testing.contracts import CondenserContract
@@ -98,7 +109,8 @@ def test_the_tail_is_whole_in_the_set():
     assert 0 < threshold <= 12
     kept = torch.bincount(train_edges(small)[0], minlength=40)
     tail = (degree < threshold) & (degree > 0)
-    assert bool((kept[tail] > 0).all())
+    assert bool(tail.any())
+    assert torch.equal(kept[tail], degree[tail])
 
 
 def test_the_tail_as_extra_grows_the_set_and_says_so():
@@ -120,6 +132,11 @@ def test_the_published_preset_has_the_released_codes_accounting():
     assert "extra" in card["condenser"]
 
 
+def test_the_published_preset_may_keep_more_than_the_original_has():
+    card = PolicyGradient.published(MF, POOL, ratio=1.0, steps=1)(interactions()).card
+    assert card["ratio_actual"] > 1.0
+
+
 def test_held_out_interactions_leave_the_pool():
     data = interactions()
     method = condenser(outer="held-out", schedule=Schedule(steps=1))
@@ -132,10 +149,27 @@ def test_held_out_interactions_leave_the_pool():
     assert method(data).card["ratio_actual"] <= 0.4
 
 
+def test_no_proxy_has_seen_held_out_interactions(monkeypatch):
+    data, seen = without_test(interactions()), []
+    fit = pools.proxy.fit_recommender
+
+    def spy(factory, train, *args, **kwargs):
+        seen.append(train_edges(train))
+        return fit(factory, train, *args, **kwargs)
+
+    monkeypatch.setattr(pools.proxy, "fit_recommender", spy)
+    held = condenser(outer="held-out")._held_out(data)
+    condenser(outer="held-out", estimator=masks.OneStep(), inner=Unrolled())._pool(data)
+    assert seen
+    for edges in seen:
+        assert edges.size(1) + held.size(1) == train_edges(data).size(1)
+        assert not bool(torch.isin(edges[0] * num_items(data) + edges[1], held[0] * num_items(data) + held[1]).any())
+
+
 @pytest.mark.parametrize("settings", [{}, {"estimator": masks.OneStep(), "inner": Unrolled()}], ids=["epoch", "unrolled"])
 @pytest.mark.parametrize("killed_at", [0, 1, 3])
 def test_killed_and_resumed_equals_unbroken(tmp_path, monkeypatch, settings, killed_at):
-    monkeypatch.setattr(outer_loop, "BETWEEN_SAVES", 0.0)
+    monkeypatch.setattr(Checkpoint, "due", lambda self: True)
     data, path = interactions(), tmp_path / "run.safetensors"
     whole = condenser(**settings).condense(data)
     step = outer_loop.OuterLoop.step
@@ -178,29 +212,39 @@ def test_a_bad_path_fails_before_the_first_step(tmp_path, monkeypatch):
 
 
 def test_a_disk_that_fills_up_loses_no_step(tmp_path, monkeypatch):
-    monkeypatch.setattr(outer_loop, "BETWEEN_SAVES", 0.0)
-    data, path, calls, save = interactions(), tmp_path / "run.safetensors", [], outer_loop.save_state
+    monkeypatch.setattr(Checkpoint, "due", lambda self: True)
+    data, path, calls, save = interactions(), tmp_path / "run.safetensors", [], store.save_file
     whole = condenser().condense(data)
 
-    def full(*args):
+    def full(*args, **kwargs):
         calls.append(args)
         if len(calls) > 2:
-            raise OSError(28, "No space left on device")
-        save(*args)
+            raise store.SafetensorError("I/O error: No space left on device (os error 28)")
+        save(*args, **kwargs)
 
-    monkeypatch.setattr(outer_loop, "save_state", full)
+    monkeypatch.setattr(store, "save_file", full)
     with pytest.warns(RuntimeWarning, match="last one stands"):
         result = condenser().condense(data, checkpoint=path)
     assert torch.equal(train_edges(whole.data), train_edges(result.data))
-    monkeypatch.setattr(outer_loop, "save_state", save)
-    state, _ = Keeper(path, _run_of(condenser(), data)).load()
+    state, _ = resumed(Checkpoint(path, f"{condenser()._identity()} on {digest(without_test(data))}"))
     assert len(state.history) == 1
 
 
-def _run_of(method, data):
-    from graphcond.condensers.policy_gradient import _fingerprint
+def test_an_interrupt_inside_a_step_leaves_the_last_checkpoint(tmp_path, monkeypatch):
+    monkeypatch.setattr(Checkpoint, "due", lambda self: True)
+    data, path, adam = interactions(), tmp_path / "run.safetensors", outer_loop.OuterLoop._adam
+    whole = condenser().condense(data)
 
-    return _fingerprint(method, without_test(data))
+    def torn(self, state, grad, rate, number):
+        adam(self, state, grad, rate, number)
+        if number == 2:
+            raise KeyboardInterrupt
+
+    monkeypatch.setattr(outer_loop.OuterLoop, "_adam", torn)
+    with pytest.raises(KeyboardInterrupt):
+        condenser().condense(data, checkpoint=path)
+    monkeypatch.setattr(outer_loop.OuterLoop, "_adam", adam)
+    assert torch.equal(train_edges(whole.data), train_edges(condenser().condense(data, checkpoint=path).data))
 
 
 def test_nan_stops_with_the_step_and_the_cure(monkeypatch):
@@ -251,9 +295,16 @@ def test_bad_arguments():
         Unrolled(start="there")  # type: ignore[arg-type]
     with pytest.raises(BudgetError):
         condenser(ratio=1.4)(interactions())
-    whole = make_interactions(train_edges(interactions()), 40, 60)
-    with pytest.raises(InputError, match="validation"):
-        PolicyGradient(MF, pools.Observed(), ratio=0.4, outer="validation", control=0)(whole)
+    with pytest.raises(InputError, match="floor <= rate"):
+        Schedule(rate=1e-5)
+    with pytest.raises(InputError, match="`of`"):
+        Tail(of="both")  # type: ignore[arg-type]
+    with pytest.raises(InputError, match="threshold"):
+        Tail(threshold=-3)
+    data = without_test(interactions())
+    bare = pools.Observed()(data, seed=0)
+    with pytest.raises(InputError, match="a pool with a proxy model"):
+        condenser(outer="teacher").loop(data, bare)
 
 
 def unrolled(start, steps, dtype=torch.float64):
@@ -308,7 +359,7 @@ def test_the_losses_of_one_mask_do_not_depend_on_its_neighbours_start():
     nothing = [torch.zeros(len(pool), dtype=torch.bool)] * 3
     losses = loop.objective(nothing)
     assert losses.shape == (3, 40)
-    assert float((losses.sum(1) - losses.sum(1)[0]).abs().max()) < 0.02
+    torch.testing.assert_close(losses, losses[:1].expand(3, -1))
 
 
 def test_schedule():
@@ -317,9 +368,11 @@ def test_schedule():
 
 def test_state_is_small():
     """Pool, S and optimiser state take at most 40 bytes an interaction."""
-    pool, state = POOL(without_test(interactions()), seed=0), State.start(torch.zeros(5))
-    per_edge = sum(t.element_size() * t.numel() / len(pool) for t in (pool.edges, pool.origin, pool.kept))
-    per_edge += sum(t.element_size() for t in (state.probs, state.moment, state.square))
+    data, method = without_test(interactions()), condenser()
+    pool = method._pool(data)
+    state = State.start(method._start(method.loop(data, pool)))
+    held = (pool.edges, pool.origin, pool.kept, state.probs, state.moment, state.square)
+    per_edge = sum(t.element_size() * t.numel() for t in held) / len(pool)
     assert per_edge <= 40
 
 

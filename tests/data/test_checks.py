@@ -87,7 +87,12 @@ INTERACTION_FAULTS = {
     "nothing to train on": (_edge("edge_index", torch.empty(2, 0, dtype=torch.long)), "at least one training interaction"),
     "nothing to validate on": (_edge("val_edge_index", torch.empty(2, 0, dtype=torch.long)), "at least one validation interaction"),
     "repeated pair": (_edge("edge_index", lambda store: torch.cat([store.edge_index, store.edge_index[:, :2]], 1)), "repeated=2"),
-    "leaking validation": (_edge("val_edge_index", lambda store: store.edge_index[:, :3]), r"no held-out interaction .*shared=3"),
+    "leaking validation": (
+        _edge("val_edge_index", lambda store: store.edge_index[:, :3]),
+        "both the training and the validation part .*shared=3",
+    ),
+    "repeated test pair": (_edge("test_edge_index", lambda store: store.test_edge_index.repeat(1, 2)), "distinct test interactions"),
+    "validated on the test part": (_edge("val_edge_index", lambda store: store.test_edge_index), "both the validation and the test part"),
     "leaking test": (_edge("test_edge_index", lambda store: store.edge_index[:, :1]), "shared=1"),
     "short weights": (_edge("edge_weight", torch.ones(2)), "`edge_weight` with one entry per edge"),
     "NaN weights": (_edge("edge_weight", lambda store: torch.full((store.edge_index.size(1),), float("nan"))), "finite edge weights"),

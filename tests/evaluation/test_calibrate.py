@@ -1,5 +1,6 @@
 import copy
 import math
+from dataclasses import replace
 
 import pytest
 import torch
@@ -7,7 +8,7 @@ from torch_geometric.data import Data
 
 from graphcond.condensers import RandomNodes
 from graphcond.errors import InputError
-from graphcond.evaluation import calibrate, linear_surrogate, reference
+from graphcond.evaluation import calibrate, compare_rankings, linear_surrogate, reference
 from graphcond.metrics import kendall, regret, spearman
 from graphcond.nn import PolynomialFilterNet
 from graphcond.seeding import generator
@@ -63,6 +64,17 @@ def test_columns_are_what_they_say(whole):
     assert row["seconds_train"] > 0
 
 
+def test_a_stand_in_is_not_judged_by_its_own_test_results(whole):
+    """Seed 0 picks candidate 3; what counts is what the other seed's candidate 3 does."""
+    held_out = torch.zeros(2, len(LAM))
+    held_out[0, 3], held_out[1, 3], held_out[1, 5] = 0.9, 0.1, 0.6
+    toy, loss = replace(whole, held_out=held_out), torch.ones(len(LAM))
+    loss[3] = 0.0
+    found = compare_rankings(toy, loss, -loss, leave_out=0)
+    assert (found["accuracy"], found["regret"]) == (pytest.approx(10.0), pytest.approx(50.0))
+    assert compare_rankings(toy, loss, -loss)["accuracy"] == pytest.approx(50.0)
+
+
 def test_an_empty_stand_in_scores_worthless(whole):
     """A peer's evaluator re-reads files by name and gives zeros a good score; ours judges the object it is handed."""
     good, zeros = planted(), planted()
@@ -77,7 +89,7 @@ def test_an_empty_stand_in_scores_worthless(whole):
 def test_a_constant_stand_in_ranks_nothing(whole):
     small = RandomNodes(num_nodes=40, num_val=60)(planted())
     small.x, small.edge_index, small.edge_weight = torch.zeros_like(small.x), torch.zeros(2, 0, dtype=torch.long), None
-    report = calibrate(NET, LAM, full=whole, condensed=small, seeds=(0,), recipe=FilterTraining(epochs=1))
+    report = calibrate(NET, LAM, full=whole, condensed=small, seeds=(0,))
     assert math.isnan(report.mean("spearman_accuracy"))
 
 
@@ -109,8 +121,14 @@ def test_wrong_pairs_are_refused(whole):
     small = RandomNodes(num_nodes=40)(planted())
     with pytest.raises(InputError, match="same λ"):
         calibrate(NET, LAM + 0.1, full=whole, condensed=small)
+    with pytest.raises(InputError, match="network and training"):
+        calibrate(NET, LAM, full=whole, condensed=small, recipe=FilterTraining(epochs=3))
+    with pytest.raises(InputError, match="network and training"):
+        calibrate(replace(NET, hidden=4), LAM, full=whole, condensed=small)
     with pytest.raises(InputError, match="two seeds"):
         reference(NET, LAM, planted(), seeds=(0,))
+    with pytest.raises(InputError, match="distinct seeds"):
+        reference(NET, LAM, planted(), seeds=(0, 0, 1))
     with pytest.raises(InputError, match="five candidates"):
         calibrate(NET, LAM[:2], full=planted(), condensed=small)
     wide = copy.copy(small)

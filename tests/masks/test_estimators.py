@@ -126,6 +126,15 @@ def test_variance_and_mean_over_many_seeds(kind):
         assert 0.95 * spread < found < 2.0 * spread
 
 
+@pytest.mark.parametrize("samples", [2, 3, 5])
+def test_the_variance_of_one_step_is_right_for_odd_numbers_too(samples):
+    """Halves of different sizes: E|a - b|² = v (1/m + 1/n), not 4 v / (m + n)."""
+    table, estimator, times = Table(), masks.OneStep(samples=samples, at="sample"), 1500
+    estimates = [estimator(table, BernoulliMask(PROBS), seed=s) for s in range(times)]
+    spread = float(torch.stack([e.grad for e in estimates]).var(0).sum())
+    assert sum(e.variance for e in estimates) / times == pytest.approx(spread, rel=0.08)
+
+
 def test_the_baseline_lowers_the_variance():
     table, mask = Table(), BernoulliMask(PROBS)
 

@@ -46,6 +46,16 @@ def test_many_values_float32():
         torch.testing.assert_close(found.double(), (values.double() - v).clamp(0, 1), atol=1e-6, rtol=0)
 
 
+@pytest.mark.parametrize("sharded", [False, True])
+@pytest.mark.parametrize(("ones", "last"), [(4_000, 0.0039), (100_000, 0.099)])
+def test_a_step_over_many_breakpoints_is_not_taken_for_the_solution(ones, last, sharded):
+    """At shift 0 one value lies inside and the sum is close: the Newton step would push all the ones below 1."""
+    values = torch.tensor([1.0] * ones + [last])
+    projected = CappedSimplex(float(ones), sharded=sharded).project(values)
+    assert float(projected.double().sum()) == pytest.approx(ones, rel=1e-6)
+    assert float(projected[0]) == pytest.approx(1.0, abs=1e-5)
+
+
 def test_a_feasible_point_is_kept():
     values = torch.tensor([0.1, 0.9, 0.0, 1.0])
     assert torch.equal(CappedSimplex(2.0).project(values), values)

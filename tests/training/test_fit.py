@@ -3,6 +3,7 @@ import math
 import pytest
 import torch
 
+from graphcond.data import Checkpoint
 from graphcond.errors import FileFormatError, InputError, NumericalError
 from graphcond.training import EarlyStopping, fit
 
@@ -57,17 +58,19 @@ def test_a_resumed_run_is_the_unbroken_one(tmp_path, killed):
     scores = [0.1, 0.5, 0.2, 0.6, 0.3, 0.4, 0.5]
     whole = Walk(scores)
     want = fit(whole, 7, EarlyStopping(patience=3))
-    fit(Walk(scores), killed, EarlyStopping(patience=3), checkpoint=tmp_path / "c")
+    fit(Walk(scores), killed, EarlyStopping(patience=3), checkpoint=Checkpoint(tmp_path / "c", "a walk"))
     again = Walk(scores)
-    got = fit(again, 7, EarlyStopping(patience=3), checkpoint=tmp_path / "c")
+    got = fit(again, 7, EarlyStopping(patience=3), checkpoint=Checkpoint(tmp_path / "c", "a walk"))
     assert torch.equal(again.x, whole.x)
     assert (got.losses, got.scores, got.best_epoch) == (want.losses, want.scores, want.best_epoch)
 
 
 def test_a_checkpoint_of_another_program_is_refused(tmp_path):
-    fit(Walk([]), 1, checkpoint=tmp_path / "c")
+    fit(Walk([]), 1, checkpoint=Checkpoint(tmp_path / "c", "a walk"))
+    with pytest.raises(FileFormatError, match="same settings"):
+        fit(Walk([]), 2, checkpoint=Checkpoint(tmp_path / "c", "another walk"))
     with pytest.raises(FileFormatError, match="checkpoint"):
-        fit(Walk([], size=2), 2, checkpoint=tmp_path / "c")
+        fit(Walk([], size=2), 2, checkpoint=Checkpoint(tmp_path / "c", "a walk"))
 
 
 def test_wrong_arguments():
@@ -80,8 +83,8 @@ def test_wrong_arguments():
 def test_a_run_without_looks_resumes_too(tmp_path):
     whole = Walk([])
     fit(whole, 5)
-    fit(Walk([]), 2, checkpoint=tmp_path / "c")
+    fit(Walk([]), 2, checkpoint=Checkpoint(tmp_path / "c", "a walk"))
     again = Walk([])
-    history = fit(again, 5, checkpoint=tmp_path / "c")
+    history = fit(again, 5, checkpoint=Checkpoint(tmp_path / "c", "a walk"))
     assert torch.equal(again.x, whole.x)
     assert math.isnan(history.best_score)

@@ -3,7 +3,7 @@ import torch
 from torch_geometric.data import Data
 
 from graphcond.data import parts, union
-from graphcond.errors import InputError, NumericalError
+from graphcond.errors import FileFormatError, InputError, NumericalError
 from graphcond.nn import PolynomialFilterNet
 from graphcond.seeding import generator
 from graphcond.spaces import PolynomialFilters
@@ -96,6 +96,9 @@ def test_early_stopping_keeps_each_candidates_best():
     stopped = train_filters(NET, LAM, data, recipe=FilterTraining(epochs=150, learning_rate=0.05, stopping=rule))
     assert stopped.best_epoch.max() < 150
     assert (stopped.best_loss >= whole.best_loss - 1e-6).all()
+    for candidate in stopped.best_epoch.nonzero().flatten().tolist():
+        there = train_filters(NET, LAM, data, recipe=FilterTraining(epochs=int(stopped.best_epoch[candidate]), learning_rate=0.05))
+        torch.testing.assert_close(there.loss[candidate], stopped.best_loss[candidate])
 
 
 def test_an_interrupted_run_resumes_to_the_same_result(tmp_path):
@@ -106,6 +109,21 @@ def test_an_interrupted_run_resumes_to_the_same_result(tmp_path):
     whole = train_filters(NET, LAM, data, recipe=long)
     assert torch.equal(resumed.loss, whole.loss)
     assert torch.equal(resumed.best_epoch, whole.best_epoch)
+
+
+def test_a_checkpoint_of_other_filters_is_refused(tmp_path):
+    data, recipe = planted(), FilterTraining(epochs=5)
+    train_filters(NET, LAM, data, recipe=recipe, checkpoint=tmp_path / "run")
+    for change in ({"lam": LAM.flip(0)}, {"seed": 7}, {"graph": planted(seed=1)}):
+        call = {"net": NET, "lam": LAM, "graph": data, **change}
+        with pytest.raises(FileFormatError, match="same settings and data"):
+            train_filters(call.pop("net"), call.pop("lam"), call.pop("graph"), recipe=recipe, checkpoint=tmp_path / "run", **call)
+
+
+def test_float64_on_a_small_dense_graph():
+    data = planted(n=60)
+    data.x = data.x.double()
+    assert train_filters(NET, LAM, data, recipe=FilterTraining(epochs=2)).loss.dtype == torch.float64
 
 
 def test_seeds_matter_and_the_global_generator_does_not():

@@ -140,7 +140,7 @@ def score_estimate(draws: Draws, losses: Tensor, advantage: Advantage, *, least:
     weights = torch.stack(rows)
     weights = weights[..., 0] if group is None else weights.permute(2, 0, 1).contiguous()
     grads = weighted_scores(draws, weights, group)
-    variance, cosine = halves(grads[1], grads[2]) if len(rows) == 3 else (math.nan, math.nan)
+    variance, cosine = halves(grads[1], grads[2], (half, samples - half)) if len(rows) == 3 else (math.nan, math.nan)
     return Estimate(grads[0], float(losses.sum(-1).mean()), variance, cosine)
 
 
@@ -152,11 +152,18 @@ class Advantage(Protocol):
         ...
 
 
-def halves(first: Tensor, second: Tensor) -> tuple[float, float]:
-    """Return the variance of the mean of two independent estimates, and their cosine (0 where one is zero)."""
+def halves(first: Tensor, second: Tensor, sizes: tuple[int, int] = (1, 1)) -> tuple[float, float]:
+    """Return the variance of the mean over all samples of two independent halves, and the halves' cosine (0 where one is zero).
+
+    Args:
+        first: Mean over the first half [P].
+        second: Mean over the second half [P].
+        sizes: Samples in either half, a and b: E|first - second|² = v / a + v / b, and the mean of all has variance v / (a + b).
+    """
     norms = float(first.norm()) * float(second.norm())
     cosine = float(torch.dot(first, second)) / norms if norms > 0 else 0.0
-    return float((first - second).square_().sum()) / 4, cosine
+    share = sizes[0] * sizes[1] / sum(sizes) ** 2
+    return float((first - second).square_().sum()) * share, cosine
 
 
 def _place(part: Tensor, start: int, samples: int) -> Tensor:

@@ -17,7 +17,7 @@ class LeaveOneOut(Estimator[Objective]):
 
     .. math:: g = \frac{1}{K} \sum_k \Big(L_k - \frac{1}{K - 1} \sum_{j \ne k} L_j\Big) \nabla_S \ln p(M_k \mid S)
 
-    Unbiased for the gradient of the expected loss.
+    Unbiased for the gradient of the expected loss where 0 < s < 1; 0 for an edge at 0 or 1, which all masks agree on.
 
     Args:
         samples: K >= 2; the cosine of halves needs 4.

@@ -48,7 +48,8 @@ class OneStep(Estimator[RelaxedObjective]):
             value, grad = _differentiate(objective, point, derive(seed, "one-step", k))
             parts[k >= split].add_(grad)
             values.append(value)
-        variance, cosine = halves(parts[0] / split, parts[1] / (self.samples - split)) if split else (math.nan, math.nan)
+        rest = self.samples - split
+        variance, cosine = halves(parts[0] / split, parts[1] / rest, (split, rest)) if split else (math.nan, math.nan)
         return Estimate((parts[0] + parts[1]) / self.samples, sum(values) / self.samples, variance, cosine)
 
 

@@ -16,8 +16,8 @@ class PerUser(Estimator[GroupedObjective]):
 
     .. math:: g_p = \frac{1}{K} \sum_k \Big(L_{k,u(p)} - \frac{1}{K - 1} \sum_{j \ne k} L_{j,u(p)}\Big) \nabla_{s_p} \ln p(M_k \mid S)
 
-    Unbiased for the gradient of the expected loss of the edge's own user; biased for that of the total, because what an edge does to
-    other users through its item is left out. In return the noise of all other users is gone.
+    Unbiased (where 0 < s < 1) for the gradient of the expected loss of the edge's own user; biased for that of the
+    total, because what an edge does to other users through its item is left out. In return the noise of all other users is gone.
 
     Args:
         samples: K >= 2; the cosine of halves needs 4.

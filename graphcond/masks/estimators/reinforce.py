@@ -15,7 +15,8 @@ class Reinforce(Estimator[Objective]):
 
     .. math:: g = \frac{1}{K} \sum_k L(M_k) \nabla_S \ln p(M_k \mid S)
 
-    Unbiased for the gradient of the expected loss. Its variance grows with the square of the loss, not of its spread.
+    Unbiased for the gradient of the expected loss where 0 < s < 1; an edge at 0 or 1 is never seen otherwise, so its entry is not an
+    estimate. The variance grows with the square of the loss, not of its spread.
 
     Args:
         samples: K >= 1.

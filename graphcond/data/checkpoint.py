@@ -1,0 +1,110 @@
+"""What a long run leaves behind so that it can go on: one file, bound to the run, that survives bad paths and full disks."""
+
+from __future__ import annotations
+
+import hashlib
+import re
+import time
+import warnings
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor
+from torch_geometric.data import Data, HeteroData
+
+from graphcond.data.store import check_writable, load_state, save_state
+from graphcond.errors import FileFormatError, StorageError, require
+
+
+class Checkpoint:
+    """The file that one run writes as it goes and resumes from.
+
+    A path that cannot be written fails at once, before any work; a disk that fills up later costs a warning, and the last file stands.
+
+    Args:
+        path: The file; missing folders are made.
+        run: What runs on what: settings, seed and :func:`digest` of the data. A file of another run is refused.
+        every: Seconds between two writes, >= 0; 0 writes whenever there is something new.
+
+    Raises:
+        InputError: If the path cannot be written.
+    """
+
+    def __init__(self, path: str | Path, run: str, every: float = 30.0) -> None:
+        check_writable(path)
+        self.path, self.run, self.every = Path(path), run, every
+        self._written = time.monotonic()
+
+    def beside(self, part: str) -> Checkpoint:
+        """Return the checkpoint of one part of the run, in a file of its own: ``run.part.safetensors`` beside ``run.safetensors``."""
+        return Checkpoint(self.path.with_name(f"{self.path.stem}.{part}{self.path.suffix}"), f"{self.run} {part}", self.every)
+
+    def load(self) -> tuple[dict[str, Tensor], dict[str, Any]] | None:
+        """Return the tensors and the record that were written last, None without a file.
+
+        Raises:
+            FileFormatError: If the file is broken or of another run.
+        """
+        if not self.path.exists():
+            return None
+        tensors, record = load_state(self.path)
+        law, cure = "a checkpoint of the same settings and data", "Delete the file or give another path."
+        require(record.get("run") == self._name, law, cure, error=FileFormatError, path=str(self.path))
+        return tensors, record
+
+    def due(self) -> bool:
+        """Whether the last write is long enough ago."""
+        return time.monotonic() - self._written >= self.every
+
+    def save(self, tensors: Mapping[str, Tensor], record: Mapping[str, Any]) -> None:
+        """Write the state of the run; a write that fails costs a warning.
+
+        Args:
+            tensors: Named tensors of any shape.
+            record: Anything JSON can hold.
+        """
+        try:
+            save_state(self.path, tensors, {**record, "run": self._name})
+        except StorageError as error:
+            warnings.warn(f"The checkpoint was not written, the last one stands ({error}). The run goes on.", RuntimeWarning, stacklevel=2)
+        self._written = time.monotonic()
+
+    @property
+    def _name(self) -> str:
+        return hashlib.blake2b(self.run.encode(), digest_size=16).hexdigest()
+
+
+def digest(*parts: Data | HeteroData | Tensor | None) -> str:
+    """Return a short name of the content of data sets and tensors; cards do not count, sizes alone would confuse two data sets.
+
+    Args:
+        *parts: What is named, in this order; None for what is not there.
+
+    Returns:
+        32 hexadecimal digits.
+    """
+    found = hashlib.blake2b(digest_size=16)
+    for part in parts:
+        stores = part.stores if isinstance(part, (Data, HeteroData)) else [{"": part}]
+        for store in stores:
+            for name in sorted(key for key in store.keys() if key != "card"):  # noqa: SIM118
+                found.update(f"{store._key if hasattr(store, '_key') else ''} {name} ".encode())
+                _add(found, store[name])
+    return found.hexdigest()
+
+
+def _add(found: Any, value: Any) -> None:
+    if isinstance(value, Tensor):
+        found.update(f"{tuple(value.shape)} {value.dtype}".encode())
+        pieces = [value] if value.layout == torch.strided else [(c := value.to_sparse_coo().coalesce()).indices(), c.values()]
+        for piece in pieces:
+            found.update(piece.detach().cpu().contiguous().flatten().view(torch.uint8).numpy().tobytes())
+    else:
+        found.update(repr(value).encode())
+
+
+def describe(settings: object) -> str:
+    """Return ``repr`` without addresses in memory, which differ in every process: a lambda is known by its place in the code alone."""
+    return re.sub(r" at 0x[0-9a-fA-F]+", "", repr(settings))
