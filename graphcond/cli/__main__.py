@@ -1,6 +1,8 @@
 """``python -m graphcond.cli`` is the ``graphcond`` command."""
 
+import sys
+
 from graphcond.cli.main import main
 
 if __name__ == "__main__":
-    main()
+    sys.exit(main())

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-import json
+from collections import Counter
 from pathlib import Path
 
-from graphcond.cli.judging import check, describe, judge, write_rows
+from graphcond.cli.judging import as_json, check, check_data, describe, judge, write_rows
 from graphcond.cli.methods import build
 from graphcond.cli.options import Compare
 from graphcond.cli.source import load_split
+from graphcond.data import check_writable
 from graphcond.evaluation import Entry
 
 
@@ -16,14 +17,20 @@ def run(options: Compare) -> None:
     """Condense with every method and seed, and print one table."""
     check(options)
     data = load_split(options.data, options.root, options.split, options.seed)
-    names = list(dict.fromkeys(["random", *options.methods.split(",")]))
-    seeds = range(options.seed, options.seed + options.seeds)
-    condensers = [build(name.strip(), data, options, seed) for name in names for seed in seeds]
+    check_data(data)
+    if options.out is not None:
+        check_writable(Path(options.out) / "rows.json")
+    names = list(dict.fromkeys(name.strip() for name in ["random", *options.methods.split(",")]))
+    makers = {name: [build(name, data, options, options.seed + repeat) for repeat in range(options.seeds)] for name in names}
+    classes = Counter(type(same[0]).__name__ for same in makers.values())
     entries = []
-    for condenser in condensers:
-        result = condenser.condense(data)
-        entries.append(Entry(result.data, [condenser.seed], result.report["seconds_condense"]))
+    for name, same in makers.items():
+        for condenser in same:
+            result = condenser.condense(data)
+            if classes[type(condenser).__name__] > 1:  # presets of one class: only their names tell them apart
+                result.data.card = {**result.data.card, "method": name}
+            entries.append(Entry(result.data, [condenser.seed], result.report["seconds_condense"]))
     rows = judge(data, entries, options)
-    print(json.dumps(rows, indent=2) if options.json else describe(rows))
+    print(as_json(rows) if options.json else describe(rows))
     if options.out is not None:
         write_rows(Path(options.out), rows)

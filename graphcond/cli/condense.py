@@ -6,23 +6,28 @@ import json
 from dataclasses import asdict
 from pathlib import Path
 
-from graphcond.cli.judging import check, describe, judge, write_rows
+from graphcond.cli.judging import check, check_data, describe, judge, write_rows
 from graphcond.cli.methods import build, control
 from graphcond.cli.options import Condense
 from graphcond.cli.source import load_split
 from graphcond.data import save, write_atomically
+from graphcond.errors import require
 from graphcond.evaluation import Entry
+
+JUDGING = ("root", "seeds", "candidates", "judge")
+"""Options that may change when an interrupted run is taken up again."""
 
 
 def run(options: Condense) -> None:
     """Condense one data set; print and write what came out."""
     check(options)
     data = load_split(options.data, options.root, options.split, options.seed)
+    if options.judge:
+        check_data(data)
     condenser = build(options.method, data, options, options.seed)
     folder = None if options.out is None else Path(options.out)
     if folder is not None:
-        with write_atomically(folder / "config.yaml") as beside:  # before the work, not after: is the folder writable?
-            beside.write_text(json.dumps(asdict(options), indent=2) + "\n", encoding="utf-8")
+        _claim(folder, options)
     result = condenser.condense(data, checkpoint=None if folder is None else folder / "checkpoint.safetensors")
     if folder is not None:
         save(folder / "condensed.safetensors", result.data)
@@ -44,3 +49,18 @@ def run(options: Condense) -> None:
         for part in folder.glob("checkpoint*.safetensors*"):
             part.unlink()
         print(f"\nwritten: {folder}")
+
+
+def _claim(folder: Path, options: Condense) -> None:
+    """Write ``config.yaml`` before the work, which shows that the folder is writable; never into another run's unfinished folder."""
+    wanted, config = asdict(options), folder / "config.yaml"
+    if any(folder.glob("checkpoint*.safetensors*")):
+        try:
+            found = json.loads(config.read_text(encoding="utf-8"))
+        except (OSError, ValueError):
+            found = {}
+        other = {name: found.get(name) for name, value in wanted.items() if name not in JUDGING and found.get(name) != value}
+        cure = "Finish that run (--config config.yaml), delete its checkpoint files, or choose another --out."
+        require(not other, "a folder without another run's checkpoint", cure, folder=str(folder), interrupted=other)
+    with write_atomically(config) as beside:
+        beside.write_text(json.dumps(wanted, indent=2) + "\n", encoding="utf-8")

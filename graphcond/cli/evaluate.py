@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import json
+from torch_geometric.data import HeteroData
 
-from graphcond.cli.judging import check, describe, judge
+from graphcond.cli.judging import as_json, check, check_data, describe, judge
 from graphcond.cli.methods import control
 from graphcond.cli.options import Budget, Evaluate
 from graphcond.cli.source import load_split
@@ -20,10 +20,17 @@ def run(options: Evaluate) -> None:
     cure = "Give a file that `graphcond condense --out` wrote."
     require("condenser" in (small.get("card") or {}), "a condensed set with its card", cure, error=InputError, path=options.condensed)
     data = load_split(options.data, options.root, options.split, options.seed)
+    check_data(data)
+    original = {
+        "kind": "interactions" if isinstance(data, HeteroData) else "nodes",
+        "dataset": (data.get("card") or {}).get("name", "unnamed"),
+    }
+    made_of = {name: small.card.get(name) for name in original}
+    require(made_of == original, "the data set that was condensed", "Name it.", condensed=made_of, original=original)
     seeds = range(options.seed, options.seed + options.seeds)
     entries = [Entry(small, seeds)]
     if not small.card["method"].startswith("Random"):
         random = control(data, small, Budget(options.data), options.seed).condense(data)
         entries.append(Entry(random.data, seeds, random.report["seconds_condense"]))
     rows = judge(data, entries, options)
-    print(json.dumps(rows, indent=2) if options.json else describe(rows))
+    print(as_json(rows) if options.json else describe(rows))

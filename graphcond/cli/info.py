@@ -11,15 +11,15 @@ from graphcond.data import load, statistics
 def run(options: Info) -> None:
     """Print the card and the counts; draw a small graph with ``--plot``."""
     data = load(options.data, options.root)
+    if options.plot is not None:
+        from graphcond.evaluation.plot import draw_graph
+
+        draw_graph(data, options.plot)
     card, counts = dict(data.card), statistics(data)
     if options.json:
         print(json.dumps({"card": card, "statistics": counts}, indent=2))
     else:
         for name, value in {**card, **counts}.items():
             print(f"{name:18} {f'{value:,.4g}' if isinstance(value, float) else f'{value:,}' if isinstance(value, int) else value}")
-    if options.plot is not None:
-        from graphcond.evaluation.plot import draw_graph
-
-        draw_graph(data, options.plot)
-        if not options.json:
+        if options.plot is not None:
             print(f"{'drawing':18} {options.plot}")

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import importlib.util
 import json
-from collections.abc import Sequence
+import math
+from collections.abc import Mapping, Sequence
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -12,7 +14,7 @@ from torch_geometric.data import HeteroData
 
 from graphcond import nn
 from graphcond.cli.options import Protocol
-from graphcond.data import write_atomically
+from graphcond.data import EDGE, write_atomically
 from graphcond.errors import require
 from graphcond.evaluation import Entry, format_report, judge_interactions, judge_nodes, summarise
 from graphcond.evaluation.plot import plot_comparison
@@ -23,7 +25,15 @@ def check(options: Protocol) -> None:
     """Raise, before any work, unless the protocol can be followed."""
     require(options.seeds >= 1, "`seeds` ≥ 1", "It is the number of repeats per row; 3 is usual.", seeds=options.seeds)
     enough = options.candidates == 0 or options.candidates >= 5
+    require(getattr(options, "out", None) != "", "a folder as --out", "Leave --out away to write nothing.", out="")
     require(enough, "`candidates` 0 or at least 5", "Fewer cannot be ranked; 0 skips the ranking.", candidates=options.candidates)
+
+
+def check_data(data: Any) -> None:
+    """Raise, before any work, unless the data have a part to judge on."""
+    held = "test_edge_index" in data[EDGE] if isinstance(data, HeteroData) else "test_mask" in data
+    cure = "Give the data a test part (`test_mask`, `test_edge_index`), or pass --judge false to condense alone."
+    require(held, "a test split", cure, found=None)
 
 
 def judge(data: Any, entries: Sequence[Entry], options: Protocol) -> list[Record]:
@@ -39,14 +49,27 @@ def describe(rows: Sequence[Record]) -> str:
     lines = [format_report(rows), ""]
     full = [row for row in rows if row["method"] in ("Full", "Whole")]
     percent = [entry["percent_of_full"] for entry in summarise(full) if "percent_of_full" in entry]
-    if percent:
+    if percent and len({row["seed"] for row in full}) > 1:
         lines.append(f"Noise: seeds of the original alone spread by ± {percent[0][1]:.1f} % of its mean.")  # type: ignore[index]
     lines.append("Mean ± std over seeds. Judged once, on the test split of the original, which condensing never saw.")
     return "\n".join(lines)
 
 
+def as_json(content: Any) -> str:
+    """Return content as JSON, which has no NaN: null stands for it."""
+    return json.dumps(_plain(content), indent=2, allow_nan=False)
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, Mapping):
+        return {name: _plain(entry) for name, entry in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [_plain(entry) for entry in value]
+    return None if isinstance(value, float) and not math.isfinite(value) else value
+
+
 def write_rows(folder: Path, rows: Sequence[Record], card: dict[str, Any] | None = None) -> None:
-    """Write ``report.json`` (with a card) or ``rows.json`` and ``comparison.png`` into ``folder``.
+    """Write ``report.json`` (with a card) or ``rows.json`` and, where matplotlib is installed, ``comparison.png`` into ``folder``.
 
     Args:
         folder: Output folder; made if missing.
@@ -55,6 +78,10 @@ def write_rows(folder: Path, rows: Sequence[Record], card: dict[str, Any] | None
     """
     name, content = ("rows.json", list(rows)) if card is None else ("report.json", {"card": card, "rows": list(rows)})
     with write_atomically(folder / name) as beside:
-        beside.write_text(json.dumps(content, indent=2) + "\n", encoding="utf-8")
-    if rows:
+        beside.write_text(as_json(content) + "\n", encoding="utf-8")
+    if not rows:
+        return
+    if importlib.util.find_spec("matplotlib") is None:
+        print("\nno comparison.png: pip install 'graphcond[plot]' draws it")
+    else:
         plot_comparison(rows, folder / "comparison.png")

@@ -10,7 +10,7 @@ from torch_geometric.data import HeteroData
 from graphcond import condensers, pools
 from graphcond.cli.options import Budget
 from graphcond.condensers import Condenser
-from graphcond.errors import UnknownNameError
+from graphcond.errors import UnknownNameError, require
 from graphcond.nn import MF
 
 Builder = Callable[..., Condenser]
@@ -59,6 +59,7 @@ def build(name: str, data: Any, options: Budget, seed: int, **changed: Any) -> C
 
     Raises:
         UnknownNameError: If this kind of data has no such condenser.
+        InputError: If an option has no meaning for this kind of data.
     """
     kind = "interactions" if isinstance(data, HeteroData) else "nodes"
     table = INTERACTIONS if kind == "interactions" else NODES
@@ -66,11 +67,26 @@ def build(name: str, data: Any, options: Budget, seed: int, **changed: Any) -> C
     if builder is None:
         known = ", ".join(sorted(table))
         raise UnknownNameError(f"a condenser of {kind} must hold, but got (method={name!r}). Known for {kind}: default, {known}.")
+    _check_options(kind, options)
     budget: dict[str, Any] = {"ratio": options.ratio if options.ratio is not None else 0.25, "seed": seed}
     if kind == "nodes":
         share = options.ratio if options.ratio is not None or options.num_nodes is not None else 0.05
         budget |= {"ratio": share, "num_nodes": options.num_nodes, "of": options.of, "num_val": options.num_val}
     return builder(data, **{**budget, **changed})
+
+
+def _check_options(kind: str, options: Budget) -> None:
+    nodes: dict[str, Any] = {
+        "num_nodes": options.num_nodes,
+        "num_val": options.num_val,
+        "of": None if options.of == "nodes" else options.of,
+    }
+    if kind == "interactions":
+        given = {name: value for name, value in nodes.items() if value is not None}
+        require(not given, "a budget of interactions", "Interactions are counted by --ratio alone.", **given)
+    else:
+        both = options.num_nodes is not None and options.of != "nodes"
+        require(not both, "--of with --ratio", "--num_nodes is a count: leave --of away.", num_nodes=options.num_nodes, of=options.of)
 
 
 def control(data: Any, condensed: Any, options: Budget, seed: int) -> Condenser:

@@ -12,7 +12,7 @@ from torch_geometric.data import Data
 
 from graphcond.cli.options import Search
 from graphcond.cli.source import load_split
-from graphcond.data import read, without_test, write_atomically
+from graphcond.data import check_writable, digest, read, without_test, write_atomically
 from graphcond.errors import require
 from graphcond.evaluation import evaluate_node, held_out_accuracy
 from graphcond.search import FilterObjective, ModelObjective, promote, search
@@ -31,8 +31,10 @@ def run(options: Search) -> None:
     require(fits, "a `condensed` graph of this data set", "Give the file made from it.", data=options.data, condensed=options.condensed)
     objective = _objective(options, int(full.y.max()) + 1)
     journal = None if options.out is None else Path(options.out) / "search.journal"
+    if options.out is not None:
+        check_writable(Path(options.out) / "search.json")
     start = time.perf_counter()
-    name = f"{options.space} on {options.condensed or options.data}, {options.epochs} epochs, seed {options.seed}"
+    name = f"{options.space} on {digest(small)}, {options.epochs} epochs, seed {options.seed}"
     finite = options.space == "models"
     study = search(objective(small), options.trials, seed=options.seed, finite=finite, journal=journal, name=name)
     searched = time.perf_counter()

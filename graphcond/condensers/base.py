@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import numbers
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -94,6 +95,8 @@ class Condenser(BaseTransform, ABC):
             StorageError: If the checkpoint cannot be written, before any work; a disk that fills up later costs a warning.
             FileFormatError: If the checkpoint is broken or of other settings or data.
         """
+        whole = isinstance(self.seed, numbers.Integral) and not isinstance(self.seed, bool)
+        require(whole, "`seed` a whole number", "Any will do; it makes the run repeatable.", seed=self.seed)
         self._check(data)
         data_seen = without_test(data)
         kept = None if checkpoint is None else Checkpoint(checkpoint, f"{self._identity()} on {digest(data_seen)}")
@@ -110,7 +113,8 @@ class Condenser(BaseTransform, ABC):
         }
         small = draft.data
         small.card = card
-        report = {**card, "seconds_condense": cost.seconds, "peak_mib": cost.peak_mib}
+        seconds = cost.seconds + (0.0 if kept is None else kept.seconds_before)
+        report = {**card, "seconds_condense": seconds, "peak_mib": cost.peak_mib}
         return Condensation(small, report, tuple(draft.history))
 
     def _identity(self) -> str:

@@ -24,7 +24,7 @@ from graphcond.data.pixels import from_images
 from graphcond.data.planted import planted_graph, planted_interactions
 from graphcond.data.split import split_interactions, split_nodes, test_edges, without_test
 from graphcond.data.statistics import statistics
-from graphcond.data.store import load_state, read, save, save_state, write_atomically
+from graphcond.data.store import check_writable, load_state, read, save, save_state, write_atomically
 from graphcond.data.tables import write_inter, write_lightgcn
 
 __all__ = [
@@ -35,6 +35,7 @@ __all__ = [
     "as_ogb",
     "check_interactions",
     "check_nodes",
+    "check_writable",
     "describe",
     "digest",
     "find_card",

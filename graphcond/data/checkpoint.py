@@ -35,11 +35,18 @@ class Checkpoint:
     def __init__(self, path: str | Path, run: str, every: float = 30.0) -> None:
         check_writable(path)
         self.path, self.run, self.every = Path(path), run, every
-        self._written = time.monotonic()
+        self._started = self._written = time.monotonic()
+        self._before, self._parts = 0.0, list[Checkpoint]()
+
+    @property
+    def seconds_before(self) -> float:
+        """Seconds that the processes before this one had spent when they last wrote, in all parts."""
+        return self._before + sum(part.seconds_before for part in self._parts)
 
     def beside(self, part: str) -> Checkpoint:
         """Return the checkpoint of one part of the run, in a file of its own: ``run.part.safetensors`` beside ``run.safetensors``."""
-        return Checkpoint(self.path.with_name(f"{self.path.stem}.{part}{self.path.suffix}"), f"{self.run} {part}", self.every)
+        self._parts.append(Checkpoint(self.path.with_name(f"{self.path.stem}.{part}{self.path.suffix}"), f"{self.run} {part}", self.every))
+        return self._parts[-1]
 
     def load(self) -> tuple[dict[str, Tensor], dict[str, Any]] | None:
         """Return the tensors and the record that were written last, None without a file.
@@ -49,9 +56,13 @@ class Checkpoint:
         """
         if not self.path.exists():
             return None
-        tensors, record = load_state(self.path)
+        try:
+            tensors, record = load_state(self.path)
+        except FileFormatError as error:
+            raise FileFormatError(f"{error} Or delete it: the run then starts anew.") from error
         law, cure = "a checkpoint of the same settings and data", "Delete the file or give another path."
         require(record.get("run") == self._name, law, cure, error=FileFormatError, path=str(self.path))
+        self._before = float(record.pop("seconds"))
         return tensors, record
 
     def due(self) -> bool:
@@ -66,7 +77,8 @@ class Checkpoint:
             record: Anything JSON can hold.
         """
         try:
-            save_state(self.path, tensors, {**record, "run": self._name})
+            spent = self._before + time.monotonic() - self._started
+            save_state(self.path, tensors, {**record, "run": self._name, "seconds": spent})
         except StorageError as error:
             warnings.warn(f"The checkpoint was not written, the last one stands ({error}). The run goes on.", RuntimeWarning, stacklevel=2)
         self._written = time.monotonic()

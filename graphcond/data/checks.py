@@ -24,27 +24,42 @@ def check_nodes(data: Data) -> None:
     Raises:
         InputError: Otherwise; the message names the law, what was found, and the cure.
     """
-    require(isinstance(data, Data), "node data as a PyG `Data`", "Interactions are a `HeteroData`.", type=type(data).__name__)
-    for name in ("x", "edge_index", "y", "train_mask", "val_mask"):
-        cure = "Use `split_nodes(data, seed=0)`." if name.endswith("mask") else f"Set `data.{name}`."
+    check_graph(data)
+    for name in ("train_mask", "val_mask"):
+        cure = "Use `split_nodes(data, seed=0)`."
         require(isinstance(data.get(name), Tensor), f"a tensor `{name}`", cure, found=type(data.get(name)).__name__)
+    for name in ("train_mask", "val_mask", "test_mask"):
+        if name in data:
+            _check_mask(data[name], name, data.y)
+    masks = [name for name in ("train_mask", "val_mask", "test_mask") if name in data]
+    for one, other in itertools.combinations(masks, 2):
+        shared = int((data[one] & data[other]).sum())
+        require(shared == 0, f"no node in both `{one}` and `{other}`", "Split again, for example with `split_nodes`.", shared=shared)
+
+
+def check_graph(data: Data) -> None:
+    """Raise unless the data are a graph with features and labels; splits are not looked at.
+
+    Args:
+        data: ``Data`` with ``x`` [n, d], ``edge_index`` [2, m], ``y`` [n], perhaps ``edge_weight`` [m] ≥ 0 of the type of ``x``.
+
+    Raises:
+        InputError: Otherwise; the message names the law, what was found, and the cure.
+    """
+    require(isinstance(data, Data), "node data as a PyG `Data`", "Interactions are a `HeteroData`.", type=type(data).__name__)
+    for name in ("x", "edge_index", "y"):
+        require(isinstance(data.get(name), Tensor), f"a tensor `{name}`", f"Set `data.{name}`.", found=type(data.get(name)).__name__)
     x, y = data.x, data.y
     count = x.size(0)
     require(x.dim() == 2 and x.numel() > 0, "features `x` of shape [n, d]", "Give every node at least one feature.", shape=tuple(x.shape))
-    require(x.is_floating_point(), "features `x` of a float type", "Convert with `data.x.float()`.", dtype=str(x.dtype))
+    exact = x.dtype in (torch.float32, torch.float64)
+    require(exact, "features `x` of float32 or float64", "Convert with `data.x.float()`.", dtype=str(x.dtype))
     require(x.layout == torch.strided, "dense features `x`", "Convert with `data.x.to_dense()`.", layout=str(x.layout))
     _check_finite(x, "features `x`", "nodes")
     _check_edges(data, count)
     require(y.dim() == 1 and y.size(0) == count, "labels `y` of shape [n]", "One class per node.", shape=tuple(y.shape), n=count)
     require(y.dtype == torch.int64, "labels `y` of type int64", "Convert with `data.y.long()`.", dtype=str(y.dtype))
     require(int(y.min()) >= -1, "labels `y` ≥ 0, or -1 for unlabelled", "Number the classes from 0.", smallest=int(y.min()))
-    for name in ("train_mask", "val_mask", "test_mask"):
-        if name in data:
-            _check_mask(data[name], name, y)
-    masks = [name for name in ("train_mask", "val_mask", "test_mask") if name in data]
-    for one, other in itertools.combinations(masks, 2):
-        shared = int((data[one] & data[other]).sum())
-        require(shared == 0, f"no node in both `{one}` and `{other}`", "Split again, for example with `split_nodes`.", shared=shared)
 
 
 def _check_edges(data: Data, count: int) -> None:
@@ -57,7 +72,11 @@ def _check_edges(data: Data, count: int) -> None:
         low, high = (int(value) for value in torch.aminmax(edge_index))
         law, cure = "node ids of `edge_index` in [0, n)", "Check that `x` has a row per node."
         require(low >= 0 and high < count, law, cure, smallest=low, largest=high, n=count)
-    _check_weight(data.get("edge_weight"), shape[1])
+    weight = data.get("edge_weight")
+    _check_weight(weight, shape[1])
+    same = weight is None or weight.dtype == data.x.dtype
+    cure = "Convert with `data.edge_weight.to(data.x.dtype)`."
+    require(same, "`edge_weight` of the type of `x`", cure, edge_weight=getattr(weight, "dtype", None), x=data.x.dtype)
 
 
 def _check_weight(weight: Tensor | None, count: int) -> None:
@@ -65,6 +84,8 @@ def _check_weight(weight: Tensor | None, count: int) -> None:
         law = "`edge_weight` with one entry per edge"
         require(tuple(weight.shape) == (count,), law, "Leave it out or mend its length.", shape=tuple(weight.shape), edges=count)
         _check_finite(weight, "edge weights", "edges")
+        negative = int((weight < 0).sum())
+        require(negative == 0, "edge weights ≥ 0", "They say how strong an edge is; drop or shift them.", negative=negative)
 
 
 def _check_mask(mask: Any, name: str, y: Tensor) -> None:

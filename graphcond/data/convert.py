@@ -49,7 +49,7 @@ def from_networkx(graph: networkx.Graph, label: str | None = None, features: Seq
     for source, target, content in graph.edges(data=True):
         ends = place[source], place[target]
         for pair in [ends] if graph.is_directed() or ends[0] == ends[1] else [ends, ends[::-1]]:
-            weights[pair] = weights.get(pair, 0.0) + (float(content["weight"]) if weighted else 1.0)
+            weights[pair] = weights.get(pair, 0.0) + (_weight(content["weight"]) if weighted else 1.0)
     pairs = sorted(weights)
     edge_index = torch.tensor(pairs, dtype=torch.long).reshape(-1, 2).t().contiguous()
     y, classes = _labels(graph, label)
@@ -62,8 +62,18 @@ def from_networkx(graph: networkx.Graph, label: str | None = None, features: Seq
     return data
 
 
+def _weight(value: Any) -> float:
+    try:
+        return float(value)
+    except (TypeError, ValueError) as error:
+        raise InputError(f"numbers in the edge attribute 'weight' must hold, but got (weight={value!r}). Mend or rename it.") from error
+
+
 def _labels(graph: networkx.Graph, label: str | None) -> tuple[Tensor, list[Any]]:
     values: list[Hashable] = [content.get(label) for _, content in graph.nodes(data=True)]
+    odd = next((value for value in values if not isinstance(value, Hashable)), None)
+    require(odd is None, f"numbers or texts in the node attribute {label!r}", "One class per node.", found=odd)
+    values = [None if value != value else value for value in values]  # NaN, which tables have for what is missing
     known = {value for value in values if value is not None}
     require(label is None or len(known) > 0, f"a node attribute {label!r}", "Name the attribute with the class.", nodes_with_it=0)
     classes = sorted(

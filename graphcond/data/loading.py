@@ -12,11 +12,13 @@ from pathlib import Path
 
 import numpy as np
 import torch
+from torch import Tensor
 from torch_geometric.data import Data, HeteroData
 
 from graphcond import __version__
 from graphcond.data import citation, embedded, planted
 from graphcond.data.card import Card, find_card, verify_counts
+from graphcond.data.checks import check_graph
 from graphcond.data.interactions import EDGE, num_items, num_users
 from graphcond.data.raw import cache_root, raw_folder
 from graphcond.data.recommendation import read_interactions
@@ -129,10 +131,13 @@ def _load_file(path: Path) -> Data | HeteroData:
             return _load_arrays(path)
         if path.is_dir() and (path / "interactions.npz").is_file():
             return _load_arrays(path / "interactions.npz")
+        cure = "Known are .safetensors, .npz, .csv, .tsv, .inter, and LightGCN's `train.txt` or its folder; see `load`."
+        known = path.is_dir() or path.suffix == ".txt"
+        require(known, "a file of a known form", cure, error=FileFormatError, path=str(path))
         return read_lightgcn(path)
     except GraphcondError:
         raise
-    except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile) as error:
+    except (OSError, ValueError, TypeError, KeyError, EOFError, zipfile.BadZipFile) as error:
         law, cure = f"a readable {path.suffix or 'folder'}", "The file is damaged or of another form; see `load`."
         raise FileFormatError(f"{law} must hold, but got (path={str(path)!r}, reason={str(error)!r}). {cure}") from error
 
@@ -142,11 +147,20 @@ def _load_arrays(path: Path) -> Data | HeteroData:
         found = set(raw.files)
         if {"x", "edge_index"} <= found:
             known = ("x", "edge_index", "edge_weight", "y", "train_mask", "val_mask", "test_mask")
-            data = Data(**{name: torch.from_numpy(raw[name]) for name in known if name in found})
-            if "y" not in found:
-                data.y = torch.full((data.num_nodes,), -1)
-            data.card = {"name": path.stem}
-            return data
+            return _graph({name: torch.from_numpy(raw[name]) for name in known if name in found}, path.stem)
     data = citation.shchur(path) if "adj_indptr" in found else read_interactions(path.parent, {"file": path.name}, {})
     data.card["name"] = path.parent.name if path.stem == "interactions" else path.stem
+    return data
+
+
+def _graph(arrays: dict[str, Tensor], name: str) -> Data:
+    """Return a graph from arrays as numpy makes them: counts as features, weights in float64 and narrow labels are converted."""
+    x, y = arrays["x"], arrays.get("y")
+    arrays["x"] = x if x.dtype in (torch.float32, torch.float64) else x.float()
+    if "edge_weight" in arrays:
+        arrays["edge_weight"] = arrays["edge_weight"].to(arrays["x"].dtype)
+    arrays["y"] = torch.full((x.size(0),), -1) if y is None else y if y.is_floating_point() else y.long()
+    data = Data(**arrays)
+    check_graph(data)
+    data.card = {"name": name}
     return data

@@ -38,6 +38,16 @@ def from_images(images: Tensor, labels: Tensor, *, train: int, val: int, seed: i
         >>> data.num_nodes, data.num_edges, int(data.train_mask.sum())
         (12, 24, 4)
     """
+    tensors = isinstance(images, Tensor) and isinstance(labels, Tensor)
+    require(
+        tensors,
+        "`images` and `labels` as tensors",
+        "Convert with torch.from_numpy.",
+        images=type(images).__name__,
+        labels=type(labels).__name__,
+    )
+    whole = not labels.is_floating_point() or bool((labels.isfinite() & (labels == labels.floor())).all())
+    require(whole, "whole numbers as `labels`", "Classes from 0, -1 for unknown.", dtype=labels.dtype)
     fits = images.dim() == 4 and images.shape[:3] == labels.shape and images.is_floating_point()
     shapes: dict[str, Any] = {"images": tuple(images.shape), "labels": tuple(labels.shape), "dtype": images.dtype}
     require(fits, "floating `images` [N, h, w, c] and `labels` [N, h, w]", "Put channels last.", **shapes)

@@ -54,6 +54,8 @@ def _arrays(file: Path) -> dict[str, np.ndarray]:
             found=raw.files,
         )
         count = len(raw["user"])
+        law, cure = "`user` and `item` of one length", "Give an entry of both for every interaction."
+        require(len(raw["item"]) == count, law, cure, error=FileFormatError, path=str(file), user=count, item=len(raw["item"]))
         return {name: raw[name] for name in raw.files if raw[name].shape[:1] == (count,)}
 
 
@@ -76,6 +78,9 @@ def _numbers(file: Path, delimiter: str) -> np.ndarray:
 
 
 def _assemble(arrays: Mapping[str, np.ndarray], options: Mapping[str, Any], counts: Mapping[str, int]) -> HeteroData:
+    kinds = {name: str(arrays[name].dtype) for name in ("user", "item")}
+    whole = all(np.issubdtype(arrays[name].dtype, np.integer) for name in kinds)
+    require(whole, "whole numbers as `user` and `item`", "Number them from 0.", error=FileFormatError, **kinds)
     keep = np.ones(len(arrays["user"]), dtype=bool)
     if "min_rating" in options:
         keep &= arrays["rating"] >= options["min_rating"]

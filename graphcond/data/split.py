@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import copy
-from numbers import Integral
+from numbers import Integral, Real
 from typing import Any, Literal
 
 import torch
@@ -43,6 +43,9 @@ def split_interactions(
 
     Source: DConRec section 4.1 (80/10/10 per user); the random rounding is ours, the paper does not say how it rounds.
     """
+    require(isinstance(data, HeteroData), "interactions as a PyG `HeteroData`", "Graphs have `split_nodes`.", type=type(data).__name__)
+    numbers = all(isinstance(share, Real) for share in ratios)
+    require(numbers, "numbers as `ratios`", "For example (0.8, 0.1, 0.1).", ratios=ratios)
     require(source in ("random", "published"), "`source` one of 'random', 'published'", "Choose one.", source=source)
     require(
         len(ratios) == 3 and min(ratios) >= 0 and ratios[0] > 0 and abs(sum(ratios) - 1) < 1e-6,
@@ -172,8 +175,16 @@ def split_nodes(
     Raises:
         InputError: If a part would be empty or more nodes are asked for than there are.
     """
-    y = data.y
+    require(isinstance(data, Data), "node data as a PyG `Data`", "Interactions have `split_interactions`.", type=type(data).__name__)
+    parts = {"train": train, "val": val, "test": test}
+    good = all(isinstance(part, Real) or part is None and name == "test" for name, part in parts.items())
+    law, cure = "numbers as `train`, `val` and `test`", "Whole ones are counts, fractions shares."
+    require(good, law, cure, train=train, val=val, test=test)
+    y = data.get("y")
     require(isinstance(y, Tensor) and y.dim() == 1, "labels `y` of shape [n]", "Set `data.y`.", y=type(y).__name__)
+    whole = not y.is_floating_point() and not y.is_complex() and y.dtype != torch.bool
+    require(whole, "labels `y` of type int64", "Convert with `data.y.long()`.", dtype=str(y.dtype))
+    require(bool((y >= 0).any()), "labelled nodes", "Set `data.y`: classes from 0, -1 for unknown.", labelled=0)
     order = torch.randperm(y.numel(), generator=generator(seed, "split", "nodes"))
     labels = y.cpu()[order]
     order, labels = order[labels >= 0], labels[labels >= 0]

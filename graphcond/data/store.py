@@ -40,8 +40,10 @@ def write_atomically(path: str | os.PathLike[str]) -> Iterator[Path]:
         StorageError: If the folder cannot be written, or writing fails, for example because the disk is full.
     """
     target, temporary = Path(path), _reserve(Path(path))
+    mode = temporary.stat().st_mode
     try:
         yield temporary
+        os.chmod(temporary, mode)  # safetensors replaces the file with one that only its owner may read
         with open(temporary, "rb") as stream:
             os.fsync(stream.fileno())
         os.replace(temporary, target)
@@ -61,8 +63,9 @@ def check_writable(path: str | os.PathLike[str]) -> None:
 
 def _reserve(target: Path) -> Path:
     """Make and return an empty file beside ``target``."""
+    named = bool(target.name) and not target.is_dir()
+    require(named, "a path of a file", "It is a folder; name a file in it.", error=StorageError, path=str(target))
     temporary = target.with_name(f".{target.stem}-{os.getpid()}-{secrets.token_hex(4)}{target.suffix}")
-    require(not target.is_dir(), "a path of a file", "It is a folder; name a file in it.", error=StorageError, path=str(target))
     try:
         target.parent.mkdir(parents=True, exist_ok=True)
         temporary.open("xb").close()

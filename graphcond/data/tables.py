@@ -137,6 +137,8 @@ def _adjacency_lines(file: Path) -> tuple[np.ndarray, np.ndarray]:
         raise FileFormatError(
             f"whole numbers must hold, but got (path={str(file)!r}, reason={str(error)!r}). See LightGCN's format."
         ) from error
+    lowest = int(numbers.min(initial=0))
+    require(lowest >= 0, "ids of users and items ≥ 0", "Number them from 0.", error=FileFormatError, path=str(file), smallest=lowest)
     lengths = np.array([len(line) for line in lines], dtype=np.int64)
     first = np.zeros(len(numbers), dtype=bool)
     first[np.cumsum(lengths) - lengths] = True
@@ -161,6 +163,11 @@ def _columns(rows: Iterable[Sequence[str]], places: Mapping[str, int], path: str
 
 def _from_columns(columns: Mapping[str, list[str]], path: str) -> HeteroData:
     require(bool(columns["user"]), "at least one interaction", "The file is empty.", error=FileFormatError, path=path)
+    for kind in ("user", "item"):
+        blank = columns[kind].count("")
+        require(
+            blank == 0, f"an id of the {kind} in every row", "Fill them in or drop the rows.", error=FileFormatError, path=path, blank=blank
+        )
     users, user_ids = _number(columns["user"])
     items, item_ids = _number(columns["item"])
     weight = split = None

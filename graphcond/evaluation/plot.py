@@ -57,9 +57,9 @@ def draw_graph(data: Data, path: str | Path, *, seed: int = 0) -> None:
     """
     import networkx as nx
 
-    nodes = int(data.num_nodes or 0)
-    cure = "Condense it first, or draw a subgraph."
-    require(isinstance(data, Data) and 0 < nodes <= _MOST_NODES, f"a graph of 1 to {_MOST_NODES} nodes", cure, nodes=nodes)
+    require(isinstance(data, Data), "node data as a PyG `Data`", "Interactions are not drawn.", type=type(data).__name__)
+    nodes, cure = int(data.num_nodes or 0), "Condense it first, or draw a subgraph."
+    require(0 < nodes <= _MOST_NODES, f"a graph of 1 to {_MOST_NODES} nodes", cure, nodes=nodes)
     plt = _pyplot()
     weighted = data.edge_weight is not None if "edge_weight" in data else False
     graph = to_networkx(data, to_undirected=True, edge_attrs=["edge_weight"] if weighted else None, remove_self_loops=True)

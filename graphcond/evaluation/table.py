@@ -161,6 +161,8 @@ def _cell(name: str, entry: Mapping[str, object]) -> str:
     value = entry.get(name)
     if isinstance(value, tuple):
         mean, std = value
+        if math.isnan(mean):
+            return "nan"
         same = std <= 1e-12 * abs(mean) or (name in _SIGNIFICANT and _number(name, mean + std) == _number(name, mean))
         return _number(name, mean) if same else f"{_number(name, mean)} ± {_number(name, std)}"
     return _number(name, value) if isinstance(value, float) else "" if value is None else str(value)

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import json
 import warnings
 from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from graphcond.errors import InputError, require
+from graphcond.data import check_writable
+from graphcond.errors import FileFormatError, InputError, require
 from graphcond.seeding import derive
 
 if TYPE_CHECKING:
@@ -60,14 +62,21 @@ def search(
 
     Raises:
         InputError: If ``trials`` is not positive or Optuna is not installed.
+        StorageError: If the journal cannot be written.
+        FileFormatError: If the journal is damaged.
     """
     require(trials >= 1, "`trials` >= 1", "It is the number of candidates.", trials=trials)
     optuna = _optuna()
     storage = None
     if journal is not None:
-        Path(journal).parent.mkdir(parents=True, exist_ok=True)
-        storage = optuna.storages.JournalStorage(optuna.storages.journal.JournalFileBackend(str(journal)))
-    study: Study = optuna.create_study(storage=storage, study_name=name, direction="maximize", load_if_exists=True)
+        check_writable(journal)
+    try:
+        if journal is not None:
+            storage = optuna.storages.JournalStorage(optuna.storages.journal.JournalFileBackend(str(journal)))
+        study: Study = optuna.create_study(storage=storage, study_name=name, direction="maximize", load_if_exists=True)
+    except json.JSONDecodeError as error:
+        law, cure = "a journal of Optuna", "Delete the file or give another path."
+        raise FileFormatError(f"{law} must hold, but got (path={str(journal)!r}, reason={str(error)!r}). {cure}") from error
     states = optuna.trial.TrialState
     for left in study.get_trials(deepcopy=False, states=(states.RUNNING,)):
         study.tell(left.number, state=states.FAIL)

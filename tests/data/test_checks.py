@@ -33,7 +33,7 @@ NODE_FAULTS = {
     "no validation": (_set("val_mask", None), "a tensor `val_mask`"),
     "flat features": (_set("x", lambda data: data.x[:, 0]), r"`x` of shape \[n, d\]"),
     "no columns": (_set("x", lambda data: data.x[:, :0]), r"`x` of shape \[n, d\]"),
-    "integer features": (_set("x", lambda data: data.x.long()), "a float type"),
+    "integer features": (_set("x", lambda data: data.x.long()), "float32 or float64"),
     "sparse features": (_set("x", lambda data: data.x.to_sparse()), "dense features `x`"),
     "NaN feature": (_poke("x", (7, 2), float("nan")), r"finite features `x` must hold, but got \(nodes=\[7\], count=1\)"),
     "infinite feature": (_poke("x", (8, 0), float("inf")), r"nodes=\[8\]"),
@@ -54,6 +54,10 @@ NODE_FAULTS = {
     "empty test": (_set("test_mask", lambda data: torch.zeros(120, dtype=torch.bool)), "a node in `test_mask`"),
     "unlabelled training": (_set("y", lambda data: torch.full((120,), -1)), "labelled nodes in `train_mask`"),
     "overlap": (_set("val_mask", lambda data: data.train_mask), "no node in both"),
+    "trained on the test part": (_set("test_mask", lambda data: data.train_mask), "both `train_mask` and `test_mask`"),
+    "half features": (_set("x", lambda data: data.x.half()), "float32 or float64"),
+    "weights of another type": (_set("edge_weight", lambda data: torch.ones(data.num_edges).double()), "`edge_weight` of the type of `x`"),
+    "negative weight": (_set("edge_weight", lambda data: -torch.ones(data.num_edges)), "edge weights ≥ 0"),
 }
 
 

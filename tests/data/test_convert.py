@@ -58,6 +58,16 @@ def test_an_edgeless_graph_is_legal() -> None:
     assert from_networkx(networkx.empty_graph(3)).edge_index.shape == (2, 0)
 
 
+def _labelled(labels: list[Any]) -> networkx.Graph:
+    graph = networkx.Graph()
+    graph.add_nodes_from((i, {"club": label}) for i, label in enumerate(labels))
+    return graph
+
+
+def test_a_label_that_is_missing_in_a_table_is_unknown() -> None:
+    assert from_networkx(_labelled([1.0, float("nan"), 0.0]), label="club").y.tolist() == [1, -1, 0]
+
+
 @pytest.mark.parametrize(
     ("graph", "options", "law"),
     [
@@ -65,6 +75,8 @@ def test_an_edgeless_graph_is_legal() -> None:
         (networkx.path_graph(3), {"label": "club"}, "a node attribute 'club'"),
         (networkx.path_graph(3), {"features": ["size"]}, "a node attribute 'size' at every node must hold.*nodes_without=3"),
         (networkx.karate_club_graph(), {"features": ["club"]}, "numbers in the node attribute 'club'"),
+        (networkx.Graph([(0, 1, {"weight": "heavy"})]), {}, "numbers in the edge attribute 'weight'"),
+        (_labelled([["a"], ["b"]]), {"label": "club"}, "numbers or texts in the node attribute 'club'"),
     ],
 )
 def test_faulty_graphs_are_named(graph: Any, options: dict[str, Any], law: str) -> None:

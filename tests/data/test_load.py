@@ -162,6 +162,25 @@ def test_own_arrays_are_loaded(tmp_path: Path) -> None:
     del graph["y"]
     np.savez(tmp_path / "graph.npz", **graph)
     assert load(tmp_path / "graph.npz").y.tolist() == [-1] * 3
+    counted = {"x": np.eye(3, dtype=np.int64), "edge_index": np.array([[0], [1]]), "edge_weight": np.ones(1)}
+    np.savez(tmp_path / "counted.npz", **counted)
+    made = load(tmp_path / "counted.npz")
+    assert (made.x.dtype, made.edge_weight.dtype) == (torch.float32, torch.float32)
+    for name, value, law in (
+        ("edge_index", np.array([[0], [3]]), "largest=3, n=3"),
+        ("edge_index", np.array([[0, 1], [1, 2], [2, 0]]), r"shape \[2, m\]"),
+        ("y", np.array([0.0, np.nan, 1.0]), "type int64"),
+        ("y", np.array(["a", "b", "c"]), "a readable .npz"),
+    ):
+        np.savez(tmp_path / "faulty.npz", **{**counted, name: value})
+        with pytest.raises(InputError, match=law):
+            load(tmp_path / "faulty.npz")
+    np.savez(tmp_path / "halves.npz", user=np.array([0.5, 1]), item=np.array([0, 1]))
+    with pytest.raises(FileFormatError, match="whole numbers as `user`"):
+        load(tmp_path / "halves.npz")
+    np.savez(tmp_path / "uneven.npz", user=np.array([0, 1, 1]), item=np.array([0, 1]))
+    with pytest.raises(FileFormatError, match="`user` and `item` of one length"):
+        load(tmp_path / "uneven.npz")
     np.savez(tmp_path / "other.npz", z=np.zeros(3))
     with pytest.raises(FileFormatError, match="arrays `user` and `item`"):
         load(tmp_path / "other.npz")

@@ -73,6 +73,13 @@ def test_parts_must_leave_images_for_all(wrong: dict[str, int]) -> None:
         from_images(torch.rand(3, 2, 2, 1), torch.zeros(3, 2, 2), **wrong)
 
 
+def test_labels_are_whole_numbers_in_tensors() -> None:
+    with pytest.raises(InputError, match="whole numbers as `labels`"):
+        from_images(torch.rand(3, 2, 2, 1), torch.full((3, 2, 2), float("nan")), train=1, val=1)
+    with pytest.raises(InputError, match="as tensors"):
+        from_images(torch.rand(3, 2, 2, 1).numpy(), torch.zeros(3, 2, 2), train=1, val=1)  # type: ignore[arg-type]
+
+
 def test_channels_come_last() -> None:
     with pytest.raises(InputError, match="channels last"):
         from_images(torch.rand(3, 1, 2, 2), torch.zeros(3, 2, 2), train=1, val=1)

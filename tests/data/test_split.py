@@ -102,6 +102,7 @@ def test_the_published_split_is_taken_and_missing_validation_is_drawn_from_train
         ({"ratios": (0.0, 0.5, 0.5)}, "training part"),
         ({"source": "temporal"}, "`source` one of"),
         ({"source": "published"}, "a published split"),
+        ({"ratios": ("a", "b", "c")}, "numbers as `ratios`"),
     ],
 )
 def test_bad_splits_are_named(change: dict[str, Any], law: str) -> None:
@@ -146,6 +147,17 @@ def test_empty_or_too_large_parts_are_named(change: dict[str, int]) -> None:
 def test_labels_are_needed_for_a_split() -> None:
     with pytest.raises(InputError, match="labels `y`"):
         split_nodes(Data(x=torch.ones(3, 1)))
+    for y, law in ((torch.full((200,), -1), "labelled nodes"), (torch.zeros(200), "type int64")):
+        data = _graph()
+        data.y = y
+        with pytest.raises(InputError, match=law):
+            split_nodes(data)
+    with pytest.raises(InputError, match="numbers as `train`"):
+        split_nodes(_graph(), train="5")  # type: ignore[arg-type]
+    with pytest.raises(InputError, match="node data"):
+        split_nodes(load("southern-women"))
+    with pytest.raises(InputError, match="interactions as"):
+        split_interactions(_graph())
 
 
 def test_without_test_hides_labels_and_mask() -> None:
