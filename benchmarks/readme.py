@@ -32,13 +32,28 @@ def recommender(ratio: float) -> str:
             names, digits = (("recall@10", "ndcg@10"), (4, 4)) if method == "Full" else (("percent_recall@10", "percent_ndcg@10"), (1, 1))
             if own:
                 cells["Full, absolute" if method == "Full" else method, name] = several(own, names, digits)
-    printed = {(row["dataset"], row["method"]): row for row in record("published.json")["rows"] if row.get("ratio") == ratio}
-    for method in PRINTED:
-        for name in {dataset for dataset, _ in printed}:
-            whole, row = printed[name, "Full"], printed[name, method]
-            shares = [f"{100 * row[metric] / whole[metric]:.0f}" for metric in ("recall@10", "ndcg@10")]
-            cells[f"*{method}, as printed*", name] = " / ".join(shares)
+    for row in _printed(2):
+        if row["ratio"] == ratio and row["method"] in PRINTED:
+            cells[f"*{row['method']}, as printed*", row["dataset"]] = _shares(row)
     return f"{source(*(f'recommender_table2_{name}.json' for name in SETS))}\n\n{grid(f'r = {ratio}', cells, SETS)}"
+
+
+def _printed(table: int) -> list[Row]:
+    """Return the figures of a table of DConRec's paper, methods in its order."""
+    return [row for row in record("published.json")["rows"] if row["table"] == f"DConRec, Table {table}"]
+
+
+def _shares(row: Row) -> str:
+    """Return a printed row as percent of the printed Full: Recall@10 / NDCG@10."""
+    (whole,) = (each for each in _printed(2) if (each["dataset"], each["ratio"], each["method"]) == (row["dataset"], row["ratio"], "Full"))
+    return " / ".join(f"{100 * row[metric] / whole[metric]:.0f}" for metric in ("recall@10", "ndcg@10"))
+
+
+def _as_printed(table: int, cell: Callable[[Row], str]) -> str:
+    """Return a printed table: a line per ratio and method, a column per data set."""
+    rows = _printed(table)
+    cells = {(f"{row['method']}, r = {row['ratio']}", row["dataset"]): cell(row) for row in rows}
+    return grid("as printed", cells, list(dict.fromkeys(row["dataset"] for row in rows)))
 
 
 def recommenders_in_full() -> str:
@@ -53,9 +68,9 @@ def estimators() -> str:
 
 
 def ablation() -> str:
-    """DConRec's Table 4."""
+    """DConRec's Table 4, and what it prints, as percent of its Full."""
     columns = ["dataset", "method", "setting", "ratio", "seeds", "ratio_actual", "recall@10", "ndcg@10", "percent_of_full"]
-    return long_table("policy_gradient_table4.json", columns, BY_SETTING)
+    return f"{long_table('policy_gradient_table4.json', columns, BY_SETTING)}\n\n{_as_printed(4, _shares)}"
 
 
 def sweeps() -> str:
@@ -71,9 +86,12 @@ def recommender_transfer() -> str:
 
 
 def outer_steps() -> str:
-    """DConRec's Table 3: seconds of 100 outer steps."""
-    columns = ["dataset", "method", "ratio", "seconds", "cpu_seconds"]
-    return long_table("policy_gradient_table3.json", columns)
+    """DConRec's Table 3, seconds of 100 outer steps, and what it prints; then what a step, a projection and a pool cost on Gowalla."""
+    ours = long_table("policy_gradient_table3.json", ["dataset", "method", "ratio", "seconds", "cpu_seconds"])
+    columns = ["dataset", "method", "setting", "ratio", "seconds", "cpu_seconds", "num_pool", "bytes_per_interaction"]
+    parts = long_table("policy_gradient_speed.json", [*columns, "cpu_nanoseconds_per_edge", "mib_above_data"], BY_SETTING)
+    theirs = _as_printed(3, lambda row: f"{row['seconds']:,} s")
+    return f"{ours}\n\n{theirs}\n\n{parts}"
 
 
 def _ranking_rows() -> list[Row]:
@@ -113,6 +131,21 @@ def ranking_in_full() -> str:
     columns = ["dataset", "method", "num_train", "num_val", "seeds", "spearman_loss", "spearman_accuracy", "kendall_loss"]
     columns += ["top_quarter_spearman", "regret", "regret_top5", "accuracy", "seconds_condense", "bytes"]
     return long_table("node_table2.json", columns, ("dataset", "num_train", "method"), _ranking_rows())
+
+
+def continuous_search() -> str:
+    """HCDC's Perf.: the filter found by descending the hypergradient on a graph, trained on the original and tested."""
+    rows = [row for row in record("node_table2.json")["rows"] if row["kind"] == "hpo"]
+    rows = [{**row, "method": shown_as(str(row["method"])), "num_train": row.get("count")} for row in rows]
+    columns = ["dataset", "method", "num_train", "hpo_accuracy", "hpo_seconds"]
+    return long_table("node_table2.json", columns, ("dataset", "num_train", "method"), rows)
+
+
+def hcdc_ablation() -> str:
+    """HCDC with one part changed at a time."""
+    columns = ["dataset", "method", "num_train", "seeds", "spearman_loss", "spearman_accuracy", "top_quarter_spearman", "regret"]
+    rows = [{**row, "method": row["variant"]} for row in record("hcdc.json")["rows"]]
+    return long_table("hcdc.json", [*columns, "seconds_condense"], ("dataset", "num_train", "method"), rows)
 
 
 def accuracy() -> str:
@@ -204,6 +237,8 @@ LONG: dict[str, Callable[[], str]] = {
     "sweeps": sweeps,
     "recommender-transfer": recommender_transfer,
     "ranking": ranking_in_full,
+    "continuous-search": continuous_search,
+    "hcdc-ablation": hcdc_ablation,
     "accuracy": accuracy_in_full,
     "node-transfer": node_transfer,
     "floor": floor,

@@ -31,6 +31,7 @@ class DistributionMatching(LearnedNodes):
     Args:
         hops: Propagation steps, >= 0.
         width: Columns of R, >= 1.
+        batch: Most nodes of the original that a step looks at, >= 1.
 
     Source: Zhao and Bilen 2021, equation 5 (DM); GCDM (Liu et al. 2022) for receptive fields. Deviation: one random layer and the
     features themselves in place of a random deep network; means weighted by how sure the class is.
@@ -43,11 +44,13 @@ class DistributionMatching(LearnedNodes):
 
     hops: int = 2
     width: int = 64
+    batch: int = 1024
 
     def __post_init__(self) -> None:
         super().__post_init__()
         require(self.hops >= 0, "`hops` >= 0", "2 is usual.", hops=self.hops)
         require(self.width >= 1, "`width` >= 1", "64 is usual.", width=self.width)
+        require(self.batch >= 1, "`batch` >= 1", "1,024 is usual.", batch=self.batch)
 
     def _loss(self, data: Data, members: Members, graph: SyntheticGraph, seed: int) -> Loss:
         members = thinned(members, _MOST_NODES, seed)

@@ -38,6 +38,7 @@ class KernelInducingPoints(LearnedNodes):
             multiple of the identity on S: give edges there.
         filters: Filters drawn in a step where a space is given, >= 1.
         ridges: Relative ridges ρ > 0 that are summed over.
+        batch: Most nodes of the original that a step looks at, >= 1.
 
     Source: Nguyen et al., ICLR 2021 (KIP), equation 7, with the kernel of a linear filter network in place of an infinitely wide one.
 
@@ -50,11 +51,13 @@ class KernelInducingPoints(LearnedNodes):
     space: PolynomialFilters | None = None
     filters: int = 4
     ridges: tuple[float, ...] = (0.1, 1.0)
+    batch: int = 1024
 
     def __post_init__(self) -> None:
         super().__post_init__()
         require(len(self.ridges) > 0 and min(self.ridges) > 0, "`ridges` > 0", "0.1 and 1 are usual.", ridges=self.ridges)
         require(self.filters >= 1, "`filters` >= 1", "It counts filters a step.", filters=self.filters)
+        require(self.batch >= 1, "`batch` >= 1", "1,024 is usual.", batch=self.batch)
 
     def _loss(self, data: Data, members: Members, graph: SyntheticGraph, seed: int) -> Loss:
         members = thinned(members, _MOST_NODES, seed)

@@ -38,7 +38,6 @@ class LearnedNodes(NodeSynthesis):
         steps: Steps of a round, >= 1.
         lr_x: Adam's step for features, as a share of mean |x|, > 0.
         lr_edges: Adam's step for edge parameters, > 0.
-        batch: Most nodes of the original that a step looks at, >= 1.
         threshold: Edges of weight <= threshold are cut in the result, in [0, 1).
         keep_best: Keep the graph, over rounds, that teaches a linear model best on the original's validation nodes (training part
             only; their labels choose one of ``rounds + 1`` graphs).
@@ -51,15 +50,13 @@ class LearnedNodes(NodeSynthesis):
     steps: int = 30
     lr_x: float = 0.02
     lr_edges: float = 0.01
-    batch: int = 1024
     threshold: float = 0.05
     keep_best: bool = True
 
     def __post_init__(self) -> None:
         require(self.targets in ("train", "teacher"), "`targets` in {'train', 'teacher'}", "Pick one.", targets=self.targets)
         require(self.start in ("nodes", "partition"), "`start` in {'nodes', 'partition'}", "Pick one.", start=self.start)
-        counts = (self.rounds, self.steps, self.batch)
-        require(min(counts) >= 1, "positive counts", "At least one step is needed.", rounds_steps_batch=counts)
+        require(min(self.rounds, self.steps) >= 1, "positive counts", "At least one step is needed.", rounds=self.rounds, steps=self.steps)
         require(min(self.lr_x, self.lr_edges) > 0, "positive learning rates", "0.02 and 0.01 are usual.", rates=(self.lr_x, self.lr_edges))
         require(0 <= self.threshold < 1, "`threshold` in [0, 1)", "Edge weights lie in [0, 1].", threshold=self.threshold)
         make_adjacency(self.adjacency)

@@ -57,7 +57,8 @@ class TrajectoryMatching(LearnedNodes):
         )
 
     def _loss(self, data: Data, members: Members, graph: SyntheticGraph, seed: int) -> Loss:
-        backbone = SGCBackbone(data, thinned(members, _MOST_NODES, seed), graph.y, self.batch, seed)
+        members = thinned(members, _MOST_NODES, seed)
+        backbone = SGCBackbone(data, members, graph.y, batch=len(members.nodes), seed=seed)
         experts = [self._expert(backbone, derive(seed, "expert", number)) for number in range(self.experts)]
         target = (graph.y[:, None] == backbone.classes).to(graph.x)
 

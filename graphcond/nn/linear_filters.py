@@ -146,7 +146,8 @@ def ridge_filters(
         per_layer: Whether λ has coefficients for each layer.
 
     Returns:
-        The statistics; (L K + 1) · n · d numbers are held while they are made.
+        The statistics. While they are made, L K + 1 bases of 256 features are held for all n nodes, and of all features for the nodes in
+        the masks; where gradients flow, of all features for all nodes.
 
     Raises:
         InputError: If a mask is empty.

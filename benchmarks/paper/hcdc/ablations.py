@@ -32,7 +32,12 @@ VARIANTS: dict[str, Callable[[PolynomialFilterNet], dict[str, object]]] = {
     "value only": lambda net: {"over": Pool(weights=Weights(0, 1, 0))},
     "value and accuracy": lambda net: {"over": Pool(weights=Weights(0, 1, 0.5))},
     "hypergradient only": lambda net: {"over": Pool(weights=PAPER)},
-    "hypergradient only, no direct term": lambda net: {"over": Pool(weights=PAPER), "hypergradient": Implicit(CG(10), direct=False)},
+    "hypergradient only, trained": lambda net: {"over": Pool(weights=PAPER), "teacher": "trained"},
+    "hypergradient only, trained, no direct term": lambda net: {
+        "over": Pool(weights=PAPER),
+        "teacher": "trained",
+        "hypergradient": Implicit(CG(10), direct=False),
+    },
     "hypergradient only, CG 3": lambda net: {"over": Pool(weights=PAPER), "hypergradient": Implicit(CG(3))},
     "hypergradient only, CG 30": lambda net: {"over": Pool(weights=PAPER), "hypergradient": Implicit(CG(30))},
     "hypergradient only, Neumann 5": lambda net: {"over": Pool(weights=PAPER), "hypergradient": Implicit(Neumann(5))},
