@@ -98,10 +98,10 @@ class Condenser(BaseTransform, ABC):
         whole = isinstance(self.seed, numbers.Integral) and not isinstance(self.seed, bool)
         require(whole, "`seed` a whole number", "Any will do; it makes the run repeatable.", seed=self.seed)
         self._check(data)
-        data_seen = without_test(data)
-        kept = None if checkpoint is None else Checkpoint(checkpoint, f"{self._identity()} on {digest(data_seen)}")
+        seen = without_test(data)
+        kept = None if checkpoint is None else Checkpoint(checkpoint, f"{self._identity()} on {digest(seen)}")
         with Measure() as cost:
-            draft = self._condense(data_seen, kept)
+            draft = self._condense(seen, kept)
         card = {
             "graphcond": __version__,
             "dataset": (getattr(data, "card", None) or {}).get("name", "unnamed"),

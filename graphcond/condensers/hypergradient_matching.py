@@ -7,7 +7,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
-from typing import Literal, TypeAlias, final
+from typing import Any, Literal, TypeAlias, final, get_args
 
 import torch
 from torch import Tensor
@@ -18,10 +18,12 @@ from graphcond.condensers.base import Draft, NodeCondenser
 from graphcond.condensers.hypergradient_objective import Descent, Matching, Students, Weights, feature_basis, narrowed, train_students
 from graphcond.condensers.hypergradient_progress import Progress
 from graphcond.condensers.hypergradient_teacher import (
+    ClosedForm,
     FilterProblem,
     Target,
+    best_ridge,
     check_solution,
-    linear_target,
+    closed_form_target,
     network_gradients,
     network_scores,
 )
@@ -35,14 +37,17 @@ from graphcond.linalg import CG
 from graphcond.metrics import spearman
 from graphcond.nn.adjacency import Adjacency, AdjacencyName, homophilous_start, make_adjacency
 from graphcond.nn.filters import PolynomialFilterNet, filter_operator
-from graphcond.nn.linear_filters import RidgeFilters, ridge_filters
+from graphcond.nn.linear_filters import ridge_filters
+from graphcond.nn.random_features import random_filters
 from graphcond.nn.synthetic import SyntheticGraph, class_samples, export, synthetic_labels
 from graphcond.seeding import derive, generator
 from graphcond.spaces import PolynomialFilters
 from graphcond.training.nodes import FilterGraph, FilterTraining, filter_graph, train_filters
 from graphcond.typing import Tensors
 
-Teacher: TypeAlias = Literal["trained", "linear", "shared"]
+Teacher: TypeAlias = Literal["closed-form", "linear", "random-features", "trained", "shared"]
+NETWORKS = ("trained", "shared")
+"""Teachers that are networks; the others have closed forms."""
 _REFRESH = 20
 
 
@@ -89,9 +94,10 @@ class HypergradientMatching(NodeCondenser):
         space: Where λ is drawn from; the draws have a stream of their own, so ``space.sample(n, seed)`` is held out.
         training: Condenser that makes S_train; its own budget and seed are replaced by this one's.
         hypergradient: Solver, damping, and whether the direct term is kept, for both graphs.
-        teacher: Who answers for the original. ``"linear"``: ridge regression in closed form, its ridge chosen by validation loss;
-            never trains on the original. ``"trained"``: the network, trained on it once for each λ. ``"shared"``: the network with the
-            condensed graph's weights, as in Algorithm 1.
+        teacher: Who answers for the original. Three never train on it, but solve ridge regression, the ridge chosen by validation loss:
+            ``"linear"`` on filtered features, ``"random-features"`` on those of a network with random hidden layers, ``"closed-form"``
+            the one of the two with the lower validation loss. ``"trained"``: the network, trained once for each λ. ``"shared"``: the
+            network with the condensed graph's weights, as in Algorithm 1.
         over: The pool, or the trajectories of Algorithm 1.
         links: Where S_train comes without edges, the most similar nodes of its class that a node is joined with; without any, all filters
             collapse to one number on it. 0 leaves it as it is.
@@ -111,7 +117,7 @@ class HypergradientMatching(NodeCondenser):
     space: PolynomialFilters = field(default_factory=PolynomialFilters)
     training: NodeCondenser = field(default_factory=lambda: Partition(hops=0, labels="train"))
     hypergradient: Implicit = field(default_factory=lambda: Implicit(CG(max_steps=10)))
-    teacher: Teacher = "linear"
+    teacher: Teacher = "closed-form"
     over: Pool | Trajectories = field(default_factory=Pool)
     links: int = 2
     adjacency: AdjacencyName | Adjacency = "learned"
@@ -121,14 +127,14 @@ class HypergradientMatching(NodeCondenser):
     curvature: Literal["gauss-newton", "hessian"] = "gauss-newton"
 
     def __post_init__(self) -> None:
-        known = ("trained", "linear", "shared")
-        require(self.teacher in known, f"`teacher` in {known}", "The linear one never trains on the original.", teacher=self.teacher)
+        known = get_args(Teacher)
+        require(self.teacher in known, f"`teacher` in {known}", "The closed forms never train on the original.", teacher=self.teacher)
         require(0 <= self.threshold < 1, "`threshold` in [0, 1)", "Edge weights lie in [0, 1].", threshold=self.threshold)
         require(len(self.rates) == 2 and min(self.rates) > 0, "two `rates` > 0", "(0.15, 0.2) is usual.", rates=self.rates)
         require(self.links >= 0, "`links` >= 0", "2 is usual, 0 adds none.", links=self.links)
         make_adjacency(self.adjacency)
-        law, cure = "the direct term with teacher='linear'", "Its closed form has both terms; pass teacher='trained' to leave one out."
-        require(self.teacher != "linear" or self.hypergradient.direct, law, cure, hypergradient=self.hypergradient)
+        law, cure = "the direct term with a teacher in closed form", "It has both; pass teacher='trained' to leave one out."
+        require(self.teacher in NETWORKS or self.hypergradient.direct, law, cure, hypergradient=self.hypergradient)
         require(self.curvature in ("gauss-newton", "hessian"), "`curvature` known", "Take 'gauss-newton'.", curvature=self.curvature)
 
     def _condense(self, data: Data, checkpoint: Checkpoint | None) -> Draft:
@@ -147,7 +153,7 @@ class _Run:
     """One condensation: its problems, its stages and its facts for the card."""
 
     def __init__(self, how: HypergradientMatching, data: Data, checkpoint: Checkpoint | None) -> None:
-        self.how, self.data, self.facts = how, data, dict[str, float]()
+        self.how, self.data, self.facts = how, data, dict[str, float | str]()
         self.progress = Progress(checkpoint)
         self.checkpoint = checkpoint
         per_layer = how.space.num_layers > 1
@@ -205,31 +211,40 @@ class _Run:
     def setting(self) -> Setting:
         """Return what Algorithm 1 runs on."""
         how, gradient = self.how, None
-        if how.teacher == "linear":
-            gradient = self._closed_form()
+        if how.teacher not in NETWORKS:
+            gradient = self._slopes()
         shared = how.teacher == "shared"
         return Setting(self.original, self.condensed, how.space, how.hypergradient, how.recipe, how.threshold, how.seed, gradient, shared)
 
-    def _closed_form(self) -> Callable[[Tensor], Tensor]:
-        how, model = self.how, self._statistics()
-        _, ridge = linear_target(model, how.space.sample(20, seed=derive(how.seed, "ridge")).to(self.data.x))
-        self.facts["ridge"] = ridge
-        return lambda lam: linear_target(model, lam, (ridge,))[0].slopes()
+    def _slopes(self) -> Callable[[Tensor], Tensor]:
+        how = self.how
+        name, model, ridge = self._closed_form(how.space.sample(20, seed=derive(how.seed, "ridge")).to(self.data.x))
+        self.facts |= {"closed_form": name, "ridge": ridge}
+        return lambda lam: closed_form_target(model, lam, ridge).slopes()
 
-    def _statistics(self) -> RidgeFilters:
-        data, net = self.data, self.net
+    def _closed_form(self, lam: Tensor) -> tuple[str, ClosedForm, float]:
+        """Return the teacher in closed form by name, and its ridge: what is wanted, or what has the lower validation loss over some λ."""
+        found = []
+        for name in ("linear", "random-features") if self.how.teacher == "closed-form" else (self.how.teacher,):
+            if name == "linear" or self.net.num_layers > 1 or self.how.teacher == name:
+                model = self._ready(name)
+                ridge, loss = best_ridge(model, lam)
+                found.append((loss, name, model, ridge))
+        _, name, model, ridge = min(found, key=lambda each: each[0])
+        return name, model, ridge
+
+    def _ready(self, name: str) -> ClosedForm:
+        data, net, operator = self.data, self.net, self.original.graph.operator
         masks = (data.train_mask & (data.y >= 0), data.val_mask & (data.y >= 0))
-        return ridge_filters(
-            self.original.graph.operator,
-            data.x,
-            data.y,
-            masks,
-            self.how.space.order,
-            num_classes=net.num_classes,
-            num_layers=net.num_layers,
-            basis=net.basis,
-            per_layer=net.per_layer,
-        )
+        shape: dict[str, Any] = {
+            "num_classes": net.num_classes,
+            "num_layers": net.num_layers,
+            "basis": net.basis,
+            "per_layer": net.per_layer,
+        }
+        if name == "linear":
+            return ridge_filters(operator, data.x, data.y, masks, self.how.space.order, **shape)
+        return random_filters(operator, data.x, data.y, masks, self.how.space.order, seed=derive(self.how.seed, "random features"), **shape)
 
     def match(self, pool: Pool) -> Data:
         """Run the pool form and return the validation graph."""
@@ -241,7 +256,9 @@ class _Run:
         with self._timed("students"):
             copies = tuple(self._students(problem, columns, lam, wanted, copy) for copy in range(pool.copies))
         answers = self.progress.stage("teacher", lambda: self._target(copies[0], wanted))
-        self.facts |= {"ridge": float(answers.pop("ridge"))} if "ridge" in answers else {}
+        if "ridge" in answers:
+            linear, ridge = bool(answers.pop("linear")), float(answers.pop("ridge"))
+            self.facts |= {"closed_form": "linear" if linear else "random-features", "ridge": ridge}
         net = replace(self.net, num_features=basis.size(0))
         seen = tuple(students.seen(basis[:, columns]) for students in copies)
         matching = Matching(net, seen, Target(**answers), pool.weights, how.hypergradient.direct, pool.noise)
@@ -277,11 +294,12 @@ class _Run:
         return Students(lam, params, moved)
 
     def _target(self, students: Students, gradients: bool) -> Tensors:
-        """Return the tensors of a :class:`Target`, and the ridge of the linear teacher."""
+        """Return the tensors of a :class:`Target`; of a closed form also its ridge, and whether it is the linear one."""
         how, lam = self.how, students.lam
-        if how.teacher == "linear":
-            target, ridge = linear_target(self._statistics(), lam)
-            return {**target.tensors(), "ridge": torch.tensor(ridge, dtype=torch.float64)}
+        if how.teacher not in NETWORKS:
+            name, model, ridge = self._closed_form(lam)
+            facts = {"ridge": torch.tensor(ridge, dtype=torch.float64), "linear": torch.tensor(name == "linear")}
+            return {**closed_form_target(model, lam, ridge).tensors(), **facts}
         if how.teacher == "shared":
             params = students.params
             loss, accuracy = network_scores(self.original, params, lam)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import Protocol
 
 import torch
 from torch import Tensor
@@ -13,12 +14,26 @@ from graphcond.errors import InputError, NumericalError, require
 from graphcond.hypergrad import BilevelProblem, Implicit
 from graphcond.linalg import Damped, GaussNewton, LinearOperator, Solution
 from graphcond.nn.filters import PolynomialFilterNet
-from graphcond.nn.linear_filters import RidgeFilters
+from graphcond.nn.linear_filters import RidgeScores
 from graphcond.training.nodes import FilterGraph
 from graphcond.typing import Tensors
 
-RIDGES = (1e-5, 1e-4, 1e-3, 1e-2, 1e-1)
 _CHUNK_NUMBERS = 700_000
+
+
+class ClosedForm(Protocol):
+    """A model that scores filters without training: :class:`RidgeFilters` or :class:`RandomFilters`."""
+
+    @property
+    def ridges(self) -> tuple[float, ...]:
+        """Return the ridges to choose from."""
+
+    @property
+    def chunk(self) -> int:
+        """Return how many λ are differentiated at once."""
+
+    def scores(self, lam: Tensor, ridges: Tensor) -> RidgeScores:
+        """Return losses and accuracies [R, B] of filters λ [B, H] at ridges [R]."""
 
 
 @dataclass(frozen=True)
@@ -146,25 +161,29 @@ def network_scores(problem: FilterProblem, params: Tensors, lam: Tensor) -> tupl
     return torch.cat(losses), torch.cat(accuracies)
 
 
-def linear_target(model: RidgeFilters, lam: Tensor, ridges: tuple[float, ...] = RIDGES) -> tuple[Target, float]:
-    """Return the closed-form linear model's answers: ridge regression from sufficient statistics, no training at all.
+def best_ridge(model: ClosedForm, lam: Tensor) -> tuple[float, float]:
+    """Return the ridge with the lowest mean validation loss over some λ [P, H], and that loss."""
+    loss = model.scores(lam[:: max(1, lam.size(0) // 20)], torch.tensor(model.ridges, dtype=torch.float64)).loss.mean(1)
+    return model.ridges[int(loss.argmin())], float(loss.min())
+
+
+def closed_form_target(model: ClosedForm, lam: Tensor, ridge: float) -> Target:
+    """Return the answers of a model in closed form: no training at all.
 
     Args:
-        model: The original's statistics.
+        model: The original, made ready.
         lam: λ [P, H].
-        ridges: Ridges to choose from, by the original's mean validation loss.
+        ridge: ρ > 0.
 
     Returns:
-        Losses, accuracies and exact hypergradients, and the ridge.
+        Losses, accuracies and exact hypergradients.
     """
-    sample = lam[:: max(1, lam.size(0) // 20)]
-    ridge = ridges[int(model.scores(sample, torch.tensor(ridges)).loss.mean(1).argmin())]
     losses, accuracies, gradients = [], [], []
-    for some in lam.split(16):
+    for some in lam.split(model.chunk):
         leaf = some.double().requires_grad_()
         scores = model.scores(leaf, torch.tensor([ridge], dtype=torch.float64))
         gradients.append(torch.autograd.grad(scores.loss.sum(), leaf)[0])
         losses.append(scores.loss[0].detach())
         accuracies.append(scores.accuracy[0].detach())
     parts = [torch.cat(part).to(lam) for part in (losses, accuracies, gradients)]
-    return Target(lam, *parts), ridge
+    return Target(lam, *parts)

@@ -4,6 +4,7 @@ from graphcond.nn.adjacency import Adjacency, Bernoulli, Identity, Learned, Pair
 from graphcond.nn.filters import PolynomialFilterNet, dense_operator, filter_features, filter_operator, polynomial, stored_bases
 from graphcond.nn.linear_filters import RidgeFilters, RidgeScores, compose, ridge_filters
 from graphcond.nn.losses import Triplets, bpr_gradient, bpr_loss
+from graphcond.nn.random_features import RandomFilters, random_filters
 from graphcond.nn.recommender import MF, EmbeddingRecommender, LightGCN, RecommenderFactory
 from graphcond.nn.synthetic import DiffusedBases, SyntheticGraph, synthetic_labels
 from graphcond.nn.teacher import RidgeTeacher
@@ -23,6 +24,7 @@ __all__ = [
     "PairMLP",
     "PolynomialFilterNet",
     "RecommenderFactory",
+    "RandomFilters",
     "RidgeFilters",
     "RidgeScores",
     "RidgeTeacher",
@@ -36,6 +38,7 @@ __all__ = [
     "filter_features",
     "filter_operator",
     "polynomial",
+    "random_filters",
     "ridge_filters",
     "stored_bases",
     "synthetic_labels",

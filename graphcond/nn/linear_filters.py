@@ -90,6 +90,16 @@ class RidgeFilters:
     basis: Basis = "chebyshev"
     per_layer: bool = False
 
+    @property
+    def ridges(self) -> tuple[float, ...]:
+        """Ridges ρ to choose from."""
+        return (1e-5, 1e-4, 1e-3, 1e-2, 1e-1)
+
+    @property
+    def chunk(self) -> int:
+        """How many candidates are best differentiated at once."""
+        return 16
+
     def scores(self, lam: Tensor, ridges: Tensor) -> RidgeScores:
         """Fit B candidates at R ridges and validate them.
 

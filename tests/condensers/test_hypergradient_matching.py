@@ -17,7 +17,7 @@ from graphcond.condensers.hypergradient_objective import (
     soft_accuracy,
     train_students,
 )
-from graphcond.condensers.hypergradient_teacher import FilterProblem, Target, linear_target, network_gradients
+from graphcond.condensers.hypergradient_teacher import FilterProblem, Target, best_ridge, closed_form_target, network_gradients
 from graphcond.data import Checkpoint, load, parts
 from graphcond.errors import FileFormatError, InputError, NumericalError
 from graphcond.hypergrad import BilevelProblem, Implicit
@@ -70,7 +70,7 @@ def test_agreement_on_held_out_filters_rises_far_above_the_start():
     assert watched[-1] > watched[0] + 0.03
 
 
-@pytest.mark.parametrize("teacher", ["linear", "trained", "shared"])
+@pytest.mark.parametrize("teacher", ["linear", "random-features", "trained", "shared"])
 def test_every_teacher_answers_with_its_own_hypergradients(teacher):
     small = condenser(teacher=teacher).condense(planted())
     assert small.report["teacher"] == teacher
@@ -78,7 +78,7 @@ def test_every_teacher_answers_with_its_own_hypergradients(teacher):
     assert {"training graph", "teacher", "students", "watch", "match"} <= parts_seen
 
 
-def test_the_three_teachers_answers_are_those_of_their_models():
+def test_the_teachers_answers_are_those_of_their_models():
     def answers(teacher):
         run = module._Run(condenser(teacher=teacher), planted(), None)
         lam = run.how.space.sample(6, seed=5)
@@ -86,8 +86,11 @@ def test_the_three_teachers_answers_are_those_of_their_models():
         students = run._students(problem, columns, lam, True, 0)
         return run, students, lam, run._target(students, True)
 
-    run, _, lam, linear = answers("linear")
-    torch.testing.assert_close(linear["gradient"], linear_target(run._statistics(), lam)[0].slopes())
+    for name in ("linear", "random-features"):
+        run, _, lam, found = answers(name)
+        model = run._ready(name)
+        torch.testing.assert_close(found["gradient"], closed_form_target(model, lam, best_ridge(model, lam)[0]).slopes())
+        assert bool(found["linear"]) == (name == "linear")
     run, students, lam, shared = answers("shared")
     torch.testing.assert_close(shared["gradient"], network_gradients(run.original, students.params, lam, run.how.hypergradient))
     run, _, lam, trained = answers("trained")
@@ -96,7 +99,7 @@ def test_the_three_teachers_answers_are_those_of_their_models():
     assert not torch.allclose(shared["gradient"], trained["gradient"], atol=1e-3)
 
 
-@pytest.mark.parametrize("teacher", ["linear", "trained", "shared"])
+@pytest.mark.parametrize("teacher", ["linear", "random-features", "trained", "shared"])
 def test_algorithm_1_follows_trajectories(teacher):
     plan = Trajectories(starts=4, repeats=2, epochs=5, warmup=1, every=2)
     result = condenser(over=plan, teacher=teacher).condense(planted())
@@ -105,7 +108,7 @@ def test_algorithm_1_follows_trajectories(teacher):
 
 def test_teachers_pull_the_validation_graph_of_algorithm_1_to_different_places():
     plan = Trajectories(starts=4, repeats=1, epochs=5, warmup=1, every=2)
-    made = [condenser(over=plan, teacher=teacher)(planted()).x for teacher in ("linear", "trained", "shared")]
+    made = [condenser(over=plan, teacher=teacher)(planted()).x for teacher in ("linear", "random-features", "trained", "shared")]
     assert not any(torch.equal(one, other) for one, other in itertools.combinations(made, 2))
 
 
@@ -244,15 +247,29 @@ def test_noise_moves_the_first_layer_alone_by_its_own_spread():
     assert not torch.equal(condenser()(planted()).x, condenser(over=replace(SMALL, noise=0.0))(planted()).x)
 
 
-def test_teacher_hypergradients_are_slopes_of_its_losses():
+@pytest.mark.parametrize("teacher", ["linear", "random-features"])
+def test_teacher_hypergradients_are_slopes_of_its_losses(teacher):
     data, lam = planted(), PolynomialFilters().sample(4, seed=5)
-    run = module._Run(condenser(), data, None)
-    model = run._statistics()
-    target, ridge = linear_target(model, lam)
+    model = module._Run(condenser(), data, None)._ready(teacher)
+    ridge, _ = best_ridge(model, lam)
+    target = closed_form_target(model, lam, ridge)
     step = torch.zeros_like(lam)
     step[:, 1] = 1e-4
     ends = [model.scores((lam + sign * step).double(), torch.tensor([ridge], dtype=torch.float64)).loss[0] for sign in (1, -1)]
     torch.testing.assert_close(target.gradient[:, 1].double(), (ends[0] - ends[1]) / 2e-4, rtol=1e-3, atol=1e-5)
+
+
+def test_the_closed_form_is_the_one_that_validates_better():
+    """Communities with class features are linear; with classes by the sign of a product of two features nothing is."""
+    assert condenser()(planted()).card["closed_form"] == "linear"
+    data = planted()
+    data.x = torch.randn(120, 2, generator=torch.Generator().manual_seed(0))
+    data.y = (data.x.prod(1) > 0).long()
+    loops = torch.arange(120).repeat(2, 1)
+    data.edge_index = loops
+    small = condenser()(data)
+    assert small.card["closed_form"] == "random-features"
+    assert condenser(teacher="linear")(data).card["closed_form"] == "linear"
 
 
 def test_gradients_of_networks_do_not_depend_on_the_chunks(monkeypatch):
@@ -334,7 +351,7 @@ def test_a_net_that_does_not_fit_is_refused(net, law):
 
 
 @pytest.mark.parametrize("over", [SMALL, Trajectories(starts=2, repeats=1, epochs=3, warmup=1)], ids=["pool", "trajectories"])
-@pytest.mark.parametrize("teacher", ["linear", "trained", "shared"])
+@pytest.mark.parametrize("teacher", ["linear", "random-features", "trained", "shared"])
 def test_float64_stays_float64(teacher, over):
     data = planted()
     data.x = data.x.double()

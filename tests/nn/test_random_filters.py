@@ -1,0 +1,77 @@
+import pytest
+import torch
+from torch.nn.functional import one_hot
+
+from graphcond.errors import InputError
+from graphcond.nn import filter_operator, polynomial, random_filters, ridge_filters
+from graphcond.seeding import generator
+
+
+def task(n=30, d=5):
+    stream = generator(0, "task")
+    pairs = torch.randint(n, (2, 2 * n), generator=stream)
+    operator = filter_operator(torch.cat([pairs, pairs.flip(0)], 1).unique(dim=1), n).double()
+    x, y = torch.randn(n, d, generator=stream, dtype=torch.float64), torch.randint(3, (n,), generator=stream)
+    train = torch.arange(n) < n // 2
+    return operator, x, y, (train, ~train)
+
+
+@pytest.mark.parametrize("basis", ["chebyshev", "power"])
+@pytest.mark.parametrize("per_layer", [False, True])
+@pytest.mark.parametrize("layers", [2, 3])
+@pytest.mark.parametrize("count", [30, 120])
+def test_it_is_ridge_regression_on_the_last_hidden_layer(basis, per_layer, layers, count, monkeypatch):
+    """15 training nodes are fewer than the 16 features, so the dual system is solved; 60 are more."""
+    monkeypatch.setattr("graphcond.nn.random_features._WIDTH", (16, 16))
+    operator, x, y, (train, val) = task(n=count)
+    options = {"num_classes": 3, "num_layers": layers, "basis": basis, "per_layer": per_layer}
+    model = random_filters(operator, x, y, (train, val), 2, seed=1, **options)
+    lam = torch.randn(2, 3 * layers if per_layer else 3, generator=generator(0, "lam"), dtype=torch.float64)
+    ridges = torch.tensor([0.01, 0.5], dtype=torch.float64)
+    found = model.scores(lam, ridges)
+    for b in range(2):
+        rows = lam[b].split(3) if per_layer else [lam[b]] * layers
+        hidden = model.bases[0]
+        for layer, row in enumerate(rows[:-1]):
+            hidden = hidden if layer == 0 else hidden @ model.mixes[layer - 1]
+            hidden = polynomial(operator, hidden, row[:, None], basis=basis).relu()
+        z = polynomial(operator, hidden, rows[-1][:, None], basis=basis)
+        target = one_hot(y, 3).double() - 1 / 3
+        for r, ridge in enumerate(ridges):
+            weight = torch.linalg.solve(z[train].T @ z[train] + ridge * train.sum() * torch.eye(16), z[train].T @ target[train])
+            outputs = z[val] @ weight
+            torch.testing.assert_close(found.loss[r, b], (outputs - target[val]).square().sum(1).mean())
+            assert found.accuracy[r, b] == (outputs.argmax(1) == y[val]).double().mean()
+
+
+def test_the_loss_is_differentiable_in_the_filter():
+    operator, x, y, masks = task()
+    model = random_filters(operator, x, y, masks, 2, num_classes=3, seed=0)
+    lam = torch.rand(2, 3, generator=generator(3, "lam"), dtype=torch.float64, requires_grad=True)
+    assert torch.autograd.gradcheck(lambda lam: model.scores(lam, torch.tensor([0.1])).loss, lam)
+
+
+def test_the_width_is_bounded_by_the_nodes():
+    operator, x, y, masks = task()
+    assert random_filters(operator, x, y, masks, 2, num_classes=3, seed=0).bases.shape == (3, 30, 512)
+
+
+def test_it_sees_what_is_not_linear_in_the_features():
+    """Classes are the signs of a product of two features: no linear model can tell them apart."""
+    stream = generator(0, "product")
+    x = torch.randn(600, 2, generator=stream, dtype=torch.float64)
+    y, train = (x.prod(1) > 0).long(), torch.arange(600) < 300
+    operator, lam = torch.eye(600, dtype=torch.float64), torch.tensor([[1.0, 0.2, 0.0]], dtype=torch.float64)
+    ridges = torch.tensor([0.01], dtype=torch.float64)
+    linear = ridge_filters(operator, x, y, (train, ~train), 2, num_classes=2).scores(lam, ridges).accuracy
+    random = random_filters(operator, x, y, (train, ~train), 2, num_classes=2, seed=0).scores(lam, ridges).accuracy
+    assert float(linear) < 0.6
+    assert float(random) > 0.9
+
+
+def test_a_network_without_a_hidden_layer_and_empty_parts_are_refused():
+    operator, x, y, (train, val) = task()
+    with pytest.raises(InputError, match="num_layers"):
+        random_filters(operator, x, y, (train, val), 2, num_classes=3, num_layers=1, seed=0)
+    with pytest.raises(InputError, match="non-empty"):
+        random_filters(operator, x, y, (train, val & train), 2, num_classes=3, seed=0)
