@@ -44,6 +44,7 @@ METHODS: dict[str, Callable[..., condensers.NodeCondenser]] = {
     "KIP": condensers.KernelInducingPoints,
     "SFGC": condensers.TrajectoryMatching,
     "HCDC-linear": partial(condensers.HypergradientMatching, teacher="linear"),
+    "HCDC-random": partial(condensers.HypergradientMatching, teacher="random-features"),
     "HCDC": partial(condensers.HypergradientMatching, teacher="trained"),
 }
 """Condensers of Table 2, cheap ones first; a size (c_val is the same) and a seed are added to each."""
