@@ -224,14 +224,13 @@ class _Run:
 
     def _closed_form(self, lam: Tensor) -> tuple[str, ClosedForm, float]:
         """Return the teacher in closed form by name, and its ridge: what is wanted, or what has the lower validation loss over some λ."""
-        found = []
-        for name in ("linear", "random-features") if self.how.teacher == "closed-form" else (self.how.teacher,):
-            if name == "linear" or self.net.num_layers > 1 or self.how.teacher == name:
-                model = self._ready(name)
-                ridge, loss = best_ridge(model, lam)
-                found.append((loss, name, model, ridge))
-        _, name, model, ridge = min(found, key=lambda each: each[0])
-        return name, model, ridge
+        names = [str(self.how.teacher)]
+        if self.how.teacher == "closed-form":
+            names = ["linear", "random-features"] if self.net.num_layers > 1 else ["linear"]
+        models = {name: self._ready(name) for name in names}
+        ridges = {name: best_ridge(model, lam) for name, model in models.items()}
+        best = min(ridges, key=lambda name: ridges[name][1])
+        return best, models[best], ridges[best][0]
 
     def _ready(self, name: str) -> ClosedForm:
         data, net, operator = self.data, self.net, self.original.graph.operator
