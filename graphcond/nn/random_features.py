@@ -14,7 +14,7 @@ from graphcond.nn.linear_filters import RidgeScores
 from graphcond.seeding import generator
 from graphcond.sparse import CSR, spmm
 
-_NUMBERS = 20_000_000
+_NUMBERS = 11_000_000
 _WIDTH = (64, 512)
 
 
@@ -126,7 +126,7 @@ def random_filters(
         per_layer: Whether λ has coefficients for each layer.
 
     Returns:
-        The features that all candidates share; (K + 1) · n · h numbers, h = 512 or as many (at least 64) as make 20 million of n · h.
+        The features that all candidates share; (K + 1) · n · h numbers, h = 512 or as many (at least 64) as make 11 million of n · h.
 
     Raises:
         InputError: If a mask is empty or there is no hidden layer.
