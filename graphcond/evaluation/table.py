@@ -173,6 +173,6 @@ def _number(name: str, value: float) -> str:
         return "nan"
     if name in _SIGNIFICANT:
         return f"{value:.{_SIGNIFICANT[name]}g}"
-    if name in ("num_train", "num_val", "num_edges", "bytes", "peak_mib"):
+    if name.startswith("num_") or name in ("bytes", "peak_mib"):
         return f"{value:,.0f}"
     return f"{value:.1f}" if name.startswith(("accuracy", "percent", "regret")) else f"{value:.4f}"
