@@ -1,24 +1,15 @@
 import pytest
 import torch
 
-from graphcond.nn import compose, filter_operator, polynomial, ridge_filters
+from graphcond.nn import compose, polynomial, ridge_filters
 from graphcond.seeding import generator
-
-
-def task(n=30, d=5):
-    stream = generator(0, "task")
-    pairs = torch.randint(n, (2, 2 * n), generator=stream)
-    operator = filter_operator(torch.cat([pairs, pairs.flip(0)], 1).unique(dim=1), n).double()
-    x, y = torch.randn(n, d, generator=stream, dtype=torch.float64), torch.randint(3, (n,), generator=stream)
-    train = torch.arange(n) < n // 2
-    return operator, x, y, (train, ~train)
 
 
 @pytest.mark.parametrize("basis", ["chebyshev", "power"])
 @pytest.mark.parametrize("per_layer", [False, True])
 @pytest.mark.parametrize("d", [5, 40])
-def test_closed_form_equals_ridge_on_the_filtered_features(basis, per_layer, d):
-    operator, x, y, (train, val) = task(d=d)
+def test_closed_form_equals_ridge_on_the_filtered_features(basis, per_layer, d, small_task):
+    operator, x, y, (train, val) = small_task(d=d)
     lam = torch.randn(4, 6 if per_layer else 3, generator=generator(0, "lam"), dtype=torch.float64)
     model = ridge_filters(operator, x, y, (train, val), 2, num_classes=3, basis=basis, per_layer=per_layer)
     assert model.kernel == (d == 40)
@@ -36,8 +27,8 @@ def test_closed_form_equals_ridge_on_the_filtered_features(basis, per_layer, d):
             assert found.accuracy[r, b] == (wanted.argmax(1) == y[val]).double().mean()
 
 
-def test_composition_is_the_product_of_filters():
-    operator, x, *_ = task()
+def test_composition_is_the_product_of_filters(small_task):
+    operator, x, *_ = small_task()
     lam = torch.randn(1, 3, generator=generator(2, "lam"), dtype=torch.float64)
     for basis in ("chebyshev", "power"):
         once = polynomial(operator, x, lam.T, basis=basis)
@@ -45,15 +36,15 @@ def test_composition_is_the_product_of_filters():
         torch.testing.assert_close(polynomial(operator, x, compose(lam, 3, basis=basis).T, basis=basis), thrice)
 
 
-def test_the_loss_is_differentiable_in_the_filter():
-    operator, x, y, masks = task()
+def test_the_loss_is_differentiable_in_the_filter(small_task):
+    operator, x, y, masks = small_task()
     model = ridge_filters(operator, x, y, masks, 2, num_classes=3)
     lam = torch.rand(2, 3, generator=generator(3, "lam"), dtype=torch.float64, requires_grad=True)
     assert torch.autograd.gradcheck(lambda lam: model.scores(lam, torch.tensor([0.1])).loss, lam)
 
 
-def test_synthetic_features_get_gradients():
-    operator, x, y, masks = task()
+def test_synthetic_features_get_gradients(small_task):
+    operator, x, y, masks = small_task()
     x.requires_grad_()
     model = ridge_filters(operator, x, y, masks, 2, num_classes=3)
     model.scores(torch.ones(1, 3, dtype=torch.float64), torch.tensor([0.1])).loss.sum().backward()

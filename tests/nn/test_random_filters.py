@@ -3,27 +3,18 @@ import torch
 from torch.nn.functional import one_hot
 
 from graphcond.errors import InputError
-from graphcond.nn import filter_operator, polynomial, random_filters, ridge_filters
+from graphcond.nn import polynomial, random_filters, ridge_filters
 from graphcond.seeding import generator
-
-
-def task(n=30, d=5):
-    stream = generator(0, "task")
-    pairs = torch.randint(n, (2, 2 * n), generator=stream)
-    operator = filter_operator(torch.cat([pairs, pairs.flip(0)], 1).unique(dim=1), n).double()
-    x, y = torch.randn(n, d, generator=stream, dtype=torch.float64), torch.randint(3, (n,), generator=stream)
-    train = torch.arange(n) < n // 2
-    return operator, x, y, (train, ~train)
 
 
 @pytest.mark.parametrize("basis", ["chebyshev", "power"])
 @pytest.mark.parametrize("per_layer", [False, True])
 @pytest.mark.parametrize("layers", [2, 3])
 @pytest.mark.parametrize("count", [30, 120])
-def test_it_is_ridge_regression_on_the_last_hidden_layer(basis, per_layer, layers, count, monkeypatch):
+def test_it_is_ridge_regression_on_the_last_hidden_layer(basis, per_layer, layers, count, monkeypatch, small_task):
     """15 training nodes are fewer than the 16 features, so the dual system is solved; 60 are more."""
     monkeypatch.setattr("graphcond.nn.random_features._WIDTH", (16, 16))
-    operator, x, y, (train, val) = task(n=count)
+    operator, x, y, (train, val) = small_task(n=count)
     options = {"num_classes": 3, "num_layers": layers, "basis": basis, "per_layer": per_layer}
     model = random_filters(operator, x, y, (train, val), 2, seed=1, **options)
     lam = torch.randn(2, 3 * layers if per_layer else 3, generator=generator(0, "lam"), dtype=torch.float64)
@@ -44,15 +35,15 @@ def test_it_is_ridge_regression_on_the_last_hidden_layer(basis, per_layer, layer
             assert found.accuracy[r, b] == (outputs.argmax(1) == y[val]).double().mean()
 
 
-def test_the_loss_is_differentiable_in_the_filter():
-    operator, x, y, masks = task()
+def test_the_loss_is_differentiable_in_the_filter(small_task):
+    operator, x, y, masks = small_task()
     model = random_filters(operator, x, y, masks, 2, num_classes=3, seed=0)
     lam = torch.rand(2, 3, generator=generator(3, "lam"), dtype=torch.float64, requires_grad=True)
     assert torch.autograd.gradcheck(lambda lam: model.scores(lam, torch.tensor([0.1])).loss, lam)
 
 
-def test_the_width_is_bounded_by_the_nodes():
-    operator, x, y, masks = task()
+def test_the_width_is_bounded_by_the_nodes(small_task):
+    operator, x, y, masks = small_task()
     assert random_filters(operator, x, y, masks, 2, num_classes=3, seed=0).bases.shape == (3, 30, 512)
 
 
@@ -69,8 +60,8 @@ def test_it_sees_what_is_not_linear_in_the_features():
     assert float(random) > 0.9
 
 
-def test_a_network_without_a_hidden_layer_and_empty_parts_are_refused():
-    operator, x, y, (train, val) = task()
+def test_a_network_without_a_hidden_layer_and_empty_parts_are_refused(small_task):
+    operator, x, y, (train, val) = small_task()
     with pytest.raises(InputError, match="num_layers"):
         random_filters(operator, x, y, (train, val), 2, num_classes=3, num_layers=1, seed=0)
     with pytest.raises(InputError, match="non-empty"):
