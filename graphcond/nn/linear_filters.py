@@ -117,7 +117,7 @@ class RidgeFilters:
 
     def outputs(self, lam: Tensor, ridge: Tensor | float) -> Tensor:
         """Return the validation nodes' outputs [B, v, C] of the filters λ [B, H] at one ridge ρ > 0."""
-        c = compose(lam.to(self.train.dtype), self.num_layers, basis=self.basis, per_layer=self.per_layer)
+        c = compose(lam.to(self.train), self.num_layers, basis=self.basis, per_layer=self.per_layer)
         pairs = _pairs(c)
         size = self.train.size(1)
         system = (pairs @ self.train.flatten(1)).view(-1, size, size)

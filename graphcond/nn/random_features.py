@@ -63,7 +63,7 @@ class RandomFilters:
     def features(self, lam: Tensor) -> Tensor:
         """Return Z [n, h] of one filter λ [H], differentiable in it."""
         layers = len(self.mixes) + 2
-        rows = lam.to(self.bases.dtype).view(layers if self.per_layer else 1, -1)
+        rows = lam.to(self.bases).view(layers if self.per_layer else 1, -1)
         coefficients = [rows[layer if self.per_layer else 0] for layer in range(layers)]
         hidden = torch.einsum("k,knh->nh", coefficients[0], self.bases).relu()
         for mix, own in zip(self.mixes, coefficients[1:]):

@@ -83,7 +83,7 @@ class GraphNet(torch.nn.Module):
         self.kind, self.dropout, self.num_classes = kind, dropout, num_classes
         widths = [num_features, *[hidden] * (num_layers - 1), num_classes]
         with torch.random.fork_rng(devices=[]):
-            torch.manual_seed(derive(seed, "zoo", kind))
+            torch.default_generator.manual_seed(derive(seed, "zoo", kind))
             last = num_layers - 1
             layers = [_layer(kind, fan_in, widths[i + 1], i == last) for i, fan_in in enumerate(widths[:-1])]
         self.layers = torch.nn.ModuleList(layers)
