@@ -45,7 +45,7 @@ from graphcond.spaces import PolynomialFilters
 from graphcond.training.nodes import FilterGraph, FilterTraining, filter_graph, train_filters
 from graphcond.typing import Tensors
 
-Teacher: TypeAlias = Literal["closed-form", "linear", "random-features", "trained", "shared"]
+Teacher: TypeAlias = Literal["linear", "random-features", "trained", "shared"]
 NETWORKS = ("trained", "shared")
 """Teachers that are networks; the others have closed forms."""
 _REFRESH = 20
@@ -94,10 +94,10 @@ class HypergradientMatching(NodeCondenser):
         space: Where λ is drawn from; the draws have a stream of their own, so ``space.sample(n, seed)`` is held out.
         training: Condenser that makes S_train; its own budget and seed are replaced by this one's.
         hypergradient: Solver, damping, and whether the direct term is kept, for both graphs.
-        teacher: Who answers for the original. Three never train on it, but solve ridge regression, the ridge chosen by validation loss:
-            ``"linear"`` on filtered features, ``"random-features"`` on those of a network with random hidden layers, ``"closed-form"``
-            the one of the two with the lower validation loss. ``"trained"``: the network, trained once for each λ. ``"shared"``: the
-            network with the condensed graph's weights, as in Algorithm 1.
+        teacher: Who answers for the original. Two never train on it, but solve ridge regression, the ridge chosen by validation loss:
+            ``"linear"`` on filtered features, ``"random-features"`` on a network's random hidden layers, which ranks better where
+            features are few (tolokers) and worse elsewhere (digits), whatever its validation loss says. ``"trained"``: the network,
+            trained once for each λ. ``"shared"``: the network with the condensed graph's weights, as in Algorithm 1.
         over: The pool, or the trajectories of Algorithm 1.
         links: Where S_train comes without edges, the most similar nodes of its class that a node is joined with; without any, all filters
             collapse to one number on it. 0 leaves it as it is.
@@ -117,7 +117,7 @@ class HypergradientMatching(NodeCondenser):
     space: PolynomialFilters = field(default_factory=PolynomialFilters)
     training: NodeCondenser = field(default_factory=lambda: Partition(hops=0, labels="train"))
     hypergradient: Implicit = field(default_factory=lambda: Implicit(CG(max_steps=10)))
-    teacher: Teacher = "closed-form"
+    teacher: Teacher = "linear"
     over: Pool | Trajectories = field(default_factory=Pool)
     links: int = 2
     adjacency: AdjacencyName | Adjacency = "learned"
@@ -153,7 +153,7 @@ class _Run:
     """One condensation: its problems, its stages and its facts for the card."""
 
     def __init__(self, how: HypergradientMatching, data: Data, checkpoint: Checkpoint | None) -> None:
-        self.how, self.data, self.facts = how, data, dict[str, float | str]()
+        self.how, self.data, self.facts = how, data, dict[str, float]()
         self.progress = Progress(checkpoint)
         self.checkpoint = checkpoint
         per_layer = how.space.num_layers > 1
@@ -218,32 +218,23 @@ class _Run:
 
     def _slopes(self) -> Callable[[Tensor], Tensor]:
         how = self.how
-        name, model, ridge = self._closed_form(how.space.sample(20, seed=derive(how.seed, "ridge")).to(self.data.x))
-        self.facts |= {"closed_form": name, "ridge": ridge}
+        model, ridge = self._closed_form(how.space.sample(20, seed=derive(how.seed, "ridge")).to(self.data.x))
+        self.facts["ridge"] = ridge
         return lambda lam: closed_form_target(model, lam, ridge).slopes()
 
-    def _closed_form(self, lam: Tensor) -> tuple[str, ClosedForm, float]:
-        """Return the teacher in closed form by name, and its ridge: what is wanted, or what has the lower validation loss over some λ."""
-        names = [str(self.how.teacher)]
-        if self.how.teacher == "closed-form":
-            names = ["linear", "random-features"] if self.net.num_layers > 1 else ["linear"]
-        models = {name: self._ready(name) for name in names}
-        ridges = {name: best_ridge(model, lam) for name, model in models.items()}
-        best = min(ridges, key=lambda name: ridges[name][1])
-        return best, models[best], ridges[best][0]
-
-    def _ready(self, name: str) -> ClosedForm:
-        data, net, operator = self.data, self.net, self.original.graph.operator
+    def _closed_form(self, lam: Tensor) -> tuple[ClosedForm, float]:
+        """Return the teacher in closed form, and the ridge that validates best over some λ [P, H]."""
+        data, net, how = self.data, self.net, self.how
         masks = (data.train_mask & (data.y >= 0), data.val_mask & (data.y >= 0))
-        shape: dict[str, Any] = {
-            "num_classes": net.num_classes,
-            "num_layers": net.num_layers,
-            "basis": net.basis,
-            "per_layer": net.per_layer,
-        }
-        if name == "linear":
-            return ridge_filters(operator, data.x, data.y, masks, self.how.space.order, **shape)
-        return random_filters(operator, data.x, data.y, masks, self.how.space.order, seed=derive(self.how.seed, "random features"), **shape)
+        task = (self.original.graph.operator, data.x, data.y, masks, how.space.order)
+        shape: dict[str, Any] = {"num_classes": net.num_classes, "num_layers": net.num_layers}
+        shape |= {"basis": net.basis, "per_layer": net.per_layer}
+        model: ClosedForm
+        if how.teacher == "linear":
+            model = ridge_filters(*task, **shape)
+        else:
+            model = random_filters(*task, seed=derive(how.seed, "random features"), **shape)
+        return model, best_ridge(model, lam)
 
     def match(self, pool: Pool) -> Data:
         """Run the pool form and return the validation graph."""
@@ -255,9 +246,7 @@ class _Run:
         with self._timed("students"):
             copies = tuple(self._students(problem, columns, lam, wanted, copy) for copy in range(pool.copies))
         answers = self.progress.stage("teacher", lambda: self._target(copies[0], wanted))
-        if "ridge" in answers:
-            linear, ridge = bool(answers.pop("linear")), float(answers.pop("ridge"))
-            self.facts |= {"closed_form": "linear" if linear else "random-features", "ridge": ridge}
+        self.facts |= {"ridge": float(answers.pop("ridge"))} if "ridge" in answers else {}
         net = replace(self.net, num_features=basis.size(0))
         seen = tuple(students.seen(basis[:, columns]) for students in copies)
         matching = Matching(net, seen, Target(**answers), pool.weights, how.hypergradient.direct, pool.noise)
@@ -293,12 +282,11 @@ class _Run:
         return Students(lam, params, moved)
 
     def _target(self, students: Students, gradients: bool) -> Tensors:
-        """Return the tensors of a :class:`Target`; of a closed form also its ridge, and whether it is the linear one."""
+        """Return the tensors of a :class:`Target`, and the ridge of a closed form."""
         how, lam = self.how, students.lam
         if how.teacher not in NETWORKS:
-            name, model, ridge = self._closed_form(lam)
-            facts = {"ridge": torch.tensor(ridge, dtype=torch.float64), "linear": torch.tensor(name == "linear")}
-            return {**closed_form_target(model, lam, ridge).tensors(), **facts}
+            model, ridge = self._closed_form(lam)
+            return {**closed_form_target(model, lam, ridge).tensors(), "ridge": torch.tensor(ridge, dtype=torch.float64)}
         if how.teacher == "shared":
             params = students.params
             loss, accuracy = network_scores(self.original, params, lam)

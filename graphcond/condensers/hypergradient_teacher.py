@@ -161,10 +161,10 @@ def network_scores(problem: FilterProblem, params: Tensors, lam: Tensor) -> tupl
     return torch.cat(losses), torch.cat(accuracies)
 
 
-def best_ridge(model: ClosedForm, lam: Tensor) -> tuple[float, float]:
-    """Return the ridge with the lowest mean validation loss over some λ [P, H], and that loss."""
+def best_ridge(model: ClosedForm, lam: Tensor) -> float:
+    """Return the ridge with the lowest mean validation loss over some λ [P, H]."""
     loss = model.scores(lam[:: max(1, lam.size(0) // 20)], torch.tensor(model.ridges, dtype=torch.float64)).loss.mean(1)
-    return model.ridges[int(loss.argmin())], float(loss.min())
+    return model.ridges[int(loss.argmin())]
 
 
 def closed_form_target(model: ClosedForm, lam: Tensor, ridge: float) -> Target:

@@ -17,7 +17,7 @@ from graphcond.condensers.hypergradient_objective import (
     soft_accuracy,
     train_students,
 )
-from graphcond.condensers.hypergradient_teacher import FilterProblem, Target, best_ridge, closed_form_target, network_gradients
+from graphcond.condensers.hypergradient_teacher import FilterProblem, Target, closed_form_target, network_gradients
 from graphcond.data import Checkpoint, load, parts
 from graphcond.errors import FileFormatError, InputError, NumericalError
 from graphcond.hypergrad import BilevelProblem, Implicit
@@ -88,9 +88,9 @@ def test_the_teachers_answers_are_those_of_their_models():
 
     for name in ("linear", "random-features"):
         run, _, lam, found = answers(name)
-        model = run._ready(name)
-        torch.testing.assert_close(found["gradient"], closed_form_target(model, lam, best_ridge(model, lam)[0]).slopes())
-        assert bool(found["linear"]) == (name == "linear")
+        model, ridge = run._closed_form(lam)
+        torch.testing.assert_close(found["gradient"], closed_form_target(model, lam, ridge).slopes())
+        assert type(model).__name__ == {"linear": "RidgeFilters", "random-features": "RandomFilters"}[name]
     run, students, lam, shared = answers("shared")
     torch.testing.assert_close(shared["gradient"], network_gradients(run.original, students.params, lam, run.how.hypergradient))
     run, _, lam, trained = answers("trained")
@@ -250,26 +250,12 @@ def test_noise_moves_the_first_layer_alone_by_its_own_spread():
 @pytest.mark.parametrize("teacher", ["linear", "random-features"])
 def test_teacher_hypergradients_are_slopes_of_its_losses(teacher):
     data, lam = planted(), PolynomialFilters().sample(4, seed=5)
-    model = module._Run(condenser(), data, None)._ready(teacher)
-    ridge, _ = best_ridge(model, lam)
+    model, ridge = module._Run(condenser(teacher=teacher), data, None)._closed_form(lam)
     target = closed_form_target(model, lam, ridge)
     step = torch.zeros_like(lam)
     step[:, 1] = 1e-4
     ends = [model.scores((lam + sign * step).double(), torch.tensor([ridge], dtype=torch.float64)).loss[0] for sign in (1, -1)]
     torch.testing.assert_close(target.gradient[:, 1].double(), (ends[0] - ends[1]) / 2e-4, rtol=1e-3, atol=1e-5)
-
-
-def test_the_closed_form_is_the_one_that_validates_better():
-    """Communities with class features are linear; with classes by the sign of a product of two features nothing is."""
-    assert condenser()(planted()).card["closed_form"] == "linear"
-    data = planted()
-    data.x = torch.randn(120, 2, generator=torch.Generator().manual_seed(0))
-    data.y = (data.x.prod(1) > 0).long()
-    loops = torch.arange(120).repeat(2, 1)
-    data.edge_index = loops
-    small = condenser()(data)
-    assert small.card["closed_form"] == "random-features"
-    assert condenser(teacher="linear")(data).card["closed_form"] == "linear"
 
 
 def test_gradients_of_networks_do_not_depend_on_the_chunks(monkeypatch):
