@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-from torch_geometric.data import HeteroData
-
 from graphcond.cli.judging import as_json, check, check_data, describe, judge
-from graphcond.cli.methods import control
+from graphcond.cli.methods import control, kind_of
 from graphcond.cli.options import Budget, Evaluate
 from graphcond.cli.source import load_split
 from graphcond.data import read
@@ -22,7 +20,7 @@ def run(options: Evaluate) -> None:
     data = load_split(options.data, options.root, options.split, options.seed)
     check_data(data)
     original = {
-        "kind": "interactions" if isinstance(data, HeteroData) else "nodes",
+        "kind": kind_of(data),
         "dataset": (data.get("card") or {}).get("name", "unnamed"),
     }
     made_of = {name: small.card.get(name) for name in original}

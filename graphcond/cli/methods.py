@@ -47,6 +47,11 @@ def _pool() -> pools.PoolBuilder:
     return pools.Union(pools.Observed(), pools.ProxyTopK(MF, ratio=0.3))
 
 
+def kind_of(data: Any) -> str:
+    """Return the kind of a data set, as cards name it."""
+    return "interactions" if isinstance(data, HeteroData) else "nodes"
+
+
 def build(name: str, data: Any, options: Budget, seed: int, **changed: Any) -> Condenser:
     """Return the condenser called ``name`` for this kind of data.
 
@@ -61,7 +66,7 @@ def build(name: str, data: Any, options: Budget, seed: int, **changed: Any) -> C
         UnknownNameError: If this kind of data has no such condenser.
         InputError: If an option has no meaning for this kind of data.
     """
-    kind = "interactions" if isinstance(data, HeteroData) else "nodes"
+    kind = kind_of(data)
     table = INTERACTIONS if kind == "interactions" else NODES
     builder = table.get(DEFAULT[kind] if name == "default" else name)
     if builder is None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import numbers
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -14,7 +13,7 @@ from torch_geometric.data import Data, HeteroData
 from torch_geometric.transforms import BaseTransform
 
 from graphcond import __version__
-from graphcond.condensers.budget import Base, NodeBudget, interaction_budget, node_budget
+from graphcond.condensers.budget import Base, NodeBudget, interaction_budget, is_whole, node_budget
 from graphcond.data import (
     Checkpoint,
     check_interactions,
@@ -95,8 +94,7 @@ class Condenser(BaseTransform, ABC):
             StorageError: If the checkpoint cannot be written, before any work; a disk that fills up later costs a warning.
             FileFormatError: If the checkpoint is broken or of other settings or data.
         """
-        whole = isinstance(self.seed, numbers.Integral) and not isinstance(self.seed, bool)
-        require(whole, "`seed` a whole number", "Any will do; it makes the run repeatable.", seed=self.seed)
+        require(is_whole(self.seed), "`seed` a whole number", "Any will do; it makes the run repeatable.", seed=self.seed)
         self._check(data)
         seen = without_test(data)
         kept = None if checkpoint is None else Checkpoint(checkpoint, f"{self._identity()} on {digest(seen)}")

@@ -31,6 +31,11 @@ class NodeBudget:
     ratio_train: float
 
 
+def is_whole(value: object) -> bool:
+    """Whether a value is a whole number, Python's or numpy's; True and False are not."""
+    return isinstance(value, numbers.Integral) and not isinstance(value, bool)
+
+
 def check_ratio(ratio: float) -> None:
     """Raise :class:`BudgetError` unless ``ratio`` lies in (0, 1]."""
     cure = "It is the share of the original to keep, for example ratio=0.25."
@@ -79,7 +84,7 @@ def node_budget(data: Data, *, ratio: float | None, num_nodes: int | None, of: B
     cure = "Give `ratio` or `num_nodes`, exactly one of them."
     require((ratio is None) != (num_nodes is None), "one budget", cure, error=BudgetError, ratio=ratio, num_nodes=num_nodes)
     for name, value in (("num_nodes", num_nodes), ("num_val", num_val)):
-        whole = value is None or (isinstance(value, numbers.Integral) and not isinstance(value, bool))
+        whole = value is None or is_whole(value)
         require(whole, f"`{name}` a whole number of nodes", "Give a share of the nodes as `ratio`.", error=BudgetError, **{name: value})
     train, val = int(data.train_mask.sum()), int(data.val_mask.sum())
     if ratio is not None:

@@ -18,10 +18,8 @@ from graphcond.condensers.base import Draft, NodeCondenser
 from graphcond.condensers.hypergradient_objective import Descent, Matching, Students, Weights, feature_basis, narrowed, train_students
 from graphcond.condensers.hypergradient_progress import Progress
 from graphcond.condensers.hypergradient_teacher import (
-    ClosedForm,
     FilterProblem,
     Target,
-    best_ridge,
     check_solution,
     closed_form_target,
     network_gradients,
@@ -37,7 +35,7 @@ from graphcond.linalg import CG
 from graphcond.metrics import spearman
 from graphcond.nn.adjacency import Adjacency, AdjacencyName, homophilous_start, make_adjacency
 from graphcond.nn.filters import PolynomialFilterNet, filter_operator
-from graphcond.nn.linear_filters import ridge_filters
+from graphcond.nn.linear_filters import ClosedForm, best_ridge, ridge_filters
 from graphcond.nn.random_features import random_filters
 from graphcond.nn.synthetic import SyntheticGraph, class_samples, export, synthetic_labels
 from graphcond.seeding import derive, generator

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Protocol
 
 import torch
 from torch import Tensor
@@ -14,26 +13,11 @@ from graphcond.errors import InputError, NumericalError, require
 from graphcond.hypergrad import BilevelProblem, Implicit
 from graphcond.linalg import Damped, GaussNewton, LinearOperator, Solution
 from graphcond.nn.filters import PolynomialFilterNet
-from graphcond.nn.linear_filters import RidgeScores
+from graphcond.nn.linear_filters import ClosedForm
 from graphcond.training.nodes import FilterGraph
 from graphcond.typing import Tensors
 
 _CHUNK_NUMBERS = 700_000
-
-
-class ClosedForm(Protocol):
-    """A model that scores filters without training: :class:`RidgeFilters` or :class:`RandomFilters`."""
-
-    @property
-    def ridges(self) -> tuple[float, ...]:
-        """Return the ridges to choose from."""
-
-    @property
-    def chunk(self) -> int:
-        """Return how many λ are differentiated at once."""
-
-    def scores(self, lam: Tensor, ridges: Tensor) -> RidgeScores:
-        """Return losses and accuracies [R, B] of filters λ [B, H] at ridges [R]."""
 
 
 @dataclass(frozen=True)
@@ -159,12 +143,6 @@ def network_scores(problem: FilterProblem, params: Tensors, lam: Tensor) -> tupl
         losses.append(node_losses(logits, y))
         accuracies.append((logits.argmax(-1) == y).to(logits.dtype).mean(1))
     return torch.cat(losses), torch.cat(accuracies)
-
-
-def best_ridge(model: ClosedForm, lam: Tensor) -> float:
-    """Return the ridge with the lowest mean validation loss over some λ [P, H]."""
-    loss = model.scores(lam[:: max(1, lam.size(0) // 20)], torch.tensor(model.ridges, dtype=torch.float64)).loss.mean(1)
-    return model.ridges[int(loss.argmin())]
 
 
 def closed_form_target(model: ClosedForm, lam: Tensor, ridge: float) -> Target:

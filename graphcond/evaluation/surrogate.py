@@ -12,7 +12,7 @@ from torch_geometric.data import Data
 
 from graphcond.errors import require
 from graphcond.nn.filters import PolynomialFilterNet, filter_operator
-from graphcond.nn.linear_filters import ridge_filters
+from graphcond.nn.linear_filters import best_ridge, ridge_filters
 
 RIDGES = (1e-6, 1e-5, 1e-4, 1e-3, 1e-2, 1e-1)
 
@@ -67,9 +67,8 @@ def linear_surrogate(net: PolynomialFilterNet, lam: Tensor, data: Data, ridges: 
         per_layer=net.per_layer,
     )
     ready = time.perf_counter()
-    sample = lam[:: max(1, lam.size(0) // 20)]
-    chosen = int(model.scores(sample, torch.tensor(list(ridges))).loss.mean(1).argmin())
+    ridge = best_ridge(model, lam, ridges)
     begin = time.perf_counter()
-    scores = model.scores(lam, torch.tensor([ridges[chosen]]))
+    scores = model.scores(lam, torch.tensor([ridge]))
     end = time.perf_counter()
-    return SurrogateScores(scores.loss[0], scores.accuracy[0], ridges[chosen], ready - start, end - begin)
+    return SurrogateScores(scores.loss[0], scores.accuracy[0], ridge, ready - start, end - begin)

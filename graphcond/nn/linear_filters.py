@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Protocol
 
 import torch
 from torch import Tensor
@@ -55,6 +57,54 @@ class RidgeScores:
 
     loss: Tensor
     accuracy: Tensor
+
+    @classmethod
+    def of(cls, outputs: Tensor, target: Tensor) -> RidgeScores:
+        """Return the scores of outputs [R, B, v, C] against centred one-hot labels [v, C]."""
+        loss = (outputs - target).square().sum(-1).mean(-1)
+        hits = outputs.argmax(-1) == target.argmax(-1)
+        return cls(loss, hits.to(loss.dtype).mean(-1))
+
+
+class ClosedForm(Protocol):
+    """A model that scores filters without training: :class:`RidgeFilters` or :class:`~graphcond.nn.RandomFilters`."""
+
+    @property
+    def ridges(self) -> tuple[float, ...]:
+        """Return the ridges to choose from."""
+
+    @property
+    def chunk(self) -> int:
+        """Return how many λ are differentiated at once."""
+
+    def scores(self, lam: Tensor, ridges: Tensor) -> RidgeScores:
+        """Return losses and accuracies [R, B] of filters λ [B, H] at ridges [R]."""
+
+
+def best_ridge(model: ClosedForm, lam: Tensor, ridges: Sequence[float] | None = None) -> float:
+    """Return the ridge with the lowest mean validation loss over about 20 of the filters.
+
+    Args:
+        model: The graph, made ready.
+        lam: λ [B, H].
+        ridges: Ridges to choose from; None: the model's own.
+    """
+    ridges = model.ridges if ridges is None else ridges
+    sample = lam[:: max(1, lam.size(0) // 20)]
+    return ridges[int(model.scores(sample, torch.tensor(list(ridges), dtype=torch.float64)).loss.mean(1).argmin())]
+
+
+def centred_labels(y: Tensor, masks: tuple[Tensor, Tensor], num_classes: int, dtype: torch.dtype) -> tuple[Tensor, Tensor]:
+    """Return one-hot labels less 1 / C of the training [s, C] and the validation nodes [v, C].
+
+    Raises:
+        InputError: If a mask is empty.
+    """
+    train, val = masks
+    cure = "Give the graph training and validation nodes."
+    require(bool(train.any()) and bool(val.any()), "non-empty masks", cure, train=int(train.sum()), val=int(val.sum()))
+    eye = torch.eye(num_classes, dtype=dtype, device=y.device) - 1 / num_classes
+    return eye[y[train]], eye[y[val]]
 
 
 @dataclass(frozen=True)
@@ -110,10 +160,7 @@ class RidgeFilters:
         Returns:
             Losses and accuracies [R, B].
         """
-        outputs = torch.stack([self.outputs(lam, ridge) for ridge in ridges])
-        loss = (outputs - self.val_target).square().sum(-1).mean(-1)
-        hits = outputs.argmax(-1) == self.val_target.argmax(-1)
-        return RidgeScores(loss, hits.to(loss.dtype).mean(-1))
+        return RidgeScores.of(torch.stack([self.outputs(lam, ridge) for ridge in ridges]), self.val_target)
 
     def outputs(self, lam: Tensor, ridge: Tensor | float) -> Tensor:
         """Return the validation nodes' outputs [B, v, C] of the filters λ [B, H] at one ridge ρ > 0."""
@@ -163,13 +210,10 @@ def ridge_filters(
         InputError: If a mask is empty.
     """
     train, val = masks
-    cure = "Give the graph training and validation nodes."
-    require(bool(train.any()) and bool(val.any()), "non-empty masks", cure, train=int(train.sum()), val=int(val.sum()))
     bases = _bases(operator, x, order * num_layers, basis, train | val)
     kept = train | val
     inner, outer = bases[:, train[kept]], bases[:, val[kept]]
-    eye = torch.eye(num_classes, dtype=bases.dtype, device=x.device) - 1 / num_classes
-    target, val_target = eye[y[train]], eye[y[val]]
+    target, val_target = centred_labels(y, masks, num_classes, bases.dtype)
     kernel = inner.size(1) <= x.size(1)
     if kernel:
         products, cross = _fold(torch.einsum("ind,jmd->ijnm", inner, inner)), _fold(torch.einsum("ivd,jmd->ijvm", outer, inner))

@@ -10,7 +10,7 @@ from torch import Tensor
 
 from graphcond.errors import require
 from graphcond.nn.filters import Basis, Operator, filter_features, polynomial, stored_bases
-from graphcond.nn.linear_filters import RidgeScores
+from graphcond.nn.linear_filters import RidgeScores, centred_labels
 from graphcond.seeding import generator
 from graphcond.sparse import CSR, spmm
 
@@ -80,10 +80,7 @@ class RandomFilters:
         Returns:
             Losses (mean squared errors) and accuracies [R, B].
         """
-        outputs = torch.stack([self._outputs(row, ridges) for row in lam], 1)
-        loss = (outputs - self.val_target).square().sum(-1).mean(-1)
-        hits = outputs.argmax(-1) == self.val_target.argmax(-1)
-        return RidgeScores(loss, hits.to(loss.dtype).mean(-1))
+        return RidgeScores.of(torch.stack([self._outputs(row, ridges) for row in lam], 1), self.val_target)
 
     def _outputs(self, lam: Tensor, ridges: Tensor) -> Tensor:
         """Return the validation nodes' outputs [R, v, C] of one filter, from the smaller of the two systems."""
@@ -131,9 +128,7 @@ def random_filters(
     Raises:
         InputError: If a mask is empty or there is no hidden layer.
     """
-    train, val = masks
-    cure = "Give the graph training and validation nodes."
-    require(bool(train.any()) and bool(val.any()), "non-empty masks", cure, train=int(train.sum()), val=int(val.sum()))
+    target, val_target = centred_labels(y, masks, num_classes, torch.float64)
     require(num_layers >= 2, "`num_layers` >= 2", "Without a hidden layer the model is linear: ridge_filters.", num_layers=num_layers)
     width = max(_WIDTH[0], min(_WIDTH[1], _NUMBERS // x.size(0)))
     features = filter_features(x)
@@ -143,16 +138,14 @@ def random_filters(
     mixes = [
         torch.randn(width, width, generator=generator(seed, "random filters", layer), dtype=x.dtype) for layer in range(1, num_layers - 1)
     ]
-    eye = torch.eye(num_classes, dtype=torch.float64, device=x.device) - 1 / num_classes
-    inner, outer = train.nonzero()[:, 0], val.nonzero()[:, 0]
     return RandomFilters(
         operator,
         stored_bases(operator, mixed, order, basis=basis),
         tuple((mix * (2 / width) ** 0.5).to(x.device) for mix in mixes),
-        inner,
-        outer,
-        eye[y[inner]],
-        eye[y[outer]],
+        masks[0].nonzero()[:, 0],
+        masks[1].nonzero()[:, 0],
+        target,
+        val_target,
         basis,
         per_layer,
     )

@@ -9,7 +9,7 @@ from graphcond.condensers import outer_loop
 from graphcond.condensers.outer_loop import Schedule, State, resumed
 from graphcond.condensers.outer_loss import OuterLoss
 from graphcond.condensers.policy_gradient import PolicyGradient, Tail
-from graphcond.condensers.unrolled import Unrolled, UnrolledObjective
+from graphcond.condensers.unrolled import Unrolled
 from graphcond.data import (
     EDGE,
     Checkpoint,
@@ -19,13 +19,11 @@ from graphcond.data import (
     split_interactions,
     store,
     train_edges,
-    val_edges,
     without_test,
 )
 from graphcond.errors import BudgetError, FileFormatError, InputError, NumericalError
-from graphcond.nn import Triplets
 from graphcond.testing.contracts import CondenserContract
-from graphcond.training import BPR, UniformNegatives
+from graphcond.training import BPR
 
 MF = partial(nn.MF, dim=8)
 POOL = pools.Union(pools.Observed(), pools.ProxyTopK(MF, ratio=0.3, recipe=BPR(rounds=3)))
@@ -307,49 +305,6 @@ def test_bad_arguments():
         condenser(outer="teacher").loop(data, bare)
 
 
-def unrolled(start, steps, dtype=torch.float64):
-    data = interactions(users=7, items=9, count=40)
-    edges, draw = train_edges(data), torch.Generator().manual_seed(0)
-    negatives = UniformNegatives(edges, 7, 9)
-    proxy = torch.randn(7, 4, generator=draw, dtype=dtype), torch.randn(9, 4, generator=draw, dtype=dtype)
-    kept = torch.arange(edges.size(1)) < 2
-    inner = Unrolled(steps=steps, start=start, rate=0.5, dim=4)
-    return UnrolledObjective(inner, edges, kept, OuterLoss(val_edges(data), negatives, (7, 9)), negatives, proxy)
-
-
-@pytest.mark.parametrize("start", ["items", "proxy"])
-@pytest.mark.parametrize("steps", [1, 3])
-def test_the_relaxed_loss_has_the_right_gradient(start, steps):
-    objective = unrolled(start, steps)
-    weight = torch.rand(objective.edges.size(1), generator=torch.Generator().manual_seed(1), dtype=torch.float64, requires_grad=True)
-    assert torch.autograd.gradcheck(lambda w: objective.relaxed(w, seed=3), (weight,))
-    (grad,) = torch.autograd.grad(objective.relaxed(weight, seed=3), weight)
-    assert float(grad[:2].abs().max()) == 0.0  # always kept
-    assert float(grad[2:].abs().max()) > 0.0
-
-
-def test_blocks_do_not_change_the_gradient(monkeypatch):
-    def gradient():
-        objective = unrolled("proxy", 2)
-        weight = torch.full((objective.edges.size(1),), 0.5, dtype=torch.float64, requires_grad=True)
-        return torch.autograd.grad(objective.relaxed(weight, seed=0), weight)[0]
-
-    whole = gradient()
-    monkeypatch.setattr("graphcond.condensers.unrolled.BLOCK", 5)
-    torch.testing.assert_close(gradient(), whole)
-
-
-def test_with_items_fixed_a_users_loss_depends_on_its_own_mask_alone():
-    objective = unrolled("items", 1, torch.float32)
-    masks_ = torch.rand(2, objective.edges.size(1), generator=torch.Generator().manual_seed(0)) < 0.5
-    masks_[1] = torch.where(objective.edges[0] == 3, masks_[1], masks_[0])
-    losses = objective(masks_)
-    same = torch.ones(7, dtype=torch.bool)
-    same[3] = False
-    torch.testing.assert_close(losses[0, same], losses[1, same])
-    torch.testing.assert_close(losses[0].sum(), objective(masks_[:1]).sum())
-
-
 def test_the_losses_of_one_mask_do_not_depend_on_its_neighbours_start():
     """All K models of a step start from the same tables: without training they have the same loss."""
     data = without_test(interactions())
@@ -398,13 +353,3 @@ def test_a_step_is_adam_on_the_centred_gradient_and_the_mapping_norm_is_the_theo
     parameter.grad = grad - grad.mean()
     torch.optim.Adam([parameter], lr=0.05).step()
     torch.testing.assert_close(state.probs, simplex.project(parameter.detach()), atol=1e-5, rtol=0)
-
-
-@pytest.mark.parametrize("start", ["items", "proxy", "fresh"])
-def test_a_mask_is_worth_what_its_weights_are(start):
-    """Training on the kept interactions alone equals training on all of them with weights 0 and 1."""
-    objective = unrolled(start, 2, torch.float32)
-    mask = torch.rand(objective.edges.size(1), generator=torch.Generator().manual_seed(0)) < 0.5
-    pairs = [Triplets(objective.edges[0], objective.edges[1], drawn) for drawn in objective._others(objective.seed)]
-    tables = objective._train(objective._start(objective.seed), pairs, (mask | objective.kept).float())
-    torch.testing.assert_close(objective([mask]), objective.outer(tables, 1, seed=objective.seed))
