@@ -13,7 +13,7 @@ from benchmarks.tables import Row, grid, long_table, place, record, several, sho
 
 ROOT = Path(__file__).parent.parent
 SETS = ("lastfm", "ciao", "dianping", "gowalla")
-RANKED = ("cora", "citeseer", "pubmed", "amazon-photo", "coauthor-cs", "tolokers")
+RANKED = ("cora", "citeseer", "pubmed", "amazon-photo", "coauthor-cs", "tolokers", "ogbn-arxiv-partial")
 BY_SETTING = ("dataset", "method", "setting", "ratio")
 PRINTED = ("Random", "Majority", "SVP", "DosCond", "DConRec")
 

@@ -88,8 +88,8 @@ class Checkpoint:
         return hashlib.blake2b(self.run.encode(), digest_size=16).hexdigest()
 
 
-def digest(*parts: Data | HeteroData | Tensor | None) -> str:
-    """Return a short name of the content of data sets and tensors; cards do not count, sizes alone would confuse two data sets.
+def digest(*parts: Data | HeteroData | Tensor | str | None) -> str:
+    """Return a short name of the content of data sets, tensors and words; cards do not count, sizes alone would confuse two data sets.
 
     Args:
         *parts: What is named, in this order; None for what is not there.

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import math
 import os
 from collections.abc import Sequence
@@ -14,7 +13,7 @@ import torch
 from torch import Tensor
 from torch_geometric.data import Data
 
-from graphcond.data import check_nodes, load_state, save_state, statistics
+from graphcond.data import check_nodes, describe, digest, load_state, save_state, statistics
 from graphcond.errors import require
 from graphcond.evaluation.surrogate import SurrogateScores, linear_surrogate
 from graphcond.evaluation.table import format_table, make_row
@@ -253,7 +252,8 @@ def _one_seed(
 ) -> tuple[Tensors, float, float]:
     """Train and test on the original with one seed, or read what an equal call wrote."""
     recipe, seed = how
-    path = None if cache is None else Path(cache) / f"reference-{_digest(net, lam, data, how)}.safetensors"
+    name = digest(f"{_PROTOCOL} {describe((net, recipe, seed))}", lam, data)
+    path = None if cache is None else Path(cache) / f"reference-{name}.safetensors"
     if path is not None and path.exists():
         tensors, record = load_state(path)
         return tensors, float(record["seconds"]), float(record["peak_mib"])
@@ -289,15 +289,3 @@ def held_out_accuracy(net: PolynomialFilterNet, lam: Tensor, params: Tensors, da
         logits = net({name: value[some] for name, value in params.items()}, lam[some].to(data.x.dtype), graph.operator, graph.x)
         found.append(accuracy(logits, data.y, data.test_mask))
     return torch.cat(found)
-
-
-def _digest(net: PolynomialFilterNet, lam: Tensor, data: Data, how: tuple[FilterTraining, int]) -> str:
-    """Name a computation by the content of its inputs; sizes alone would confuse two graphs."""
-    recipe, seed = how
-    digest = hashlib.blake2b(f"{_PROTOCOL} {net!r} {recipe!r} {seed}".encode(), digest_size=10)
-    names = ("x", "edge_index", "edge_weight", "y", "train_mask", "val_mask", "test_mask")
-    for name, value in [("lam", lam), *((name, data.get(name)) for name in names)]:
-        if value is not None:
-            digest.update(f"{name} {tuple(value.shape)} {value.dtype}".encode())
-            digest.update(value.detach().cpu().contiguous().numpy().tobytes())
-    return digest.hexdigest()

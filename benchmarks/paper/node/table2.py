@@ -6,7 +6,7 @@ import argparse
 import time
 import warnings
 
-from benchmarks.paper.node.common import BUDGETS, arguments, candidates, condensed, network, original, reference_seeds
+from benchmarks.paper.node.common import BUDGETS, arguments, condensed, held_out, network, original, reference_seeds
 from benchmarks.paper.node.hpo import descend
 from benchmarks.store import RESULTS, Store
 from graphcond.data import looped
@@ -36,7 +36,7 @@ def regret_of_shortlist(whole, loss, size: int = 5) -> float:
 
 def one(store: Store, whole, data, method: str, count: int, seed: int, options) -> None:
     """Add the rows of one condensed graph that are missing."""
-    net, lam, name = network(data), candidates(), data.card["name"]
+    net, lam, name = network(data), held_out(data.card["name"]), data.card["name"]
     num_val = round(count * int(data.val_mask.sum()) / int(data.train_mask.sum())) if options.val_as_original else None
     key = {"dataset": name, "method": method, "count": count, "count_val": num_val, "seed": seed}
     wanted = [kind for kind in ("grid", *(["hpo"] if options.hpo and seed == 0 else [])) if not store.has(**key, kind=kind)]
@@ -54,7 +54,7 @@ def one(store: Store, whole, data, method: str, count: int, seed: int, options) 
         linear = linear_surrogate(net, lam, small)
         scores = compare_rankings(whole, linear.loss, linear.accuracy)
         row |= {"linear_spearman_loss": scores["spearman_loss"], "linear_spearman_accuracy": scores["spearman_accuracy"]}
-        row |= {"seconds_linear": time.perf_counter() - start, "seconds_linear_80": linear.seconds}
+        row |= {"seconds_linear": time.perf_counter() - start, f"seconds_linear_{len(lam)}": linear.seconds}
         curves = {"losses": report.loss[0].tolist(), "accuracies": report.accuracy[0].tolist()} if seed == 0 else {}
         store.add(row | curves)
     if "hpo" in wanted:
@@ -72,16 +72,16 @@ def ceiling(store: Store, whole, data, options) -> None:
             extra = {"kind": "grid", "seeds": list(whole.seeds)}
             if row["method"] == "Whole":
                 extra |= {"losses": whole.loss[0].tolist(), "accuracies": whole.accuracy[0].tolist()}
-                extra |= {"tests": whole.held_out.mean(0).tolist(), "best_of_80": 100 * float(whole.held_out.mean(0).max())}
+                extra |= {"tests": whole.held_out.mean(0).tolist(), f"best_of_{len(whole.lam)}": 100 * float(whole.held_out.mean(0).max())}
             else:
                 linear = whole.surrogate
-                extra |= {"seconds_linear_80": linear.seconds, "seconds_statistics": linear.seconds_statistics, "ridge": linear.ridge}
-                extra |= {"losses": linear.loss.tolist(), "accuracies": linear.accuracy.tolist()}
+                extra |= {f"seconds_linear_{len(whole.lam)}": linear.seconds, "seconds_statistics": linear.seconds_statistics}
+                extra |= {"ridge": linear.ridge, "losses": linear.loss.tolist(), "accuracies": linear.accuracy.tolist()}
             store.add(dict(row) | extra)
     if not store.has(dataset=name, method="Early stopping", kind="grid", **key):
         fresh = max(whole.seeds) + 1
         with Measure() as cost:
-            runs = train_filters(net, candidates(), data, recipe=FilterTraining(epochs=EARLY), seed=fresh)
+            runs = train_filters(net, held_out(name), data, recipe=FilterTraining(epochs=EARLY), seed=fresh)
         row = {
             "dataset": name,
             "method": "Early stopping",
@@ -92,7 +92,7 @@ def ceiling(store: Store, whole, data, options) -> None:
         }
         store.add(row | compare_rankings(whole, runs.loss, runs.accuracy))
     if options.hpo and not store.has(dataset=name, method="Whole", kind="hpo", **key):
-        best = descend(net, data, candidates()[:8])
+        best = descend(net, data, held_out(name)[:8])
         row = {"hpo_accuracy": performance(net, best, data), "hpo_lam": best[0].tolist(), "seeds": [0]}
         store.add({"dataset": name, "method": "Whole", "kind": "hpo"} | row)
 
@@ -109,7 +109,7 @@ def main() -> None:
     for name in options.datasets:
         data = original(name, options.root)
         budgets = options.counts or (BUDGETS[name][1:2] if options.quick else BUDGETS[name])
-        whole = reference(network(data), candidates(), data, seeds=reference_seeds(name), cache=options.cache)
+        whole = reference(network(data), held_out(name), data, seeds=reference_seeds(name), cache=options.cache)
         ceiling(store, whole, data, options)
         for seed in range(options.seeds):
             for method in options.methods:
