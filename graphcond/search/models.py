@@ -10,7 +10,7 @@ from torch.nn.functional import cross_entropy
 from torch_geometric.data import Data
 
 from graphcond.data import sparsified
-from graphcond.nn import WEIGHTED, Kind
+from graphcond.nn import WEIGHTED, GraphNet, Kind
 from graphcond.spaces import ModelChoice, ModelChoices
 from graphcond.training import ClassifierTraining, predict, train_classifier
 from graphcond.training.classifiers import prepared
@@ -54,14 +54,17 @@ class ModelObjective:
         width = trial.suggest_categorical("hidden", self.space.widths)
         return ModelChoice(kind, width, trial.suggest_categorical("num_layers", self.space.depths))
 
-    def __call__(self, trial: BaseTrial) -> float:
-        """Return the accuracy on the validation nodes, in [0, 1], less up to .001 for the loss."""
-        choice, data = self.choice(trial), self.data
-        small = data if choice.kind in WEIGHTED else sparsified(data, _HALF)
-        classes = int(data.y.max()) + 1 if self.num_classes is None else self.num_classes
-        model = choice(data.num_features, classes, seed=self.seed)
+    def trained(self, choice: ModelChoice) -> tuple[GraphNet, float]:
+        """Return a trained network at its best epoch and its accuracy on the validation nodes, in [0, 1], less up to .001 for the loss."""
+        small = self.data if choice.kind in WEIGHTED else sparsified(self.data, _HALF)
+        classes = int(small.y.max()) + 1 if self.num_classes is None else self.num_classes
+        model = choice(small.num_features, classes, seed=self.seed)
         history = train_classifier(model, small, small, recipe=self.recipe, seed=self.seed)
         model.eval()
         with torch.no_grad():
             loss = float(cross_entropy(predict(model, prepared(model, small))[small.val_mask], small.y[small.val_mask]))
-        return history.best_score - 1e-3 * loss / (1 + loss)
+        return model, history.best_score - 1e-3 * loss / (1 + loss)
+
+    def __call__(self, trial: BaseTrial) -> float:
+        """Return what the network is worth, at most 1."""
+        return self.trained(self.choice(trial))[1]
