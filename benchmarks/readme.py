@@ -133,6 +133,19 @@ def ranking_in_full() -> str:
     return long_table("node_table2.json", columns, ("dataset", "num_train", "method"), _ranking_rows())
 
 
+def architectures() -> str:
+    """How condensed graphs rank architectures, and CPU seconds of training them all there."""
+    columns = {"spearman": 3, "kendall": 3, "regret": 1, "regret_top5": 1, "cpu_seconds": 0}
+    found = []
+    for name, own in _by_dataset(record("node_architectures.json")["rows"]):
+        sizes = sorted({row["count"] for row in own if row["count"]})
+        cells: dict[tuple[str, str], str] = {}
+        for (method, _), some in _by_method(own, sizes):
+            cells |= {(shown_as(method), column): several(some, (column,), (digits,)) for column, digits in columns.items()}
+        found.append(grid(f"{name}, {sizes[0]}", cells, list(columns)))
+    return f"{source('node_architectures.json')}\n\n" + "\n\n".join(found)
+
+
 def continuous_search() -> str:
     """HCDC's Perf.: the filter found by descending the hypergradient on a graph, trained on the original and tested."""
     rows = [row for row in record("node_table2.json")["rows"] if row["kind"] == "hpo"]
@@ -225,6 +238,7 @@ SHORT: dict[str, Callable[[], str]] = {
     "recommender-quarter": lambda: recommender(0.25),
     "recommender-half": lambda: recommender(0.5),
     "ranking": ranking,
+    "architectures": architectures,
     "accuracy": accuracy,
     "cost": cost,
     "kernels": lambda: kernels(lambda row: (row["graph"], row["width"]) == ("gowalla", 64)),

@@ -102,7 +102,7 @@ class CSR:
             "Row 0 holds the sources, row 1 the targets.",
             shape=tuple(edge_index.shape),
         )
-        edge_index = edge_index.as_subclass(Tensor)
+        edge_index = edge_index.detach().as_subclass(Tensor)  # an EdgeIndex by itself keeps its class in torch 2.6
         return cls.from_edges(edge_index[1], edge_index[0], (num_nodes, num_nodes), edge_weight)
 
     @property
