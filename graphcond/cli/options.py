@@ -117,7 +117,8 @@ class Search(Source):
     Args:
         condensed: A file that `graphcond condense --out` wrote; without one the original itself is searched.
         space: Networks (10 kinds, 2 widths, 2 depths) or polynomial filters of order 2.
-        trials: Candidates tried on the condensed graph; the 40 networks are tried at most once each.
+        trials: Candidates trained on the condensed graph, the 40 networks at most once each; filters are judged by its own validation
+            nodes, networks by the original's, which rank them better.
         top: Candidates trained again on the original; its validation nodes choose the winner.
         seed: Seed of the search, the split and the trainings.
         epochs: Training steps of every candidate.

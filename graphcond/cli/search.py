@@ -17,7 +17,10 @@ from graphcond.errors import require
 from graphcond.evaluation import evaluate_node, held_out_accuracy
 from graphcond.search import FilterObjective, ModelObjective, promote, search
 from graphcond.search.study import fixed
-from graphcond.training import ClassifierTraining, FilterTraining, train_filters
+from graphcond.training import ClassifierTraining, EarlyStopping, FilterTraining, train_filters
+
+EVERY = 10
+"""Epochs between two looks at the original's validation nodes, each of which costs a forward pass on it."""
 
 
 def run(options: Search) -> None:
@@ -34,11 +37,13 @@ def run(options: Search) -> None:
     if options.out is not None:
         check_writable(Path(options.out) / "search.json")
     start = time.perf_counter()
-    name = f"{options.space} on {digest(small)}, {options.epochs} epochs, seed {options.seed}"
-    finite = options.space == "models"
-    study = search(objective(small), options.trials, seed=options.seed, finite=finite, journal=journal, name=name)
+    seen, models = without_test(full), options.space == "models"
+    # A graph condensed for filters ranks filters by its own validation nodes, and other architectures only by the original's.
+    trial = objective(small, validation=seen) if models else objective(small)
+    name = f"{options.space} on {digest(small, seen if models else None)}, {options.epochs} epochs, seed {options.seed}"
+    study = search(trial, options.trials, seed=options.seed, finite=models, journal=journal, name=name)
     searched = time.perf_counter()
-    best = promote(study, objective(without_test(full)), options.top)
+    best = promote(study, objective(seen), options.top)
     promoted = time.perf_counter()
     accuracy = _test(options, objective(full), best[0].params)
     found: dict[str, Any] = {"trials": len(study.trials), "seconds_search": searched - start, "seconds_promote": promoted - searched}
@@ -52,7 +57,9 @@ def run(options: Search) -> None:
 def _objective(options: Search, classes: int) -> Any:
     """Return what makes an objective of a graph."""
     if options.space == "models":
-        return partial(ModelObjective, recipe=ClassifierTraining(epochs=options.epochs), seed=options.seed, num_classes=classes)
+        looks = EarlyStopping(patience=options.epochs, every=min(EVERY, options.epochs))
+        recipe = ClassifierTraining(epochs=options.epochs, stopping=looks)
+        return partial(ModelObjective, recipe=recipe, seed=options.seed, num_classes=classes)
     return partial(FilterObjective, recipe=FilterTraining(epochs=options.epochs), seed=options.seed, num_classes=classes)
 
 

@@ -25,21 +25,26 @@ _HALF = 0.5
 class ModelObjective:
     """Validation accuracy of a network trained on a graph; Optuna calls it with a trial.
 
-    A condensed graph has few validation nodes, so that accuracies tie: the loss breaks ties. Networks that ignore edge weights see the
-    edges of weight .5 or more.
+    Accuracies on few nodes tie: the loss breaks ties. Networks that ignore edge weights see the edges of weight .5 or more.
+
+    Graphs condensed for polynomial filters teach any network, but their validation nodes do not rank other architectures; the original's
+    do, at a forward pass each time that ``recipe.stopping`` looks (``benchmarks/paper/node/architectures.py``).
 
     Args:
-        data: The graph, condensed or original, with training and validation nodes.
+        data: The graph to train on, condensed or original.
         space: Where networks come from.
         recipe: How they are trained; None is :class:`graphcond.training.ClassifierTraining`.
         seed: Seed of weights and dropout.
-        num_classes: Classes; None counts those of ``data``.
+        num_classes: Classes; None counts those of the graph that judges.
+        validation: The graph whose validation nodes judge, usually the original; None: ``data``.
 
     Example:
         >>> from functools import partial
+        >>> from graphcond.condensers import RandomNodes
         >>> from graphcond.data import load
+        >>> data, small = load("karate"), RandomNodes(num_nodes=8)(load("karate"))
         >>> objective = partial(ModelObjective, space=ModelChoices(kinds=("gcn",), widths=(8,), depths=(1, 2)))
-        >>> on_small, on_full = objective(load("karate")), objective(load("karate"))  # the search changes nothing but the graph
+        >>> on_small, on_full = objective(small, validation=data), objective(data)  # the search changes nothing but the graph
     """
 
     data: Data
@@ -47,6 +52,7 @@ class ModelObjective:
     recipe: ClassifierTraining | None = None
     seed: int = 0
     num_classes: int | None = None
+    validation: Data | None = None
 
     def choice(self, trial: BaseTrial) -> ModelChoice:
         """Return the network that a trial stands for."""
@@ -56,13 +62,14 @@ class ModelObjective:
 
     def trained(self, choice: ModelChoice) -> tuple[GraphNet, float]:
         """Return a trained network at its best epoch and its accuracy on the validation nodes, in [0, 1], less up to .001 for the loss."""
-        small = self.data if choice.kind in WEIGHTED else sparsified(self.data, _HALF)
-        classes = int(small.y.max()) + 1 if self.num_classes is None else self.num_classes
-        model = choice(small.num_features, classes, seed=self.seed)
-        history = train_classifier(model, small, small, recipe=self.recipe, seed=self.seed)
+        train = self.data if choice.kind in WEIGHTED else sparsified(self.data, _HALF)
+        judge = train if self.validation is None else self.validation
+        classes = int(judge.y.max()) + 1 if self.num_classes is None else self.num_classes
+        model = choice(train.num_features, classes, seed=self.seed)
+        history = train_classifier(model, train, judge, recipe=self.recipe, seed=self.seed)
         model.eval()
         with torch.no_grad():
-            loss = float(cross_entropy(predict(model, prepared(model, small))[small.val_mask], small.y[small.val_mask]))
+            loss = float(cross_entropy(predict(model, prepared(model, judge))[judge.val_mask], judge.y[judge.val_mask]))
         return model, history.best_score - 1e-3 * loss / (1 + loss)
 
     def __call__(self, trial: BaseTrial) -> float:

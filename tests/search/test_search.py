@@ -8,6 +8,7 @@ import torch
 from graphcond.condensers import RandomNodes
 from graphcond.data import load, planted_graph
 from graphcond.errors import InputError
+from graphcond.metrics import accuracy
 from graphcond.search import FilterObjective, ModelObjective, promote, search
 from graphcond.search.study import fixed
 from graphcond.spaces import ModelChoices
@@ -102,3 +103,15 @@ def test_counts_are_checked():
         search(quadratic, 0)
     with pytest.raises(InputError, match="`top` >= 1"):
         promote(search(quadratic, 1), quadratic, 0)
+
+
+def test_the_original_may_judge_networks_trained_on_a_condensed_graph():
+    data, trial = load("karate"), fixed({"kind": "gcn", "hidden": 8, "num_layers": 2})
+    small = RandomNodes(num_nodes=8, num_val=2)(data)
+    model, value = ModelObjective(small, SPACE, QUICK, validation=data).trained(SPACE.decode(SPACE.all()[1:2])[0])
+    right = float(accuracy(model(data.x, data.edge_index), data.y, data.val_mask))
+    assert 0 < right - value < 1e-3
+    elsewhere = data.clone()
+    elsewhere.y = torch.where(data.val_mask, 1 - data.y.clamp(max=1), data.y)
+    judged = [ModelObjective(small, SPACE, QUICK, num_classes=4, validation=graph)(trial) for graph in (data, elsewhere)]
+    assert judged[0] != judged[1], "other validation labels, another value"

@@ -5,6 +5,8 @@ from __future__ import annotations
 import argparse
 import time
 import warnings
+from dataclasses import replace
+from itertools import product
 from statistics import fmean
 
 import torch
@@ -19,22 +21,24 @@ from graphcond.spaces import ModelChoices
 from graphcond.training import ClassifierTraining, EarlyStopping, predict
 from graphcond.training.classifiers import prepared
 
-KEY = ("dataset", "method", "count", "seed")
+KEY = ("dataset", "method", "count", "seed", "judge")
+"""``judge``: whose validation nodes judged, those of the graph itself (None) or the original's."""
 SHORTLIST = 5
 SPACE = ModelChoices(widths=(128,))
 """The paper's ten kinds and two depths; its second width, 256, would take another twice as long."""
 RECIPE = ClassifierTraining(stopping=EarlyStopping(patience=10, every=5))
 """At most 200 epochs; a training ends once 50 epochs brought no better validation accuracy, on any graph."""
+EARLY = replace(RECIPE, epochs=20)
+"""The rival that condenses nothing and stops early."""
 
 
-def train_all(graph: Data, full: Data, seed: int, count: int) -> dict[str, object]:
-    """Train the first ``count`` models on a graph: what each is worth there, its accuracy on the original's test nodes, and CPU seconds."""
+def train_all(objective: ModelObjective, test: Data, count: int) -> dict[str, object]:
+    """Train the first ``count`` models: what each is worth, its accuracy on the original's test nodes, and CPU seconds."""
     values, tests, start = list[float](), list[float](), time.process_time()
-    objective = ModelObjective(graph, recipe=RECIPE, seed=seed, num_classes=int(full.y.max()) + 1)
     for choice in SPACE.decode(SPACE.sample(count)):
         model, value = objective.trained(choice)
         with torch.no_grad():
-            tests.append(100 * float(accuracy(predict(model, prepared(model, full)), full.y, full.test_mask)))
+            tests.append(100 * float(accuracy(predict(model, prepared(model, test)), test.y, test.test_mask)))
         values.append(value)
     return {"values": values, "tests": tests, "cpu_seconds": time.process_time() - start}
 
@@ -63,20 +67,26 @@ def main() -> None:
     models = 3 if options.quick else len(SPACE.all())
     for name in options.datasets:
         data, count = original(name, options.root), BUDGETS[name][1]
+        seen, classes = without_test(data), int(data.y.max()) + 1
         keys = [{"dataset": name, "method": "Whole", "count": None, "seed": seed} for seed in range(options.wholes)]
-        for key in keys:
+        for seed, key in enumerate(keys):
             if not store.has(**key):
-                store.add(key | train_all(without_test(data), data, int(key["seed"]), models))
+                store.add(key | train_all(ModelObjective(seen, recipe=RECIPE, seed=seed, num_classes=classes), data, models))
         whole = [store.get(**key) for key in keys]
         for row in whole:
             store.add(row | scores(row["values"], [other for other in whole if other is not row]))
-        for seed in range(options.seeds):
-            for method in options.methods:
-                key = {"dataset": name, "method": method, "count": count, "seed": seed}
-                if not store.has(**key):
-                    made, seconds = condensed(method, data, count, seed, options.cache)
-                    found = train_all(made if method.startswith("HCDC") else looped(made), data, seed, models)
-                    store.add(key | found | scores(found["values"], whole) | {"seconds_condense": seconds})
+        key = {"dataset": name, "method": "Early stopping", "count": None, "seed": options.wholes}
+        if not store.has(**key):
+            found = train_all(ModelObjective(seen, recipe=EARLY, seed=options.wholes, num_classes=classes), data, models)
+            store.add(key | found | scores(found["values"], whole))
+        for seed, method, judge in product(range(options.seeds), options.methods, (None, "original")):
+            key = {"dataset": name, "method": method, "count": count, "seed": seed, "judge": judge}
+            if not store.has(**key):
+                made, seconds = condensed(method, data, count, seed, options.cache)
+                small, outer = made if method.startswith("HCDC") else looped(made), seen if judge else None
+                objective = ModelObjective(small, recipe=RECIPE, seed=seed, num_classes=classes, validation=outer)
+                found = train_all(objective, data, models)
+                store.add(key | found | scores(found["values"], whole) | {"seconds_condense": seconds})
 
 
 if __name__ == "__main__":
