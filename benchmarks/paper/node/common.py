@@ -18,6 +18,7 @@ from graphcond.nn import PolynomialFilterNet
 from graphcond.spaces import PolynomialFilters
 
 BUDGETS = {
+    "digits": (45, 90, 180),
     "cora": (24, 49, 97),
     "citeseer": (30, 60, 120),
     "pubmed": (15, 30, 60),
