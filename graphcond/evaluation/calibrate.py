@@ -252,8 +252,9 @@ def _one_seed(
 ) -> tuple[Tensors, float, float]:
     """Train and test on the original with one seed, or read what an equal call wrote."""
     recipe, seed = how
-    name = digest(f"{_PROTOCOL} {describe((net, recipe, seed))}", lam, data)
-    path = None if cache is None else Path(cache) / f"reference-{name}.safetensors"
+    path = None
+    if cache is not None:
+        path = Path(cache) / f"reference-{digest(f'{_PROTOCOL} {describe((net, recipe, seed))}', lam, data)}.safetensors"
     if path is not None and path.exists():
         tensors, record = load_state(path)
         return tensors, float(record["seconds"]), float(record["peak_mib"])

@@ -17,7 +17,7 @@ from graphcond.evaluation.table import Report, make_row
 from graphcond.measure import Measure
 from graphcond.metrics import accuracy
 from graphcond.nn.zoo import WEIGHTED, GraphNet
-from graphcond.training.classifiers import ClassifierTraining, predict, prepared, train_classifier
+from graphcond.training.classifiers import ClassifierTraining, infer, train_classifier
 from graphcond.typing import Record
 
 
@@ -80,9 +80,7 @@ def evaluate_node(
             model = factory(test.num_features, classes, seed=seed).to(device=test.x.device, dtype=test.x.dtype)
             _warn_if_blind(model, train)
             train_classifier(model, train, without_test(test), recipe=recipe, seed=seed)
-            model.eval()
-            with torch.no_grad():
-                score = 100 * float(accuracy(predict(model, prepared(model, test)), test.y, test.test_mask))
+            score = 100 * float(accuracy(infer(model, test), test.y, test.test_mask))
         percent = 100 * score / full.mean("accuracy") if full is not None else None
         costs = {"seconds_train": cost.seconds, "peak_mib": cost.peak_mib}
         rows.append(make_row(**facts, seed=seed, accuracy=score, percent_of_full=percent, **costs))

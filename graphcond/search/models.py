@@ -5,15 +5,13 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, cast
 
-import torch
 from torch.nn.functional import cross_entropy
 from torch_geometric.data import Data
 
 from graphcond.data import sparsified
 from graphcond.nn import WEIGHTED, GraphNet, Kind
 from graphcond.spaces import ModelChoice, ModelChoices
-from graphcond.training import ClassifierTraining, predict, train_classifier
-from graphcond.training.classifiers import prepared
+from graphcond.training import ClassifierTraining, infer, train_classifier
 
 if TYPE_CHECKING:
     from optuna.trial import BaseTrial
@@ -67,9 +65,7 @@ class ModelObjective:
         classes = int(judge.y.max()) + 1 if self.num_classes is None else self.num_classes
         model = choice(train.num_features, classes, seed=self.seed)
         history = train_classifier(model, train, judge, recipe=self.recipe, seed=self.seed)
-        model.eval()
-        with torch.no_grad():
-            loss = float(cross_entropy(predict(model, prepared(model, judge))[judge.val_mask], judge.y[judge.val_mask]))
+        loss = float(cross_entropy(infer(model, judge)[judge.val_mask], judge.y[judge.val_mask]))
         return model, history.best_score - 1e-3 * loss / (1 + loss)
 
     def __call__(self, trial: BaseTrial) -> float:

@@ -1,6 +1,6 @@
 """The training loop, early stopping and negative sampling."""
 
-from graphcond.training.classifiers import ClassifierTraining, predict, train_classifier
+from graphcond.training.classifiers import ClassifierTraining, infer, predict, train_classifier
 from graphcond.training.fit import Fitted, Program, fit
 from graphcond.training.graph_filter import ensemble, fit_graph_filter
 from graphcond.training.least_squares import fit_least_squares
@@ -28,6 +28,7 @@ __all__ = [
     "fit_graph_filter",
     "fit_least_squares",
     "fit_recommender",
+    "infer",
     "predict",
     "train_classifier",
     "train_filters",

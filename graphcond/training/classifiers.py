@@ -145,6 +145,21 @@ def prepared(model: torch.nn.Module, data: Data) -> Data:
     return out
 
 
+@torch.no_grad()
+def infer(model: torch.nn.Module, data: Data) -> Tensor:
+    """Return a trained model's logits on a graph, without gradients; the model is left in evaluation mode.
+
+    Args:
+        model: As for :func:`predict`.
+        data: The graph; features are taken in the form that suits the model best.
+
+    Returns:
+        Logits [n, C].
+    """
+    model.eval()
+    return predict(model, prepared(model, data))
+
+
 def predict(model: torch.nn.Module, data: Data) -> Tensor:
     """Return a model's logits on a graph.
 

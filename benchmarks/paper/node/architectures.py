@@ -6,24 +6,23 @@ import argparse
 import time
 import warnings
 from dataclasses import replace
+from functools import partial
 from itertools import product
 from statistics import fmean
 
 import torch
 from torch_geometric.data import Data
 
-from benchmarks.paper.node.common import BUDGETS, arguments, condensed, original
+from benchmarks.paper.node.common import BUDGETS, arguments, as_used, condensed, original, regret_of_shortlist
 from benchmarks.store import RESULTS, Store
-from graphcond.data import looped, without_test
+from graphcond.data import without_test
 from graphcond.metrics import accuracy, kendall, regret, spearman
 from graphcond.search import ModelObjective
 from graphcond.spaces import ModelChoices
-from graphcond.training import ClassifierTraining, EarlyStopping, predict
-from graphcond.training.classifiers import prepared
+from graphcond.training import ClassifierTraining, EarlyStopping, infer
 
 KEY = ("dataset", "method", "count", "seed", "judge")
 """``judge``: whose validation nodes judged, those of the graph itself (None) or the original's."""
-SHORTLIST = 5
 SPACE = ModelChoices(widths=(128,))
 """The paper's ten kinds and two depths; its second width, 256, would take another twice as long."""
 RECIPE = ClassifierTraining(stopping=EarlyStopping(patience=10, every=5))
@@ -37,8 +36,7 @@ def train_all(objective: ModelObjective, test: Data, count: int) -> dict[str, ob
     values, tests, start = list[float](), list[float](), time.process_time()
     for choice in SPACE.decode(SPACE.sample(count)):
         model, value = objective.trained(choice)
-        with torch.no_grad():
-            tests.append(100 * float(accuracy(predict(model, prepared(model, test)), test.y, test.test_mask)))
+        tests.append(100 * float(accuracy(infer(model, test), test.y, test.test_mask)))
         values.append(value)
     return {"values": values, "tests": tests, "cpu_seconds": time.process_time() - start}
 
@@ -47,13 +45,11 @@ def scores(values: list[float], whole: list[dict]) -> dict[str, float]:
     """Compare what models are worth on a graph with some trainings on the original."""
     own, truths = torch.tensor(values).double(), [torch.tensor(row["values"]).double() for row in whole]
     tests = torch.tensor([row["tests"] for row in whole]).double().mean(0)
-    shortlist = own.argsort(descending=True)[:SHORTLIST]
-    favourite = shortlist[torch.stack(truths).mean(0)[shortlist].argmax()]
     return {
         "spearman": fmean(spearman(truth, own) for truth in truths),
         "kendall": fmean(kendall(truth, own) for truth in truths),
         "regret": regret(tests, own),
-        f"regret_top{SHORTLIST}": float(tests.max() - tests[favourite]),
+        "regret_top5": regret_of_shortlist(-own, -torch.stack(truths).mean(0), tests),
     }
 
 
@@ -67,25 +63,24 @@ def main() -> None:
     models = 3 if options.quick else len(SPACE.all())
     for name in options.datasets:
         data, count = original(name, options.root), BUDGETS[name][1]
-        seen, classes = without_test(data), int(data.y.max()) + 1
+        seen, objective = without_test(data), partial(ModelObjective, num_classes=int(data.y.max()) + 1)
         keys = [{"dataset": name, "method": "Whole", "count": None, "seed": seed} for seed in range(options.wholes)]
         for seed, key in enumerate(keys):
             if not store.has(**key):
-                store.add(key | train_all(ModelObjective(seen, recipe=RECIPE, seed=seed, num_classes=classes), data, models))
+                store.add(key | train_all(objective(seen, recipe=RECIPE, seed=seed), data, models))
         whole = [store.get(**key) for key in keys]
         for row in whole:
             store.add(row | scores(row["values"], [other for other in whole if other is not row]))
         key = {"dataset": name, "method": "Early stopping", "count": None, "seed": options.wholes}
         if not store.has(**key):
-            found = train_all(ModelObjective(seen, recipe=EARLY, seed=options.wholes, num_classes=classes), data, models)
+            found = train_all(objective(seen, recipe=EARLY, seed=options.wholes), data, models)
             store.add(key | found | scores(found["values"], whole))
         for seed, method, judge in product(range(options.seeds), options.methods, (None, "original")):
             key = {"dataset": name, "method": method, "count": count, "seed": seed, "judge": judge}
             if not store.has(**key):
                 made, seconds = condensed(method, data, count, seed, options.cache)
-                small, outer = made if method.startswith("HCDC") else looped(made), seen if judge else None
-                objective = ModelObjective(small, recipe=RECIPE, seed=seed, num_classes=classes, validation=outer)
-                found = train_all(objective, data, models)
+                small, outer = as_used(method, made), seen if judge else None
+                found = train_all(objective(small, recipe=RECIPE, seed=seed, validation=outer), data, models)
                 store.add(key | found | scores(found["values"], whole) | {"seconds_condense": seconds})
 
 

@@ -6,10 +6,19 @@ import argparse
 import time
 import warnings
 
-from benchmarks.paper.node.common import BUDGETS, arguments, condensed, held_out, network, original, reference_seeds
+from benchmarks.paper.node.common import (
+    BUDGETS,
+    arguments,
+    as_used,
+    condensed,
+    held_out,
+    network,
+    original,
+    reference_seeds,
+    regret_of_shortlist,
+)
 from benchmarks.paper.node.hpo import descend
 from benchmarks.store import RESULTS, Store
-from graphcond.data import looped
 from graphcond.evaluation import calibrate, compare_rankings, held_out_accuracy, linear_surrogate, reference
 from graphcond.measure import Measure
 from graphcond.training import FilterTraining, train_filters
@@ -26,29 +35,20 @@ def performance(net, found, data) -> float:
     return 100 * float(held_out_accuracy(net, found, runs.best_params, data))
 
 
-def regret_of_shortlist(whole, loss, size: int = 5) -> float:
-    """Points of test accuracy lost by training the ``size`` best by ``loss`` [80] on the original and taking its favourite of them."""
-    shortlist = loss.argsort()[:size]
-    pick = shortlist[whole.loss.mean(0)[shortlist].argmin()]
-    tests = whole.held_out.mean(0)
-    return 100 * float(tests.max() - tests[pick])
-
-
 def one(store: Store, whole, data, method: str, count: int, seed: int, options) -> None:
     """Add the rows of one condensed graph that are missing."""
-    net, lam, name = network(data), held_out(data.card["name"]), data.card["name"]
+    net, lam, name = network(data), whole.lam, data.card["name"]
     num_val = round(count * int(data.val_mask.sum()) / int(data.train_mask.sum())) if options.val_as_original else None
     key = {"dataset": name, "method": method, "count": count, "count_val": num_val, "seed": seed}
     wanted = [kind for kind in ("grid", *(["hpo"] if options.hpo and seed == 0 else [])) if not store.has(**key, kind=kind)]
     if not wanted:
         return
     made, seconds = condensed(method, data, count, seed, options.cache, num_val)
-    # Every baseline at its best: a node without edges gets a self-loop (A' = I). HCDC learned its edges and is taken as it is.
-    small = made if method.startswith("HCDC") else looped(made)
+    small = as_used(method, made)
     if "grid" in wanted:
         report = calibrate(net, lam, full=whole, condensed=small, seeds=(seed,))
         row = dict(report.condensed_rows[0]) | key | {"kind": "grid", "classname": str(made.card["method"])}
-        row |= {"regret_top5": regret_of_shortlist(whole, report.loss[0])}
+        row |= {"regret_top5": 100 * regret_of_shortlist(report.loss[0], whole.loss.mean(0), whole.held_out.mean(0))}
         row |= {"isolated": "as made" if small is made else "self-loop", "seconds_condense": seconds}
         start = time.perf_counter()
         linear = linear_surrogate(net, lam, small)
@@ -66,22 +66,22 @@ def one(store: Store, whole, data, method: str, count: int, seed: int, options) 
 
 def ceiling(store: Store, whole, data, options) -> None:
     """Add the original's own rows: the ceiling, the linear surrogate, and descent on the original."""
-    name, net, key = data.card["name"], network(data), {"count": None, "seed": None}
+    name, net, lam, key = data.card["name"], network(data), whole.lam, {"count": None, "seed": None}
     if not store.has(dataset=name, method="Whole", kind="grid", **key):
         for row in whole.rows(name):
             extra = {"kind": "grid", "seeds": list(whole.seeds)}
             if row["method"] == "Whole":
                 extra |= {"losses": whole.loss[0].tolist(), "accuracies": whole.accuracy[0].tolist()}
-                extra |= {"tests": whole.held_out.mean(0).tolist(), f"best_of_{len(whole.lam)}": 100 * float(whole.held_out.mean(0).max())}
+                extra |= {"tests": whole.held_out.mean(0).tolist(), f"best_of_{len(lam)}": 100 * float(whole.held_out.mean(0).max())}
             else:
                 linear = whole.surrogate
-                extra |= {f"seconds_linear_{len(whole.lam)}": linear.seconds, "seconds_statistics": linear.seconds_statistics}
+                extra |= {f"seconds_linear_{len(lam)}": linear.seconds, "seconds_statistics": linear.seconds_statistics}
                 extra |= {"ridge": linear.ridge, "losses": linear.loss.tolist(), "accuracies": linear.accuracy.tolist()}
             store.add(dict(row) | extra)
     if not store.has(dataset=name, method="Early stopping", kind="grid", **key):
         fresh = max(whole.seeds) + 1
         with Measure() as cost:
-            runs = train_filters(net, held_out(name), data, recipe=FilterTraining(epochs=EARLY), seed=fresh)
+            runs = train_filters(net, lam, data, recipe=FilterTraining(epochs=EARLY), seed=fresh)
         row = {
             "dataset": name,
             "method": "Early stopping",
@@ -92,7 +92,7 @@ def ceiling(store: Store, whole, data, options) -> None:
         }
         store.add(row | compare_rankings(whole, runs.loss, runs.accuracy))
     if options.hpo and not store.has(dataset=name, method="Whole", kind="hpo", **key):
-        best = descend(net, data, held_out(name)[:8])
+        best = descend(net, data, lam[:8])
         row = {"hpo_accuracy": performance(net, best, data), "hpo_lam": best[0].tolist(), "seeds": [0]}
         store.add({"dataset": name, "method": "Whole", "kind": "hpo"} | row)
 
