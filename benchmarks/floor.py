@@ -1,4 +1,6 @@
-"""What the floor costs: a BPR epoch and the full ranking of Gowalla, 80 filters and GCN on Cora. ``python -m benchmarks.floor``."""
+"""What the floor costs: a BPR epoch and the full ranking of Gowalla, 80 filters and GCN on Cora.
+``python -m benchmarks.floor``.
+"""
 
 from __future__ import annotations
 
@@ -13,7 +15,14 @@ from statistics import median
 import torch
 
 from graphcond import nn
-from graphcond.data import load, num_items, num_users, split_interactions, train_edges, write_atomically
+from graphcond.data import (
+    load,
+    num_items,
+    num_users,
+    split_interactions,
+    train_edges,
+    write_atomically,
+)
 from graphcond.evaluation import evaluate_node
 from graphcond.measure import Measure
 from graphcond.nn import GraphNet, PolynomialFilterNet
@@ -33,7 +42,13 @@ def timed(what: str, repeats: int, call: Callable[[], object]) -> dict[str, obje
             call()
         costs.append(cost)
     seconds = sorted(cost.seconds for cost in costs)
-    row = {"what": what, "repeats": repeats, "seconds": median(seconds), "seconds_min": seconds[0], "seconds_max": seconds[-1]}
+    row = {
+        "what": what,
+        "repeats": repeats,
+        "seconds": median(seconds),
+        "seconds_min": seconds[0],
+        "seconds_max": seconds[-1],
+    }
     row["peak_mib"] = max(cost.peak_mib for cost in costs)
     print(row, flush=True)
     return row
@@ -45,10 +60,20 @@ def gowalla() -> list[dict[str, object]]:
     model = nn.MF(num_users(data), num_items(data), dim=64, seed=0)
     program = BPRProgram(model, train_edges(data), None, BPR())
     program.step(0)
-    rows = [timed(f"BPR epoch, Gowalla, {train_edges(data).size(1):,} interactions, dim 64", 5, lambda: program.step(1))]
+    rows = [
+        timed(
+            f"BPR epoch, Gowalla, {train_edges(data).size(1):,} interactions, dim 64",
+            5,
+            lambda: program.step(1),
+        )
+    ]
     trained = Recommender(model.user.detach(), model.item.detach(), None)  # type: ignore[arg-type]
     size = f"{num_users(data):,} x {num_items(data):,}"
-    rows.append(timed(f"full ranking, Gowalla, {size}, top 10", 5, lambda: trained.rank(10, train_edges(data))))
+    rows.append(
+        timed(
+            f"full ranking, Gowalla, {size}, top 10", 5, lambda: trained.rank(10, train_edges(data))
+        )
+    )
     return rows
 
 
@@ -57,17 +82,35 @@ def cora() -> list[dict[str, object]]:
     data = load("cora")
     net = PolynomialFilterNet(data.num_features, hidden=16, num_classes=7)
     lam = PolynomialFilters(order=2).sample(80, seed=1)
-    rows = [timed("80 filters, Cora, 200 epochs, hidden 16", 3, lambda: train_filters(net, lam, data))]
+    rows = [
+        timed("80 filters, Cora, 200 epochs, hidden 16", 3, lambda: train_filters(net, lam, data))
+    ]
     report = evaluate_node(GraphNet, data, data, seeds=range(10))
-    rows.append({"what": "GCN, Cora, test accuracy over seeds 0-9", "accuracy": report.mean("accuracy"), "std": report.std("accuracy")})
+    rows.append(
+        {
+            "what": "GCN, Cora, test accuracy over seeds 0-9",
+            "accuracy": report.mean("accuracy"),
+            "std": report.std("accuracy"),
+        }
+    )
     print(rows[-1], flush=True)
     return rows
 
 
 def main() -> None:
-    machine = {"cores": os.cpu_count(), "threads": torch.get_num_threads(), "torch": torch.__version__, "cpu": platform.machine()}
+    machine = {
+        "cores": os.cpu_count(),
+        "threads": torch.get_num_threads(),
+        "torch": torch.__version__,
+        "cpu": platform.machine(),
+    }
     rows = gowalla() + cora()
-    record = {"command": "python -m benchmarks.floor", "machine": machine, "date": datetime.date.today().isoformat(), "rows": rows}
+    record = {
+        "command": "python -m benchmarks.floor",
+        "machine": machine,
+        "date": datetime.date.today().isoformat(),
+        "rows": rows,
+    }
     with write_atomically(PATH) as beside:
         beside.write_text(json.dumps(record, indent=1) + "\n", encoding="utf-8")
 

@@ -1,4 +1,6 @@
-"""Rows in a JSON file, merged by key: a run that was stopped goes on where it was, and two runs may fill one table."""
+"""Rows in a JSON file, merged by key: a run that was stopped goes on where it was, and two runs may
+fill one table.
+"""
 
 from __future__ import annotations
 
@@ -26,7 +28,8 @@ class Store:
     Args:
         path: The JSON file.
         key: Fields that name a row.
-        command: What makes the whole table; None: the module that runs, since narrower runs (fewer seeds, sets) are part of it.
+        command: What makes the whole table; None: the module that runs, since narrower runs (fewer
+            seeds, sets) are part of it.
     """
 
     def __init__(self, path: Path, key: Sequence[str], command: str | None = None) -> None:
@@ -39,7 +42,10 @@ class Store:
     def _read(self) -> None:
         """Take in the rows of the file, those of other runs among them."""
         if self.path.exists():
-            self.rows |= {self._place(row): row for row in json.loads(self.path.read_text(encoding="utf-8"))["rows"]}
+            self.rows |= {
+                self._place(row): row
+                for row in json.loads(self.path.read_text(encoding="utf-8"))["rows"]
+            }
 
     def _place(self, row: dict[str, Any]) -> tuple[Any, ...]:
         return tuple(row.get(name) for name in self.key)
@@ -64,11 +70,23 @@ class Store:
             "python": platform.python_version(),
             "cpu": platform.machine(),
         }
-        rows = sorted(self.rows.values(), key=lambda each: json.dumps(self._place(each), default=str))
-        record = {"command": self.command, "machine": machine, "date": datetime.date.today().isoformat(), "rows": rows}
+        rows = sorted(
+            self.rows.values(), key=lambda each: json.dumps(self._place(each), default=str)
+        )
+        record = {
+            "command": self.command,
+            "machine": machine,
+            "date": datetime.date.today().isoformat(),
+            "rows": rows,
+        }
         with write_atomically(self.path) as beside:
             beside.write_text(json.dumps(record, indent=1) + "\n", encoding="utf-8")
-        print(" ".join(f"{name}={value}" for name, value in clean.items() if not isinstance(value, list)), flush=True)
+        print(
+            " ".join(
+                f"{name}={value}" for name, value in clean.items() if not isinstance(value, list)
+            ),
+            flush=True,
+        )
 
 
 def _clean(value: Any) -> Any:

@@ -31,25 +31,36 @@ class NumericalError(GraphcondError, ArithmeticError):
     """A computation produced NaN or diverged; the message names the step and the cure."""
 
 
-def require(holds: bool, law: str, cure: str, *, error: type[GraphcondError] = InputError, **facts: object) -> None:
+def require(
+    holds: bool,
+    message: str,
+    cure: str | None = None,
+    *,
+    error: type[GraphcondError] = InputError,
+    **facts: object,
+) -> None:
     """Raise unless a law holds.
 
     Args:
         holds: Whether the law holds.
-        law: The law in the user's words, for example ``"`ratio` in (0, 1]"``.
-        cure: One sentence that says what to do.
+        message: What is wrong, what was found and what to do, in two or three plain sentences.
+        cure: Only with the older form, whose ``message`` is a law in the user's words.
         error: The class to raise.
-        **facts: What was found, shown as ``name=value``.
+        **facts: Only with the older form: what was found.
 
     Raises:
         GraphcondError: Of class ``error``, if ``holds`` is false.
 
     Example:
-        >>> require(1.4 <= 1, "`ratio` in (0, 1]", "It is the share of interactions to keep.", ratio=1.4)
+        >>> ratio = 1.4
+        >>> require(ratio <= 1, f"`ratio` must be in (0, 1], but it is {ratio}. Take a share.")
         Traceback (most recent call last):
         ...
-        graphcond.errors.InputError: `ratio` in (0, 1] must hold, but got (ratio=1.4). It is the share of interactions to keep.
+        graphcond.errors.InputError: `ratio` must be in (0, 1], but it is 1.4. Take a share.
     """
-    if not holds:
+    if holds:
+        return
+    if cure is not None:
         found = ", ".join(f"{name}={value!r}" for name, value in facts.items())
-        raise error(f"{law} must hold, but got ({found}). {cure}")
+        message = f"{message} must hold, but got ({found}). {cure}"
+    raise error(message)

@@ -15,8 +15,8 @@ _STATUS, _CLEAR = Path("/proc/self/status"), Path("/proc/self/clear_refs")
 class Measure:
     """Time a block and record the peak resident memory of the process while it ran.
 
-    On Linux the kernel's high-water mark is reset on entry, so the peak belongs to the block. Elsewhere it is the
-    process's peak so far, an upper bound.
+    On Linux the kernel's high-water mark is reset on entry, so the peak belongs to the block.
+    Elsewhere it is the process's peak so far, an upper bound.
 
     Attributes:
         seconds: Wall-clock seconds of the block, so far or in total.
@@ -40,12 +40,19 @@ class Measure:
         return (time.perf_counter() if self._end is None else self._end) - self._start
 
     def __enter__(self) -> Measure:
-        with contextlib.suppress(OSError):  # no such file (macOS, Windows) or not allowed: the peak is then the process's
+        with contextlib.suppress(
+            OSError
+        ):  # no such file (macOS, Windows) or not allowed: the peak is then the process's
             _CLEAR.write_text("5")
         self._start = time.perf_counter()
         return self
 
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
         self._end = time.perf_counter()
         self.peak_mib = _peak_mib()
 

@@ -1,4 +1,6 @@
-"""Independent random streams from one seed, split by name; torch's global generator is left alone."""
+"""Independent random streams from one seed, split by name; torch's global generator is left
+alone.
+"""
 
 from __future__ import annotations
 

@@ -17,7 +17,9 @@ from graphcond.seeding import derive, generator
 
 
 def test_an_error_names_law_facts_and_cure() -> None:
-    with pytest.raises(BudgetError, match=r"`ratio` in \(0, 1\] must hold, but got \(ratio=1.4\)\. Lower it\.") as caught:
+    with pytest.raises(
+        BudgetError, match=r"`ratio` in \(0, 1\] must hold, but got \(ratio=1.4\)\. Lower it\."
+    ) as caught:
         require(False, "`ratio` in (0, 1]", "Lower it.", error=BudgetError, ratio=1.4)
     assert isinstance(caught.value, ValueError)
     assert isinstance(caught.value, GraphcondError)
@@ -37,7 +39,8 @@ def test_streams_are_independent_and_stable() -> None:
 def test_measure_sees_time_and_memory() -> None:
     with Measure() as small:
         pass
-    # Pages of its own: what the heap has free already may be resident, and taking it raises no peak.
+    # Pages of its own: what the heap has free already may be resident, and taking it raises no
+    # peak.
     with Measure() as large, mmap.mmap(-1, 64 * 2**20) as block:
         block.write(bytes(64 * 2**20))
     assert large.seconds > 0
@@ -55,7 +58,10 @@ def _worker(rank: int, folder: str) -> None:
     dist.init_process_group("gloo", init_method=f"file://{folder}/store", rank=rank, world_size=2)
     value = torch.tensor([1.0, rank])
     total = distributed.all_sum(value)
-    torch.save((list(distributed.shard(5)), total.tolist(), value.tolist()), os.path.join(folder, f"{rank}.pt"))
+    torch.save(
+        (list(distributed.shard(5)), total.tolist(), value.tolist()),
+        os.path.join(folder, f"{rank}.pt"),
+    )
     dist.destroy_process_group()
 
 

@@ -37,7 +37,9 @@ def room(path: Path) -> str:
 
 
 def imported(path: Path) -> set[str]:
-    """Every module that a file imports, wherever the statement stands, except under ``if TYPE_CHECKING``."""
+    """Every module that a file imports, wherever the statement stands, except under ``if
+    TYPE_CHECKING``.
+    """
     names: set[str] = set()
     for node in ast.walk(ast.parse(path.read_text())):
         if isinstance(node, ast.Import):
@@ -57,46 +59,111 @@ def test_imports_go_down_only(path: Path) -> None:
     for name in imported(path):
         if name.startswith("graphcond."):
             other = name.split(".")[1]
-            allowed = other == here or LEVEL.get(other, -1) < LEVEL[here] or {other, here} <= SAME_LEVEL or other == "__version__"
+            allowed = (
+                other == here
+                or LEVEL.get(other, -1) < LEVEL[here]
+                or {other, here} <= SAME_LEVEL
+                or other == "__version__"
+            )
             assert allowed, f"{path.name}: layer {LEVEL[here]} ({here}) imports {name}"
 
 
-@pytest.mark.parametrize("path", [path for path in FILES if room(path) in TORCH_ONLY], ids=lambda path: str(path.relative_to(ROOT)))
+@pytest.mark.parametrize(
+    "path",
+    [path for path in FILES if room(path) in TORCH_ONLY],
+    ids=lambda path: str(path.relative_to(ROOT)),
+)
 def test_the_lowest_layer_needs_torch_only(path: Path) -> None:
     optional = {"interop.py"}
     foreign = {name.split(".")[0] for name in imported(path)} - {"torch", "graphcond", "triton"}
-    third_party = foreign & {"torch_geometric", "torch_sparse", "torch_scatter", "sklearn", "networkx", "scipy"}
+    third_party = foreign & {
+        "torch_geometric",
+        "torch_sparse",
+        "torch_scatter",
+        "sklearn",
+        "networkx",
+        "scipy",
+    }
     assert not third_party or path.name in optional, third_party
 
 
-@pytest.mark.parametrize("path", [path for path in FILES if room(path) not in TEST_SPLIT], ids=lambda path: str(path.relative_to(ROOT)))
+@pytest.mark.parametrize(
+    "path",
+    [path for path in FILES if room(path) not in TEST_SPLIT],
+    ids=lambda path: str(path.relative_to(ROOT)),
+)
 def test_the_test_split_cannot_be_named(path: Path) -> None:
     words = {"test_mask", "test_edge_index", "test_edges"}
     for node in ast.walk(ast.parse(path.read_text())):
-        found = node.attr if isinstance(node, ast.Attribute) else node.id if isinstance(node, ast.Name) else None
+        found = (
+            node.attr
+            if isinstance(node, ast.Attribute)
+            else node.id
+            if isinstance(node, ast.Name)
+            else None
+        )
         if isinstance(node, ast.Constant) and isinstance(node.value, str) and node.value in words:
             found = node.value
         assert found not in words, f"{path.name} names the test split ({found})"
 
 
 @pytest.mark.parametrize("path", FILES, ids=lambda path: str(path.relative_to(ROOT)))
-def test_files_and_functions_stay_short(path: Path) -> None:
+def test_files_and_functions_stay_readable(path: Path) -> None:
+    """Not a reason to compress: a file or function that fails here wants to be split."""
     text = path.read_text()
-    assert len(text.splitlines()) <= 400, f"{path.name} has more than 400 lines"
+    assert len(text.splitlines()) <= 500, f"{path.name} is more than one idea"
     for node in ast.walk(ast.parse(text)):
         if isinstance(node, ast.FunctionDef):
-            first = node.body[1].lineno if ast.get_docstring(node) and len(node.body) > 1 else node.lineno
-            assert node.end_lineno - first < 45, f"{path.name}: {node.name} is longer than a screen"
+            documented = ast.get_docstring(node) and len(node.body) > 1
+            first = node.body[1].lineno if documented else node.lineno
+            assert node.end_lineno - first < 75, f"{path.name}: {node.name} is more than one step"
 
 
-@pytest.mark.parametrize("path", [path for path in FILES if room(path) != "testing"], ids=lambda path: str(path.relative_to(ROOT)))
+CONDENSERS = ROOT / "condensers"
+ROOMS = ("nodes", "interactions", "dconrec", "hcdc")
+
+
+def imports_between(files: list[Path], room: str) -> list[str]:
+    start = f"graphcond.condensers.{room}"
+    return [name for path in files for name in imported(path) if name.startswith(start)]
+
+
+@pytest.mark.parametrize("here", ROOMS)
+def test_rooms_of_condensers_are_apart(here: str) -> None:
+    """Only hcdc may import another room, and only nodes; what is below imports no room."""
+    files = sorted((CONDENSERS / here).glob("*.py"))
+    allowed = {here} | ({"nodes"} if here == "hcdc" else set())
+    for other in ROOMS:
+        if other not in allowed:
+            assert not imports_between(files, other), f"{here} imports {other}"
+    below = [CONDENSERS / "base.py", CONDENSERS / "budget.py"]
+    assert not imports_between(below, here)
+
+
+def test_siblings_of_a_room_import_each_other_rarely() -> None:
+    total = 0
+    for room in ROOMS:
+        files = [path for path in (CONDENSERS / room).glob("*.py") if path.name != "__init__.py"]
+        total += len(imports_between(files, room + "."))
+    assert total <= 37, f"{total} imports between the files of one room"
+
+
+@pytest.mark.parametrize(
+    "path",
+    [path for path in FILES if room(path) != "testing"],
+    ids=lambda path: str(path.relative_to(ROOT)),
+)
 def test_forbidden_words(path: Path) -> None:
     for node in ast.walk(ast.parse(path.read_text())):
         assert not isinstance(node, ast.Assert), f"{path.name}: assert is no input check"
-        called = node.func.id if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) else ""
+        called = (
+            node.func.id if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) else ""
+        )
         assert called not in {"eval", "exec"}, f"{path.name} calls {called}"
         assert called != "print" or room(path) == "cli", f"{path.name} prints"
-        assert not (isinstance(node, ast.ImportFrom) and any(alias.name == "*" for alias in node.names)), f"{path.name}: import *"
+        assert not (
+            isinstance(node, ast.ImportFrom) and any(alias.name == "*" for alias in node.names)
+        ), f"{path.name}: import *"
 
 
 def modules() -> list[str]:
@@ -109,12 +176,19 @@ def test_public_names_have_docstrings(name: str) -> None:
     module = importlib.import_module(name)
     assert module.__doc__, f"{name} says nothing of itself"
     for key, item in vars(module).items():
-        if key.startswith("_") or getattr(item, "__module__", None) != name or not (inspect.isclass(item) or inspect.isfunction(item)):
+        if (
+            key.startswith("_")
+            or getattr(item, "__module__", None) != name
+            or not (inspect.isclass(item) or inspect.isfunction(item))
+        ):
             continue
         assert inspect.getdoc(item), f"{name}.{key} has no docstring"
 
 
-@pytest.mark.parametrize("name", [name for name in modules() if name.count(".") == 1 and (ROOT / name.split(".")[1]).is_dir()])
+@pytest.mark.parametrize(
+    "name",
+    [name for name in modules() if name.count(".") == 1 and (ROOT / name.split(".")[1]).is_dir()],
+)
 def test_exported_functions_explain_their_arguments(name: str) -> None:
     module = importlib.import_module(name)
     exported = getattr(module, "__all__", [])

@@ -1,4 +1,6 @@
-"""The README tells the truth: its programs run, its commands are CI's, its tables are the committed benchmark records."""
+"""The README tells the truth: its programs run, its commands are CI's, its tables are the committed
+benchmark records.
+"""
 
 from __future__ import annotations
 
@@ -23,7 +25,11 @@ def example(name: str) -> str:
     return found.group(1)
 
 
-SMALLER = {'load("digits")': 'load("karate")', "num_classes=10": "num_classes=2", "ratio=0.05": "num_nodes=4"}
+SMALLER = {
+    'load("digits")': 'load("karate")',
+    "num_classes=10": "num_classes=2",
+    "ratio=0.05": "num_nodes=4",
+}
 """The program on digits takes minutes; on the karate club the same lines take seconds."""
 
 
@@ -35,7 +41,9 @@ def test_both_programs_run(name: str, tmp_path: Path) -> None:
         assert long in program
         program = program.replace(long, short)
     words = [sys.executable, "-W", "ignore", "-c", program]
-    done = subprocess.run(words, cwd=tmp_path, env=here, capture_output=True, text=True, check=False)
+    done = subprocess.run(
+        words, cwd=tmp_path, env=here, capture_output=True, text=True, check=False
+    )
     assert done.returncode == 0, done.stderr[-2000:]
     assert ("ndcg@10" if name == "interactions" else "spearman_loss") in done.stdout
 
@@ -49,14 +57,22 @@ def test_the_two_commands_are_single_lines_that_ci_runs(name: str) -> None:
 
 
 def test_every_graphcond_command_line_parses() -> None:
-    lines = [line for line in re.findall(r"^graphcond [^\n`]+", README, re.MULTILINE) if "…" not in line]
+    lines = [
+        line for line in re.findall(r"^graphcond [^\n`]+", README, re.MULTILINE) if "…" not in line
+    ]
     assert {line.split()[1] for line in lines} == set(COMMANDS)
     for line in lines:
         parser().parse_args(shlex.split(line, comments=True)[1:])
 
 
 def test_tables_are_the_committed_records() -> None:
-    done = subprocess.run([sys.executable, "-m", "benchmarks.readme", "--check"], cwd=ROOT, capture_output=True, text=True, check=False)
+    done = subprocess.run(
+        [sys.executable, "-m", "benchmarks.readme", "--check"],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
     assert done.returncode == 0, done.stdout + done.stderr
 
 

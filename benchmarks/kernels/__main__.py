@@ -36,21 +36,39 @@ def _options() -> argparse.Namespace:
     parser.add_argument("--widths", nargs="+", type=int, default=[16, 64, 256])
     parser.add_argument("--ops", nargs="+", default=OPS, choices=OPS)
     parser.add_argument("--device", default="cuda" if torch.cuda.is_available() else "cpu")
-    parser.add_argument("--seconds", type=float, default=5.0, help="time for the rounds of one method")
-    parser.add_argument("--clock", choices=list(CLOCKS), default="wall", help="cpu for one thread on a busy machine")
-    parser.add_argument("--share", type=float, default=None, help="share of Reddit's nodes and edges; 1 on CUDA, 1/16 on CPU")
-    parser.add_argument("--limit-gb", type=float, default=5.0, help="methods that need more are skipped, and the row says so")
+    parser.add_argument(
+        "--seconds", type=float, default=5.0, help="time for the rounds of one method"
+    )
+    parser.add_argument(
+        "--clock", choices=list(CLOCKS), default="wall", help="cpu for one thread on a busy machine"
+    )
+    parser.add_argument(
+        "--share",
+        type=float,
+        default=None,
+        help="share of Reddit's nodes and edges; 1 on CUDA, 1/16 on CPU",
+    )
+    parser.add_argument(
+        "--limit-gb",
+        type=float,
+        default=5.0,
+        help="methods that need more are skipped, and the row says so",
+    )
     parser.add_argument("--out", type=Path, default=Path("benchmarks/results/kernels.json"))
     return parser.parse_args()
 
 
 def _close(got: object, wanted: object) -> bool:
-    pairs = zip(*[part if isinstance(part, tuple) else (part,) for part in (got, wanted)], strict=True)
+    pairs = zip(
+        *[part if isinstance(part, tuple) else (part,) for part in (got, wanted)], strict=True
+    )
     return all(bool((a - b).abs().max() <= 1e-3 * b.abs().max().clamp(min=1e-6)) for a, b in pairs)
 
 
 def _able(runs: Runs, clock: str) -> tuple[Runs, dict[str, float], dict[str, str]]:
-    """Run each once; keep those that finish with our result, with their first times, and say what became of the others."""
+    """Run each once; keep those that finish with our result, with their first times, and say what
+    became of the others.
+    """
     wanted, able, first, notes = runs["graphcond"](), {}, {}, {}
     for name, run in runs.items():
         got: list[object] = []
@@ -65,13 +83,19 @@ def _able(runs: Runs, clock: str) -> tuple[Runs, dict[str, float], dict[str, str
     return able, first, notes
 
 
-def _prepare(op: str, graph: Graph, csr: CSR, x: Tensor, limit: float) -> tuple[Runs, dict[str, str]]:
+def _prepare(
+    op: str, graph: Graph, csr: CSR, x: Tensor, limit: float
+) -> tuple[Runs, dict[str, str]]:
     """Return what can be run within the limit, and why the rest is skipped."""
     width, skipped = x.size(1), {}
     if op in PRODUCTS:
         makers = rivals()
-        skipped = {name: reason for name in makers if (reason := refusal(name, op, csr, width, limit))}
-        runs = PRODUCTS[op](csr, x, {name: make(csr) for name, make in makers.items() if name not in skipped})
+        skipped = {
+            name: reason for name in makers if (reason := refusal(name, op, csr, width, limit))
+        }
+        runs = PRODUCTS[op](
+            csr, x, {name: make(csr) for name, make in makers.items() if name not in skipped}
+        )
     elif op == "masked":
         runs = cases.masked(graph, csr, x)
     elif op == "sddmm":
@@ -86,23 +110,42 @@ def _prepare(op: str, graph: Graph, csr: CSR, x: Tensor, limit: float) -> tuple[
     return {name: run for name, run in runs.items() if name not in skipped}, skipped
 
 
-def _rows(op: str, graph: Graph, csr: CSR, width: int, options: argparse.Namespace) -> list[dict[str, object]]:
-    x = torch.randn(graph.nodes, width, generator=torch.Generator().manual_seed(1)).to(options.device)
+def _rows(
+    op: str, graph: Graph, csr: CSR, width: int, options: argparse.Namespace
+) -> list[dict[str, object]]:
+    x = torch.randn(graph.nodes, width, generator=torch.Generator().manual_seed(1)).to(
+        options.device
+    )
     runs, skipped = _prepare(op, graph, csr, x, 1e9 * options.limit_gb)
     able, first, notes = _able(runs, options.clock)
     if op in ("forward", "sddmm"):
         for name, run in cases.ceilings(op, csr, x).items():
             able[name], first[name] = run, once(run, options.clock)
     found = medians(able, first, options.seconds, options.clock)
-    base: dict[str, object] = {"device": options.device, "threads": torch.get_num_threads(), "clock": options.clock, "graph": graph.name}
+    base: dict[str, object] = {
+        "device": options.device,
+        "threads": torch.get_num_threads(),
+        "clock": options.clock,
+        "graph": graph.name,
+    }
     base |= {"share": graph.share, "nodes": graph.nodes, "edges": csr.nnz, "width": width, "op": op}
     own = found["graphcond"][0]
     rows = [
-        {**base, "method": name, "ms": round(ms, 3), "times_ours": round(ms / own, 3), "samples": samples, "note": None}
+        {
+            **base,
+            "method": name,
+            "ms": round(ms, 3),
+            "times_ours": round(ms / own, 3),
+            "samples": samples,
+            "note": None,
+        }
         for name, (ms, samples) in found.items()
     ]
     missing = {**skipped, **notes}.items()
-    return rows + [{**base, "method": name, "ms": None, "times_ours": None, "samples": 0, "note": note} for name, note in missing]
+    return rows + [
+        {**base, "method": name, "ms": None, "times_ours": None, "samples": 0, "note": note}
+        for name, note in missing
+    ]
 
 
 def _machine() -> dict[str, object]:
@@ -129,7 +172,10 @@ def _merge(path: Path, rows: list[dict[str, object]]) -> None:
         if row["op"] == "forward" and row["ms"]:
             # What a product reads: each entry's features, its column and its value.
             speed = row["edges"] * (4 * row["width"] + 8) / row["ms"] / 1e6
-            row |= {"gb_per_s": round(speed, 2), "share_of_copy": round(speed / machine["copy_gb_per_s"], 3)}
+            row |= {
+                "gb_per_s": round(speed, 2),
+                "share_of_copy": round(speed / machine["copy_gb_per_s"], 3),
+            }
     record = {
         "command": "python -m benchmarks.kernels " + " ".join(sys.argv[1:]),
         "machine": machine,
@@ -145,7 +191,11 @@ def _merge(path: Path, rows: list[dict[str, object]]) -> None:
 def main() -> None:
     """Time and write; rows are saved after every comparison, so a stopped run keeps what it has."""
     options = _options()
-    share = options.share if options.share is not None else (1.0 if options.device == "cuda" else 1 / 16)
+    share = (
+        options.share
+        if options.share is not None
+        else (1.0 if options.device == "cuda" else 1 / 16)
+    )
     for name in options.graphs:
         graph = GRAPHS[name](share)
         csr = CSR.from_edges(graph.row, graph.col, (graph.nodes, graph.nodes)).to(options.device)
@@ -157,8 +207,16 @@ def main() -> None:
                 rows = _rows(op, graph, csr, width, options)
                 _merge(options.out, rows)
                 for row in rows:
-                    found = row["note"] if row["ms"] is None else f"{row['ms']:10.3f} ms {row['times_ours']:8.2f}"
-                    print(f"{row['graph']:8} {row['width']:4} {row['op']:11} {row['method']:34} {found}", flush=True)
+                    found = (
+                        row["note"]
+                        if row["ms"] is None
+                        else f"{row['ms']:10.3f} ms {row['times_ours']:8.2f}"
+                    )
+                    print(
+                        f"{row['graph']:8} {row['width']:4} {row['op']:11} {row['method']:34}"
+                        f" {found}",
+                        flush=True,
+                    )
 
 
 if __name__ == "__main__":

@@ -14,7 +14,9 @@ REDDIT_NODES, REDDIT_EDGES = 232_965, 114_615_892
 
 @dataclass(frozen=True)
 class Graph:
-    """A symmetric graph: directed edges, the undirected edge of each, and the share of the original's edges it has."""
+    """A symmetric graph: directed edges, the undirected edge of each, and the share of the
+    original's edges it has.
+    """
 
     name: str
     row: Tensor
@@ -25,7 +27,9 @@ class Graph:
     share: float = 1.0
 
 
-def _symmetric(name: str, one: Tensor, two: Tensor, nodes: int, users: int = 0, share: float = 1.0) -> Graph:
+def _symmetric(
+    name: str, one: Tensor, two: Tensor, nodes: int, users: int = 0, share: float = 1.0
+) -> Graph:
     ids = torch.arange(one.numel()).repeat(2)
     return Graph(name, torch.cat([one, two]), torch.cat([two, one]), ids, nodes, users, share)
 
@@ -62,14 +66,20 @@ def arxiv(share: float) -> Graph:
 
 
 def reddit(share: float) -> Graph:
-    """Endpoints drawn with weight rank^-0.6: Reddit's mean degree, a power law's hubs; ``share`` scales nodes and edges alike."""
+    """Endpoints drawn with weight rank^-0.6: Reddit's mean degree, a power law's hubs; ``share``
+    scales nodes and edges alike.
+    """
     make = torch.Generator().manual_seed(0)
     nodes, edges = int(REDDIT_NODES * share), int(REDDIT_EDGES * share) // 2
     weights = torch.arange(1, nodes + 1, dtype=torch.float64) ** -0.6
     cumulative = (weights / weights.sum()).cumsum(0)
     shuffle = torch.randperm(nodes, generator=make)
     ends = [
-        shuffle[torch.searchsorted(cumulative, torch.rand(edges, generator=make, dtype=torch.float64)).clamp_(max=nodes - 1)]
+        shuffle[
+            torch.searchsorted(
+                cumulative, torch.rand(edges, generator=make, dtype=torch.float64)
+            ).clamp_(max=nodes - 1)
+        ]
         for _ in range(2)
     ]
     return _symmetric("reddit", *ends, nodes, share=share)

@@ -1,4 +1,6 @@
-"""How others multiply: each maker returns ``product(values, x) -> y`` for edge values in CSR order."""
+"""How others multiply: each maker returns ``product(values, x) -> y`` for edge values in
+CSR order.
+"""
 
 import importlib.util
 from collections.abc import Callable
@@ -31,27 +33,38 @@ def scatter(csr: CSR) -> Product:
     from torch_geometric.utils import scatter as pyg_scatter
 
     row, col = csr.row.long(), csr.indices.long()
-    return lambda value, x: pyg_scatter(value.unsqueeze(1) * x.index_select(0, col), row, dim=0, dim_size=csr.size[0], reduce="sum")
+    return lambda value, x: pyg_scatter(
+        value.unsqueeze(1) * x.index_select(0, col), row, dim=0, dim_size=csr.size[0], reduce="sum"
+    )
 
 
 def coo(csr: CSR) -> Product:
     index = torch.stack([csr.row.long(), csr.indices.long()])
 
     def product(value: Tensor, x: Tensor) -> Tensor:
-        return torch.sparse.mm(torch.sparse_coo_tensor(index, value, csr.size, check_invariants=False, is_coalesced=True), x)
+        return torch.sparse.mm(
+            torch.sparse_coo_tensor(
+                index, value, csr.size, check_invariants=False, is_coalesced=True
+            ),
+            x,
+        )
 
     return product
 
 
 def torch_csr(csr: CSR) -> Product:
     indptr, indices = csr.indptr.long(), csr.indices.long()
-    return lambda value, x: torch.sparse_csr_tensor(indptr, indices, value, csr.size, check_invariants=False) @ x
+    return lambda value, x: (
+        torch.sparse_csr_tensor(indptr, indices, value, csr.size, check_invariants=False) @ x
+    )
 
 
 def edge_index(csr: CSR) -> Product:
     from torch_geometric import EdgeIndex
 
-    index = EdgeIndex(torch.stack([csr.row.long(), csr.indices.long()]), sparse_size=csr.size, sort_order="row").fill_cache_()
+    index = EdgeIndex(
+        torch.stack([csr.row.long(), csr.indices.long()]), sparse_size=csr.size, sort_order="row"
+    ).fill_cache_()
     return lambda value, x: index.matmul(x, input_value=value)
 
 
@@ -64,7 +77,13 @@ def torch_sparse(csr: CSR) -> Product:
 
 def rivals() -> dict[str, Callable[[CSR], Product]]:
     """The methods that can run here, ours first."""
-    found = {"graphcond": ours, "scatter": scatter, "torch coo": coo, "torch csr": torch_csr, "EdgeIndex": edge_index}
+    found = {
+        "graphcond": ours,
+        "scatter": scatter,
+        "torch coo": coo,
+        "torch csr": torch_csr,
+        "EdgeIndex": edge_index,
+    }
     if importlib.util.find_spec("torch_sparse"):
         found["torch-sparse"] = torch_sparse
     if torch.cuda.is_available():
@@ -73,13 +92,30 @@ def rivals() -> dict[str, Callable[[CSR], Product]]:
 
 
 def refusal(method: str, op: str, csr: CSR, width: int, limit: float) -> str | None:
-    """Say why a method cannot be run within ``limit`` bytes, before it takes the machine down; None if it can."""
+    """Say why a method cannot be run within ``limit`` bytes, before it takes the machine down; None
+    if it can.
+    """
     to_values = op in ("backward", "hvp")
-    if method in ("torch coo", "torch csr") and to_values and 4.0 * csr.size[0] * csr.size[1] > limit:
+    if (
+        method in ("torch coo", "torch csr")
+        and to_values
+        and 4.0 * csr.size[0] * csr.size[1] > limit
+    ):
         return f"a dense n x n gradient of {4e-9 * csr.size[0] * csr.size[1]:.1f} GB"
-    copies = {"forward": 2, "backward x": 3, "backward": 5, "hvp": 9, "chebyshev": 6, "masked": 4, "sddmm": 3}.get(op, 1)
+    copies = {
+        "forward": 2,
+        "backward x": 3,
+        "backward": 5,
+        "hvp": 9,
+        "chebyshev": 6,
+        "masked": 4,
+        "sddmm": 3,
+    }.get(op, 1)
     if op == "filters" and 4.0 * 40 * csr.size[0] * width > limit:
         return f"{4e-9 * 40 * csr.size[0] * width:.1f} GB of terms and results"
-    if method in ("scatter", "boolean edge_index", "gather-multiply-sum") and 4.0 * copies * csr.nnz * width > limit:
+    if (
+        method in ("scatter", "boolean edge_index", "gather-multiply-sum")
+        and 4.0 * copies * csr.nnz * width > limit
+    ):
         return f"{4e-9 * copies * csr.nnz * width:.1f} GB of edges x width copies"
     return None

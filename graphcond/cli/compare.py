@@ -21,13 +21,18 @@ def run(options: Compare) -> None:
     if options.out is not None:
         check_writable(Path(options.out) / "rows.json")
     names = list(dict.fromkeys(name.strip() for name in ["random", *options.methods.split(",")]))
-    makers = {name: [build(name, data, options, options.seed + repeat) for repeat in range(options.seeds)] for name in names}
+    makers = {
+        name: [build(name, data, options, options.seed + repeat) for repeat in range(options.seeds)]
+        for name in names
+    }
     classes = Counter(type(same[0]).__name__ for same in makers.values())
     entries = []
     for name, same in makers.items():
         for condenser in same:
             result = condenser.condense(data)
-            if classes[type(condenser).__name__] > 1:  # presets of one class: only their names tell them apart
+            if (
+                classes[type(condenser).__name__] > 1
+            ):  # presets of one class: only their names tell them apart
                 result.data.card = {**result.data.card, "method": name}
             entries.append(Entry(result.data, [condenser.seed], result.report["seconds_condense"]))
     rows = judge(data, entries, options)

@@ -28,11 +28,16 @@ def run(options: Condense) -> None:
     folder = None if options.out is None else Path(options.out)
     if folder is not None:
         _claim(folder, options)
-    result = condenser.condense(data, checkpoint=None if folder is None else folder / "checkpoint.safetensors")
+    result = condenser.condense(
+        data, checkpoint=None if folder is None else folder / "checkpoint.safetensors"
+    )
     if folder is not None:
         save(folder / "condensed.safetensors", result.data)
         with write_atomically(folder / "history.jsonl") as beside:
-            beside.write_text("".join(json.dumps(dict(record)) + "\n" for record in result.history), encoding="utf-8")
+            beside.write_text(
+                "".join(json.dumps(dict(record)) + "\n" for record in result.history),
+                encoding="utf-8",
+            )
     for name, value in result.report.items():
         print(f"{name:18} {f'{value:.4g}' if isinstance(value, float) else value}")
     rows = []
@@ -52,15 +57,30 @@ def run(options: Condense) -> None:
 
 
 def _claim(folder: Path, options: Condense) -> None:
-    """Write ``config.yaml`` before the work, which shows that the folder is writable; never into another run's unfinished folder."""
+    """Write ``config.yaml`` before the work, which shows that the folder is writable; never into
+    another run's unfinished folder.
+    """
     wanted, config = asdict(options), folder / "config.yaml"
     if any(folder.glob("checkpoint*.safetensors*")):
         try:
             found = json.loads(config.read_text(encoding="utf-8"))
         except (OSError, ValueError):
             found = {}
-        other = {name: found.get(name) for name, value in wanted.items() if name not in JUDGING and found.get(name) != value}
-        cure = "Finish that run (--config config.yaml), delete its checkpoint files, or choose another --out."
-        require(not other, "a folder without another run's checkpoint", cure, folder=str(folder), interrupted=other)
+        other = {
+            name: found.get(name)
+            for name, value in wanted.items()
+            if name not in JUDGING and found.get(name) != value
+        }
+        cure = (
+            "Finish that run (--config config.yaml), delete its checkpoint files, or choose another"
+            " --out."
+        )
+        require(
+            not other,
+            "a folder without another run's checkpoint",
+            cure,
+            folder=str(folder),
+            interrupted=other,
+        )
     with write_atomically(config) as beside:
         beside.write_text(json.dumps(wanted, indent=2) + "\n", encoding="utf-8")

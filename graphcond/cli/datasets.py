@@ -12,7 +12,9 @@ def run(options: Datasets) -> None:
     """Print one line per data set, or all cards as JSON."""
     cards = [find_card(name) for name in names()]
     if options.json:
-        print(json.dumps([{**card.record(), "counts": dict(card.counts)} for card in cards], indent=2))
+        print(
+            json.dumps([{**card.record(), "counts": dict(card.counts)} for card in cards], indent=2)
+        )
         return
     for card in cards:
         counts = ", ".join(f"{value:,} {name}" for name, value in list(card.counts.items())[:4])

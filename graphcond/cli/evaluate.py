@@ -16,7 +16,13 @@ def run(options: Evaluate) -> None:
     check(options)
     small = read(options.condensed)
     cure = "Give a file that `graphcond condense --out` wrote."
-    require("condenser" in (small.get("card") or {}), "a condensed set with its card", cure, error=InputError, path=options.condensed)
+    require(
+        "condenser" in (small.get("card") or {}),
+        "a condensed set with its card",
+        cure,
+        error=InputError,
+        path=options.condensed,
+    )
     data = load_split(options.data, options.root, options.split, options.seed)
     check_data(data)
     original = {
@@ -24,7 +30,13 @@ def run(options: Evaluate) -> None:
         "dataset": (data.get("card") or {}).get("name", "unnamed"),
     }
     made_of = {name: small.card.get(name) for name in original}
-    require(made_of == original, "the data set that was condensed", "Name it.", condensed=made_of, original=original)
+    require(
+        made_of == original,
+        "the data set that was condensed",
+        "Name it.",
+        condensed=made_of,
+        original=original,
+    )
     seeds = range(options.seed, options.seed + options.seeds)
     entries = [Entry(small, seeds)]
     if not small.card["method"].startswith("Random"):

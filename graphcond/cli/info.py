@@ -20,6 +20,9 @@ def run(options: Info) -> None:
         print(json.dumps({"card": card, "statistics": counts}, indent=2))
     else:
         for name, value in {**card, **counts}.items():
-            print(f"{name:18} {f'{value:,.4g}' if isinstance(value, float) else f'{value:,}' if isinstance(value, int) else value}")
+            print(
+                f"{name:18}"
+                f" {f'{value:,.4g}' if isinstance(value, float) else f'{value:,}' if isinstance(value, int) else value}"
+            )
         if options.plot is not None:
             print(f"{'drawing':18} {options.plot}")

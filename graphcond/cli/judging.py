@@ -1,4 +1,6 @@
-"""The protocol of ``condense``, ``compare`` and ``evaluate``: which models judge, and how rows are shown and written."""
+"""The protocol of ``condense``, ``compare`` and ``evaluate``: which models judge, and how rows are
+shown and written.
+"""
 
 from __future__ import annotations
 
@@ -23,21 +25,41 @@ from graphcond.typing import Record
 
 def check(options: Protocol) -> None:
     """Raise, before any work, unless the protocol can be followed."""
-    require(options.seeds >= 1, "`seeds` ≥ 1", "It is the number of repeats per row; 3 is usual.", seeds=options.seeds)
+    require(
+        options.seeds >= 1,
+        "`seeds` ≥ 1",
+        "It is the number of repeats per row; 3 is usual.",
+        seeds=options.seeds,
+    )
     enough = options.candidates == 0 or options.candidates >= 5
-    require(getattr(options, "out", None) != "", "a folder as --out", "Leave --out away to write nothing.", out="")
-    require(enough, "`candidates` 0 or at least 5", "Fewer cannot be ranked; 0 skips the ranking.", candidates=options.candidates)
+    require(
+        getattr(options, "out", None) != "",
+        "a folder as --out",
+        "Leave --out away to write nothing.",
+        out="",
+    )
+    require(
+        enough,
+        "`candidates` 0 or at least 5",
+        "Fewer cannot be ranked; 0 skips the ranking.",
+        candidates=options.candidates,
+    )
 
 
 def check_data(data: Any) -> None:
     """Raise, before any work, unless the data have a part to judge on."""
     held = "test_edge_index" in data[EDGE] if isinstance(data, HeteroData) else "test_mask" in data
-    cure = "Give the data a test part (`test_mask`, `test_edge_index`), or pass --judge false to condense alone."
+    cure = (
+        "Give the data a test part (`test_mask`, `test_edge_index`), or pass --judge false to"
+        " condense alone."
+    )
     require(held, "a test split", cure, found=None)
 
 
 def judge(data: Any, entries: Sequence[Entry], options: Protocol) -> list[Record]:
-    """Return the rows of the original and of every entry, judged by MF (interactions) or GCN and filters (graphs)."""
+    """Return the rows of the original and of every entry, judged by MF (interactions) or GCN and
+    filters (graphs).
+    """
     seeds = range(options.seed, options.seed + options.seeds)
     if isinstance(data, HeteroData):
         return judge_interactions(data, entries, partial(nn.MF, dim=64), seeds=seeds)
@@ -50,8 +72,13 @@ def describe(rows: Sequence[Record]) -> str:
     full = [row for row in rows if row["method"] in ("Full", "Whole")]
     percent = [entry["percent_of_full"] for entry in summarise(full) if "percent_of_full" in entry]
     if percent and len({row["seed"] for row in full}) > 1:
-        lines.append(f"Noise: seeds of the original alone spread by ± {percent[0][1]:.1f} % of its mean.")  # type: ignore[index]
-    lines.append("Mean ± std over seeds. Judged once, on the test split of the original, which condensing never saw.")
+        lines.append(
+            f"Noise: seeds of the original alone spread by ± {percent[0][1]:.1f} % of its mean."
+        )  # type: ignore[index]
+    lines.append(
+        "Mean ± std over seeds. Judged once, on the test split of the original, which condensing"
+        " never saw."
+    )
     return "\n".join(lines)
 
 
@@ -69,14 +96,19 @@ def _plain(value: Any) -> Any:
 
 
 def write_rows(folder: Path, rows: Sequence[Record], card: dict[str, Any] | None = None) -> None:
-    """Write ``report.json`` (with a card) or ``rows.json`` and, where matplotlib is installed, ``comparison.png`` into ``folder``.
+    """Write ``report.json`` (with a card) or ``rows.json`` and, where matplotlib is installed,
+    ``comparison.png`` into ``folder``.
 
     Args:
         folder: Output folder; made if missing.
         rows: The table.
         card: The condensation's report, or None.
     """
-    name, content = ("rows.json", list(rows)) if card is None else ("report.json", {"card": card, "rows": list(rows)})
+    name, content = (
+        ("rows.json", list(rows))
+        if card is None
+        else ("report.json", {"card": card, "rows": list(rows)})
+    )
     with write_atomically(folder / name) as beside:
         beside.write_text(as_json(content) + "\n", encoding="utf-8")
     if not rows:

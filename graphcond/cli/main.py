@@ -24,12 +24,20 @@ COMMANDS = {
 
 def parser() -> ArgumentParser:
     """Return the parser of all commands; building it imports neither torch nor ogb."""
-    top = ArgumentParser(prog="graphcond", description="Condense graph data sets and say honestly what that cost.", version=__version__)
+    top = ArgumentParser(
+        prog="graphcond",
+        description="Condense graph data sets and say honestly what that cost.",
+        version=__version__,
+    )
     commands = top.add_subcommands()
     for name, definition in COMMANDS.items():
         summary = (definition.__doc__ or "").partition("\n")[0]
         command = ArgumentParser(description=summary)
-        command.add_argument("--config", action="config", help="YAML file with these options; --print_config writes one.")
+        command.add_argument(
+            "--config",
+            action="config",
+            help="YAML file with these options; --print_config writes one.",
+        )
         command.add_class_arguments(definition, as_positional=True)
         commands.add_subcommand(name, command, help=summary)
     return top
@@ -60,7 +68,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except BrokenPipeError:  # `graphcond datasets | head`: the reader has seen enough
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
     except KeyboardInterrupt:
-        print("graphcond: interrupted; a run with --out resumes from its last checkpoint", file=sys.stderr)
+        print(
+            "graphcond: interrupted; a run with --out resumes from its last checkpoint",
+            file=sys.stderr,
+        )
         return 130
     return 0
 

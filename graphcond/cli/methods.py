@@ -23,7 +23,9 @@ INTERACTIONS: dict[str, Builder] = {
     "svp-hardest": lambda data, **budget: condensers.SVPHardest(**budget),
     "doscond": lambda data, **budget: condensers.DosCondInteractions(**budget),
     "policy-gradient": lambda data, **budget: condensers.PolicyGradient(MF, _pool(), **budget),
-    "policy-gradient-published": lambda data, **budget: condensers.PolicyGradient.published(MF, _pool(), **budget),
+    "policy-gradient-published": lambda data, **budget: condensers.PolicyGradient.published(
+        MF, _pool(), **budget
+    ),
     "teacher-choice": lambda data, **budget: condensers.TeacherChoice(**budget),
 }
 NODES: dict[str, Builder] = {
@@ -71,12 +73,25 @@ def build(name: str, data: Any, options: Budget, seed: int, **changed: Any) -> C
     builder = table.get(DEFAULT[kind] if name == "default" else name)
     if builder is None:
         known = ", ".join(sorted(table))
-        raise UnknownNameError(f"a condenser of {kind} must hold, but got (method={name!r}). Known for {kind}: default, {known}.")
+        raise UnknownNameError(
+            f"a condenser of {kind} must hold, but got (method={name!r}). Known for {kind}:"
+            f" default, {known}."
+        )
     _check_options(kind, options)
-    budget: dict[str, Any] = {"ratio": options.ratio if options.ratio is not None else 0.25, "seed": seed}
+    budget: dict[str, Any] = {
+        "ratio": options.ratio if options.ratio is not None else 0.25,
+        "seed": seed,
+    }
     if kind == "nodes":
-        share = options.ratio if options.ratio is not None or options.num_nodes is not None else 0.05
-        budget |= {"ratio": share, "num_nodes": options.num_nodes, "of": options.of, "num_val": options.num_val}
+        share = (
+            options.ratio if options.ratio is not None or options.num_nodes is not None else 0.05
+        )
+        budget |= {
+            "ratio": share,
+            "num_nodes": options.num_nodes,
+            "of": options.of,
+            "num_val": options.num_val,
+        }
     return builder(data, **{**budget, **changed})
 
 
@@ -88,10 +103,21 @@ def _check_options(kind: str, options: Budget) -> None:
     }
     if kind == "interactions":
         given = {name: value for name, value in nodes.items() if value is not None}
-        require(not given, "a budget of interactions", "Interactions are counted by --ratio alone.", **given)
+        require(
+            not given,
+            "a budget of interactions",
+            "Interactions are counted by --ratio alone.",
+            **given,
+        )
     else:
         both = options.num_nodes is not None and options.of != "nodes"
-        require(not both, "--of with --ratio", "--num_nodes is a count: leave --of away.", num_nodes=options.num_nodes, of=options.of)
+        require(
+            not both,
+            "--of with --ratio",
+            "--num_nodes is a count: leave --of away.",
+            num_nodes=options.num_nodes,
+            of=options.of,
+        )
 
 
 def control(data: Any, condensed: Any, options: Budget, seed: int) -> Condenser:
@@ -106,4 +132,12 @@ def control(data: Any, condensed: Any, options: Budget, seed: int) -> Condenser:
     card = condensed.card
     if isinstance(data, HeteroData):
         return build("random", data, options, seed, ratio=card["ratio_actual"])
-    return build("random", data, options, seed, ratio=None, num_nodes=card["num_train"], num_val=card["num_val"])
+    return build(
+        "random",
+        data,
+        options,
+        seed,
+        ratio=None,
+        num_nodes=card["num_train"],
+        num_val=card["num_val"],
+    )

@@ -1,4 +1,6 @@
-"""The commands' options as frozen dataclasses: one definition for Python, shell and YAML; imports no torch."""
+"""The commands' options as frozen dataclasses: one definition for Python, shell and YAML; imports
+no torch.
+"""
 
 from __future__ import annotations
 
@@ -11,7 +13,8 @@ class Source:
     """Where the data come from.
 
     Args:
-        data: A data set's name (see `graphcond datasets`) or a file: .safetensors, .npz, .csv, .inter, a LightGCN folder.
+        data: A data set's name (see `graphcond datasets`) or a file: .safetensors, .npz, .csv,
+            .inter, a LightGCN folder.
         root: Folder with raw data sets; default $GRAPHCOND_DATA or ~/.cache/graphcond.
     """
 
@@ -27,7 +30,8 @@ class Protocol(Source):
         split: Interactions: a seeded 80/10/10 split per user, or the publisher's own.
         seed: Seed of the split, the condenser and the first training.
         seeds: Repeats per row of the report.
-        candidates: Filters to rank on the original and on the condensed graph (graphs only); 0 skips the ranking.
+        candidates: Filters to rank on the original and on the condensed graph (graphs only); 0
+            skips the ranking.
     """
 
     split: Literal["random", "published"] = "random"
@@ -41,7 +45,8 @@ class Budget(Protocol):
     """How small the condensed set is.
 
     Args:
-        ratio: Share to keep, in (0, 1]: of the nodes (default 0.05) or of the training interactions (default 0.25).
+        ratio: Share to keep, in (0, 1]: of the nodes (default 0.05) or of the training interactions
+            (default 0.25).
         num_nodes: Condensed training nodes, instead of a ratio (graphs only).
         of: What a ratio of nodes counts against: all nodes, or the training nodes.
         num_val: Condensed validation nodes; default as many as training nodes (graphs only).
@@ -59,12 +64,13 @@ class Budget(Protocol):
 class Condense(Budget):
     """Condense a data set and print how well the small one stands in for it.
 
-    With --out, the folder receives condensed.safetensors, config.yaml, report.json, history.jsonl and comparison.png; an interrupted
-    run resumes from its checkpoint there.
+    With --out, the folder receives condensed.safetensors, config.yaml, report.json, history.jsonl
+    and comparison.png; an interrupted run resumes from its checkpoint there.
 
     Args:
         method: A condenser's name, or "default": the best on validation data for this kind of set.
-        judge: Whether to train on the result, beside a random control and the original, and print the table.
+        judge: Whether to train on the result, beside a random control and the original, and print
+            the table.
     """
 
     method: str = "default"
@@ -73,7 +79,8 @@ class Condense(Budget):
 
 @dataclass(frozen=True)
 class Compare(Budget):
-    """Condense with several methods and print one table, with the original, a random control and the ceiling.
+    """Condense with several methods and print one table, with the original, a random control and
+    the ceiling.
 
     With --out, the folder receives rows.json and comparison.png.
 
@@ -110,15 +117,19 @@ class Evaluate(Protocol, Condensed):
 
 @dataclass(frozen=True)
 class Search(Source):
-    """Search architectures or filters on a condensed graph, train the best few on the original, and test the winner.
+    """Search architectures or filters on a condensed graph, train the best few on the original, and
+    test the winner.
 
-    With --out, the folder receives search.journal, from which an interrupted search goes on, and search.json.
+    With --out, the folder receives search.journal, from which an interrupted search goes on, and
+    search.json.
 
     Args:
-        condensed: A file that `graphcond condense --out` wrote; without one the original itself is searched.
+        condensed: A file that `graphcond condense --out` wrote; without one the original itself is
+            searched.
         space: Networks (10 kinds, 2 widths, 2 depths) or polynomial filters of order 2.
-        trials: Candidates trained on the condensed graph, the 40 networks at most once each; filters are judged by its own validation
-            nodes, networks by the original's, which rank them better.
+        trials: Candidates trained on the condensed graph, the 40 networks at most once each;
+            filters are judged by its own validation nodes, networks by the original's, which rank
+            them better.
         top: Candidates trained again on the original; its validation nodes choose the winner.
         seed: Seed of the search, the split and the trainings.
         epochs: Training steps of every candidate.

@@ -10,7 +10,9 @@ from graphcond.data import EDGE, load, split_interactions, split_nodes
 from graphcond.errors import require
 
 
-def load_split(name: str, root: str | None, split: Literal["random", "published"], seed: int) -> Any:
+def load_split(
+    name: str, root: str | None, split: Literal["random", "published"], seed: int
+) -> Any:
     """Load a data set and split it where it is not split yet.
 
     Args:
@@ -24,14 +26,22 @@ def load_split(name: str, root: str | None, split: Literal["random", "published"
     """
     data = load(name, root)
     if isinstance(data, HeteroData):
-        return data if "val_edge_index" in data[EDGE] else split_interactions(data, seed=seed, source=split)
+        return (
+            data
+            if "val_edge_index" in data[EDGE]
+            else split_interactions(data, seed=seed, source=split)
+        )
     cure = "A graph keeps the split it comes with, or gets a seeded one: leave --split away."
     require(split == "random", "--split published of interactions", cure, split=split)
     return data if "train_mask" in data else _split(data, seed)
 
 
 def _split(data: Data, seed: int) -> Data:
-    """Split as the citation graphs are, 20 nodes a class and 500; where that leaves less than half for testing, a tenth and a fifth."""
+    """Split as the citation graphs are, 20 nodes a class and 500; where that leaves less than half
+    for testing, a tenth and a fifth.
+    """
     labelled = data.y[data.y >= 0]
     usual = 2 * (20 * labelled.unique().numel() + 500) <= labelled.numel()
-    return split_nodes(data, seed=seed) if usual else split_nodes(data, seed=seed, train=0.1, val=0.2)
+    return (
+        split_nodes(data, seed=seed) if usual else split_nodes(data, seed=seed, train=0.1, val=0.2)
+    )

@@ -1,26 +1,33 @@
 """Condensers: PyG transforms from a graph data set to a much smaller one, one algorithm a file."""
 
-from graphcond.condensers.base import Condensation, Condenser, Draft, InteractionCondenser, NodeCondenser
-from graphcond.condensers.distribution_matching import DistributionMatching
-from graphcond.condensers.doscond_interactions import DosCondInteractions
-from graphcond.condensers.gradient_matching import DosCond, GCond, GCondX, GradientMatching
-from graphcond.condensers.herding import Herding
-from graphcond.condensers.hypergradient_matching import HypergradientMatching, Pool
-from graphcond.condensers.hypergradient_objective import Weights
-from graphcond.condensers.hypergradient_trajectories import Trajectories
-from graphcond.condensers.k_center import KCenter
-from graphcond.condensers.kernel_inducing import KernelInducingPoints
-from graphcond.condensers.majority import Majority
-from graphcond.condensers.outer_loop import Schedule
-from graphcond.condensers.partition import Partition
-from graphcond.condensers.policy_gradient import PolicyGradient, Tail
-from graphcond.condensers.random_interactions import RandomInteractions
-from graphcond.condensers.random_nodes import RandomNodes
-from graphcond.condensers.selection_via_proxy import SVPEasiest, SVPHardest
-from graphcond.condensers.synthesis import WorseThanRandomWarning
-from graphcond.condensers.teacher_choice import TeacherChoice
-from graphcond.condensers.trajectory_matching import TrajectoryMatching
-from graphcond.condensers.unrolled import Unrolled
+from graphcond.condensers.base import (
+    Condensation,
+    Condenser,
+    Draft,
+    InteractionCondenser,
+    NodeCondenser,
+)
+from graphcond.condensers.dconrec.condenser import PolicyGradient, Tail
+from graphcond.condensers.dconrec.one_step import Unrolled
+from graphcond.condensers.dconrec.outer_loop import Schedule
+from graphcond.condensers.hcdc.condenser import HypergradientMatching, Pool
+from graphcond.condensers.hcdc.objective import Weights
+from graphcond.condensers.hcdc.trajectories import Trajectories
+from graphcond.condensers.interactions.baselines import (
+    Majority,
+    RandomInteractions,
+    SVPEasiest,
+    SVPHardest,
+)
+from graphcond.condensers.interactions.doscond import DosCondInteractions
+from graphcond.condensers.interactions.teacher_choice import TeacherChoice
+from graphcond.condensers.nodes.coreset import Herding, KCenter, RandomNodes
+from graphcond.condensers.nodes.distribution_matching import DistributionMatching
+from graphcond.condensers.nodes.gradient_matching import DosCond, GCond, GCondX, GradientMatching
+from graphcond.condensers.nodes.kernel_inducing_points import KernelInducingPoints
+from graphcond.condensers.nodes.partition import Partition
+from graphcond.condensers.nodes.synthesis import WorseThanRandomWarning
+from graphcond.condensers.nodes.trajectory_matching import TrajectoryMatching
 
 __all__ = [
     "Condensation",

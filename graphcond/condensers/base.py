@@ -1,4 +1,6 @@
-"""What every condenser is: a PyG transform that keeps its budget, its seed and its hands off the test split."""
+"""What every condenser is: a PyG transform that keeps its budget, its seed and its hands off the
+test split.
+"""
 
 from __future__ import annotations
 
@@ -66,9 +68,10 @@ class Draft:
 class Condenser(BaseTransform, ABC):
     """A PyG transform from a graph data set to a much smaller one.
 
-    ``condenser(data)`` returns the condensed set, so that it composes (``T.Compose``) and caches (``pre_transform=``);
-    :meth:`condense` returns the curves as well. The input is not modified and its test split is removed before the
-    algorithm sees it. Configuration is in the fields of the (frozen dataclass) subclass, data come in the call.
+    ``condenser(data)`` returns the condensed set, so that it composes (``T.Compose``) and caches
+    (``pre_transform=``); :meth:`condense` returns the curves as well. The input is not modified and
+    its test split is removed before the algorithm sees it. Configuration is in the fields of the
+    (frozen dataclass) subclass, data come in the call.
     """
 
     seed: int
@@ -91,13 +94,23 @@ class Condenser(BaseTransform, ABC):
             InputError: If ``data`` is malformed or of the other kind.
             BudgetError: If the budget cannot be met.
             NumericalError: If the algorithm diverges.
-            StorageError: If the checkpoint cannot be written, before any work; a disk that fills up later costs a warning.
+            StorageError: If the checkpoint cannot be written, before any work; a disk that fills up
+                later costs a warning.
             FileFormatError: If the checkpoint is broken or of other settings or data.
         """
-        require(is_whole(self.seed), "`seed` a whole number", "Any will do; it makes the run repeatable.", seed=self.seed)
+        require(
+            is_whole(self.seed),
+            "`seed` a whole number",
+            "Any will do; it makes the run repeatable.",
+            seed=self.seed,
+        )
         self._check(data)
         seen = without_test(data)
-        kept = None if checkpoint is None else Checkpoint(checkpoint, f"{self._identity()} on {digest(seen)}")
+        kept = (
+            None
+            if checkpoint is None
+            else Checkpoint(checkpoint, f"{self._identity()} on {digest(seen)}")
+        )
         with Measure() as cost:
             draft = self._condense(seen, kept)
         card = {
@@ -139,7 +152,8 @@ class NodeCondenser(Condenser):
     Attributes:
         ratio: Share of nodes for the condensed training graph, in (0, 1]; see ``of``.
         num_nodes: Number of condensed training nodes; give this or ``ratio``.
-        of: ``"nodes"``: the ratio counts against all nodes (papers); ``"train"``: against training nodes (most code).
+        of: ``"nodes"``: the ratio counts against all nodes (papers); ``"train"``: against training
+            nodes (most code).
         num_val: Number of condensed validation nodes; None means as many as training nodes.
         seed: Seed of every random choice.
     """
@@ -151,12 +165,25 @@ class NodeCondenser(Condenser):
     seed: int = 0
 
     def budget(self, data: Data) -> NodeBudget:
-        """Return the node counts for ``data`` (see :func:`graphcond.condensers.budget.node_budget`)."""
-        return node_budget(data, ratio=self.ratio, num_nodes=self.num_nodes, of=self.of, num_val=self.num_val)
+        """Return the node counts for ``data`` (see
+        :func:`graphcond.condensers.budget.node_budget`).
+        """
+        return node_budget(
+            data, ratio=self.ratio, num_nodes=self.num_nodes, of=self.of, num_val=self.num_val
+        )
 
     def _check(self, data: Graph) -> None:
-        cure = "Interactions (HeteroData) have condensers of their own, for example RandomInteractions."
-        require(isinstance(data, Data), "`data` is a torch_geometric.data.Data", cure, error=InputError, data=type(data).__name__)
+        cure = (
+            "Interactions (HeteroData) have condensers of their own, for example"
+            " RandomInteractions."
+        )
+        require(
+            isinstance(data, Data),
+            "`data` is a torch_geometric.data.Data",
+            cure,
+            error=InputError,
+            data=type(data).__name__,
+        )
         check_nodes(data)
         self.budget(data)
 
@@ -165,7 +192,14 @@ class NodeCondenser(Condenser):
         train, val = int(small.train_mask.sum()), int(small.val_mask.sum())
         cure = "This is a defect of the condenser: report it."
         kept = train == budget.num_train and val <= budget.num_val
-        require(kept, f"{budget.num_train} training and {budget.num_val} validation nodes", cure, error=BudgetError, train=train, val=val)
+        require(
+            kept,
+            f"{budget.num_train} training and {budget.num_val} validation nodes",
+            cure,
+            error=BudgetError,
+            train=train,
+            val=val,
+        )
         facts = statistics(small)
         return {
             "kind": "nodes",
@@ -197,12 +231,22 @@ class InteractionCondenser(Condenser):
         return interaction_budget(train_edges(data).size(1), self.ratio)
 
     def _allowed(self, data: HeteroData) -> float:
-        """Return the largest size of a result; other than the budget only where a method is reproduced that breaks it."""
+        """Return the largest size of a result; other than the budget only where a method is
+        reproduced that breaks it.
+        """
         return self.budget(data)
 
     def _check(self, data: Graph) -> None:
-        cure = "Node-classification graphs (Data) have condensers of their own, for example RandomNodes."
-        require(isinstance(data, HeteroData), "`data` is a torch_geometric.data.HeteroData", cure, data=type(data).__name__)
+        cure = (
+            "Node-classification graphs (Data) have condensers of their own, for example"
+            " RandomNodes."
+        )
+        require(
+            isinstance(data, HeteroData),
+            "`data` is a torch_geometric.data.HeteroData",
+            cure,
+            data=type(data).__name__,
+        )
         check_interactions(data)
         self.budget(data)
 
@@ -211,7 +255,13 @@ class InteractionCondenser(Condenser):
         distinct = torch.unique(edges[0] * num_items(data) + edges[1]).numel()
         cure = "This is a defect of the condenser: report it."
         facts = {"num_edges": edges.size(1), "distinct": distinct}
-        require(distinct == edges.size(1) <= allowed, f"|D_cond| ≤ {allowed}, no interaction twice", cure, error=BudgetError, **facts)
+        require(
+            distinct == edges.size(1) <= allowed,
+            f"|D_cond| ≤ {allowed}, no interaction twice",
+            cure,
+            error=BudgetError,
+            **facts,
+        )
         counts = statistics(small)
         return {
             "kind": "interactions",

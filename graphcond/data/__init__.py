@@ -2,11 +2,14 @@
 
 What may come and how it is taken:
 
-- **Repeated interactions** are merged, their weights added, the earliest split kept; ``card["duplicates_merged"]`` counts them.
-- **Users with one interaction** keep it for training; users and items without any keep their ids and are left out of the means.
+- **Repeated interactions** are merged, their weights added, the earliest split kept;
+  ``card["duplicates_merged"]`` counts them.
+- **Users with one interaction** keep it for training; users and items without any keep their ids
+  and are left out of the means.
 - **Isolated nodes** are ordinary nodes; ``statistics`` counts them.
 - **Self-loops** stay; layers that add their own treat them as PyG does. ``statistics`` counts them.
-- **Directed graphs** stay directed (row 0 source, row 1 target, as in PyG); undirected ones hold both directions.
+- **Directed graphs** stay directed (row 0 source, row 1 target, as in PyG); undirected ones hold
+  both directions.
 - **Repeated edges** of node data stay and add up in message passing, as in PyG.
 - **Unlabelled nodes** have y = -1, pass messages, and may not be in ``train_mask`` or ``val_mask``.
 """
@@ -17,14 +20,29 @@ from graphcond.data.checks import check_interactions, check_nodes
 from graphcond.data.combine import parts, union
 from graphcond.data.convert import from_hetero, from_networkx, to_hetero
 from graphcond.data.edges import looped, sparsified
-from graphcond.data.interactions import EDGE, make_interactions, num_items, num_users, train_edges, val_edges, with_interactions
+from graphcond.data.interactions import (
+    EDGE,
+    make_interactions,
+    num_items,
+    num_users,
+    train_edges,
+    val_edges,
+    with_interactions,
+)
 from graphcond.data.loading import load
 from graphcond.data.ogb import NodeDataset, as_ogb, reset_caches
 from graphcond.data.pixels import from_images
 from graphcond.data.planted import planted_graph, planted_interactions
 from graphcond.data.split import split_interactions, split_nodes, test_edges, without_test
 from graphcond.data.statistics import statistics
-from graphcond.data.store import check_writable, load_state, read, save, save_state, write_atomically
+from graphcond.data.store import (
+    check_writable,
+    load_state,
+    read,
+    save,
+    save_state,
+    write_atomically,
+)
 from graphcond.data.tables import write_inter, write_lightgcn
 
 __all__ = [

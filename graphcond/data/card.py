@@ -1,4 +1,6 @@
-"""Cards: what is known of each data set (source, licence, checksums, counts, split rule), verified when it is loaded."""
+"""Cards: what is known of each data set (source, licence, checksums, counts, split rule), verified
+when it is loaded.
+"""
 
 from __future__ import annotations
 
@@ -57,11 +59,16 @@ class Card:
 
     def record(self) -> dict[str, Any]:
         """Return what a loaded data set carries along in ``data.card``."""
-        return {name: getattr(self, name) for name in ("name", "kind", "source", "licence", "split", "note")}
+        return {
+            name: getattr(self, name)
+            for name in ("name", "kind", "source", "licence", "split", "note")
+        }
 
 
 def cards_folder() -> Path:
-    """Return the folder of all cards: in the installed package, else at the top of the source tree."""
+    """Return the folder of all cards: in the installed package, else at the top of the
+    source tree.
+    """
     package = Path(__file__).resolve().parent.parent
     installed = package / "datasets"
     return installed if installed.is_dir() else package.parent / "datasets"
@@ -70,7 +77,10 @@ def cards_folder() -> Path:
 @lru_cache(maxsize=1)
 def cards() -> dict[str, Card]:
     """Return every card by name, sorted."""
-    return {card.name: card for card in (read_card(path) for path in sorted(cards_folder().glob("*/card.toml")))}
+    return {
+        card.name: card
+        for card in (read_card(path) for path in sorted(cards_folder().glob("*/card.toml")))
+    }
 
 
 def names() -> list[str]:
@@ -100,7 +110,8 @@ def read_card(path: Path) -> Card:
         return Card(**content)
     except (tomllib.TOMLDecodeError, TypeError) as error:
         raise FileFormatError(
-            f"a complete card must hold, but got (path={str(path)!r}, reason={str(error)!r}). See another card."
+            f"a complete card must hold, but got (path={str(path)!r}, reason={str(error)!r}). See"
+            " another card."
         ) from error
 
 
@@ -123,8 +134,9 @@ def find_card(name: str) -> Card:
             return card
     near = get_close_matches(wanted, names(), n=3)
     raise UnknownNameError(
-        f"a known data set must hold, but got (name={name!r}, similar={near}). "
-        f"Known: {', '.join(names())}; or give the path of a .csv, .inter, .npz or .safetensors file or of a LightGCN folder."
+        f"a known data set must hold, but got (name={name!r}, similar={near}). Known:"
+        f" {', '.join(names())}; or give the path of a .csv, .inter, .npz or .safetensors file or"
+        " of a LightGCN folder."
     )
 
 
@@ -162,9 +174,16 @@ def verify_counts(card: Card, found: Mapping[str, int]) -> None:
     Raises:
         InputError: If one differs.
     """
-    differing = {name: (found.get(name), expected) for name, expected in card.counts.items() if found.get(name) != expected}
+    differing = {
+        name: (found.get(name), expected)
+        for name, expected in card.counts.items()
+        if found.get(name) != expected
+    }
     if differing:
-        facts = ", ".join(f"{name}={value[0]} instead of {value[1]}" for name, value in differing.items())
+        facts = ", ".join(
+            f"{name}={value[0]} instead of {value[1]}" for name, value in differing.items()
+        )
         raise InputError(
-            f"the counts on the card of {card.name!r} must hold, but got ({facts}). The raw files are of another version; get them again."
+            f"the counts on the card of {card.name!r} must hold, but got ({facts}). The raw files"
+            " are of another version; get them again."
         )

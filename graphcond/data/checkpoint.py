@@ -1,4 +1,6 @@
-"""What a long run leaves behind so that it can go on: one file, bound to the run, that survives bad paths and full disks."""
+"""What a long run leaves behind so that it can go on: one file, bound to the run, that survives bad
+paths and full disks.
+"""
 
 from __future__ import annotations
 
@@ -21,11 +23,13 @@ from graphcond.errors import FileFormatError, StorageError, require
 class Checkpoint:
     """The file that one run writes as it goes and resumes from.
 
-    A path that cannot be written fails at once, before any work; a disk that fills up later costs a warning, and the last file stands.
+    A path that cannot be written fails at once, before any work; a disk that fills up later costs a
+    warning, and the last file stands.
 
     Args:
         path: The file; missing folders are made.
-        run: What runs on what: settings, seed and :func:`digest` of the data. A file of another run is refused.
+        run: What runs on what: settings, seed and :func:`digest` of the data. A file of another run
+            is refused.
         every: Seconds between two writes, >= 0; 0 writes whenever there is something new.
 
     Raises:
@@ -40,12 +44,22 @@ class Checkpoint:
 
     @property
     def seconds_before(self) -> float:
-        """Seconds that the processes before this one had spent when they last wrote, in all parts."""
+        """Seconds that the processes before this one had spent when they last wrote, in all
+        parts.
+        """
         return self._before + sum(part.seconds_before for part in self._parts)
 
     def beside(self, part: str) -> Checkpoint:
-        """Return the checkpoint of one part of the run, in a file of its own: ``run.part.safetensors`` beside ``run.safetensors``."""
-        self._parts.append(Checkpoint(self.path.with_name(f"{self.path.stem}.{part}{self.path.suffix}"), f"{self.run} {part}", self.every))
+        """Return the checkpoint of one part of the run, in a file of its own:
+        ``run.part.safetensors`` beside ``run.safetensors``.
+        """
+        self._parts.append(
+            Checkpoint(
+                self.path.with_name(f"{self.path.stem}.{part}{self.path.suffix}"),
+                f"{self.run} {part}",
+                self.every,
+            )
+        )
         return self._parts[-1]
 
     def load(self) -> tuple[dict[str, Tensor], dict[str, Any]] | None:
@@ -60,8 +74,13 @@ class Checkpoint:
             tensors, record = load_state(self.path)
         except FileFormatError as error:
             raise FileFormatError(f"{error} Or delete it: the run then starts anew.") from error
-        law, cure = "a checkpoint of the same settings and data", "Delete the file or give another path."
-        require(record.get("run") == self._name, law, cure, error=FileFormatError, path=str(self.path))
+        law, cure = (
+            "a checkpoint of the same settings and data",
+            "Delete the file or give another path.",
+        )
+        require(
+            record.get("run") == self._name, law, cure, error=FileFormatError, path=str(self.path)
+        )
         self._before = float(record.pop("seconds"))
         return tensors, record
 
@@ -80,7 +99,11 @@ class Checkpoint:
             spent = self._before + time.monotonic() - self._started
             save_state(self.path, tensors, {**record, "run": self._name, "seconds": spent})
         except StorageError as error:
-            warnings.warn(f"The checkpoint was not written, the last one stands ({error}). The run goes on.", RuntimeWarning, stacklevel=2)
+            warnings.warn(
+                f"The checkpoint was not written, the last one stands ({error}). The run goes on.",
+                RuntimeWarning,
+                stacklevel=2,
+            )
         self._written = time.monotonic()
 
     @property
@@ -89,7 +112,8 @@ class Checkpoint:
 
 
 def digest(*parts: Data | HeteroData | Tensor | str | None) -> str:
-    """Return a short name of the content of data sets, tensors and words; cards do not count, sizes alone would confuse two data sets.
+    """Return a short name of the content of data sets, tensors and words; cards do not count, sizes
+    alone would confuse two data sets.
 
     Args:
         *parts: What is named, in this order; None for what is not there.
@@ -110,13 +134,21 @@ def digest(*parts: Data | HeteroData | Tensor | str | None) -> str:
 def _add(found: Any, value: Any) -> None:
     if isinstance(value, Tensor):
         found.update(f"{tuple(value.shape)} {value.dtype}".encode())
-        pieces = [value] if value.layout == torch.strided else [(c := value.to_sparse_coo().coalesce()).indices(), c.values()]
+        pieces = (
+            [value]
+            if value.layout == torch.strided
+            else [(c := value.to_sparse_coo().coalesce()).indices(), c.values()]
+        )
         for piece in pieces:
-            found.update(piece.detach().cpu().contiguous().flatten().view(torch.uint8).numpy().tobytes())
+            found.update(
+                piece.detach().cpu().contiguous().flatten().view(torch.uint8).numpy().tobytes()
+            )
     else:
         found.update(repr(value).encode())
 
 
 def describe(settings: object) -> str:
-    """Return ``repr`` without addresses in memory, which differ in every process: a lambda is known by its place in the code alone."""
+    """Return ``repr`` without addresses in memory, which differ in every process: a lambda is known
+    by its place in the code alone.
+    """
     return re.sub(r" at 0x[0-9a-fA-F]+", "", repr(settings))

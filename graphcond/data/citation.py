@@ -1,4 +1,6 @@
-"""Readers of node-classification files: Planetoid, the Amazon / Coauthor archives, the heterophilous sets, ogbn-arxiv, Reddit."""
+"""Readers of node-classification files: Planetoid, the Amazon / Coauthor archives, the
+heterophilous sets, ogbn-arxiv, Reddit.
+"""
 
 from __future__ import annotations
 
@@ -21,7 +23,8 @@ def planetoid(folder: Path, name: str) -> Data:
     """Read Cora, CiteSeer or PubMed with the public split; every feature row is divided by its sum.
 
     Args:
-        folder: The folder with the eight ``ind.*`` files. They are pickles: :func:`load` checks their checksums first.
+        folder: The folder with the eight ``ind.*`` files. They are pickles: :func:`load` checks
+            their checksums first.
         name: ``"cora"``, ``"citeseer"`` or ``"pubmed"``.
 
     Source: Yang et al. 2016 (split); Kipf and Welling 2017 (row-normalised features).
@@ -32,7 +35,8 @@ def planetoid(folder: Path, name: str) -> Data:
 
 
 def shchur(file: Path) -> Data:
-    """Read an Amazon or Coauthor archive as PyG does: undirected, binary features; with a seeded 20 per class / 500 / rest split.
+    """Read an Amazon or Coauthor archive as PyG does: undirected, binary features; with a seeded 20
+    per class / 500 / rest split.
 
     Args:
         file: The ``.npz`` archive.
@@ -52,7 +56,8 @@ def shchur(file: Path) -> Data:
 
 
 def heterophilous(file: Path) -> Data:
-    """Read a set of HeterophilousGraphDataset, undirected, with the first of its ten published splits.
+    """Read a set of HeterophilousGraphDataset, undirected, with the first of its ten published
+    splits.
 
     Args:
         file: The ``.npz`` archive.
@@ -61,7 +66,11 @@ def heterophilous(file: Path) -> Data:
     """
     with np.load(file) as raw:
         edge_index = to_undirected(torch.from_numpy(raw["edges"]).t().contiguous())
-        data = Data(x=torch.from_numpy(raw["node_features"]).float(), y=torch.from_numpy(raw["node_labels"]).long(), edge_index=edge_index)
+        data = Data(
+            x=torch.from_numpy(raw["node_features"]).float(),
+            y=torch.from_numpy(raw["node_labels"]).long(),
+            edge_index=edge_index,
+        )
         for part in ("train", "val", "test"):
             data[f"{part}_mask"] = torch.from_numpy(raw[f"{part}_masks"][0])
     return data
@@ -76,7 +85,9 @@ def reddit(folder: Path) -> Data:
     Source: Hamilton et al. 2017.
     """
     with np.load(folder / "reddit_data.npz") as raw:
-        data = Data(x=torch.from_numpy(raw["feature"]).float(), y=torch.from_numpy(raw["label"]).long())
+        data = Data(
+            x=torch.from_numpy(raw["feature"]).float(), y=torch.from_numpy(raw["label"]).long()
+        )
         kind = torch.from_numpy(raw["node_types"])
     adjacency = sparse.coo_array(sparse.load_npz(folder / "reddit_graph.npz"))
     edges = torch.from_numpy(np.stack([adjacency.row, adjacency.col]).astype(np.int64))
@@ -89,7 +100,8 @@ def arxiv(folder: Path) -> Data:
     """Read ogbn-arxiv from OGB's raw tables, symmetrised, with the published split by year.
 
     Args:
-        folder: The folder with ``raw/edge.csv.gz``, ``raw/node-feat.csv.gz``, ``raw/node-label.csv.gz``, ``raw/node_year.csv.gz``.
+        folder: The folder with ``raw/edge.csv.gz``, ``raw/node-feat.csv.gz``,
+            ``raw/node-label.csv.gz``, ``raw/node_year.csv.gz``.
 
     Source: Hu et al. 2020.
     """
@@ -101,7 +113,8 @@ def arxiv(folder: Path) -> Data:
 
 
 def arxiv_partial(file: Path) -> Data:
-    """Read the graph, labels and years of ogbn-arxiv and make stand-ins for the features (see :func:`structural_features`).
+    """Read the graph, labels and years of ogbn-arxiv and make stand-ins for the features (see
+    :func:`structural_features`).
 
     Args:
         file: ``graph.npz`` with ``indptr``, ``indices``, ``label``, ``year``.
@@ -110,16 +123,24 @@ def arxiv_partial(file: Path) -> Data:
         count = raw["label"].shape[0]
         source = np.repeat(np.arange(count), np.diff(raw["indptr"]))
         edges = torch.from_numpy(np.stack([source, raw["indices"]]).astype(np.int64))
-        y, year = torch.from_numpy(raw["label"].astype(np.int64)), torch.from_numpy(raw["year"].astype(np.int64))
+        y, year = (
+            torch.from_numpy(raw["label"].astype(np.int64)),
+            torch.from_numpy(raw["year"].astype(np.int64)),
+        )
     edge_index = to_undirected(edges, num_nodes=count)
-    return _by_year(Data(x=structural_features(edge_index, count), edge_index=edge_index, y=y), year)
+    return _by_year(
+        Data(x=structural_features(edge_index, count), edge_index=edge_index, y=y), year
+    )
 
 
-def structural_features(edge_index: Tensor, num_nodes: int, width: int = 128, steps: int = 8, seed: int = 0) -> Tensor:
+def structural_features(
+    edge_index: Tensor, num_nodes: int, width: int = 128, steps: int = 8, seed: int = 0
+) -> Tensor:
     """Return node features made from the graph alone; no label is used.
 
-    x = row-normalised (C P)^steps R with P = D⁻¹A, a Gaussian R [n, width], and C taking away the degree-weighted mean of each column: a
-    random projection of where random walks end, so that nodes of one neighbourhood have alike features.
+    x = row-normalised (C P)^steps R with P = D⁻¹A, a Gaussian R [n, width], and C taking away the
+    degree-weighted mean of each column: a random projection of where random walks end, so that
+    nodes of one neighbourhood have alike features.
 
     Args:
         edge_index: Undirected edges [2, m].
@@ -131,10 +152,12 @@ def structural_features(edge_index: Tensor, num_nodes: int, width: int = 128, st
     Returns:
         Features [n, width], rows of unit length.
 
-    Source: FastRP (Chen et al. 2019), section 4, with one long walk instead of a weighted sum of short ones and with C, which
-    takes away what long walks have in common.
+    Source: FastRP (Chen et al. 2019), section 4, with one long walk instead of a weighted sum of
+    short ones and with C, which takes away what long walks have in common.
     """
-    adjacency = sparse.csr_array((np.ones(edge_index.size(1), np.float32), edge_index.numpy()), shape=(num_nodes, num_nodes))
+    adjacency = sparse.csr_array(
+        (np.ones(edge_index.size(1), np.float32), edge_index.numpy()), shape=(num_nodes, num_nodes)
+    )
     degree = np.asarray(adjacency.sum(1), dtype=np.float32)
     walk = sparse.diags_array(1 / np.maximum(degree, 1)).tocsr().astype(np.float32) @ adjacency
     share = (degree / max(float(degree.sum()), 1.0))[None, :]

@@ -17,15 +17,19 @@ from graphcond.errors import require
 def union(train_graph: Data, val_graph: Data) -> Data:
     """Return the disjoint union of two graphs, the train graph's nodes first.
 
-    Message passing on the union equals message passing on each graph alone. It does not for layers that look at all nodes at once
-    (BatchNorm over nodes, global attention): take :func:`parts` for these.
+    Message passing on the union equals message passing on each graph alone. It does not for layers
+    that look at all nodes at once (BatchNorm over nodes, global attention): take :func:`parts` for
+    these.
 
     Args:
-        train_graph: Graph with ``x`` [a, d] and ``y`` [a]. Without ``train_mask`` every node is a training node.
-        val_graph: Graph with ``x`` [b, d] and ``y`` [b]. Without ``val_mask`` every node is a validation node.
+        train_graph: Graph with ``x`` [a, d] and ``y`` [a]. Without ``train_mask`` every node is a
+            training node.
+        val_graph: Graph with ``x`` [b, d] and ``y`` [b]. Without ``val_mask`` every node is a
+            validation node.
 
     Returns:
-        One graph of a + b nodes with ``edge_weight``, ``train_mask``, ``val_mask`` and the train graph's card.
+        One graph of a + b nodes with ``edge_weight``, ``train_mask``, ``val_mask`` and the train
+        graph's card.
 
     Raises:
         InputError: If the feature widths differ.
@@ -44,8 +48,12 @@ def union(train_graph: Data, val_graph: Data) -> Data:
         edge_index=torch.cat([train_graph.edge_index, val_graph.edge_index + a], dim=1),
         edge_weight=torch.cat([_weight(train_graph), _weight(val_graph)]),
         y=torch.cat([train_graph.y, val_graph.y]),
-        train_mask=torch.cat([_mask(train_graph, "train_mask"), torch.zeros(b, dtype=torch.bool, device=x.device)]),
-        val_mask=torch.cat([torch.zeros(a, dtype=torch.bool, device=x.device), _mask(val_graph, "val_mask")]),
+        train_mask=torch.cat(
+            [_mask(train_graph, "train_mask"), torch.zeros(b, dtype=torch.bool, device=x.device)]
+        ),
+        val_mask=torch.cat(
+            [torch.zeros(a, dtype=torch.bool, device=x.device), _mask(val_graph, "val_mask")]
+        ),
     )
     out.card = dict(train_graph.get("card", {}))
     return out
@@ -54,7 +62,8 @@ def union(train_graph: Data, val_graph: Data) -> Data:
 def parts(data: Data) -> tuple[Data, Data]:
     """Return the train graph and the validation graph of a disjoint union.
 
-    A connected component with validation nodes belongs to the validation graph, every other one to the train graph.
+    A connected component with validation nodes belongs to the validation graph, every other one to
+    the train graph.
 
     Args:
         data: A graph with ``train_mask`` and ``val_mask``.
@@ -67,10 +76,14 @@ def parts(data: Data) -> tuple[Data, Data]:
     """
     edge_index, count = data.edge_index.cpu(), int(data.num_nodes)
     ones = torch.ones(edge_index.size(1), dtype=torch.int8).numpy()
-    adjacency = coo_array((ones, (edge_index[0].numpy(), edge_index[1].numpy())), shape=(count, count))
+    adjacency = coo_array(
+        (ones, (edge_index[0].numpy(), edge_index[1].numpy())), shape=(count, count)
+    )
     number, label = connected_components(adjacency, directed=False)
     component = torch.from_numpy(label).long().to(data.edge_index.device)
-    trains, validates = (torch.zeros(number, dtype=torch.bool, device=component.device) for _ in range(2))
+    trains, validates = (
+        torch.zeros(number, dtype=torch.bool, device=component.device) for _ in range(2)
+    )
     trains[component[data.train_mask]] = True
     validates[component[data.val_mask]] = True
     require(
@@ -85,17 +98,27 @@ def parts(data: Data) -> tuple[Data, Data]:
 
 def _weight(graph: Data) -> Tensor:
     weight: Tensor | None = graph.get("edge_weight")
-    return torch.ones(graph.edge_index.size(1), dtype=graph.x.dtype, device=graph.x.device) if weight is None else weight
+    return (
+        torch.ones(graph.edge_index.size(1), dtype=graph.x.dtype, device=graph.x.device)
+        if weight is None
+        else weight
+    )
 
 
 def _mask(graph: Data, name: str) -> Tensor:
     mask: Tensor | None = graph.get(name)
-    return torch.ones(int(graph.num_nodes), dtype=torch.bool, device=graph.x.device) if mask is None else mask
+    return (
+        torch.ones(int(graph.num_nodes), dtype=torch.bool, device=graph.x.device)
+        if mask is None
+        else mask
+    )
 
 
 def _keep(data: Data, nodes: Tensor) -> Data:
     out = copy.copy(data)
-    edge_index, _, kept = subgraph(nodes, data.edge_index, relabel_nodes=True, num_nodes=data.num_nodes, return_edge_mask=True)
+    edge_index, _, kept = subgraph(
+        nodes, data.edge_index, relabel_nodes=True, num_nodes=data.num_nodes, return_edge_mask=True
+    )
     for name in data.node_attrs():
         out[name] = data[name][nodes]
     for name in data.edge_attrs():

@@ -16,25 +16,31 @@ if TYPE_CHECKING:
     import networkx
 
 
-def from_networkx(graph: networkx.Graph, label: str | None = None, features: Sequence[str] | None = None) -> Data:
+def from_networkx(
+    graph: networkx.Graph, label: str | None = None, features: Sequence[str] | None = None
+) -> Data:
     """Return node data from a networkx graph.
 
-    Undirected edges count in both directions, directed ones in theirs; self-loops stay, parallel edges of a multigraph are merged and
-    their weights added. An edge attribute ``weight``, where every edge has one, becomes ``edge_weight``. Nodes without the
-    label attribute are unlabelled (-1). There is no split yet: see :func:`split_nodes`.
+    Undirected edges count in both directions, directed ones in theirs; self-loops stay, parallel
+    edges of a multigraph are merged and their weights added. An edge attribute ``weight``, where
+    every edge has one, becomes ``edge_weight``. Nodes without the label attribute are unlabelled
+    (-1). There is no split yet: see :func:`split_nodes`.
 
     Args:
         graph: Any networkx graph; nodes are numbered in its order.
-        label: Node attribute with the class, of any type; classes are numbered in sorted order. None leaves all unlabelled.
-        features: Node attributes with numbers, side by side as ``x``; by default the attribute ``"x"`` (a list per node) where all
-            nodes have it, else 1 and log(1 + degree).
+        label: Node attribute with the class, of any type; classes are numbered in sorted order.
+            None leaves all unlabelled.
+        features: Node attributes with numbers, side by side as ``x``; by default the attribute
+            ``"x"`` (a list per node) where all nodes have it, else 1 and log(1 + degree).
 
     Returns:
-        ``Data`` with ``x`` [n, d], ``edge_index`` [2, m], ``y`` [n], perhaps ``edge_weight`` [m]; node names in ``card["nodes"]`` where
-        they are texts or numbers, class names in ``card["classes"]``.
+        ``Data`` with ``x`` [n, d], ``edge_index`` [2, m], ``y`` [n], perhaps ``edge_weight`` [m];
+        node names in ``card["nodes"]`` where they are texts or numbers, class names in
+        ``card["classes"]``.
 
     Raises:
-        InputError: If the graph is empty, a label or feature is nowhere, or a feature is missing at a node.
+        InputError: If the graph is empty, a label or feature is nowhere, or a feature is missing at
+            a node.
 
     Example:
         >>> import networkx
@@ -45,11 +51,15 @@ def from_networkx(graph: networkx.Graph, label: str | None = None, features: Seq
     place = {node: i for i, node in enumerate(graph.nodes)}
     require(len(place) > 0, "a graph with nodes", "It is empty.", nodes=0)
     weights: dict[tuple[int, int], float] = {}
-    weighted = graph.number_of_edges() > 0 and all("weight" in content for _, _, content in graph.edges(data=True))
+    weighted = graph.number_of_edges() > 0 and all(
+        "weight" in content for _, _, content in graph.edges(data=True)
+    )
     for source, target, content in graph.edges(data=True):
         ends = place[source], place[target]
         for pair in [ends] if graph.is_directed() or ends[0] == ends[1] else [ends, ends[::-1]]:
-            weights[pair] = weights.get(pair, 0.0) + (_weight(content["weight"]) if weighted else 1.0)
+            weights[pair] = weights.get(pair, 0.0) + (
+                _weight(content["weight"]) if weighted else 1.0
+            )
     pairs = sorted(weights)
     edge_index = torch.tensor(pairs, dtype=torch.long).reshape(-1, 2).t().contiguous()
     y, classes = _labels(graph, label)
@@ -66,18 +76,37 @@ def _weight(value: Any) -> float:
     try:
         return float(value)
     except (TypeError, ValueError) as error:
-        raise InputError(f"numbers in the edge attribute 'weight' must hold, but got (weight={value!r}). Mend or rename it.") from error
+        raise InputError(
+            f"numbers in the edge attribute 'weight' must hold, but got (weight={value!r}). Mend or"
+            " rename it."
+        ) from error
 
 
 def _labels(graph: networkx.Graph, label: str | None) -> tuple[Tensor, list[Any]]:
     values: list[Hashable] = [content.get(label) for _, content in graph.nodes(data=True)]
     odd = next((value for value in values if not isinstance(value, Hashable)), None)
-    require(odd is None, f"numbers or texts in the node attribute {label!r}", "One class per node.", found=odd)
-    values = [None if value != value else value for value in values]  # NaN, which tables have for what is missing
+    require(
+        odd is None,
+        f"numbers or texts in the node attribute {label!r}",
+        "One class per node.",
+        found=odd,
+    )
+    values = [
+        None if value != value else value for value in values
+    ]  # NaN, which tables have for what is missing
     known = {value for value in values if value is not None}
-    require(label is None or len(known) > 0, f"a node attribute {label!r}", "Name the attribute with the class.", nodes_with_it=0)
+    require(
+        label is None or len(known) > 0,
+        f"a node attribute {label!r}",
+        "Name the attribute with the class.",
+        nodes_with_it=0,
+    )
     classes = sorted(
-        known, key=lambda value: (not isinstance(value, (int, float)), value if isinstance(value, (int, float)) else str(value))
+        known,
+        key=lambda value: (
+            not isinstance(value, (int, float)),
+            value if isinstance(value, (int, float)) else str(value),
+        ),
     )
     place = {value: i for i, value in enumerate(classes)}
     return torch.tensor([place.get(value, -1) for value in values]), list(classes)
@@ -93,35 +122,64 @@ def _features(graph: networkx.Graph, names: Sequence[str] | None) -> Tensor:
     columns = []
     for name in names:
         missing = sum(name not in content for content in contents)
-        require(missing == 0, f"a node attribute {name!r} at every node", "Fill it in or leave it out.", nodes_without=missing)
+        require(
+            missing == 0,
+            f"a node attribute {name!r} at every node",
+            "Fill it in or leave it out.",
+            nodes_without=missing,
+        )
         try:
-            columns.append(torch.tensor([content[name] for content in contents], dtype=torch.float).reshape(len(contents), -1))
+            columns.append(
+                torch.tensor([content[name] for content in contents], dtype=torch.float).reshape(
+                    len(contents), -1
+                )
+            )
         except (TypeError, ValueError, RuntimeError) as error:
-            raise InputError(f"numbers in the node attribute {name!r} must hold, but got ({error}). Encode texts first.") from error
+            raise InputError(
+                f"numbers in the node attribute {name!r} must hold, but got ({error}). Encode texts"
+                " first."
+            ) from error
     return torch.cat(columns, dim=1)
 
 
 def from_hetero(data: HeteroData, edge_type: tuple[str, str, str] | None = None) -> HeteroData:
-    """Return interactions from any ``HeteroData`` with one edge type from users to items, such as PyG's AmazonBook or MovieLens.
+    """Return interactions from any ``HeteroData`` with one edge type from users to items, such as
+    PyG's AmazonBook or MovieLens.
 
-    The reverse edge type is ignored. ``edge_label_index`` without ``edge_label`` is the test part, as in AmazonBook; with
-    ``edge_label`` of 0 and 1 (``RandomLinkSplit``) its ones are.
+    The reverse edge type is ignored. ``edge_label_index`` without ``edge_label`` is the test part,
+    as in AmazonBook; with ``edge_label`` of 0 and 1 (``RandomLinkSplit``) its ones are.
 
     Args:
         data: The graph.
-        edge_type: The edges that are interactions; needed where there are several that are no reverses of each other.
+        edge_type: The edges that are interactions; needed where there are several that are no
+            reverses of each other.
 
     Returns:
-        All interactions as :func:`make_interactions` gives them, with ``split`` where there is a test part.
+        All interactions as :func:`make_interactions` gives them, with ``split`` where there is a
+        test part.
 
     Raises:
         InputError: If the edge type is missing or unclear.
     """
-    forward = [kind for i, kind in enumerate(data.edge_types) if kind[::-1][0::2] not in [other[0::2] for other in data.edge_types[:i]]]
+    forward = [
+        kind
+        for i, kind in enumerate(data.edge_types)
+        if kind[::-1][0::2] not in [other[0::2] for other in data.edge_types[:i]]
+    ]
     if edge_type is None:
-        require(len(forward) == 1, "one edge type from users to items", "Name it as `edge_type`.", edge_types=data.edge_types)
+        require(
+            len(forward) == 1,
+            "one edge type from users to items",
+            "Name it as `edge_type`.",
+            edge_types=data.edge_types,
+        )
         edge_type = forward[0]
-    require(edge_type in data.edge_types, f"an edge type {edge_type}", "Choose one of those there.", edge_types=data.edge_types)
+    require(
+        edge_type in data.edge_types,
+        f"an edge type {edge_type}",
+        "Choose one of those there.",
+        edge_types=data.edge_types,
+    )
     store = data[edge_type]
     train = store.edge_index
     held = store.get("edge_label_index")
@@ -132,18 +190,24 @@ def from_hetero(data: HeteroData, edge_type: tuple[str, str, str] | None = None)
     card = {"name": str(data.get("card", {}).get("name", "interactions"))}
     if held is None:
         return make_interactions(train, *sizes, edge_weight=store.get("edge_weight"), card=card)
-    split = torch.cat([torch.zeros(train.size(1)), torch.full((held.size(1),), 2.0)]).to(torch.uint8).to(train.device)
+    split = (
+        torch.cat([torch.zeros(train.size(1)), torch.full((held.size(1),), 2.0)])
+        .to(torch.uint8)
+        .to(train.device)
+    )
     return make_interactions(torch.cat([train, held], dim=1), *sizes, split=split, card=card)
 
 
 def to_hetero(data: HeteroData) -> HeteroData:
-    """Return interactions in the style of PyG's AmazonBook: training edges, their reverses, and the test edges as ``edge_label_index``.
+    """Return interactions in the style of PyG's AmazonBook: training edges, their reverses, and the
+    test edges as ``edge_label_index``.
 
     Args:
         data: Split interactions or a condensed set.
 
     Returns:
-        ``HeteroData`` with ``("user", "interacts", "item")`` and ``("item", "rev_interacts", "user")``.
+        ``HeteroData`` with ``("user", "interacts", "item")`` and ``("item", "rev_interacts",
+        "user")``.
     """
     out = HeteroData()
     for kind in ("user", "item"):

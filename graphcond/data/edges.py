@@ -1,4 +1,6 @@
-"""A graph's edges as some models need them: without weights, or with a self-loop where there are none."""
+"""A graph's edges as some models need them: without weights, or with a self-loop where there are
+none.
+"""
 
 from __future__ import annotations
 
@@ -9,7 +11,8 @@ from torch_geometric.data import Data
 
 
 def sparsified(data: Data, threshold: float) -> Data:
-    """Return a graph whose edges are those of weight ``threshold`` or more, unweighted, for models that ignore edge weights.
+    """Return a graph whose edges are those of weight ``threshold`` or more, unweighted, for models
+    that ignore edge weights.
 
     Args:
         data: A graph with or without ``edge_weight``.
@@ -27,10 +30,12 @@ def sparsified(data: Data, threshold: float) -> Data:
 
 
 def looped(data: Data) -> Data:
-    """Return a graph whose isolated nodes have a self-loop, which is what A' = I means for a graph without edges.
+    """Return a graph whose isolated nodes have a self-loop, which is what A' = I means for a graph
+    without edges.
 
-    The Laplacian L = I - D^-1/2 A D^-1/2 is 1 at an isolated node and 0 at one with a self-loop: there a low-pass filter passes the
-    features on, as it does within a class of a homophilous graph. Networks that add self-loops themselves (GCN) see no difference.
+    The Laplacian L = I - D^-1/2 A D^-1/2 is 1 at an isolated node and 0 at one with a self-loop:
+    there a low-pass filter passes the features on, as it does within a class of a homophilous
+    graph. Networks that add self-loops themselves (GCN) see no difference.
 
     Args:
         data: A graph, for example one condensed without edges.

@@ -1,4 +1,6 @@
-"""Real data sets that need no download: scikit-learn's digits, networkx's karate club and Southern women."""
+"""Real data sets that need no download: scikit-learn's digits, networkx's karate club and Southern
+women.
+"""
 
 from __future__ import annotations
 
@@ -14,9 +16,10 @@ from graphcond.data.split import split_nodes
 def digits(neighbors: int = 10) -> Data:
     """Return scikit-learn's 1,797 handwritten digits as a symmetric nearest-neighbour graph.
 
-    An edge joins two images where one is among the other's ``neighbors`` nearest by pixel distance. Distances are exact integers and ties
-    go to the lower index, so the graph is the same on every machine. Features are the 64 pixels in [0, 1]; 20 training nodes
-    per class, 500 for validation, the rest for test, seed 0.
+    An edge joins two images where one is among the other's ``neighbors`` nearest by pixel distance.
+    Distances are exact integers and ties go to the lower index, so the graph is the same on every
+    machine. Features are the 64 pixels in [0, 1]; 20 training nodes per class, 500 for validation,
+    the rest for test, seed 0.
 
     Args:
         neighbors: Nearest neighbours per image.
@@ -25,12 +28,18 @@ def digits(neighbors: int = 10) -> Data:
 
     pixels, labels = load_digits(return_X_y=True)
     edge_index = nearest_neighbors(pixels.astype(np.int64), neighbors)
-    data = Data(x=torch.from_numpy(pixels).float() / 16, edge_index=edge_index, y=torch.from_numpy(labels).long())
+    data = Data(
+        x=torch.from_numpy(pixels).float() / 16,
+        edge_index=edge_index,
+        y=torch.from_numpy(labels).long(),
+    )
     return split_nodes(data, seed=0)
 
 
 def nearest_neighbors(points: np.ndarray, neighbors: int) -> Tensor:
-    """Return the symmetric nearest-neighbour graph of integer points [n, d] as an ``edge_index``, sorted, without self-loops."""
+    """Return the symmetric nearest-neighbour graph of integer points [n, d] as an ``edge_index``,
+    sorted, without self-loops.
+    """
     count = len(points)
     product = (points.astype(np.float64) @ points.T.astype(np.float64)).astype(np.int64)
     square = np.diag(product)
@@ -43,7 +52,8 @@ def nearest_neighbors(points: np.ndarray, neighbors: int) -> Tensor:
 
 
 def karate() -> Data:
-    """Return Zachary's karate club: 34 members, the two clubs they joined as classes, one-hot features, binary edges.
+    """Return Zachary's karate club: 34 members, the two clubs they joined as classes, one-hot
+    features, binary edges.
 
     The split is seeded: 4 training nodes per class, 10 for validation, the rest for test.
     """
@@ -51,7 +61,11 @@ def karate() -> Data:
 
     graph = networkx.karate_club_graph()
     count = graph.number_of_nodes()
-    pairs = torch.tensor(sorted({(a, b) for u, v in graph.edges for a, b in ((u, v), (v, u))})).t().contiguous()
+    pairs = (
+        torch.tensor(sorted({(a, b) for u, v in graph.edges for a, b in ((u, v), (v, u))}))
+        .t()
+        .contiguous()
+    )
     y = torch.tensor([int(graph.nodes[node]["club"] != "Mr. Hi") for node in range(count)])
     return split_nodes(Data(x=torch.eye(count), edge_index=pairs, y=y), seed=0, train=4, val=10)
 
@@ -62,7 +76,10 @@ def southern_women() -> HeteroData:
 
     graph = networkx.davis_southern_women_graph()
     women, events = graph.graph["top"], graph.graph["bottom"]
-    user, item = {name: i for i, name in enumerate(women)}, {name: i for i, name in enumerate(events)}
+    user, item = (
+        {name: i for i, name in enumerate(women)},
+        {name: i for i, name in enumerate(events)},
+    )
     pairs = torch.tensor([(user[a], item[b]) for a, b in graph.edges(women)]).t()
     data = make_interactions(pairs, len(women), len(events))
     data["user"].original_id, data["item"].original_id = list(women), list(events)

@@ -25,9 +25,9 @@ def make_interactions(
 ) -> HeteroData:
     """Return a user-item data set with repeated pairs merged.
 
-    Pairs come out ordered by user, then item. Of a repeated pair the weights are added up and the earliest split
-    (train before validation before test) is kept, so that no held-out pair is also a training pair. The number merged is
-    in ``data.card["duplicates_merged"]``.
+    Pairs come out ordered by user, then item. Of a repeated pair the weights are added up and the
+    earliest split (train before validation before test) is kept, so that no held-out pair is also a
+    training pair. The number merged is in ``data.card["duplicates_merged"]``.
 
     Args:
         edge_index: Users in row 0, items in row 1 [2, E], integers.
@@ -59,7 +59,13 @@ def make_interactions(
         )
     if split is not None and split.numel():
         low, high = (int(value) for value in torch.aminmax(split))
-        require(low >= 0 and high <= 2, "`split` in {0, 1, 2}", "0 is train, 1 validation, 2 test.", smallest=low, largest=high)
+        require(
+            low >= 0 and high <= 2,
+            "`split` in {0, 1, 2}",
+            "0 is train, 1 validation, 2 test.",
+            smallest=low,
+            largest=high,
+        )
     key = edge_index[0].long() * max(num_items, 1) + edge_index[1].long()
     unique, inverse = torch.unique(key, return_inverse=True)
     merged = key.numel() - unique.numel()
@@ -70,7 +76,9 @@ def make_interactions(
     data["item"].num_nodes = int(num_items)
     data[EDGE].edge_index = pairs
     if edge_weight is not None:
-        data[EDGE].edge_weight = torch.zeros(unique.numel(), dtype=edge_weight.dtype, device=key.device).index_add_(0, inverse, edge_weight)
+        data[EDGE].edge_weight = torch.zeros(
+            unique.numel(), dtype=edge_weight.dtype, device=key.device
+        ).index_add_(0, inverse, edge_weight)
     if split is not None:
         first = torch.full((unique.numel(),), 2, dtype=torch.uint8, device=key.device)
         data[EDGE].split = first.scatter_reduce_(0, inverse, split.to(torch.uint8), "amin")
@@ -79,10 +87,14 @@ def make_interactions(
     return data
 
 
-def with_interactions(data: HeteroData, edge_index: Tensor, edge_weight: Tensor | None = None) -> HeteroData:
-    """Return other interactions between the same users and items, for example those a condenser keeps.
+def with_interactions(
+    data: HeteroData, edge_index: Tensor, edge_weight: Tensor | None = None
+) -> HeteroData:
+    """Return other interactions between the same users and items, for example those a condenser
+    keeps.
 
-    The ids that users know (``original_id``) come along, so that files are written with them; splits and cards do not.
+    The ids that users know (``original_id``) come along, so that files are written with them;
+    splits and cards do not.
 
     Args:
         data: The original interactions.
@@ -116,12 +128,24 @@ def check_pairs(pairs: Any, num_users: int, num_items: int, name: str) -> None:
         f"Convert it with `{name}.long()` after checking that no id was rounded.",
         dtype=str(pairs.dtype),
     )
-    require(num_users > 0 and num_items > 0, "at least one user and one item", "Give the counts.", num_users=num_users, num_items=num_items)
+    require(
+        num_users > 0 and num_items > 0,
+        "at least one user and one item",
+        "Give the counts.",
+        num_users=num_users,
+        num_items=num_items,
+    )
     if pairs.numel() == 0:
         return
     low, high = pairs.amin(1).tolist(), pairs.amax(1).tolist()
     law = f"user ids of `{name}` in [0, num_users) and item ids in [0, num_items)"
-    require(min(low) >= 0, law, "Ids start at 0; shift them.", smallest_user=low[0], smallest_item=low[1])
+    require(
+        min(low) >= 0,
+        law,
+        "Ids start at 0; shift them.",
+        smallest_user=low[0],
+        smallest_item=low[1],
+    )
     require(
         high[0] < num_users and high[1] < num_items,
         law,
@@ -152,5 +176,7 @@ def train_edges(data: HeteroData) -> Tensor:
 def val_edges(data: HeteroData) -> Tensor:
     """Return the validation interactions [2, V]; [2, 0] where the data have none."""
     store = data[EDGE]
-    pairs: Tensor = store.val_edge_index if "val_edge_index" in store else store.edge_index.new_empty(2, 0)
+    pairs: Tensor = (
+        store.val_edge_index if "val_edge_index" in store else store.edge_index.new_empty(2, 0)
+    )
     return pairs

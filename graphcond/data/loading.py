@@ -29,22 +29,27 @@ from graphcond.errors import FileFormatError, GraphcondError, InputError, Unknow
 _SUFFIXES = (".safetensors", ".csv", ".tsv", ".inter", ".npz", ".txt")
 
 
-def load(name: str | os.PathLike[str], root: str | os.PathLike[str] | None = None) -> Data | HeteroData:
+def load(
+    name: str | os.PathLike[str], root: str | os.PathLike[str] | None = None
+) -> Data | HeteroData:
     """Load a data set by name, or one's own from a file.
 
     Args:
-        name: A name or alias of :func:`names`, for example ``"cora"``; or a path: ``.safetensors`` (what :func:`save` wrote),
-            ``.csv``, ``.tsv``, ``.inter`` (RecBole), ``.npz``, or a folder with LightGCN's ``train.txt`` and ``test.txt``.
-        root: Where raw files lie; by default ``$GRAPHCOND_DATA``, else ``~/.cache/graphcond``. It may be read-only: what is
-            downloaded then goes to the cache.
+        name: A name or alias of :func:`names`, for example ``"cora"``; or a path: ``.safetensors``
+            (what :func:`save` wrote), ``.csv``, ``.tsv``, ``.inter`` (RecBole), ``.npz``, or a
+            folder with LightGCN's ``train.txt`` and ``test.txt``.
+        root: Where raw files lie; by default ``$GRAPHCOND_DATA``, else ``~/.cache/graphcond``. It
+            may be read-only: what is downloaded then goes to the cache.
 
     Returns:
-        ``Data`` for node classification, ``HeteroData`` for interactions; ``data.card`` tells where it comes from. Interactions
-        come unsplit, with ``split`` where the publisher gives one: see :func:`split_interactions`.
+        ``Data`` for node classification, ``HeteroData`` for interactions; ``data.card`` tells where
+        it comes from. Interactions come unsplit, with ``split`` where the publisher gives one: see
+        :func:`split_interactions`.
 
     Raises:
         UnknownNameError: If there is no such data set or file.
-        InputError: If its files are missing and cannot be downloaded, or the counts differ from the card.
+        InputError: If its files are missing and cannot be downloaded, or the counts differ from the
+            card.
         FileFormatError: If a file is damaged.
 
     Example:
@@ -70,13 +75,30 @@ def load(name: str | os.PathLike[str], root: str | os.PathLike[str] | None = Non
 def counts(data: Data | HeteroData) -> dict[str, int]:
     """Return the counts that ``card.toml`` states, by the names used there."""
     if isinstance(data, HeteroData):
-        found = {"users": num_users(data), "items": num_items(data), "interactions": data[EDGE].edge_index.size(1)}
+        found = {
+            "users": num_users(data),
+            "items": num_items(data),
+            "interactions": data[EDGE].edge_index.size(1),
+        }
         if "split" in data[EDGE]:
-            found |= dict(zip(("train", "val", "test"), torch.bincount(data[EDGE].split.long(), minlength=3).tolist()))
+            found |= dict(
+                zip(
+                    ("train", "val", "test"),
+                    torch.bincount(data[EDGE].split.long(), minlength=3).tolist(),
+                )
+            )
         return found
-    found = {"nodes": int(data.num_nodes), "edges": int(data.num_edges), "features": int(data.num_features)}
+    found = {
+        "nodes": int(data.num_nodes),
+        "edges": int(data.num_edges),
+        "features": int(data.num_features),
+    }
     found["classes"] = int(data.y.max()) + 1
-    return found | {part: int(data[f"{part}_mask"].sum()) for part in ("train", "val", "test") if f"{part}_mask" in data}
+    return found | {
+        part: int(data[f"{part}_mask"].sum())
+        for part in ("train", "val", "test")
+        if f"{part}_mask" in data
+    }
 
 
 def _read_named(card: Card, root: str | os.PathLike[str] | None) -> Data | HeteroData:
@@ -99,16 +121,26 @@ def _read_named(card: Card, root: str | os.PathLike[str] | None) -> Data | Heter
     if card.reader == "reddit":
         return citation.reddit(folder)
     if card.reader == "arxiv-partial":
-        return _cached(folder / card.files[0][0], lambda: citation.arxiv_partial(folder / card.files[0][0]))
+        return _cached(
+            folder / card.files[0][0], lambda: citation.arxiv_partial(folder / card.files[0][0])
+        )
     if card.reader == "arxiv":
         return _cached(folder / "raw" / "node-feat.csv.gz", lambda: citation.arxiv(folder))
     return read_interactions(folder, card.options, card.counts)
 
 
 def _cached(source: Path, make: Callable[[], Data]) -> Data | HeteroData:
-    """Make slowly what is made for the first time; later loads take the binary copy in the cache."""
-    stamp = json.dumps([__version__, str(source.resolve()), source.stat().st_size, source.stat().st_mtime_ns])
-    copy = cache_root() / "processed" / f"{hashlib.sha256(stamp.encode()).hexdigest()[:24]}.safetensors"
+    """Make slowly what is made for the first time; later loads take the binary copy in the
+    cache.
+    """
+    stamp = json.dumps(
+        [__version__, str(source.resolve()), source.stat().st_size, source.stat().st_mtime_ns]
+    )
+    copy = (
+        cache_root()
+        / "processed"
+        / f"{hashlib.sha256(stamp.encode()).hexdigest()[:24]}.safetensors"
+    )
     with contextlib.suppress(FileFormatError):
         return read(copy)
     data = make()
@@ -131,15 +163,23 @@ def _load_file(path: Path) -> Data | HeteroData:
             return _load_arrays(path)
         if path.is_dir() and (path / "interactions.npz").is_file():
             return _load_arrays(path / "interactions.npz")
-        cure = "Known are .safetensors, .npz, .csv, .tsv, .inter, and LightGCN's `train.txt` or its folder; see `load`."
+        cure = (
+            "Known are .safetensors, .npz, .csv, .tsv, .inter, and LightGCN's `train.txt` or its"
+            " folder; see `load`."
+        )
         known = path.is_dir() or path.suffix == ".txt"
         require(known, "a file of a known form", cure, error=FileFormatError, path=str(path))
         return read_lightgcn(path)
     except GraphcondError:
         raise
     except (OSError, ValueError, TypeError, KeyError, EOFError, zipfile.BadZipFile) as error:
-        law, cure = f"a readable {path.suffix or 'folder'}", "The file is damaged or of another form; see `load`."
-        raise FileFormatError(f"{law} must hold, but got (path={str(path)!r}, reason={str(error)!r}). {cure}") from error
+        law, cure = (
+            f"a readable {path.suffix or 'folder'}",
+            "The file is damaged or of another form; see `load`.",
+        )
+        raise FileFormatError(
+            f"{law} must hold, but got (path={str(path)!r}, reason={str(error)!r}). {cure}"
+        ) from error
 
 
 def _load_arrays(path: Path) -> Data | HeteroData:
@@ -147,19 +187,29 @@ def _load_arrays(path: Path) -> Data | HeteroData:
         found = set(raw.files)
         if {"x", "edge_index"} <= found:
             known = ("x", "edge_index", "edge_weight", "y", "train_mask", "val_mask", "test_mask")
-            return _graph({name: torch.from_numpy(raw[name]) for name in known if name in found}, path.stem)
-    data = citation.shchur(path) if "adj_indptr" in found else read_interactions(path.parent, {"file": path.name}, {})
+            return _graph(
+                {name: torch.from_numpy(raw[name]) for name in known if name in found}, path.stem
+            )
+    data = (
+        citation.shchur(path)
+        if "adj_indptr" in found
+        else read_interactions(path.parent, {"file": path.name}, {})
+    )
     data.card["name"] = path.parent.name if path.stem == "interactions" else path.stem
     return data
 
 
 def _graph(arrays: dict[str, Tensor], name: str) -> Data:
-    """Return a graph from arrays as numpy makes them: counts as features, weights in float64 and narrow labels are converted."""
+    """Return a graph from arrays as numpy makes them: counts as features, weights in float64 and
+    narrow labels are converted.
+    """
     x, y = arrays["x"], arrays.get("y")
     arrays["x"] = x if x.dtype in (torch.float32, torch.float64) else x.float()
     if "edge_weight" in arrays:
         arrays["edge_weight"] = arrays["edge_weight"].to(arrays["x"].dtype)
-    arrays["y"] = torch.full((x.size(0),), -1) if y is None else y if y.is_floating_point() else y.long()
+    arrays["y"] = (
+        torch.full((x.size(0),), -1) if y is None else y if y.is_floating_point() else y.long()
+    )
     data = Data(**arrays)
     check_graph(data)
     data.card = {"name": name}

@@ -1,4 +1,6 @@
-"""What an OGB benchmark script expects of a data set, for a condensed one; and clearing the caches of graph layers."""
+"""What an OGB benchmark script expects of a data set, for a condensed one; and clearing the caches
+of graph layers.
+"""
 
 from __future__ import annotations
 
@@ -34,11 +36,21 @@ class NodeDataset:
     task_type = "multiclass classification"
     eval_metric = "acc"
 
-    def __init__(self, data: Data, name: str = "ogbn-arxiv", transform: Transform | None = None) -> None:
+    def __init__(
+        self, data: Data, name: str = "ogbn-arxiv", transform: Transform | None = None
+    ) -> None:
         labels = data.get("y")
-        require(isinstance(labels, Tensor) and labels.dim() == 1, "labels `y` of shape [n]", "One class per node.", y=type(labels).__name__)
+        require(
+            isinstance(labels, Tensor) and labels.dim() == 1,
+            "labels `y` of shape [n]",
+            "One class per node.",
+            y=type(labels).__name__,
+        )
         self.name, self.transform = name, transform
-        self._masks = {part: data.get(f"{key}_mask") for part, key in (("train", "train"), ("valid", "val"), ("test", "test"))}
+        self._masks = {
+            part: data.get(f"{key}_mask")
+            for part, key in (("train", "train"), ("valid", "val"), ("test", "test"))
+        }
         self._count = int(labels.numel())
         self._classes = int(data.get("card", {}).get("num_classes", 0) or int(labels.max()) + 1)
         self._data = copy.copy(data)
@@ -69,9 +81,14 @@ class NodeDataset:
         return int(self._data.x.size(1))
 
     def get_idx_split(self) -> dict[str, Tensor]:
-        """Return the node ids of ``"train"``, ``"valid"`` and ``"test"``; a condensed set has no test nodes."""
+        """Return the node ids of ``"train"``, ``"valid"`` and ``"test"``; a condensed set has no
+        test nodes.
+        """
         empty = torch.empty(0, dtype=torch.long)
-        return {part: empty if mask is None else torch.nonzero(mask).flatten() for part, mask in self._masks.items()}
+        return {
+            part: empty if mask is None else torch.nonzero(mask).flatten()
+            for part, mask in self._masks.items()
+        }
 
     def __repr__(self) -> str:
         """Return the name and the size."""
@@ -81,10 +98,11 @@ class NodeDataset:
 def as_ogb(data: Data, name: str = "ogbn-arxiv", transform: Transform | None = None) -> NodeDataset:
     """Return a node set as an OGB script expects it, so that two of the script's lines change.
 
-    After the script's own ``dataset = PygNodePropPredDataset(...)`` add
-    ``small = as_ogb(read("small.safetensors"), transform=T.ToSparseTensor())``, and train on ``small[0]`` with
-    ``small.get_idx_split()["train"]``; ``Evaluator`` and the test on the full graph stay. A model with
-    ``GCNConv(cached=True)`` needs :func:`reset_caches` whenever it goes from one graph to the other.
+    After the script's own ``dataset = PygNodePropPredDataset(...)`` add ``small =
+    as_ogb(read("small.safetensors"), transform=T.ToSparseTensor())``, and train on ``small[0]``
+    with ``small.get_idx_split()["train"]``; ``Evaluator`` and the test on the full graph stay. A
+    model with ``GCNConv(cached=True)`` needs :func:`reset_caches` whenever it goes from one graph
+    to the other.
 
     Args:
         data: Node data, full or condensed.
@@ -109,8 +127,9 @@ def as_ogb(data: Data, name: str = "ogbn-arxiv", transform: Transform | None = N
 def reset_caches(model: nn.Module) -> nn.Module:
     """Forget what the layers of a model remember of the last graph, in place.
 
-    ``GCNConv(cached=True)``, ``SGConv``, ``APPNP`` and their like keep the normalised graph (or the propagated features) of their
-    first call, and would go on using the condensed graph on the full one.
+    ``GCNConv(cached=True)``, ``SGConv``, ``APPNP`` and their like keep the normalised graph (or the
+    propagated features) of their first call, and would go on using the condensed graph on the full
+    one.
 
     Args:
         model: Any model.

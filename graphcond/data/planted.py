@@ -14,12 +14,18 @@ from graphcond.seeding import generator
 
 
 def planted_graph(
-    num_nodes: int = 1000, num_classes: int = 4, num_features: int = 32, homophily: float = 0.8, degree: float = 8.0, seed: int = 0
+    num_nodes: int = 1000,
+    num_classes: int = 4,
+    num_features: int = 32,
+    homophily: float = 0.8,
+    degree: float = 8.0,
+    seed: int = 0,
 ) -> Data:
     """Return a stochastic block graph with class features.
 
-    Of round(n · degree / 2) pairs drawn, a share ``homophily`` joins nodes of one class, the rest nodes of two classes;
-    repeats are merged. Features are x = 2 μ_y + ε with one random unit vector μ per class and ε ~ N(0, I).
+    Of round(n · degree / 2) pairs drawn, a share ``homophily`` joins nodes of one class, the rest
+    nodes of two classes; repeats are merged. Features are x = 2 μ_y + ε with one random unit vector
+    μ per class and ε ~ N(0, I).
 
     Args:
         num_nodes: Number of nodes n.
@@ -36,9 +42,24 @@ def planted_graph(
         >>> planted_graph(num_nodes=100).edge_index.shape[0]
         2
     """
-    require(num_classes >= 2, "`num_classes` ≥ 2", "Classes are what is planted.", num_classes=num_classes)
-    require(0 <= homophily <= 1, "`homophily` in [0, 1]", "It is the share of edges inside a class.", homophily=homophily)
-    require(num_nodes >= 10 * num_classes, "at least 10 nodes per class", "Ask for more nodes.", num_nodes=num_nodes)
+    require(
+        num_classes >= 2,
+        "`num_classes` ≥ 2",
+        "Classes are what is planted.",
+        num_classes=num_classes,
+    )
+    require(
+        0 <= homophily <= 1,
+        "`homophily` in [0, 1]",
+        "It is the share of edges inside a class.",
+        homophily=homophily,
+    )
+    require(
+        num_nodes >= 10 * num_classes,
+        "at least 10 nodes per class",
+        "Ask for more nodes.",
+        num_nodes=num_nodes,
+    )
     stream = generator(seed, "planted", "graph")
     y = torch.arange(num_nodes) % num_classes
     pairs = round(num_nodes * degree / 2)
@@ -50,7 +71,9 @@ def planted_graph(
     target = rank * num_classes + wanted
     kept = source != target
     edge_index = to_undirected(torch.stack([source[kept], target[kept]]), num_nodes=num_nodes)
-    mean = torch.nn.functional.normalize(torch.randn(num_classes, num_features, generator=stream), dim=1)
+    mean = torch.nn.functional.normalize(
+        torch.randn(num_classes, num_features, generator=stream), dim=1
+    )
     x = 2 * mean[y] + torch.randn(num_nodes, num_features, generator=stream)
     data = split_nodes(Data(x=x, edge_index=edge_index, y=y), seed=seed, train=0.1, val=0.2)
     data.card = {**data.card, "name": "planted-graph", "seed": seed, "homophily": homophily}
@@ -58,12 +81,19 @@ def planted_graph(
 
 
 def planted_interactions(
-    num_users: int = 500, num_items: int = 800, num_interactions: int = 12_000, rank: int = 8, useless: float = 0.0, seed: int = 0
+    num_users: int = 500,
+    num_items: int = 800,
+    num_interactions: int = 12_000,
+    rank: int = 8,
+    useless: float = 0.0,
+    seed: int = 0,
 ) -> HeteroData:
-    """Return long-tailed interactions that follow known latent factors, with a known share of useless ones.
+    """Return long-tailed interactions that follow known latent factors, with a known share of
+    useless ones.
 
-    User u takes n_u distinct items with chances ∝ pop_i · exp(3 ⟨p_u, q_i⟩), where pop_i ∝ 1 / rank_i, n_u is log-normal, and
-    p, q are random unit vectors. A share ``useless`` of the interactions joins random pairs instead, whatever the factors say.
+    User u takes n_u distinct items with chances ∝ pop_i · exp(3 ⟨p_u, q_i⟩), where pop_i ∝ 1 /
+    rank_i, n_u is log-normal, and p, q are random unit vectors. A share ``useless`` of the
+    interactions joins random pairs instead, whatever the factors say.
 
     Args:
         num_users: Number of users U.
@@ -74,15 +104,20 @@ def planted_interactions(
         seed: Seed of everything.
 
     Returns:
-        Unsplit interactions; ``data["user"].factor`` [U, rank], ``data["item"].factor`` [I, rank], ``data["item"].popularity`` [I] and
-        ``data[EDGE].useless`` [E] (bool) are the truth.
+        Unsplit interactions; ``data["user"].factor`` [U, rank], ``data["item"].factor`` [I, rank],
+        ``data["item"].popularity`` [I] and ``data[EDGE].useless`` [E] (bool) are the truth.
 
     Example:
         >>> data = planted_interactions(num_users=50, num_items=60, num_interactions=600, useless=0.2)
         >>> 0.1 < float(data["user", "interacts", "item"].useless.float().mean()) < 0.3
         True
     """
-    require(0 <= useless < 1, "`useless` in [0, 1)", "It is a share of the interactions.", useless=useless)
+    require(
+        0 <= useless < 1,
+        "`useless` in [0, 1)",
+        "It is a share of the interactions.",
+        useless=useless,
+    )
     pairs_possible = num_users * num_items
     require(
         num_users <= num_interactions <= pairs_possible // 4,
@@ -93,7 +128,10 @@ def planted_interactions(
         pairs=pairs_possible,
     )
     stream = generator(seed, "planted", "interactions")
-    users, items = (torch.nn.functional.normalize(torch.randn(count, rank, generator=stream), dim=1) for count in (num_users, num_items))
+    users, items = (
+        torch.nn.functional.normalize(torch.randn(count, rank, generator=stream), dim=1)
+        for count in (num_users, num_items)
+    )
     popularity = 1.0 / torch.arange(1, num_items + 1, dtype=torch.float)
     popularity = popularity[torch.randperm(num_items, generator=stream)]
     activity = torch.randn(num_users, generator=stream).exp()
@@ -105,8 +143,14 @@ def planted_interactions(
     taken = torch.arange(num_items) < wanted[:, None]
     pairs = torch.stack([torch.nonzero(taken)[:, 0], order[taken]])
     noise = torch.rand(pairs.size(1), generator=stream) < useless
-    pairs = torch.where(noise, torch.stack([pairs[0], torch.randint(num_items, noise.shape, generator=stream)]), pairs)
-    data = make_interactions(pairs, num_users, num_items, card={"name": "planted-interactions", "seed": seed})
+    pairs = torch.where(
+        noise,
+        torch.stack([pairs[0], torch.randint(num_items, noise.shape, generator=stream)]),
+        pairs,
+    )
+    data = make_interactions(
+        pairs, num_users, num_items, card={"name": "planted-interactions", "seed": seed}
+    )
     data["user"].factor, data["item"].factor, data["item"].popularity = users, items, popularity
     data[EDGE].useless = _flag(data[EDGE].edge_index, pairs[:, ~noise], num_items)
     return data

@@ -20,12 +20,16 @@ _TIMEOUT = 20.0
 
 
 def data_root(root: str | os.PathLike[str] | None = None) -> Path:
-    """Return the folder raw files are looked for in: ``root``, else ``$GRAPHCOND_DATA``, else the cache."""
+    """Return the folder raw files are looked for in: ``root``, else ``$GRAPHCOND_DATA``, else the
+    cache.
+    """
     return Path(root or os.environ.get("GRAPHCOND_DATA") or cache_root()).expanduser()
 
 
 def cache_root() -> Path:
-    """Return the folder for what is downloaded or made: ``$XDG_CACHE_HOME/graphcond``, else ``~/.cache/graphcond``."""
+    """Return the folder for what is downloaded or made: ``$XDG_CACHE_HOME/graphcond``, else
+    ``~/.cache/graphcond``.
+    """
     return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "graphcond"
 
 
@@ -59,9 +63,15 @@ def _complete(card: Card, folder: Path) -> bool:
 def _download(card: Card, places: list[Path], tried: list[Path]) -> Path:
     facts = f"tried={[str(folder) for folder in tried]}"
     files = " or ".join(", ".join(group) for group in card.files)
-    cure = f"Put {files} from {card.source} into one of these folders, or give `root` (or set GRAPHCOND_DATA)."
+    cure = (
+        f"Put {files} from {card.source} into one of these folders, or give `root` (or set"
+        " GRAPHCOND_DATA)."
+    )
     if not card.download:
-        raise InputError(f"raw files of {card.name!r} must be at hand, but got ({facts}). They cannot be downloaded: {cure}")
+        raise InputError(
+            f"raw files of {card.name!r} must be at hand, but got ({facts}). They cannot be"
+            f" downloaded: {cure}"
+        )
     place = next((place for place in places if _writable(place)), places[-1])
     target = place / card.folders[0]
     try:
@@ -73,9 +83,15 @@ def _download(card: Card, places: list[Path], tried: list[Path]) -> Path:
                 _unpack(target / name)
     except (urllib.error.URLError, OSError, zipfile.BadZipFile) as error:
         reason = getattr(error, "reason", error)
-        raise InputError(f"raw files of {card.name!r} must be at hand, but got ({facts}, download={str(reason)!r}). {cure}") from error
+        raise InputError(
+            f"raw files of {card.name!r} must be at hand, but got ({facts},"
+            f" download={str(reason)!r}). {cure}"
+        ) from error
     if not _complete(card, target):
-        raise InputError(f"raw files of {card.name!r} must be in the download, but got (folder={str(target)!r}). {cure}")
+        raise InputError(
+            f"raw files of {card.name!r} must be in the download, but got (folder={str(target)!r})."
+            f" {cure}"
+        )
     return target
 
 
@@ -83,7 +99,11 @@ def _unpack(archive: Path) -> None:
     """Take the files out of an archive, less the one folder they are packed in, and remove it."""
     with zipfile.ZipFile(archive) as packed:
         for member in packed.infolist():
-            parts = Path(member.filename).parts[1:] if len(Path(member.filename).parts) > 1 else Path(member.filename).parts
+            parts = (
+                Path(member.filename).parts[1:]
+                if len(Path(member.filename).parts) > 1
+                else Path(member.filename).parts
+            )
             if member.is_dir() or ".." in parts:
                 continue
             with packed.open(member) as stream:

@@ -15,14 +15,18 @@ from graphcond.data.tables import read_inter, read_lightgcn
 from graphcond.errors import FileFormatError, require
 
 
-def read_interactions(folder: Path, options: Mapping[str, Any], counts: Mapping[str, int]) -> HeteroData:
+def read_interactions(
+    folder: Path, options: Mapping[str, Any], counts: Mapping[str, int]
+) -> HeteroData:
     """Read a folder in whichever of the known forms it is.
 
     Args:
-        folder: Holds ``interactions.npz`` (arrays ``user``, ``item``, perhaps ``split``, ``weight``, ``rating``); or ``train.txt``
-            and ``test.txt`` of LightGCN; or the files ``options["pairs"]`` names; or ``*.inter``.
-        options: ``min_rating``: drop what is rated lower. ``drop_flag``: drop rows where this array is true. ``compact``: ``"user"`` or
-            ``"item"`` whose unused ids are left out. ``value``: name under which the weights are kept.
+        folder: Holds ``interactions.npz`` (arrays ``user``, ``item``, perhaps ``split``,
+            ``weight``, ``rating``); or ``train.txt`` and ``test.txt`` of LightGCN; or the files
+            ``options["pairs"]`` names; or ``*.inter``.
+        options: ``min_rating``: drop what is rated lower. ``drop_flag``: drop rows where this array
+            is true. ``compact``: ``"user"`` or ``"item"`` whose unused ids are left out. ``value``:
+            name under which the weights are kept.
         counts: Numbers of ``users`` and ``items`` where ids are not compacted.
 
     Returns:
@@ -43,7 +47,10 @@ def _arrays(file: Path) -> dict[str, np.ndarray]:
     with np.load(file) as raw:
         if "train_user" in raw.files:
             sizes = [len(raw["train_user"]), len(raw["test_user"])]
-            joined = {name: np.concatenate([raw[f"train_{name}"], raw[f"test_{name}"]]) for name in ("user", "item")}
+            joined = {
+                name: np.concatenate([raw[f"train_{name}"], raw[f"test_{name}"]])
+                for name in ("user", "item")
+            }
             return joined | {"split": np.repeat([0, 2], sizes)}
         require(
             {"user", "item"} <= set(raw.files),
@@ -54,13 +61,26 @@ def _arrays(file: Path) -> dict[str, np.ndarray]:
             found=raw.files,
         )
         count = len(raw["user"])
-        law, cure = "`user` and `item` of one length", "Give an entry of both for every interaction."
-        require(len(raw["item"]) == count, law, cure, error=FileFormatError, path=str(file), user=count, item=len(raw["item"]))
+        law, cure = (
+            "`user` and `item` of one length",
+            "Give an entry of both for every interaction.",
+        )
+        require(
+            len(raw["item"]) == count,
+            law,
+            cure,
+            error=FileFormatError,
+            path=str(file),
+            user=count,
+            item=len(raw["item"]),
+        )
         return {name: raw[name] for name in raw.files if raw[name].shape[:1] == (count,)}
 
 
 def _pairs(folder: Path, options: Mapping[str, Any]) -> dict[str, np.ndarray]:
-    """Read tables of numbers: user, item and perhaps a weight or rating in this order; a second file is the test part."""
+    """Read tables of numbers: user, item and perhaps a weight or rating in this order; a second
+    file is the test part.
+    """
     tables = [_numbers(folder / name, options.get("delimiter", "\t")) for name in options["pairs"]]
     table = np.concatenate(tables)
     start = options.get("first_id", 0)
@@ -77,23 +97,39 @@ def _numbers(file: Path, delimiter: str) -> np.ndarray:
         return np.loadtxt((line.replace(delimiter, " ") for line in lines), dtype=np.int64, ndmin=2)
 
 
-def _assemble(arrays: Mapping[str, np.ndarray], options: Mapping[str, Any], counts: Mapping[str, int]) -> HeteroData:
+def _assemble(
+    arrays: Mapping[str, np.ndarray], options: Mapping[str, Any], counts: Mapping[str, int]
+) -> HeteroData:
     kinds = {name: str(arrays[name].dtype) for name in ("user", "item")}
     whole = all(np.issubdtype(arrays[name].dtype, np.integer) for name in kinds)
-    require(whole, "whole numbers as `user` and `item`", "Number them from 0.", error=FileFormatError, **kinds)
+    require(
+        whole,
+        "whole numbers as `user` and `item`",
+        "Number them from 0.",
+        error=FileFormatError,
+        **kinds,
+    )
     keep = np.ones(len(arrays["user"]), dtype=bool)
     if "min_rating" in options:
         keep &= arrays["rating"] >= options["min_rating"]
     if "drop_flag" in options:
         keep &= ~arrays[options["drop_flag"]]
     index: dict[str, np.ndarray] = {name: arrays[name][keep] for name in ("user", "item")}
-    sizes, original = {name: counts.get(f"{name}s", 0) or int(index[name].max()) + 1 for name in index}, {}
+    sizes, original = (
+        {name: counts.get(f"{name}s", 0) or int(index[name].max()) + 1 for name in index},
+        {},
+    )
     for name in options.get("compact", ()):
         original[name], index[name] = np.unique(index[name], return_inverse=True)
         sizes[name] = len(original[name])
     pairs = torch.from_numpy(np.stack([index["user"], index["item"]]).astype(np.int64))
-    weight, split = (torch.from_numpy(arrays[name][keep]) if name in arrays else None for name in ("weight", "split"))
-    data = make_interactions(pairs, sizes["user"], sizes["item"], None if weight is None else weight.float(), split)
+    weight, split = (
+        torch.from_numpy(arrays[name][keep]) if name in arrays else None
+        for name in ("weight", "split")
+    )
+    data = make_interactions(
+        pairs, sizes["user"], sizes["item"], None if weight is None else weight.float(), split
+    )
     if weight is not None and "value" in options:
         # Under its own name: training would take `edge_weight` for how often to sample a pair.
         data[EDGE][options["value"]] = data[EDGE].edge_weight

@@ -17,10 +17,13 @@ def statistics(data: Data | HeteroData) -> dict[str, int | float]:
         data: Node data or interactions.
 
     Returns:
-        Flat numbers. Both kinds: ``edges``, ``density``, ``bytes`` (of all tensors), ``nonzeros`` (stored numbers that are not 0).
+        Flat numbers. Both kinds: ``edges``, ``density``, ``bytes`` (of all tensors), ``nonzeros``
+        (stored numbers that are not 0).
     """
     figures = _interactions(data) if isinstance(data, HeteroData) else _nodes(data)
-    tensors = [value for store in data.stores for value in store.values() if isinstance(value, Tensor)]
+    tensors = [
+        value for store in data.stores for value in store.values() if isinstance(value, Tensor)
+    ]
     pieces = [piece for value in tensors for piece in _stored(value)]
     figures["bytes"] = sum(piece.numel() * piece.element_size() for piece in pieces)
     figures["nonzeros"] = sum(int(torch.count_nonzero(piece)) for piece in pieces)
@@ -54,12 +57,19 @@ def _nodes(data: Data) -> dict[str, int | float]:
         "homophily": float(same[labelled].float().mean()) if bool(labelled.any()) else float("nan"),
         "unlabelled": int((y < 0).sum()),
     }
-    return figures | {part: int(data[f"{part}_mask"].sum()) for part in ("train", "val", "test") if f"{part}_mask" in data}
+    return figures | {
+        part: int(data[f"{part}_mask"].sum())
+        for part in ("train", "val", "test")
+        if f"{part}_mask" in data
+    }
 
 
 def _interactions(data: HeteroData) -> dict[str, int | float]:
     users, items, pairs = num_users(data), num_items(data), data[EDGE].edge_index
-    of_user, of_item = torch.bincount(pairs[0], minlength=users), torch.bincount(pairs[1], minlength=items)
+    of_user, of_item = (
+        torch.bincount(pairs[0], minlength=users),
+        torch.bincount(pairs[1], minlength=items),
+    )
     return {
         "users": users,
         "items": items,

@@ -1,7 +1,7 @@
 """Files: safetensors with one metadata key that holds sorted JSON; never pickle.
 
-Two writes of equal data are equal byte for byte. Integers that fit are stored as int32 and come back as int64; sparse tensors are stored
-as indices and values and come back as COO.
+Two writes of equal data are equal byte for byte. Integers that fit are stored as int32 and come
+back as int64; sparse tensors are stored as indices and values and come back as COO.
 """
 
 from __future__ import annotations
@@ -28,7 +28,8 @@ _VERSION = 1
 
 @contextlib.contextmanager
 def write_atomically(path: str | os.PathLike[str]) -> Iterator[Path]:
-    """Yield a temporary path beside ``path`` that takes its place at the end; after an error nothing is left.
+    """Yield a temporary path beside ``path`` that takes its place at the end; after an error
+    nothing is left.
 
     Args:
         path: The file to write; missing folders are made.
@@ -37,47 +38,64 @@ def write_atomically(path: str | os.PathLike[str]) -> Iterator[Path]:
         A path in the same folder with the same suffix.
 
     Raises:
-        StorageError: If the folder cannot be written, or writing fails, for example because the disk is full.
+        StorageError: If the folder cannot be written, or writing fails, for example because the
+            disk is full.
     """
     target, temporary = Path(path), _reserve(Path(path))
     mode = temporary.stat().st_mode
     try:
         yield temporary
-        os.chmod(temporary, mode)  # safetensors replaces the file with one that only its owner may read
+        os.chmod(
+            temporary, mode
+        )  # safetensors replaces the file with one that only its owner may read
         with open(temporary, "rb") as stream:
             os.fsync(stream.fileno())
         os.replace(temporary, target)
     except (OSError, SafetensorError) as error:
         raise StorageError(
-            f"a file that can be written to its end must hold, but got (path={str(target)!r}, reason={str(error)!r}). "
-            "Free some space or choose another output path; what stood there before still does."
+            f"a file that can be written to its end must hold, but got (path={str(target)!r},"
+            f" reason={str(error)!r}). Free some space or choose another output path; what stood"
+            " there before still does."
         ) from error
     finally:
         temporary.unlink(missing_ok=True)
 
 
 def check_writable(path: str | os.PathLike[str]) -> None:
-    """Raise :class:`StorageError` unless a file can be written to ``path``; missing folders are made."""
+    """Raise :class:`StorageError` unless a file can be written to ``path``; missing folders are
+    made.
+    """
     _reserve(Path(path)).unlink()
 
 
 def _reserve(target: Path) -> Path:
     """Make and return an empty file beside ``target``."""
     named = bool(target.name) and not target.is_dir()
-    require(named, "a path of a file", "It is a folder; name a file in it.", error=StorageError, path=str(target))
-    temporary = target.with_name(f".{target.stem}-{os.getpid()}-{secrets.token_hex(4)}{target.suffix}")
+    require(
+        named,
+        "a path of a file",
+        "It is a folder; name a file in it.",
+        error=StorageError,
+        path=str(target),
+    )
+    temporary = target.with_name(
+        f".{target.stem}-{os.getpid()}-{secrets.token_hex(4)}{target.suffix}"
+    )
     try:
         target.parent.mkdir(parents=True, exist_ok=True)
         temporary.open("xb").close()
     except OSError as error:
         raise StorageError(
-            f"a writable folder must hold, but got (folder={str(target.parent)!r}, reason={error.strerror!r}). "
-            "Choose another output path or change the folder's permissions."
+            f"a writable folder must hold, but got (folder={str(target.parent)!r},"
+            f" reason={error.strerror!r}). Choose another output path or change the folder's"
+            " permissions."
         ) from error
     return temporary
 
 
-def save_state(path: str | os.PathLike[str], tensors: Mapping[str, Tensor], record: Mapping[str, Any]) -> None:
+def save_state(
+    path: str | os.PathLike[str], tensors: Mapping[str, Tensor], record: Mapping[str, Any]
+) -> None:
     """Write named tensors and a JSON-ready record, for example a checkpoint.
 
     Args:
@@ -119,7 +137,12 @@ def save(path: str | os.PathLike[str], data: Data | HeteroData) -> None:
         InputError: If an attribute is neither.
         StorageError: If the file cannot be written.
     """
-    require(isinstance(data, (Data, HeteroData)), "a PyG `Data` or `HeteroData`", "Other objects are not saved.", type=type(data).__name__)
+    require(
+        isinstance(data, (Data, HeteroData)),
+        "a PyG `Data` or `HeteroData`",
+        "Other objects are not saved.",
+        type=type(data).__name__,
+    )
     tensors: dict[str, Tensor] = {}
     stores = []
     for place, (kind, store) in enumerate(_stores(data)):
@@ -168,7 +191,12 @@ def _stores(data: Data | HeteroData) -> list[tuple[list[str], Any]]:
     return [([], data._global_store), *nodes, *edges]
 
 
-def _write(path: str | os.PathLike[str], kind: str, tensors: Mapping[str, Tensor], content: Mapping[str, Any]) -> None:
+def _write(
+    path: str | os.PathLike[str],
+    kind: str,
+    tensors: Mapping[str, Tensor],
+    content: Mapping[str, Any],
+) -> None:
     packed: dict[str, Tensor] = {}
     narrowed: list[str] = []
     sparse: dict[str, list[int]] = {}
@@ -190,7 +218,8 @@ def _write(path: str | os.PathLike[str], kind: str, tensors: Mapping[str, Tensor
         text = json.dumps(header, sort_keys=True)
     except (TypeError, ValueError) as error:
         raise InputError(
-            f"JSON-ready values must hold, but got ({error}). Store tensors, numbers, texts, lists and dictionaries."
+            f"JSON-ready values must hold, but got ({error}). Store tensors, numbers, texts, lists"
+            " and dictionaries."
         ) from error
     with write_atomically(path) as temporary:
         save_file(packed, temporary, metadata={_KEY: text})
@@ -203,29 +232,63 @@ def _fits(value: Tensor) -> bool:
     return int(low) >= -(2**31) and int(high) < 2**31
 
 
-def _read(path: str | os.PathLike[str], kinds: tuple[str, ...]) -> tuple[dict[str, Tensor], dict[str, Any]]:
-    law, cure = "a complete graphcond file", "Write it again with graphcond; a file that was cut short cannot be mended."
-    require(Path(path).is_file(), "an existing file", "Check the path.", error=FileFormatError, path=str(path))
+def _read(
+    path: str | os.PathLike[str], kinds: tuple[str, ...]
+) -> tuple[dict[str, Tensor], dict[str, Any]]:
+    law, cure = (
+        "a complete graphcond file",
+        "Write it again with graphcond; a file that was cut short cannot be mended.",
+    )
+    require(
+        Path(path).is_file(),
+        "an existing file",
+        "Check the path.",
+        error=FileFormatError,
+        path=str(path),
+    )
     try:
         with safe_open(path, framework="pt") as stream:
             metadata = stream.metadata() or {}
             # Copies, not views of the mapped file: it may be replaced while they live.
             tensors = {name: stream.get_tensor(name).clone() for name in stream.keys()}  # noqa: SIM118
-        require(_KEY in metadata, law, "The file is of another program.", error=FileFormatError, path=str(path), keys=sorted(metadata))
+        require(
+            _KEY in metadata,
+            law,
+            "The file is of another program.",
+            error=FileFormatError,
+            path=str(path),
+            keys=sorted(metadata),
+        )
         header = json.loads(metadata[_KEY])
         _check_header(header, kinds, str(path))
         return _widen(tensors, header), header
     except FileFormatError:
         raise
     except (SafetensorError, OSError, ValueError, KeyError, TypeError, AttributeError) as error:
-        raise FileFormatError(f"{law} must hold, but got (path={str(path)!r}, reason={str(error)!r}). {cure}") from error
+        raise FileFormatError(
+            f"{law} must hold, but got (path={str(path)!r}, reason={str(error)!r}). {cure}"
+        ) from error
 
 
 def _check_header(header: Mapping[str, Any], kinds: tuple[str, ...], path: str) -> None:
     version, kind = int(header["version"]), header["kind"]
-    require(version <= _VERSION, f"format version ≤ {_VERSION}", "Upgrade graphcond.", error=FileFormatError, path=path, version=version)
+    require(
+        version <= _VERSION,
+        f"format version ≤ {_VERSION}",
+        "Upgrade graphcond.",
+        error=FileFormatError,
+        path=path,
+        version=version,
+    )
     cure = "Read it with `read` if it is a data set, with `load_state` if it is a checkpoint."
-    require(kind in kinds, f"a file of {' or '.join(kinds)}", cure, error=FileFormatError, path=path, kind=kind)
+    require(
+        kind in kinds,
+        f"a file of {' or '.join(kinds)}",
+        cure,
+        error=FileFormatError,
+        path=path,
+        kind=kind,
+    )
     require(
         ("record" if kind == "state" else "stores") in header,
         "a complete graphcond file",
@@ -241,5 +304,7 @@ def _widen(tensors: dict[str, Tensor], header: Mapping[str, Any]) -> dict[str, T
         tensors[name] = tensors[name].long()
     for name, shape in header["sparse"].items():
         pieces = tensors.pop(f"{name}#indices"), tensors.pop(f"{name}#values")
-        tensors[name] = torch.sparse_coo_tensor(*pieces, shape, is_coalesced=True, check_invariants=False)
+        tensors[name] = torch.sparse_coo_tensor(
+            *pieces, shape, is_coalesced=True, check_invariants=False
+        )
     return tensors

@@ -1,6 +1,15 @@
-"""Judging: how well a condensed set stands in for the original, beside a random control and the noise ceiling."""
+"""Judging: how well a condensed set stands in for the original, beside a random control and the
+noise ceiling.
+"""
 
-from graphcond.evaluation.calibrate import CalibrationReport, Reference, calibrate, compare_rankings, held_out_accuracy, reference
+from graphcond.evaluation.calibrate import (
+    CalibrationReport,
+    Reference,
+    calibrate,
+    compare_rankings,
+    held_out_accuracy,
+    reference,
+)
 from graphcond.evaluation.judge import Entry, judge_interactions, judge_nodes
 from graphcond.evaluation.node import NodeModelFactory, NodeReport, evaluate_node
 from graphcond.evaluation.recommender import RecommenderReport, evaluate_recommender

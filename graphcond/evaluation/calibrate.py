@@ -1,4 +1,6 @@
-"""Calibration: does a condensed graph rank hyperparameters as the original does, and how well could anything?"""
+"""Calibration: does a condensed graph rank hyperparameters as the original does, and how well could
+anything?
+"""
 
 from __future__ import annotations
 
@@ -23,7 +25,8 @@ from graphcond.nn.filters import PolynomialFilterNet
 from graphcond.training.nodes import FilterRuns, FilterTraining, filter_graph, train_filters
 from graphcond.typing import Record, Tensors
 
-# Part of a cached result's name. Raise it whenever training gives other numbers for the same input: 2 = all candidates start from one draw.
+# Part of a cached result's name. Raise it whenever training gives other numbers for the same input:
+# 2 = all candidates start from one draw.
 _PROTOCOL = 2
 
 
@@ -62,15 +65,38 @@ class Reference:
             dataset: Name for the column.
 
         Returns:
-            "Whole", the ceiling: the mean over seeds of one as stand-in for the others; and the linear surrogate.
+            "Whole", the ceiling: the mean over seeds of one as stand-in for the others; and the
+            linear surrogate.
         """
-        each = [compare_rankings(self, self.loss[s], self.accuracy[s], leave_out=s) for s in range(self.loss.size(0))]
+        each = [
+            compare_rankings(self, self.loss[s], self.accuracy[s], leave_out=s)
+            for s in range(self.loss.size(0))
+        ]
         mean = {column: fmean(entry[column] for entry in each) for column in each[0]}
-        ceilings = {"ceiling_loss": mean["spearman_loss"], "ceiling_accuracy": mean["spearman_accuracy"]}
-        whole = make_row(dataset=dataset, method="Whole", **mean, **ceilings, seconds_train=self.seconds, peak_mib=self.peak_mib)
+        ceilings = {
+            "ceiling_loss": mean["spearman_loss"],
+            "ceiling_accuracy": mean["spearman_accuracy"],
+        }
+        whole = make_row(
+            dataset=dataset,
+            method="Whole",
+            **mean,
+            **ceilings,
+            seconds_train=self.seconds,
+            peak_mib=self.peak_mib,
+        )
         scores = compare_rankings(self, self.surrogate.loss, self.surrogate.accuracy)
         seconds = self.surrogate.seconds_statistics + self.surrogate.seconds
-        return [whole, make_row(dataset=dataset, method="Linear surrogate", **scores, **ceilings, seconds_train=seconds)]
+        return [
+            whole,
+            make_row(
+                dataset=dataset,
+                method="Linear surrogate",
+                **scores,
+                **ceilings,
+                seconds_train=seconds,
+            ),
+        ]
 
 
 def reference(
@@ -90,7 +116,8 @@ def reference(
         data: The original, with its three splits.
         seeds: Distinct seeds; at least two, because the second one gives the ceiling.
         recipe: How to train; None is the default :class:`~graphcond.training.FilterTraining`.
-        cache: Folder where each seed's results are kept, under a name made from the content of everything they depend on.
+        cache: Folder where each seed's results are kept, under a name made from the content of
+            everything they depend on.
 
     Returns:
         The results, for as many calls of :func:`calibrate` as wanted.
@@ -99,15 +126,42 @@ def reference(
         InputError: If there are fewer than two seeds or no test nodes.
     """
     check_nodes(data)
-    require(len(set(seeds)) >= 2, "at least two seeds of the original", "Pass seeds=(0, 1).", seeds=tuple(seeds))
-    require(len(set(seeds)) == len(seeds), "distinct seeds", "A seed agrees with itself: name it once.", seeds=tuple(seeds))
-    require("test_mask" in data, "test nodes", "The picked candidate is judged on them: set `data.test_mask`.", found=None)
+    require(
+        len(set(seeds)) >= 2,
+        "at least two seeds of the original",
+        "Pass seeds=(0, 1).",
+        seeds=tuple(seeds),
+    )
+    require(
+        len(set(seeds)) == len(seeds),
+        "distinct seeds",
+        "A seed agrees with itself: name it once.",
+        seeds=tuple(seeds),
+    )
+    require(
+        "test_mask" in data,
+        "test nodes",
+        "The picked candidate is judged on them: set `data.test_mask`.",
+        found=None,
+    )
     recipe = recipe or FilterTraining()
     found = [_one_seed(net, lam, data, (recipe, seed), cache) for seed in seeds]
-    columns = {name: torch.stack([tensors[name] for tensors, _, _ in found]) for name in ("loss", "accuracy", "held_out")}
+    columns = {
+        name: torch.stack([tensors[name] for tensors, _, _ in found])
+        for name in ("loss", "accuracy", "held_out")
+    }
     seconds, peak = fmean(entry[1] for entry in found), max(entry[2] for entry in found)
     surrogate = linear_surrogate(net, lam, data)
-    return Reference(net, recipe, lam, **columns, seeds=tuple(seeds), seconds=seconds, peak_mib=peak, surrogate=surrogate)
+    return Reference(
+        net,
+        recipe,
+        lam,
+        **columns,
+        seeds=tuple(seeds),
+        seconds=seconds,
+        peak_mib=peak,
+        surrogate=surrogate,
+    )
 
 
 @dataclass(frozen=True)
@@ -115,8 +169,8 @@ class CalibrationReport:
     """How well a condensed graph ranks candidates.
 
     Attributes:
-        rows: Rows in the shared vocabulary: the original against itself ("Whole", the ceiling), the linear surrogate on the whole
-            original, then the condensed graph, one row per seed.
+        rows: Rows in the shared vocabulary: the original against itself ("Whole", the ceiling), the
+            linear surrogate on the whole original, then the condensed graph, one row per seed.
         reference: The original's results.
         loss: The condensed graph's validation losses [S', B].
         accuracy: Its validation accuracies [S', B].
@@ -153,17 +207,23 @@ def calibrate(
 ) -> CalibrationReport:
     """Train every candidate on the condensed graph and compare its ranking with the original's.
 
-    Correlations are means over the original's seeds of the correlation with each one, so that a second seed of the original (the
-    ceiling, columns ``ceiling_*``) is measured by the same rule. ``accuracy`` is the test accuracy on the original of the candidate with
-    the lowest validation loss, ``regret`` what it loses against the best of the candidates, both as means over the original's seeds.
+    Correlations are means over the original's seeds of the correlation with each one, so that a
+    second seed of the original (the ceiling, columns ``ceiling_*``) is measured by the same rule.
+    ``accuracy`` is the test accuracy on the original of the candidate with the lowest validation
+    loss, ``regret`` what it loses against the best of the candidates, both as means over the
+    original's seeds.
 
     Args:
         net: The architecture.
         lam: Candidates λ [B, H], B >= 5, not used in condensing.
-        full: The original, or what :func:`reference` made of it (then tables share the expensive part).
-        condensed: The condensed graph, one ``Data`` with training and validation nodes. It is used as given: nothing is read from files.
-        seeds: Seeds of the trainings on the condensed graph (and on the original, if it is given as data: two or more).
-        recipe: How to train, the same on both graphs; None is that of a given reference, else the default.
+        full: The original, or what :func:`reference` made of it (then tables share the expensive
+            part).
+        condensed: The condensed graph, one ``Data`` with training and validation nodes. It is used
+            as given: nothing is read from files.
+        seeds: Seeds of the trainings on the condensed graph (and on the original, if it is given as
+            data: two or more).
+        recipe: How to train, the same on both graphs; None is that of a given reference, else the
+            default.
 
     Returns:
         The report; ``print(report)`` shows a table.
@@ -171,35 +231,72 @@ def calibrate(
     Raises:
         InputError: If the graphs do not fit together.
 
-    Source: HCDC section 7 (Corr. and Perf.); the ceiling, the surrogate, the top quarter and the regret are ours.
+    Source: HCDC section 7 (Corr. and Perf.); the ceiling, the surrogate, the top quarter and the
+    regret are ours.
     """
     check_nodes(condensed)
-    require(lam.dim() == 2 and lam.size(0) >= 5, "at least five candidates", "space.sample(80, seed=1) is usual.", lam=tuple(lam.shape))
+    require(
+        lam.dim() == 2 and lam.size(0) >= 5,
+        "at least five candidates",
+        "space.sample(80, seed=1) is usual.",
+        lam=tuple(lam.shape),
+    )
     if isinstance(full, Data):
         same = condensed.num_features == full.num_features
         cure = "Judge a graph condensed from this data set."
-        require(same, "the same features", cure, full=full.num_features, condensed=condensed.num_features)
-        whole = reference(net, lam, full, seeds=seeds if len(set(seeds)) >= 2 else (seeds[0], seeds[0] + 1), recipe=recipe)
+        require(
+            same,
+            "the same features",
+            cure,
+            full=full.num_features,
+            condensed=condensed.num_features,
+        )
+        whole = reference(
+            net,
+            lam,
+            full,
+            seeds=seeds if len(set(seeds)) >= 2 else (seeds[0], seeds[0] + 1),
+            recipe=recipe,
+        )
         whole_name = str((full.get("card") or {}).get("name", "unnamed"))
     else:
         whole, whole_name = full, str((condensed.get("card") or {}).get("dataset", "unnamed"))
         same = torch.equal(whole.lam, lam) and whole.net == net and recipe in (None, whole.recipe)
         cure = "Make the reference with the same λ, net and recipe."
-        require(same, "the reference's candidates, network and training", cure, lam=tuple(lam.shape), net=net, recipe=recipe)
+        require(
+            same,
+            "the reference's candidates, network and training",
+            cure,
+            lam=tuple(lam.shape),
+            net=net,
+            recipe=recipe,
+        )
     recipe = whole.recipe
     graph, runs, rows = filter_graph(condensed), list[FilterRuns](), whole.rows(whole_name)
-    ceilings = {"ceiling_loss": rows[0].get("spearman_loss"), "ceiling_accuracy": rows[0].get("spearman_accuracy")}
+    ceilings = {
+        "ceiling_loss": rows[0].get("spearman_loss"),
+        "ceiling_accuracy": rows[0].get("spearman_accuracy"),
+    }
     for seed in seeds:
         with Measure() as cost:
             run = train_filters(net, lam, graph, recipe=recipe, seed=seed)
         scores = compare_rankings(whole, run.loss, run.accuracy)
         costs = {"seconds_train": cost.seconds, "peak_mib": cost.peak_mib}
-        rows.append(make_row(**condensed_facts(condensed), seed=seed, **scores, **ceilings, **costs))
+        rows.append(
+            make_row(**condensed_facts(condensed), seed=seed, **scores, **ceilings, **costs)
+        )
         runs.append(run)
-    return CalibrationReport(tuple(rows), whole, torch.stack([run.loss for run in runs]), torch.stack([run.accuracy for run in runs]))
+    return CalibrationReport(
+        tuple(rows),
+        whole,
+        torch.stack([run.loss for run in runs]),
+        torch.stack([run.accuracy for run in runs]),
+    )
 
 
-def compare_rankings(whole: Reference, loss: Tensor, accuracy: Tensor, leave_out: int | None = None) -> dict[str, float]:
+def compare_rankings(
+    whole: Reference, loss: Tensor, accuracy: Tensor, leave_out: int | None = None
+) -> dict[str, float]:
     """Return the columns that compare one list of scores with the original's.
 
     Args:
@@ -209,16 +306,23 @@ def compare_rankings(whole: Reference, loss: Tensor, accuracy: Tensor, leave_out
         leave_out: Index of the original's seed that the stand-in itself is, or None.
 
     Returns:
-        Columns of the shared vocabulary. A stand-in that gives every candidate the same score gets NaN: it ranks nothing.
+        Columns of the shared vocabulary. A stand-in that gives every candidate the same score gets
+        NaN: it ranks nothing.
     """
     others = [s for s in range(whole.loss.size(0)) if s != leave_out]
-    loss, accuracy, truth = loss.double(), accuracy.double(), 100 * whole.held_out[others].double().mean(0)
+    loss, accuracy, truth = (
+        loss.double(),
+        accuracy.double(),
+        100 * whole.held_out[others].double().mean(0),
+    )
     picked = loss == loss.min()
     return {
         "spearman_loss": fmean(spearman(whole.loss[s].double(), loss) for s in others),
         "spearman_accuracy": fmean(spearman(whole.accuracy[s].double(), accuracy) for s in others),
         "kendall_loss": fmean(kendall(whole.loss[s].double(), loss) for s in others),
-        "top_quarter_spearman": fmean(top_quarter_spearman(-whole.loss[s].double(), -loss) for s in others),
+        "top_quarter_spearman": fmean(
+            top_quarter_spearman(-whole.loss[s].double(), -loss) for s in others
+        ),
         "regret": regret(truth, -loss),
         "accuracy": float(truth[picked].mean()),
     }
@@ -248,20 +352,31 @@ def condensed_facts(data: Data) -> dict[str, str | int | float | None]:
 
 
 def _one_seed(
-    net: PolynomialFilterNet, lam: Tensor, data: Data, how: tuple[FilterTraining, int], cache: str | os.PathLike[str] | None
+    net: PolynomialFilterNet,
+    lam: Tensor,
+    data: Data,
+    how: tuple[FilterTraining, int],
+    cache: str | os.PathLike[str] | None,
 ) -> tuple[Tensors, float, float]:
     """Train and test on the original with one seed, or read what an equal call wrote."""
     recipe, seed = how
     path = None
     if cache is not None:
-        path = Path(cache) / f"reference-{digest(f'{_PROTOCOL} {describe((net, recipe, seed))}', lam, data)}.safetensors"
+        path = (
+            Path(cache)
+            / f"reference-{digest(f'{_PROTOCOL} {describe((net, recipe, seed))}', lam, data)}.safetensors"
+        )
     if path is not None and path.exists():
         tensors, record = load_state(path)
         return tensors, float(record["seconds"]), float(record["peak_mib"])
     checkpoint = None if path is None else path.with_suffix(".partial")
     with Measure() as cost:
         runs = train_filters(net, lam, data, recipe=recipe, seed=seed, checkpoint=checkpoint)
-        tensors = {"loss": runs.loss, "accuracy": runs.accuracy, "held_out": held_out_accuracy(net, lam, runs.best_params, data)}
+        tensors = {
+            "loss": runs.loss,
+            "accuracy": runs.accuracy,
+            "held_out": held_out_accuracy(net, lam, runs.best_params, data),
+        }
     if path is not None:
         save_state(path, tensors, {"seconds": cost.seconds, "peak_mib": cost.peak_mib})
         for part in path.parent.glob(f"{path.stem}.partial.*"):
@@ -270,7 +385,9 @@ def _one_seed(
 
 
 @torch.no_grad()
-def held_out_accuracy(net: PolynomialFilterNet, lam: Tensor, params: Tensors, data: Data, chunk: int = 16) -> Tensor:
+def held_out_accuracy(
+    net: PolynomialFilterNet, lam: Tensor, params: Tensors, data: Data, chunk: int = 16
+) -> Tensor:
     """Return the accuracy of B trained models on the test nodes.
 
     Args:
@@ -287,6 +404,11 @@ def held_out_accuracy(net: PolynomialFilterNet, lam: Tensor, params: Tensors, da
     found = []
     for first in range(0, lam.size(0), chunk):
         some = slice(first, first + chunk)
-        logits = net({name: value[some] for name, value in params.items()}, lam[some].to(data.x.dtype), graph.operator, graph.x)
+        logits = net(
+            {name: value[some] for name, value in params.items()},
+            lam[some].to(data.x.dtype),
+            graph.operator,
+            graph.x,
+        )
         found.append(accuracy(logits, data.y, data.test_mask))
     return torch.cat(found)

@@ -1,4 +1,6 @@
-"""Several condensed sets of one original in one table, with the original itself and the noise ceiling."""
+"""Several condensed sets of one original in one table, with the original itself and the noise
+ceiling.
+"""
 
 from __future__ import annotations
 
@@ -21,7 +23,15 @@ from graphcond.seeding import derive
 from graphcond.spaces import PolynomialFilters
 from graphcond.typing import Record
 
-_RANKING = ("spearman_loss", "spearman_accuracy", "kendall_loss", "top_quarter_spearman", "regret", "ceiling_loss", "ceiling_accuracy")
+_RANKING = (
+    "spearman_loss",
+    "spearman_accuracy",
+    "kendall_loss",
+    "top_quarter_spearman",
+    "regret",
+    "ceiling_loss",
+    "ceiling_accuracy",
+)
 
 
 @dataclass(frozen=True)
@@ -39,56 +49,84 @@ class Entry:
     seconds_condense: float | None = None
 
 
-def judge_interactions(full: HeteroData, entries: Sequence[Entry], factory: RecommenderFactory, *, seeds: Sequence[int]) -> list[Record]:
+def judge_interactions(
+    full: HeteroData, entries: Sequence[Entry], factory: RecommenderFactory, *, seeds: Sequence[int]
+) -> list[Record]:
     """Train on the original and on every set, and rank on the original's test interactions.
 
     Args:
         full: The original, with its three splits.
         entries: Sets to judge.
         factory: Makes the recommender, for example ``partial(nn.MF, dim=64)``.
-        seeds: Seeds of the trainings on the original. The spread of its ``percent_of_full`` is the noise ceiling.
+        seeds: Seeds of the trainings on the original. The spread of its ``percent_of_full`` is the
+            noise ceiling.
 
     Returns:
         Rows in the shared vocabulary: method "Full" first.
     """
     whole = evaluate_recommender(factory, full, full, ks=(10,), seeds=seeds)
     base = whole.mean("ndcg@10") or math.nan
-    rows: list[Record] = [{**row, "percent_of_full": 100 * _number(row, "ndcg@10") / base} for row in whole.rows]
+    rows: list[Record] = [
+        {**row, "percent_of_full": 100 * _number(row, "ndcg@10") / base} for row in whole.rows
+    ]
     for entry in entries:
-        report = evaluate_recommender(factory, entry.data, full, ks=(10,), seeds=entry.seeds, full=whole)
+        report = evaluate_recommender(
+            factory, entry.data, full, ks=(10,), seeds=entry.seeds, full=whole
+        )
         rows += [_costed(row, entry) for row in report.rows]
     return rows
 
 
-def judge_nodes(full: Data, entries: Sequence[Entry], *, seeds: Sequence[int], candidates: int = 20) -> list[Record]:
-    """Train GCN on the original and on every set, and rank random polynomial filters on all of them.
+def judge_nodes(
+    full: Data, entries: Sequence[Entry], *, seeds: Sequence[int], candidates: int = 20
+) -> list[Record]:
+    """Train GCN on the original and on every set, and rank random polynomial filters on all of
+    them.
 
     Args:
         full: The original, with its three splits.
         entries: Sets to judge.
         seeds: Seeds of the trainings on the original.
-        candidates: Filters to rank, at least 5; 0 skips the ranking. They come from a random stream of their own, which no condenser uses.
+        candidates: Filters to rank, at least 5; 0 skips the ranking. They come from a random stream
+            of their own, which no condenser uses.
 
     Returns:
-        Rows in the shared vocabulary: method "Whole" first, then the linear surrogate on the original, then the entries.
-        Filters see a set without any edges as A' = I (:func:`~graphcond.data.looped`).
-        ``accuracy`` is that of the GCN, except for the surrogate, where it is that of the filter it picks.
+        Rows in the shared vocabulary: method "Whole" first, then the linear surrogate on the
+        original, then the entries. Filters see a set without any edges as A' = I
+        (:func:`~graphcond.data.looped`). ``accuracy`` is that of the GCN, except for the surrogate,
+        where it is that of the filter it picks.
     """
-    require(candidates == 0 or candidates >= 5, "`candidates` 0 or at least 5", "Fewer cannot be ranked.", candidates=candidates)
+    require(
+        candidates == 0 or candidates >= 5,
+        "`candidates` 0 or at least 5",
+        "Fewer cannot be ranked.",
+        candidates=candidates,
+    )
     whole = evaluate_node(GraphNet, full, full, seeds=seeds)
-    rows: list[Record] = [{**row, "percent_of_full": 100 * _number(row, "accuracy") / whole.mean("accuracy")} for row in whole.rows]
+    rows: list[Record] = [
+        {**row, "percent_of_full": 100 * _number(row, "accuracy") / whole.mean("accuracy")}
+        for row in whole.rows
+    ]
     net = PolynomialFilterNet(full.num_features, hidden=16, num_classes=int(full.y.max()) + 1)
     lam = PolynomialFilters(order=2).sample(max(candidates, 1), seed=derive(0, "judge"))
-    known = reference(net, lam, full, seeds=seeds if len(seeds) >= 2 else (seeds[0], seeds[0] + 1)) if candidates else None
+    known = (
+        reference(net, lam, full, seeds=seeds if len(seeds) >= 2 else (seeds[0], seeds[0] + 1))
+        if candidates
+        else None
+    )
     for number, entry in enumerate(entries):
         report = evaluate_node(GraphNet, entry.data, full, seeds=entry.seeds, full=whole)
         small = entry.data if entry.data.num_edges else looped(entry.data)
-        ranking = calibrate(net, lam, full=known, condensed=small, seeds=entry.seeds) if known else None
+        ranking = (
+            calibrate(net, lam, full=known, condensed=small, seeds=entry.seeds) if known else None
+        )
         if ranking and number == 0:
             ceiling, surrogate = ranking.rows[0], ranking.rows[1]
             rows = [*({**_ranked(ceiling), **row} for row in rows), surrogate]
         each = ranking.condensed_rows if ranking else [{}] * len(report.rows)
-        rows += [_costed({**_ranked(scores), **row}, entry) for row, scores in zip(report.rows, each)]
+        rows += [
+            _costed({**_ranked(scores), **row}, entry) for row, scores in zip(report.rows, each)
+        ]
     ordered: list[Record] = [{name: row[name] for name in COLUMNS if name in row} for row in rows]
     return ordered
 
@@ -103,4 +141,8 @@ def _number(row: Record, name: str) -> float:
 
 
 def _costed(row: Record, entry: Entry) -> Record:
-    return row if entry.seconds_condense is None else {**row, "seconds_condense": entry.seconds_condense}
+    return (
+        row
+        if entry.seconds_condense is None
+        else {**row, "seconds_condense": entry.seconds_condense}
+    )

@@ -22,7 +22,9 @@ from graphcond.typing import Record
 
 
 class NodeModelFactory(Protocol):
-    """What makes a classifier, for example ``partial(nn.GraphNet, kind="gcn")`` or a ``spaces.ModelChoice``."""
+    """What makes a classifier, for example ``partial(nn.GraphNet, kind="gcn")`` or a
+    ``spaces.ModelChoice``.
+    """
 
     def __call__(self, num_features: int, num_classes: int, *, seed: int) -> torch.nn.Module:
         """Return a module that is called as ``module(x, edge_index, edge_weight)``."""
@@ -33,7 +35,8 @@ class NodeReport(Report):
     """What a graph is worth for training.
 
     Attributes:
-        rows: One row per seed in the shared vocabulary; ``accuracy`` is in percent, on the original's test nodes.
+        rows: One row per seed in the shared vocabulary; ``accuracy`` is in percent, on the
+            original's test nodes.
     """
 
 
@@ -47,15 +50,18 @@ def evaluate_node(
     sparsify: float | None = None,
     full: NodeReport | None = None,
 ) -> NodeReport:
-    """Train from scratch on ``train`` for every seed, keep the epoch that is best on the original's validation nodes, test once.
+    """Train from scratch on ``train`` for every seed, keep the epoch that is best on the original's
+    validation nodes, test once.
 
     Args:
         factory: Makes the model.
-        train: The graph to judge: a condensed one, or ``test`` itself (method "Whole"). It is used as given, nothing is read from files.
+        train: The graph to judge: a condensed one, or ``test`` itself (method "Whole"). It is used
+            as given, nothing is read from files.
         test: The original, with its three splits.
         seeds: Seeds of weights and dropout.
         recipe: How to train; None is the default :class:`~graphcond.training.ClassifierTraining`.
-        sparsify: Keep the edges of ``train`` with at least this weight and give them weight 1; None leaves them as they are.
+        sparsify: Keep the edges of ``train`` with at least this weight and give them weight 1; None
+            leaves them as they are.
         full: Report of the original, for ``percent_of_full``.
 
     Returns:
@@ -70,14 +76,27 @@ def evaluate_node(
     check_nodes(test)
     check_nodes(train)
     cure = "Judge a graph condensed from this data set."
-    require(train.num_features == test.num_features, "the same features", cure, train=train.num_features, test=test.num_features)
-    require("test_mask" in test, "test nodes", "Set `test.test_mask`, or split with split_nodes(data).", found=None)
+    require(
+        train.num_features == test.num_features,
+        "the same features",
+        cure,
+        train=train.num_features,
+        test=test.num_features,
+    )
+    require(
+        "test_mask" in test,
+        "test nodes",
+        "Set `test.test_mask`, or split with split_nodes(data).",
+        found=None,
+    )
     train = train if sparsify is None else sparsified(train, sparsify)
     classes, rows = int(test.y.max()) + 1, list[Record]()
     facts = {**condensed_facts(without_test(train)), **_whole(train, test)}
     for seed in seeds:
         with Measure() as cost:
-            model = factory(test.num_features, classes, seed=seed).to(device=test.x.device, dtype=test.x.dtype)
+            model = factory(test.num_features, classes, seed=seed).to(
+                device=test.x.device, dtype=test.x.dtype
+            )
             _warn_if_blind(model, train)
             train_classifier(model, train, without_test(test), recipe=recipe, seed=seed)
             score = 100 * float(accuracy(infer(model, test), test.y, test.test_mask))
@@ -90,7 +109,12 @@ def evaluate_node(
 
 def _warn_if_blind(model: torch.nn.Module, data: Data) -> None:
     weight = data.get("edge_weight")
-    if not isinstance(model, GraphNet) or model.kind in WEIGHTED or weight is None or weight.numel() == 0:
+    if (
+        not isinstance(model, GraphNet)
+        or model.kind in WEIGHTED
+        or weight is None
+        or weight.numel() == 0
+    ):
         return
     if float(weight.max() - weight.min()) > 1e-6:
         warnings.warn(

@@ -1,4 +1,6 @@
-"""Pictures of results: a comparison of methods, a drawing of a small graph. Needs matplotlib (``graphcond[plot]``)."""
+"""Pictures of results: a comparison of methods, a drawing of a small graph. Needs matplotlib
+(``graphcond[plot]``).
+"""
 
 from __future__ import annotations
 
@@ -21,7 +23,8 @@ _MOST_NODES = 500
 
 
 def plot_comparison(rows: Iterable[Record], path: str | Path) -> None:
-    """Draw mean ± std over seeds of every method as bars, the original as a dashed line, to a PNG file.
+    """Draw mean ± std over seeds of every method as bars, the original as a dashed line, to a PNG
+    file.
 
     Args:
         rows: Rows in the shared vocabulary (:data:`graphcond.evaluation.COLUMNS`), of one data set.
@@ -32,10 +35,21 @@ def plot_comparison(rows: Iterable[Record], path: str | Path) -> None:
     """
     entries = summarise(rows)
     panels = [name for name in _PANELS if any(name in entry for entry in entries)]
-    require(bool(panels), "rows with a quality column", f"Give at least one of {', '.join(_PANELS)}.", rows=len(entries))
+    require(
+        bool(panels),
+        "rows with a quality column",
+        f"Give at least one of {', '.join(_PANELS)}.",
+        rows=len(entries),
+    )
     plt = _pyplot()
     height = 1.2 + 0.38 * len(entries)
-    figure, axes = plt.subplots(1, len(panels), figsize=(1.6 + 3.2 * len(panels), height), squeeze=False, layout="constrained")
+    figure, axes = plt.subplots(
+        1,
+        len(panels),
+        figsize=(1.6 + 3.2 * len(panels), height),
+        squeeze=False,
+        layout="constrained",
+    )
     for axis, name in zip(axes[0], panels):
         _panel(axis, name, [entry for entry in entries if name in entry])
     dataset = entries[0].get("dataset", "")
@@ -45,7 +59,8 @@ def plot_comparison(rows: Iterable[Record], path: str | Path) -> None:
 
 
 def draw_graph(data: Data, path: str | Path, *, seed: int = 0) -> None:
-    """Draw a small graph with networkx: colour is the class, a ring marks validation nodes, width is the edge weight.
+    """Draw a small graph with networkx: colour is the class, a ring marks validation nodes, width
+    is the edge weight.
 
     Args:
         data: A graph of at most 500 nodes.
@@ -57,21 +72,40 @@ def draw_graph(data: Data, path: str | Path, *, seed: int = 0) -> None:
     """
     import networkx as nx
 
-    require(isinstance(data, Data), "node data as a PyG `Data`", "Interactions are not drawn.", type=type(data).__name__)
+    require(
+        isinstance(data, Data),
+        "node data as a PyG `Data`",
+        "Interactions are not drawn.",
+        type=type(data).__name__,
+    )
     nodes, cure = int(data.num_nodes or 0), "Condense it first, or draw a subgraph."
     require(0 < nodes <= _MOST_NODES, f"a graph of 1 to {_MOST_NODES} nodes", cure, nodes=nodes)
     plt = _pyplot()
     weighted = data.edge_weight is not None if "edge_weight" in data else False
-    graph = to_networkx(data, to_undirected=True, edge_attrs=["edge_weight"] if weighted else None, remove_self_loops=True)
+    graph = to_networkx(
+        data,
+        to_undirected=True,
+        edge_attrs=["edge_weight"] if weighted else None,
+        remove_self_loops=True,
+    )
     weight = np.array([edge.get("edge_weight", 1.0) for *_, edge in graph.edges(data=True)])
     width = 0.2 + 1.3 * weight / weight.max() if len(weight) else weight
     figure, axis = plt.subplots(figsize=(7, 7), layout="constrained")
     place = nx.spring_layout(graph, seed=seed, weight="edge_weight" if weighted else None)
-    ring = ["black" if held else "none" for held in data.val_mask.tolist()] if "val_mask" in data else "none"
+    ring = (
+        ["black" if held else "none" for held in data.val_mask.tolist()]
+        if "val_mask" in data
+        else "none"
+    )
     nx.draw_networkx_edges(graph, place, ax=axis, width=width, alpha=0.35)
     colour = data.y.numpy() if "y" in data else "tab:blue"
-    nx.draw_networkx_nodes(graph, place, ax=axis, node_color=colour, cmap="tab10", node_size=70, edgecolors=ring)
-    axis.set_title(f"{nodes} nodes, {graph.number_of_edges()} edges; colour: class, ring: validation", fontsize=10)
+    nx.draw_networkx_nodes(
+        graph, place, ax=axis, node_color=colour, cmap="tab10", node_size=70, edgecolors=ring
+    )
+    axis.set_title(
+        f"{nodes} nodes, {graph.number_of_edges()} edges; colour: class, ring: validation",
+        fontsize=10,
+    )
     axis.axis("off")
     _write(figure, path)
     plt.close(figure)
@@ -80,8 +114,17 @@ def draw_graph(data: Data, path: str | Path, *, seed: int = 0) -> None:
 def _panel(axis: Any, name: str, entries: list[dict[str, Any]]) -> None:
     bars = [entry for entry in entries if entry.get("method") not in _ORIGINAL]
     means, stds = [entry[name][0] for entry in bars], [entry[name][1] for entry in bars]
-    labels = [f"{entry.get('method')} {entry['ratio']:.3g}" if "ratio" in entry else str(entry.get("method")) for entry in bars]
-    axis.barh(range(len(bars)), means, xerr=stds, color="tab:blue", alpha=0.75, error_kw={"elinewidth": 1})
+    labels = [
+        (
+            f"{entry.get('method')} {entry['ratio']:.3g}"
+            if "ratio" in entry
+            else str(entry.get("method"))
+        )
+        for entry in bars
+    ]
+    axis.barh(
+        range(len(bars)), means, xerr=stds, color="tab:blue", alpha=0.75, error_kw={"elinewidth": 1}
+    )
     axis.set_yticks(range(len(bars)), labels, fontsize=8)
     axis.invert_yaxis()
     for entry in entries:
@@ -99,7 +142,10 @@ def _pyplot() -> Any:
         mpl.use("Agg")
         import matplotlib.pyplot as plt
     except ImportError:
-        raise InputError("matplotlib must be installed to draw, but got none. Run: pip install 'graphcond[plot]'.") from None
+        raise InputError(
+            "matplotlib must be installed to draw, but got none. Run: pip install"
+            " 'graphcond[plot]'."
+        ) from None
     return plt
 
 

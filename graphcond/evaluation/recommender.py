@@ -1,4 +1,6 @@
-"""How well a set of interactions stands in for the whole: train on it, rank every item for every user, look at the test split once."""
+"""How well a set of interactions stands in for the whole: train on it, rank every item for every
+user, look at the test split once.
+"""
 
 from __future__ import annotations
 
@@ -34,14 +36,16 @@ class RecommenderReport(Report):
     """What a set of interactions is worth.
 
     Attributes:
-        rows: One row per seed in the shared vocabulary (:data:`graphcond.evaluation.table.COLUMNS`), with ``recall@k`` and
-            ``ndcg@k`` for every k asked for.
+        rows: One row per seed in the shared vocabulary
+            (:data:`graphcond.evaluation.table.COLUMNS`), with ``recall@k`` and ``ndcg@k`` for every
+            k asked for.
     """
 
     def ceiling(self, column: str = "ndcg@10") -> float:
         """Return the noise ceiling in percent: the worse of the first two seeds over the better.
 
-        Of the report of the full set, this is how near to "100 % of Full" a second run on *everything* comes; NaN for one seed.
+        Of the report of the full set, this is how near to "100 % of Full" a second run on
+        *everything* comes; NaN for one seed.
         """
         if len(self.rows) < 2:
             return math.nan
@@ -66,10 +70,12 @@ def evaluate_recommender(
     recipe: BPR | None = None,
     full: Iterable[Record] | RecommenderReport | None = None,
 ) -> RecommenderReport:
-    """Train on ``train`` from scratch for every seed and judge by full ranking on the test interactions of ``test``.
+    """Train on ``train`` from scratch for every seed and judge by full ranking on the test
+    interactions of ``test``.
 
-    Early stopping looks at the validation interactions of ``test``. Rankings, of validation and of test, leave out the training
-    interactions of ``test`` (the original), not of ``train``, so that every set is asked the same question.
+    Early stopping looks at the validation interactions of ``test``. Rankings, of validation and of
+    test, leave out the training interactions of ``test`` (the original), not of ``train``, so that
+    every set is asked the same question.
 
     Args:
         factory: Makes the model, for example ``partial(nn.MF, dim=64)``.
@@ -89,18 +95,49 @@ def evaluate_recommender(
     check_interactions(test)
     same = (num_users(train), num_items(train)) == (num_users(test), num_items(test))
     cure = "Judge a condensed set against the data set it was made from."
-    require(same, "the same users and items in `train` and `test`", cure, train=_size(train), test=_size(test))
-    require(test_edges(test).size(1) > 0, "test interactions", "Split the data first: split_interactions(data, seed=0).", found=0)
-    require(len(ks) > 0 and 1 <= min(ks) <= max(ks) <= num_items(test), "1 <= k <= number of items", "Check `ks`.", ks=tuple(ks))
+    require(
+        same,
+        "the same users and items in `train` and `test`",
+        cure,
+        train=_size(train),
+        test=_size(test),
+    )
+    require(
+        test_edges(test).size(1) > 0,
+        "test interactions",
+        "Split the data first: split_interactions(data, seed=0).",
+        found=0,
+    )
+    require(
+        len(ks) > 0 and 1 <= min(ks) <= max(ks) <= num_items(test),
+        "1 <= k <= number of items",
+        "Check `ks`.",
+        ks=tuple(ks),
+    )
     reference = _reference(full)
     facts = _facts(train, test)
     rows = []
     for seed in seeds:
         with Measure() as cost:
-            model = fit_recommender(factory, without_test(train), val_edges(test), exclude=train_edges(test), recipe=recipe, seed=seed)
+            model = fit_recommender(
+                factory,
+                without_test(train),
+                val_edges(test),
+                exclude=train_edges(test),
+                recipe=recipe,
+                seed=seed,
+            )
             scores = rank_scores(model, test, sorted({*ks, min(10, num_items(test))}))
-        percent = 100.0 * scores["ndcg@10"] / reference if reference and "ndcg@10" in scores else None
-        row = make_row(**facts, seed=seed, percent_of_full=percent, seconds_train=cost.seconds, peak_mib=cost.peak_mib)
+        percent = (
+            100.0 * scores["ndcg@10"] / reference if reference and "ndcg@10" in scores else None
+        )
+        row = make_row(
+            **facts,
+            seed=seed,
+            percent_of_full=percent,
+            seconds_train=cost.seconds,
+            peak_mib=cost.peak_mib,
+        )
         rows.append({**row, **scores})
     require(bool(rows), "at least one seed", "Pass seeds=range(3).", seeds=0)
     return RecommenderReport(tuple(rows))
@@ -151,5 +188,10 @@ def _reference(full: Iterable[Record] | RecommenderReport | None) -> float | Non
         return None
     rows = full.rows if isinstance(full, RecommenderReport) else tuple(full)
     values = [float(row["ndcg@10"]) for row in rows]  # type: ignore[arg-type]
-    require(bool(values), "rows of the full set", "Leave `full` out, or pass the report of the original.", rows=0)
+    require(
+        bool(values),
+        "rows of the full set",
+        "Leave `full` out, or pass the report of the original.",
+        rows=0,
+    )
     return fmean(values)

@@ -1,4 +1,6 @@
-"""The linear surrogate: ridge on the polynomial bases of a whole graph ranks filters without condensing anything."""
+"""The linear surrogate: ridge on the polynomial bases of a whole graph ranks filters without
+condensing anything.
+"""
 
 from __future__ import annotations
 
@@ -36,11 +38,15 @@ class SurrogateScores:
     seconds: float
 
 
-def linear_surrogate(net: PolynomialFilterNet, lam: Tensor, data: Data, ridges: Sequence[float] = RIDGES) -> SurrogateScores:
-    """Rank filters by the linear model ``C_λ(A)^L X W`` in closed form, on any graph, whole or condensed.
+def linear_surrogate(
+    net: PolynomialFilterNet, lam: Tensor, data: Data, ridges: Sequence[float] = RIDGES
+) -> SurrogateScores:
+    """Rank filters by the linear model ``C_λ(A)^L X W`` in closed form, on any graph, whole or
+    condensed.
 
     Args:
-        net: Gives the number of layers, the basis and the number of classes; its weights are not used.
+        net: Gives the number of layers, the basis and the number of classes; its weights are not
+            used.
         lam: Candidates λ [B, H].
         data: Graph with training and validation nodes.
         ridges: Ridges to choose from, by the mean validation loss over the candidates.
@@ -51,9 +57,16 @@ def linear_surrogate(net: PolynomialFilterNet, lam: Tensor, data: Data, ridges: 
     Raises:
         InputError: If ``ridges`` is empty or not positive.
     """
-    require(len(ridges) > 0 and min(ridges) > 0, "positive `ridges`", "For example (1e-4, 1e-3).", ridges=tuple(ridges))
+    require(
+        len(ridges) > 0 and min(ridges) > 0,
+        "positive `ridges`",
+        "For example (1e-4, 1e-3).",
+        ridges=tuple(ridges),
+    )
     start = time.perf_counter()
-    operator = filter_operator(data.edge_index, int(data.num_nodes or 0), data.get("edge_weight"), dtype=data.x.dtype)
+    operator = filter_operator(
+        data.edge_index, int(data.num_nodes or 0), data.get("edge_weight"), dtype=data.x.dtype
+    )
     masks, order = (data.train_mask, data.val_mask), net.order(lam)
     model = ridge_filters(
         operator,

@@ -1,4 +1,6 @@
-"""One vocabulary of result rows for reports, benchmarks and the README, and their mean ± std over seeds."""
+"""One vocabulary of result rows for reports, benchmarks and the README, and their mean ± std over
+seeds.
+"""
 
 from __future__ import annotations
 
@@ -72,7 +74,8 @@ def make_row(**values: str | int | float | None) -> Record:
     """Return a row in the shared vocabulary, in column order, absent values left out.
 
     Args:
-        **values: Entries of :data:`COLUMNS`, also under the Python name ``recall_at_10`` for ``recall@10``.
+        **values: Entries of :data:`COLUMNS`, also under the Python name ``recall_at_10`` for
+        ``recall@10``.
 
     Returns:
         A new dict.
@@ -87,11 +90,16 @@ def make_row(**values: str | int | float | None) -> Record:
     named = {name.replace("_at_", "@"): value for name, value in values.items()}
     unknown = sorted(set(named) - set(COLUMNS))
     if unknown:
-        raise UnknownNameError(f"a row's names in the vocabulary must hold, but got ({unknown}). Known: {', '.join(COLUMNS)}.")
+        raise UnknownNameError(
+            f"a row's names in the vocabulary must hold, but got ({unknown}). Known:"
+            f" {', '.join(COLUMNS)}."
+        )
     return {name: named[name] for name in COLUMNS if named.get(name) is not None}
 
 
-def summarise(rows: Iterable[Record], by: Sequence[str] = _KEYS, columns: Iterable[str] = tuple(COLUMNS)) -> list[dict[str, object]]:
+def summarise(
+    rows: Iterable[Record], by: Sequence[str] = _KEYS, columns: Iterable[str] = tuple(COLUMNS)
+) -> list[dict[str, object]]:
     """Return one entry per group of rows: mean and standard deviation over seeds.
 
     Args:
@@ -100,26 +108,36 @@ def summarise(rows: Iterable[Record], by: Sequence[str] = _KEYS, columns: Iterab
         columns: Columns that are averaged.
 
     Returns:
-        A list of dicts: the group's columns, ``seeds`` (how many rows), and ``(mean, std)`` for each numeric column;
-        std is the sample standard deviation, 0 for one row.
+        A list of dicts: the group's columns, ``seeds`` (how many rows), and ``(mean, std)`` for
+        each numeric column; std is the sample standard deviation, 0 for one row.
     """
     groups: dict[tuple[object, ...], list[Record]] = {}
     for row in rows:
         groups.setdefault(tuple(row.get(name) for name in by), []).append(row)
     summary = []
     for key, members in groups.items():
-        entry: dict[str, object] = {name: value for name, value in zip(by, key) if value is not None}
+        entry: dict[str, object] = {
+            name: value for name, value in zip(by, key) if value is not None
+        }
         entry["seeds"] = len(members)
         for name in columns:
-            values = [float(row[name]) for row in members if isinstance(row.get(name), (int, float))]  # type: ignore[arg-type]
+            values = [
+                float(row[name]) for row in members if isinstance(row.get(name), (int, float))
+            ]  # type: ignore[arg-type]
             if values and name not in (*by, "seed"):
-                entry[name] = (float(np.mean(values)), float(np.std(values, ddof=1)) if len(values) > 1 else 0.0)
+                entry[name] = (
+                    float(np.mean(values)),
+                    float(np.std(values, ddof=1)) if len(values) > 1 else 0.0,
+                )
         summary.append(entry)
     return summary
 
 
-def format_table(rows: Iterable[Record], columns: Sequence[str] | None = None, by: Sequence[str] = _KEYS) -> str:
-    """Return rows as an aligned text table, one line per group (data set, method and ratio), mean ± std over seeds.
+def format_table(
+    rows: Iterable[Record], columns: Sequence[str] | None = None, by: Sequence[str] = _KEYS
+) -> str:
+    """Return rows as an aligned text table, one line per group (data set, method and ratio), mean ±
+    std over seeds.
 
     Args:
         rows: Rows as :func:`make_row` makes them.
@@ -130,17 +148,25 @@ def format_table(rows: Iterable[Record], columns: Sequence[str] | None = None, b
         A Markdown table, also readable as plain text.
     """
     entries = summarise(rows, by, columns or tuple(COLUMNS))
-    shown = [name for name in (columns or [*_KEYS, "seeds", *COLUMNS]) if any(name in entry for entry in entries)]
+    shown = [
+        name
+        for name in columns or [*_KEYS, "seeds", *COLUMNS]
+        if any(name in entry for entry in entries)
+    ]
     shown = list(dict.fromkeys(shown))
     cells = [shown, *([_cell(name, entry) for name in shown] for entry in entries)]
     widths = [max(len(line[i]) for line in cells) for i in range(len(shown))]
-    lines = ["| " + " | ".join(text.ljust(width) for text, width in zip(line, widths)) + " |" for line in cells]
+    lines = [
+        "| " + " | ".join(text.ljust(width) for text, width in zip(line, widths)) + " |"
+        for line in cells
+    ]
     lines.insert(1, "| " + " | ".join("-" * width for width in widths) + " |")
     return "\n".join(lines)
 
 
 def format_report(rows: Iterable[Record]) -> str:
-    """Return rows as a text table with a line per column of the vocabulary and a column per method, mean ± std over seeds.
+    """Return rows as a text table with a line per column of the vocabulary and a column per method,
+    mean ± std over seeds.
 
     Args:
         rows: Rows of one data set, as :func:`make_row` makes them.
@@ -149,11 +175,26 @@ def format_report(rows: Iterable[Record]) -> str:
         An aligned table that fits a terminal for a handful of methods, under the data set's name.
     """
     entries = summarise(rows)
-    shown = [name for name in ("seeds", *COLUMNS) if name not in ("dataset", "method") and any(name in entry for entry in entries)]
-    head = [str(entries[0].get("dataset", "")) if entries else "", *(str(entry.get("method", "")) for entry in entries)]
+    shown = [
+        name
+        for name in ("seeds", *COLUMNS)
+        if name not in ("dataset", "method") and any(name in entry for entry in entries)
+    ]
+    head = [
+        str(entries[0].get("dataset", "")) if entries else "",
+        *(str(entry.get("method", "")) for entry in entries),
+    ]
     lines = [head, *([name, *(_cell(name, entry) for entry in entries)] for name in shown)]
     widths = [max(len(line[i]) for line in lines) for i in range(len(head))]
-    text = ["  ".join([line[0].ljust(widths[0]), *(cell.rjust(width) for cell, width in zip(line[1:], widths[1:]))]) for line in lines]
+    text = [
+        "  ".join(
+            [
+                line[0].ljust(widths[0]),
+                *(cell.rjust(width) for cell, width in zip(line[1:], widths[1:])),
+            ]
+        )
+        for line in lines
+    ]
     return "\n".join([text[0], "-" * len(text[0]), *text[1:]])
 
 
@@ -163,7 +204,9 @@ def _cell(name: str, entry: Mapping[str, object]) -> str:
         mean, std = value
         if math.isnan(mean):
             return "nan"
-        same = std <= 1e-12 * abs(mean) or (name in _SIGNIFICANT and _number(name, mean + std) == _number(name, mean))
+        same = std <= 1e-12 * abs(mean) or (
+            name in _SIGNIFICANT and _number(name, mean + std) == _number(name, mean)
+        )
         return _number(name, mean) if same else f"{_number(name, mean)} ± {_number(name, std)}"
     return _number(name, value) if isinstance(value, float) else "" if value is None else str(value)
 

@@ -1,4 +1,6 @@
-"""Gradients of a validation loss with respect to hyperparameters, through the training that they steer."""
+"""Gradients of a validation loss with respect to hyperparameters, through the training that they
+steer.
+"""
 
 from graphcond.hypergrad.closed_form import ClosedForm
 from graphcond.hypergrad.distance import cosine_distance, euclidean_distance, pearson_distance

@@ -14,7 +14,8 @@ from graphcond.typing import Tensors
 
 @dataclass(frozen=True)
 class ClosedForm(Hypergradient):
-    """∇_λ L_val(θ*(λ), λ) with θ*(λ) from a formula, for example ridge regression; exact, direct term included.
+    """∇_λ L_val(θ*(λ), λ) with θ*(λ) from a formula, for example ridge regression; exact, direct
+    term included.
 
     Args:
         optimum: λ -> θ*(λ), differentiable.

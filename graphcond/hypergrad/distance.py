@@ -46,7 +46,8 @@ def pearson_distance(a: Tensor, b: Tensor) -> Tensor:
     """Return 1 - Pearson's correlation over a pool of hyperparameters.
 
     Args:
-        a: Values at P hyperparameters, ``[..., P]``, for example log validation losses on the condensed graph.
+        a: Values at P hyperparameters, ``[..., P]``, for example log validation losses on the
+            condensed graph.
         b: The same on the original graph, ``[..., P]``.
 
     Returns:
@@ -55,5 +56,12 @@ def pearson_distance(a: Tensor, b: Tensor) -> Tensor:
     Raises:
         InputError: If P < 2.
     """
-    require(a.shape[-1] >= 2, "at least 2 hyperparameters in the pool", "One value has no correlation.", pool=a.shape[-1])
-    return 1.0 - F.cosine_similarity(a - a.mean(-1, keepdim=True), b - b.mean(-1, keepdim=True), dim=-1)
+    require(
+        a.shape[-1] >= 2,
+        "at least 2 hyperparameters in the pool",
+        "One value has no correlation.",
+        pool=a.shape[-1],
+    )
+    return 1.0 - F.cosine_similarity(
+        a - a.mean(-1, keepdim=True), b - b.mean(-1, keepdim=True), dim=-1
+    )

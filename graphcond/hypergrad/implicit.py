@@ -16,14 +16,19 @@ from graphcond.typing import Tensors
 
 @dataclass(frozen=True)
 class Implicit(Hypergradient):
-    """∇L* = ∇_λ L_val - [∂²L_train/∂λ∂θ] [∂²L_train/∂θ²]⁻¹ ∇_θ L_val at the optimum of the inner loss.
+    """∇L* = ∇_λ L_val - [∂²L_train/∂λ∂θ] [∂²L_train/∂θ²]⁻¹ ∇_θ L_val at the optimum of the inner
+    loss.
 
     Args:
-        solver: For the inverse-Hessian-vector product: ``linalg.CG``, ``linalg.Neumann`` or ``linalg.Exact``.
-        damping: Added to the diagonal of the curvature, ≥ 0; or use a Gauss-Newton curvature where solves meet negative curvature.
-        direct: Whether the direct term ∇_λ L_val is kept. False reproduces the paper, which takes it for zero.
+        solver: For the inverse-Hessian-vector product: ``linalg.CG``, ``linalg.Neumann`` or
+            ``linalg.Exact``.
+        damping: Added to the diagonal of the curvature, ≥ 0; or use a Gauss-Newton curvature where
+            solves meet negative curvature.
+        direct: Whether the direct term ∇_λ L_val is kept. False reproduces the paper, which takes
+            it for zero.
 
-    Source: hcdc, equation IFT. Deviation: the direct term is kept; for graph filters it is most of the hypergradient.
+    Source: hcdc, equation IFT. Deviation: the direct term is kept; for graph filters it is most of
+    the hypergradient.
     """
 
     solver: LinearSolver = field(default_factory=CG)
@@ -31,16 +36,27 @@ class Implicit(Hypergradient):
     direct: bool = True
 
     def __post_init__(self) -> None:
-        require(self.damping >= 0, "`damping` >= 0", "A negative shift makes the curvature less definite.", damping=self.damping)
+        require(
+            self.damping >= 0,
+            "`damping` >= 0",
+            "A negative shift makes the curvature less definite.",
+            damping=self.damping,
+        )
 
     def __call__(self, problem: BilevelProblem, params: Tensors, lam: Tensor) -> Tensor:
         """Return ∇L*(λ); warn where the solve met negative curvature or diverges."""
         value, solution = self.solve(problem, params, lam)
         if bool((solution.negative_curvature | solution.diverged).any()):
-            warnings.warn(f"Hypergradient solve: {solution}. Damp it (`damping=`) or use Gauss-Newton products.", stacklevel=2)
+            warnings.warn(
+                f"Hypergradient solve: {solution}. Damp it (`damping=`) or use Gauss-Newton"
+                " products.",
+                stacklevel=2,
+            )
         return value
 
-    def solve(self, problem: BilevelProblem, params: Tensors, lam: Tensor) -> tuple[Tensor, Solution]:
+    def solve(
+        self, problem: BilevelProblem, params: Tensors, lam: Tensor
+    ) -> tuple[Tensor, Solution]:
         """Return ∇L*(λ) and the solution of the inner system.
 
         Args:
@@ -49,7 +65,8 @@ class Implicit(Hypergradient):
             lam: λ, ``[H]`` or ``[B, H]``.
 
         Returns:
-            The hypergradient shaped as ``lam``, differentiable in what the outer loss closes over, and the solution.
+            The hypergradient shaped as ``lam``, differentiable in what the outer loss closes over,
+            and the solution.
         """
         theta, hyper = leaves(params, lam)
         operator = problem.inner_curvature(params, lam)
@@ -70,6 +87,11 @@ def mixed_product(inner_slope: Tensors, lam: Tensor, vector: Tensors) -> Tensor:
     """
     with torch.enable_grad():
         names = [name for name, grad in inner_slope.items() if grad.requires_grad]
-        outputs, cotangents = [inner_slope[name] for name in names], [vector[name] for name in names]
-        (product,) = torch.autograd.grad(outputs, lam, cotangents, create_graph=True, allow_unused=True)
+        outputs, cotangents = (
+            [inner_slope[name] for name in names],
+            [vector[name] for name in names],
+        )
+        (product,) = torch.autograd.grad(
+            outputs, lam, cotangents, create_graph=True, allow_unused=True
+        )
     return torch.zeros_like(lam) if product is None else product

@@ -14,21 +14,24 @@ from graphcond.linalg import Hessian, LinearOperator
 from graphcond.typing import Tensors
 
 Loss = Callable[[Tensors, Tensor], Tensor]
-"""(params, lam) -> a scalar, or ``[B]`` where entry b depends on block b of params ``[B, ...]`` and on row b of lam ``[B, H]`` only."""
+"""(params, lam) -> a scalar, or ``[B]`` where entry b depends on block b of params ``[B, ...]`` and
+on row b of lam ``[B, H]`` only.
+"""
 
 
 @dataclass(frozen=True)
 class BilevelProblem:
     """min over λ of L*(λ) = outer_loss(θ*(λ), λ), where θ*(λ) minimises inner_loss(θ, λ).
 
-    λ is an argument of both losses, so its direct effect on the outer loss cannot get lost: a filter's coefficients enter
-    the forward pass of the validation loss as well.
+    λ is an argument of both losses, so its direct effect on the outer loss cannot get lost: a
+    filter's coefficients enter the forward pass of the validation loss as well.
 
     Args:
-        inner_loss: L_train(θ, λ), regularisation included; scalar, or ``[B]`` for B hyperparameters at once.
+        inner_loss: L_train(θ, λ), regularisation included; scalar, or ``[B]`` for B hyperparameters
+            at once.
         outer_loss: L_val(θ, λ), of the same form; gradients flow to whatever it closes over.
-        curvature: (params, lam) -> the operator that stands for ∂²L_train/∂θ², for example a damped Gauss-Newton;
-            None is the Hessian.
+        curvature: (params, lam) -> the operator that stands for ∂²L_train/∂θ², for example a damped
+            Gauss-Newton; None is the Hessian.
 
     Source: hcdc, equation HPO.
     """
@@ -46,7 +49,9 @@ class BilevelProblem:
 
 
 class Hypergradient(ABC):
-    """∇L*(λ): ``hypergradient(problem, params, lam) -> [H]`` or ``[B, H]``, differentiable in what the outer loss closes over."""
+    """∇L*(λ): ``hypergradient(problem, params, lam) -> [H]`` or ``[B, H]``, differentiable in what
+    the outer loss closes over.
+    """
 
     @abstractmethod
     def __call__(self, problem: BilevelProblem, params: Tensors, lam: Tensor) -> Tensor:
@@ -64,7 +69,9 @@ class Hypergradient(ABC):
 
 def leaves(params: Tensors, lam: Tensor) -> tuple[Tensors, Tensor]:
     """Return copies of θ and λ that gradients can be taken of."""
-    return {name: tensor.detach().requires_grad_() for name, tensor in params.items()}, lam.detach().requires_grad_()
+    return {
+        name: tensor.detach().requires_grad_() for name, tensor in params.items()
+    }, lam.detach().requires_grad_()
 
 
 def partials(loss: Loss, params: Tensors, lam: Tensor) -> tuple[Tensor, Tensors, Tensor]:
@@ -76,13 +83,22 @@ def partials(loss: Loss, params: Tensors, lam: Tensor) -> tuple[Tensor, Tensors,
         lam: Leaf λ ``[B, H]``.
 
     Returns:
-        L scalar or ``[B]``, ∇_θ L shaped as params, ∇_λ L shaped as lam; zeros where L does not depend.
+        L scalar or ``[B]``, ∇_θ L shaped as params, ∇_λ L shaped as lam; zeros where L does not
+        depend.
     """
     with torch.enable_grad():
         value = loss(params, lam)
         require(
-            value.dim() <= 1, "a loss [] or [B]", "Sum or average over the nodes, not over the hyperparameters.", shape=tuple(value.shape)
+            value.dim() <= 1,
+            "a loss [] or [B]",
+            "Sum or average over the nodes, not over the hyperparameters.",
+            shape=tuple(value.shape),
         )
-        grads = torch.autograd.grad(value.sum(), [*params.values(), lam], create_graph=True, allow_unused=True)
-        whole = [torch.zeros_like(leaf) if grad is None else grad for leaf, grad in zip([*params.values(), lam], grads)]
+        grads = torch.autograd.grad(
+            value.sum(), [*params.values(), lam], create_graph=True, allow_unused=True
+        )
+        whole = [
+            torch.zeros_like(leaf) if grad is None else grad
+            for leaf, grad in zip([*params.values(), lam], grads)
+        ]
     return value, dict(zip(params, whole)), whole[-1]

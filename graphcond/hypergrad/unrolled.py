@@ -17,7 +17,8 @@ from graphcond.typing import Tensors
 class Unrolled(Hypergradient):
     """∇_λ L_val(θ_i(λ), λ) through θ_{t+1} = θ_t - α ∇_θ L_train(θ_t, λ), reverse mode.
 
-    From the optimum, i steps give exactly the implicit hypergradient with i Neumann terms of the same α. Memory grows with i.
+    From the optimum, i steps give exactly the implicit hypergradient with i Neumann terms of the
+    same α. Memory grows with i.
 
     Args:
         steps: i ≥ 1.
@@ -30,7 +31,12 @@ class Unrolled(Hypergradient):
     learning_rate: float = 0.1
 
     def __post_init__(self) -> None:
-        require(self.steps >= 1, "`steps` ≥ 1", "Without a step nothing depends on λ but the direct term.", steps=self.steps)
+        require(
+            self.steps >= 1,
+            "`steps` ≥ 1",
+            "Without a step nothing depends on λ but the direct term.",
+            steps=self.steps,
+        )
         require(
             self.learning_rate > 0,
             "`learning_rate` > 0",

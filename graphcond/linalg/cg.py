@@ -16,16 +16,18 @@ from graphcond.typing import Tensors
 
 @dataclass(frozen=True)
 class CG(LinearSolver):
-    """Conjugate gradients for a positive definite operator; every block of a batch has its own steps.
+    """Conjugate gradients for a positive definite operator; every block of a batch has its own
+    steps.
 
-    A block stops at its last good iterate when it meets negative curvature (pᵀ A p < 0), and the solution says so. Where pᵀ A p vanishes
-    within rounding it stops as well, as not converged.
+    A block stops at its last good iterate when it meets negative curvature (pᵀ A p < 0), and the
+    solution says so. Where pᵀ A p vanishes within rounding it stops as well, as not converged.
 
     Args:
         max_steps: Most products with A, ≥ 1.
         tolerance: Relative residual |b - A x| / |b| at which a block is done, ≥ 0.
 
-    Source: Hestenes and Stiefel 1952; used for hypergradients in place of the paper's Neumann series.
+    Source: Hestenes and Stiefel 1952; used for hypergradients in place of the paper's Neumann
+    series.
 
     Example:
         >>> from graphcond.linalg import Dense
@@ -38,9 +40,17 @@ class CG(LinearSolver):
 
     def __post_init__(self) -> None:
         require(
-            self.max_steps >= 1, "`max_steps` ≥ 1", "Ten steps are within 1e-4 of the exact direction on Cora.", max_steps=self.max_steps
+            self.max_steps >= 1,
+            "`max_steps` ≥ 1",
+            "Ten steps are within 1e-4 of the exact direction on Cora.",
+            max_steps=self.max_steps,
         )
-        require(self.tolerance >= 0, "`tolerance` ≥ 0", "It is the relative residual to stop at.", tolerance=self.tolerance)
+        require(
+            self.tolerance >= 0,
+            "`tolerance` ≥ 0",
+            "It is the relative residual to stop at.",
+            tolerance=self.tolerance,
+        )
 
     def _solve(self, operator: LinearOperator, b: Tensors) -> Solution:
         batched = operator.batched
@@ -55,18 +65,28 @@ class CG(LinearSolver):
             product = operator @ direction
             steps += 1
             curvature = vectors.dot(direction, product, batched)
-            noise = 16 * torch.finfo(curvature.dtype).eps * vectors.norm(direction, batched) * vectors.norm(product, batched)
+            noise = (
+                16
+                * torch.finfo(curvature.dtype).eps
+                * vectors.norm(direction, batched)
+                * vectors.norm(product, batched)
+            )
             negative = negative | (active & (curvature < -noise))
             stalled = stalled | (active & (curvature <= noise))
             active = active & ~stalled
             step = _where(active, square / curvature)
             x = vectors.add(x, direction, step)
             residual = vectors.add(residual, product, -step)
-            previous, square = square, torch.where(active, vectors.dot(residual, residual, batched), square)
+            previous, square = (
+                square,
+                torch.where(active, vectors.dot(residual, residual, batched), square),
+            )
             direction = vectors.add(residual, direction, _where(active, square / previous))
         size = vectors.norm(b, batched)
         relative = torch.where(size > 0, square.sqrt() / size, torch.zeros_like(size))
-        return Solution(x, relative <= self.tolerance, steps, relative, negative, torch.zeros_like(negative))
+        return Solution(
+            x, relative <= self.tolerance, steps, relative, negative, torch.zeros_like(negative)
+        )
 
 
 def _where(active: Tensor, value: Tensor) -> Tensor:

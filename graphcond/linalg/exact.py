@@ -15,7 +15,8 @@ from graphcond.typing import Tensors
 
 @dataclass(frozen=True)
 class Exact(LinearSolver):
-    """Builds A as a matrix (N products) and factorises it: the reference, and the choice for a few hundred parameters.
+    """Builds A as a matrix (N products) and factorises it: the reference, and the choice for a few
+    hundred parameters.
 
     Args:
         tolerance: Relative residual that counts as converged.
@@ -29,7 +30,12 @@ class Exact(LinearSolver):
     tolerance: float = 1e-4
 
     def __post_init__(self) -> None:
-        require(self.tolerance >= 0, "`tolerance` ≥ 0", "It is the relative residual that counts as converged.", tolerance=self.tolerance)
+        require(
+            self.tolerance >= 0,
+            "`tolerance` ≥ 0",
+            "It is the relative residual that counts as converged.",
+            tolerance=self.tolerance,
+        )
 
     def _solve(self, operator: LinearOperator, b: Tensors) -> Solution:
         matrix = operator.dense(b).detach()
@@ -48,4 +54,11 @@ class Exact(LinearSolver):
         relative = torch.where(size > 0, missed / size, torch.zeros_like(size))
         negative = torch.linalg.eigvalsh((matrix + matrix.mT) / 2)[..., 0] <= 0
         value = vectors.unflatten(solved, b, operator.batched)
-        return Solution(value, relative <= self.tolerance, flat.shape[-1], relative, negative, torch.zeros_like(negative))
+        return Solution(
+            value,
+            relative <= self.tolerance,
+            flat.shape[-1],
+            relative,
+            negative,
+            torch.zeros_like(negative),
+        )

@@ -15,7 +15,9 @@ from graphcond.linalg.solver import LinearSolver, Solution
 from graphcond.typing import Tensors
 
 
-def largest_eigenvalue(operator: LinearOperator, like: Tensors, steps: int = 30, seed: int = 0) -> Tensor:
+def largest_eigenvalue(
+    operator: LinearOperator, like: Tensors, steps: int = 30, seed: int = 0
+) -> Tensor:
     """Return the largest |eigenvalue| of a symmetric operator, by power iteration.
 
     Args:
@@ -27,10 +29,15 @@ def largest_eigenvalue(operator: LinearOperator, like: Tensors, steps: int = 30,
     Returns:
         |λ|_max from below, scalar, or ``[B]`` if batched.
     """
-    require(steps >= 1, "`steps` ≥ 1", "Thirty products are usually within a few percent.", steps=steps)
+    require(
+        steps >= 1, "`steps` ≥ 1", "Thirty products are usually within a few percent.", steps=steps
+    )
     device = next(iter(like.values())).device
     source = seeding.generator(seed, "power iteration", device=device)
-    vector = {name: torch.randn(tensor.shape, generator=source, device=device, dtype=tensor.dtype) for name, tensor in like.items()}
+    vector = {
+        name: torch.randn(tensor.shape, generator=source, device=device, dtype=tensor.dtype)
+        for name, tensor in like.items()
+    }
     tiny = torch.finfo(next(iter(like.values())).dtype).tiny
     size = vectors.norm(vector, operator.batched)
     for _ in range(steps):
@@ -43,8 +50,9 @@ def largest_eigenvalue(operator: LinearOperator, like: Tensors, steps: int = 30,
 class Neumann(LinearSolver):
     """A⁻¹ b ≈ α Σ_{j < terms} (I - α A)^j b, in constant memory.
 
-    It converges for 0 < α < 2 / λ_max of a positive definite A. The residual after i terms is (I - α A)^i b exactly, so a
-    residual longer than b proves that the series diverges: the block then stops at its best partial sum, and the solution says so.
+    It converges for 0 < α < 2 / λ_max of a positive definite A. The residual after i terms is (I -
+    α A)^i b exactly, so a residual longer than b proves that the series diverges: the block then
+    stops at its best partial sum, and the solution says so.
 
     Args:
         terms: Terms of the series, ≥ 1; i terms equal i unrolled gradient steps from the optimum.
@@ -52,7 +60,8 @@ class Neumann(LinearSolver):
         power_steps: Products spent on λ_max where ``step`` is None.
         tolerance: Relative residual at which a block is done, ≥ 0.
 
-    Source: hcdc section 5.1 after Lorraine et al. 2020. Deviation: the paper's α is 1 and its sum has one term more (j = 0..i).
+    Source: hcdc section 5.1 after Lorraine et al. 2020. Deviation: the paper's α is 1 and its sum
+    has one term more (j = 0..i).
     """
 
     terms: int = 20
@@ -62,9 +71,21 @@ class Neumann(LinearSolver):
 
     def __post_init__(self) -> None:
         require(self.terms >= 1, "`terms` ≥ 1", "The paper uses 5 to 20.", terms=self.terms)
-        require(self.step is None or self.step > 0, "`step` > 0", "Leave it None for 1 / λ_max.", step=self.step)
-        require(self.power_steps >= 1, "`power_steps` ≥ 1", "20 is usual.", power_steps=self.power_steps)
-        require(self.tolerance >= 0, "`tolerance` ≥ 0", "It is the relative residual to stop at.", tolerance=self.tolerance)
+        require(
+            self.step is None or self.step > 0,
+            "`step` > 0",
+            "Leave it None for 1 / λ_max.",
+            step=self.step,
+        )
+        require(
+            self.power_steps >= 1, "`power_steps` ≥ 1", "20 is usual.", power_steps=self.power_steps
+        )
+        require(
+            self.tolerance >= 0,
+            "`tolerance` ≥ 0",
+            "It is the relative residual to stop at.",
+            tolerance=self.tolerance,
+        )
 
     def _solve(self, operator: LinearOperator, b: Tensors) -> Solution:
         batched = operator.batched
@@ -74,7 +95,9 @@ class Neumann(LinearSolver):
         term, length, steps_taken = b, size, 0
         diverged = torch.zeros_like(size, dtype=torch.bool)
         best, best_length = x, size
-        while steps_taken < self.terms and bool((active := (length > self.tolerance * size) & ~diverged).any()):
+        while steps_taken < self.terms and bool(
+            (active := (length > self.tolerance * size) & ~diverged).any()
+        ):
             gain = torch.where(active, alpha, torch.zeros_like(alpha))
             x = vectors.add(x, term, gain)
             term = vectors.add(term, operator @ term, -gain)
@@ -88,7 +111,9 @@ class Neumann(LinearSolver):
         reached = torch.where(diverged, best_length, length)
         relative = torch.where(size > 0, reached / size, torch.zeros_like(size))
         done = (relative <= self.tolerance) & ~diverged
-        return Solution(value, done, steps + steps_taken, relative, torch.zeros_like(diverged), diverged)
+        return Solution(
+            value, done, steps + steps_taken, relative, torch.zeros_like(diverged), diverged
+        )
 
     def _step(self, operator: LinearOperator, b: Tensors, size: Tensor) -> tuple[Tensor, int]:
         if self.step is not None:
@@ -99,4 +124,9 @@ class Neumann(LinearSolver):
 
 def _choose(mask: Tensor, a: Tensors, b: Tensors) -> Tensors:
     """Take block by block from ``a`` where the mask holds, else from ``b``."""
-    return {name: torch.where(mask.view(-1, *[1] * (a[name].dim() - 1)) if mask.dim() else mask, a[name], b[name]) for name in a}
+    return {
+        name: torch.where(
+            mask.view(-1, *[1] * (a[name].dim() - 1)) if mask.dim() else mask, a[name], b[name]
+        )
+        for name in a
+    }

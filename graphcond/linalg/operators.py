@@ -1,4 +1,6 @@
-"""Symmetric linear operators on dictionaries of tensors, applied with ``@`` and never stored as matrices."""
+"""Symmetric linear operators on dictionaries of tensors, applied with ``@`` and never stored as
+matrices.
+"""
 
 from __future__ import annotations
 
@@ -40,7 +42,9 @@ class LinearOperator(ABC):
         for index in range(flat.shape[-1]):
             unit = torch.zeros_like(flat)
             unit[..., index] = 1.0
-            columns.append(vectors.flatten(self @ vectors.unflatten(unit, like, self.batched), self.batched))
+            columns.append(
+                vectors.flatten(self @ vectors.unflatten(unit, like, self.batched), self.batched)
+            )
         return torch.stack(columns, dim=-1)
 
 
@@ -68,7 +72,9 @@ class Dense(LinearOperator):
     def __matmul__(self, vector: Tensors) -> Tensors:
         """Return A v."""
         flat = vectors.flatten(vector, self.batched)
-        return vectors.unflatten((self.matrix @ flat.unsqueeze(-1)).squeeze(-1), vector, self.batched)
+        return vectors.unflatten(
+            (self.matrix @ flat.unsqueeze(-1)).squeeze(-1), vector, self.batched
+        )
 
     def dense(self, like: Tensors) -> Tensor:
         """Return the matrix itself."""
@@ -78,8 +84,8 @@ class Dense(LinearOperator):
 class Hessian(LinearOperator):
     """∂²loss/∂params², by reverse-over-reverse on one kept graph.
 
-    The gradient is recorded once; every product is one more backward pass through it. Nothing is updated
-    in place, so equal vectors give equal products however often they are asked for.
+    The gradient is recorded once; every product is one more backward pass through it. Nothing is
+    updated in place, so equal vectors give equal products however often they are asked for.
 
     Args:
         loss: params -> scalar, or ``[B]`` where entry b depends on block b of the parameters only.
@@ -109,17 +115,24 @@ class Hessian(LinearOperator):
 class GaussNewton(LinearOperator):
     """Jᵀ (∂²criterion/∂output²) J, which is positive semi-definite for a convex criterion.
 
-    J is the Jacobian of the outputs. It stands in for the Hessian where that meets negative curvature.
+    J is the Jacobian of the outputs. It stands in for the Hessian where that meets negative
+    curvature.
 
     Args:
         output: params -> outputs, ``[B, ...]`` if batched.
         criterion: outputs -> scalar, or ``[B]``; convex in the outputs.
         params: Where the operator is taken.
 
-    Source: Schraudolph 2002. Deviation: J v is two reverse passes on the kept graph, since forward mode is slower on CPU.
+    Source: Schraudolph 2002. Deviation: J v is two reverse passes on the kept graph, since forward
+    mode is slower on CPU.
     """
 
-    def __init__(self, output: Callable[[Tensors], Tensor], criterion: Callable[[Tensor], Tensor], params: Tensors) -> None:
+    def __init__(
+        self,
+        output: Callable[[Tensors], Tensor],
+        criterion: Callable[[Tensor], Tensor],
+        params: Tensors,
+    ) -> None:
         self.params = {name: tensor.detach().requires_grad_() for name, tensor in params.items()}
         with torch.enable_grad():
             self.output = output(self.params)
@@ -133,19 +146,32 @@ class GaussNewton(LinearOperator):
     def __matmul__(self, vector: Tensors) -> Tensors:
         """Return Jᵀ H J v."""
         vectors.check_same_names(self.params, vector)
-        forward = _pull(self.transposed, {"probe": self.probe}, [vector[name] for name in self.params])["probe"]
+        forward = _pull(
+            self.transposed, {"probe": self.probe}, [vector[name] for name in self.params]
+        )["probe"]
         curved = _pull((self.slope,), {"leaf": self.leaf}, [forward])["leaf"]
         return _pull((self.output,), self.params, [curved])
 
 
-def _gradients(value: Tensor, params: Tensors, cotangent: Tensor | None = None) -> tuple[Tensor, ...]:
-    """Return the gradients of ``value`` in every parameter with the graph kept, zeros for parameters that it does not use."""
-    found = torch.autograd.grad(value, list(params.values()), cotangent, create_graph=True, allow_unused=True)
-    return tuple(torch.zeros_like(tensor) if grad is None else grad for tensor, grad in zip(params.values(), found))
+def _gradients(
+    value: Tensor, params: Tensors, cotangent: Tensor | None = None
+) -> tuple[Tensor, ...]:
+    """Return the gradients of ``value`` in every parameter with the graph kept, zeros for
+    parameters that it does not use.
+    """
+    found = torch.autograd.grad(
+        value, list(params.values()), cotangent, create_graph=True, allow_unused=True
+    )
+    return tuple(
+        torch.zeros_like(tensor) if grad is None else grad
+        for tensor, grad in zip(params.values(), found)
+    )
 
 
 def _pull(outputs: tuple[Tensor, ...], params: Tensors, cotangents: list[Tensor]) -> Tensors:
-    """Return cotangentsᵀ ∂outputs/∂params with the graph kept, zeros where nothing depends on a parameter."""
+    """Return cotangentsᵀ ∂outputs/∂params with the graph kept, zeros where nothing depends on a
+    parameter.
+    """
     kept = [(out, cotangent) for out, cotangent in zip(outputs, cotangents) if out.requires_grad]
     if not kept:
         return {name: torch.zeros_like(tensor) for name, tensor in params.items()}
@@ -156,7 +182,10 @@ def _pull(outputs: tuple[Tensor, ...], params: Tensors, cotangents: list[Tensor]
         retain_graph=True,
         allow_unused=True,
     )
-    return {name: torch.zeros_like(tensor) if grad is None else grad for (name, tensor), grad in zip(params.items(), products)}
+    return {
+        name: torch.zeros_like(tensor) if grad is None else grad
+        for (name, tensor), grad in zip(params.items(), products)
+    }
 
 
 class Damped(LinearOperator):
@@ -169,7 +198,12 @@ class Damped(LinearOperator):
 
     def __init__(self, operator: LinearOperator, damping: float | Tensor) -> None:
         smallest = damping if isinstance(damping, float | int) else float(damping.min())
-        require(smallest >= 0, "`damping` ≥ 0", "A negative shift makes the operator less definite.", damping=smallest)
+        require(
+            smallest >= 0,
+            "`damping` ≥ 0",
+            "A negative shift makes the operator less definite.",
+            damping=smallest,
+        )
         self.operator, self.damping, self.batched = operator, damping, operator.batched
 
     def __matmul__(self, vector: Tensors) -> Tensors:

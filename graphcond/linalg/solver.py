@@ -24,8 +24,10 @@ class Solution:
         converged: Whether the tolerance was met; bool ``[]``, or ``[B]`` if A is batched.
         steps: Products with A that were spent.
         residual: |b - A x| / |b|, ``[]`` or ``[B]``; 0 where b is 0.
-        negative_curvature: Whether some vᵀ A v ≤ 0 was met, so A is not positive definite; bool ``[]`` or ``[B]``.
-        diverged: Whether the residual provably grows with every further step; bool ``[]`` or ``[B]``.
+        negative_curvature: Whether some vᵀ A v ≤ 0 was met, so A is not positive definite; bool
+            ``[]`` or ``[B]``.
+        diverged: Whether the residual provably grows with every further step; bool ``[]`` or
+            ``[B]``.
     """
 
     value: Tensors
@@ -38,12 +40,20 @@ class Solution:
     def __str__(self) -> str:
         """Say in one line what came out."""
         blocks, worst = self.residual.numel(), float(self.residual.max())
-        flaws = f"negative curvature in {int(self.negative_curvature.sum())}, diverging {int(self.diverged.sum())}"
-        return f"{int(self.converged.sum())} of {blocks} converged in {self.steps} steps, largest relative residual {worst:.2e}, {flaws}"
+        flaws = (
+            f"negative curvature in {int(self.negative_curvature.sum())}, diverging"
+            f" {int(self.diverged.sum())}"
+        )
+        return (
+            f"{int(self.converged.sum())} of {blocks} converged in {self.steps} steps, largest"
+            f" relative residual {worst:.2e}, {flaws}"
+        )
 
 
 class LinearSolver(ABC):
-    """Solves A x = b for a symmetric operator: ``solver(A, b) -> Solution``; x is differentiable in b by the same solve."""
+    """Solves A x = b for a symmetric operator: ``solver(A, b) -> Solution``; x is differentiable in
+    b by the same solve.
+    """
 
     @abstractmethod
     def _solve(self, operator: LinearOperator, b: Tensors) -> Solution:
@@ -89,7 +99,9 @@ class _Solved(torch.autograd.Function):
     """Carries a finished solution forward; its backward is one more solve, A being symmetric."""
 
     @staticmethod
-    def forward(ctx: Any, flat: Tensor, solver: LinearSolver, operator: LinearOperator, solution: Solution) -> Tensor:
+    def forward(
+        ctx: Any, flat: Tensor, solver: LinearSolver, operator: LinearOperator, solution: Solution
+    ) -> Tensor:
         ctx.solver, ctx.operator, ctx.like = solver, operator, solution.value
         return vectors.flatten(solution.value, operator.batched)
 

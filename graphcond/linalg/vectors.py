@@ -1,4 +1,6 @@
-"""Arithmetic on vectors stored as dictionaries of tensors; one vector, or B of them along a leading dimension."""
+"""Arithmetic on vectors stored as dictionaries of tensors; one vector, or B of them along a leading
+dimension.
+"""
 
 from __future__ import annotations
 
@@ -20,7 +22,10 @@ def dot(a: Tensors, b: Tensors, batched: bool = False) -> Tensor:
     Returns:
         ``[B]`` if ``batched``, else a scalar.
     """
-    terms = [(a[name] * b[name]).flatten(1).sum(1) if batched else (a[name] * b[name]).sum() for name in a]
+    terms = [
+        (a[name] * b[name]).flatten(1).sum(1) if batched else (a[name] * b[name]).sum()
+        for name in a
+    ]
     return torch.stack(terms).sum(0)
 
 
@@ -52,8 +57,12 @@ def detach(a: Tensors) -> Tensors:
 
 
 def flatten(a: Tensors, batched: bool = False) -> Tensor:
-    """Return the entries in one row, in the order of the names: ``[N]``, or ``[B, N]`` if ``batched``."""
-    return torch.cat([tensor.flatten(1) if batched else tensor.flatten() for tensor in a.values()], dim=-1)
+    """Return the entries in one row, in the order of the names: ``[N]``, or ``[B, N]`` if
+    ``batched``.
+    """
+    return torch.cat(
+        [tensor.flatten(1) if batched else tensor.flatten() for tensor in a.values()], dim=-1
+    )
 
 
 def unflatten(flat: Tensor, like: Tensors, batched: bool = False) -> Tensors:
@@ -69,7 +78,9 @@ def unflatten(flat: Tensor, like: Tensors, batched: bool = False) -> Tensors:
     """
     sizes = [tensor[0].numel() if batched else tensor.numel() for tensor in like.values()]
     pieces = flat.split(sizes, dim=-1)
-    return {name: piece.reshape(tensor.shape) for (name, tensor), piece in zip(like.items(), pieces)}
+    return {
+        name: piece.reshape(tensor.shape) for (name, tensor), piece in zip(like.items(), pieces)
+    }
 
 
 def check_same_names(a: Tensors, b: Tensors) -> None:

@@ -1,4 +1,6 @@
-"""Learnable Bernoulli masks: the distribution, its feasible set, exact-size draws, gradient estimators."""
+"""Learnable Bernoulli masks: the distribution, its feasible set, exact-size draws, gradient
+estimators.
+"""
 
 from graphcond.masks.bernoulli import BernoulliMask, Draws
 from graphcond.masks.draw import bernoulli, conditional_poisson, inclusion, systematic

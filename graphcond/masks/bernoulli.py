@@ -1,4 +1,6 @@
-"""The Bernoulli mask over candidate edges: a distribution that is sampled by seed and never stored."""
+"""The Bernoulli mask over candidate edges: a distribution that is sampled by seed and never
+stored.
+"""
 
 from __future__ import annotations
 
@@ -55,7 +57,13 @@ class BernoulliMask:
         )
         if self.probs.numel():
             low, high = (float(v) for v in torch.aminmax(self.probs.detach()))
-            require(0.0 <= low <= high <= 1.0, "`probs` in [0, 1]", "Project onto the capped simplex first.", min=low, max=high)
+            require(
+                0.0 <= low <= high <= 1.0,
+                "`probs` in [0, 1]",
+                "Project onto the capped simplex first.",
+                min=low,
+                max=high,
+            )
 
     def sample(self, samples: int, *, seed: int) -> Tensor:
         """Draw masks.
@@ -70,7 +78,8 @@ class BernoulliMask:
         return torch.stack(list(self.draws(samples, seed=seed)))
 
     def draws(self, samples: int, *, seed: int) -> Draws:
-        """Return the masks of :meth:`sample` as a sequence that draws the k-th again at each access.
+        """Return the masks of :meth:`sample` as a sequence that draws the k-th again at each
+        access.
 
         Args:
             samples: How many, K >= 1.
@@ -79,7 +88,9 @@ class BernoulliMask:
         Returns:
             A sequence of K masks ``[P]``.
         """
-        require(samples >= 1, "`samples` >= 1", "It is the number K of masks per step.", samples=samples)
+        require(
+            samples >= 1, "`samples` >= 1", "It is the number K of masks per step.", samples=samples
+        )
         return Draws(self, samples, seed)
 
     def log_prob(self, masks: Tensor) -> Tensor:
@@ -92,7 +103,9 @@ class BernoulliMask:
             ``[K]``; minus infinity where a mask is impossible.
         """
         kept = masks.to(self.probs.dtype)
-        logs: Tensor = torch.special.xlogy(kept, self.probs) + torch.special.xlog1py(1 - kept, -self.probs)
+        logs: Tensor = torch.special.xlogy(kept, self.probs) + torch.special.xlog1py(
+            1 - kept, -self.probs
+        )
         return logs.sum(-1)
 
     def score(self, masks: Tensor) -> Tensor:
@@ -152,7 +165,9 @@ class Draws(Sequence[Tensor]):
         probs = self.mask.probs.detach()
         for block, start in enumerate(range(0, probs.numel(), BLOCK)):
             part = probs[start : start + BLOCK]
-            kept = torch.stack([self._uniform(k, block, part).lt_(part) for k in range(self.samples)])
+            kept = torch.stack(
+                [self._uniform(k, block, part).lt_(part) for k in range(self.samples)]
+            )
             yield slice(start, start + part.numel()), kept
 
     def _uniform(self, k: int, block: int, like: Tensor) -> Tensor:

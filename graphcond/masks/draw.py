@@ -16,7 +16,8 @@ def inclusion(probs: Tensor, size: int) -> Tensor:
     """Return the inclusion probabilities nearest to ``probs`` that sum to ``size``.
 
     Args:
-        probs: Probabilities S ``[P]`` in [0, 1]; the identity up to rounding where they already sum to ``size``.
+        probs: Probabilities S ``[P]`` in [0, 1]; the identity up to rounding where they already sum
+            to ``size``.
         size: Number of edges to draw, 0 <= size <= P.
 
     Returns:
@@ -26,16 +27,19 @@ def inclusion(probs: Tensor, size: int) -> Tensor:
         BudgetError: If ``size`` is out of range.
     """
     law, cure = "0 <= `size` <= number of edges", "Lower the ratio or enlarge the pool."
-    require(0 <= size <= probs.numel(), law, cure, error=BudgetError, size=size, edges=probs.numel())
+    require(
+        0 <= size <= probs.numel(), law, cure, error=BudgetError, size=size, edges=probs.numel()
+    )
     BernoulliMask(probs)
     return CappedSimplex(float(size), exact=True).project(probs)
 
 
 def systematic(probs: Tensor, size: int, *, seed: int) -> Tensor:
-    """Draw exactly ``size`` edges with one random number, walking along the cumulated probabilities.
+    """Draw exactly ``size`` edges with one random number, walking along the cumulated
+    probabilities.
 
-    Edge p is kept iff an integer lies in (c_{p-1} + u, c_p + u], where c is the cumulated sum and u uniform. In a pool ordered
-    by user, every user's count is within one of its expectation.
+    Edge p is kept iff an integer lies in (c_{p-1} + u, c_p + u], where c is the cumulated sum and u
+    uniform. In a pool ordered by user, every user's count is within one of its expectation.
 
     Args:
         probs: Probabilities S ``[P]`` in [0, 1].
@@ -55,7 +59,8 @@ def systematic(probs: Tensor, size: int, *, seed: int) -> Tensor:
         >>> systematic(torch.tensor([0.5, 1.0, 0.5, 0.0]), 2, seed=0).sum().item()
         2
     """
-    # In float64 throughout: sums of float32 fall short, and a certain edge that is scaled above 1 may step over two integers.
+    # In float64 throughout: sums of float32 fall short, and a certain edge that is scaled above 1
+    # may step over two integers.
     wanted = inclusion(probs.double(), size)
     walk = wanted.cumsum(0)
     scale = size / float(walk[-1]) if walk.numel() and float(walk[-1]) > 0 else 1.0
@@ -78,8 +83,9 @@ def conditional_poisson(probs: Tensor, size: int, *, seed: int) -> Tensor:
         seed: The same seed gives the same draw.
 
     Returns:
-        ``[P]`` bool with exactly ``size`` True. The inclusion probabilities are ``inclusion(probs, size)``, to 1e-9 up
-        to 512 uncertain edges; above, the working probabilities come from Hájek's expansion, whose error falls with d = sum of s (1 - s).
+        ``[P]`` bool with exactly ``size`` True. The inclusion probabilities are ``inclusion(probs,
+        size)``, to 1e-9 up to 512 uncertain edges; above, the working probabilities come from
+        Hájek's expansion, whose error falls with d = sum of s (1 - s).
 
     Raises:
         BudgetError: If ``size`` is out of range.

@@ -1,4 +1,6 @@
-"""Independent Bernoulli variables conditioned on their sum, sampled exactly with a tree of counts."""
+"""Independent Bernoulli variables conditioned on their sum, sampled exactly with a tree of
+counts.
+"""
 
 from __future__ import annotations
 
@@ -20,7 +22,8 @@ Floats = NDArray[np.float64]
 
 @dataclass(frozen=True, eq=False)
 class ConditionalPoisson:
-    """Bernoulli variables with probabilities ``working``, given that exactly ``size`` of them are one.
+    """Bernoulli variables with probabilities ``working``, given that exactly ``size`` of them are
+    one.
 
     Args:
         working: Working probabilities ``[P]``, float64 on the CPU, strictly between 0 and 1.
@@ -47,13 +50,17 @@ class ConditionalPoisson:
         target, working = torch.logit(inclusion), inclusion
         for _ in range(200 if inclusion.numel() <= EXACT else 4):
             now = cls(working, size).inclusion()
-            working = torch.sigmoid(torch.logit(working) + target - torch.logit(now.clamp(1e-12, 1 - 1e-12)))
+            working = torch.sigmoid(
+                torch.logit(working) + target - torch.logit(now.clamp(1e-12, 1 - 1e-12))
+            )
             if float((now - inclusion).abs().max()) < 1e-10:
                 break
         return cls(working, size)
 
     def inclusion(self) -> Tensor:
-        """Return the inclusion probabilities ``[P]``: exact for P <= 512, by Hájek's expansion above."""
+        """Return the inclusion probabilities ``[P]``: exact for P <= 512, by Hájek's expansion
+        above.
+        """
         p = self.working
         if p.numel() > EXACT:
             spread = p * (1 - p)
@@ -61,7 +68,9 @@ class ConditionalPoisson:
             gap = (self.size - float(p.sum())) / float(spread.sum())
             return p + spread * gap + spread * (p - mean) / float(spread.sum())
         before, after = _prefix(p.numpy(), self.size), _prefix(p.numpy()[::-1], self.size)[::-1]
-        without = np.array([before[i][: self.size] @ after[i + 1][self.size - 1 :: -1] for i in range(len(p))])
+        without = np.array(
+            [before[i][: self.size] @ after[i + 1][self.size - 1 :: -1] for i in range(len(p))]
+        )
         whole = before[-1][self.size]
         exact: Tensor = p * torch.from_numpy(without) / whole
         return exact
@@ -87,7 +96,12 @@ class ConditionalPoisson:
         times = 4
         while rows.numel():
             times = max(1, min(2 * times, TRIALS // rows.numel()))
-            trial = torch.rand(times, rows.numel(), table.size(1), generator=stream, dtype=torch.float64) < table[rows]
+            trial = (
+                torch.rand(
+                    times, rows.numel(), table.size(1), generator=stream, dtype=torch.float64
+                )
+                < table[rows]
+            )
             good, first = (trial.sum(2) == wanted[rows]).max(0)
             kept[rows[good]] = trial[first[good], good.nonzero().squeeze(1)]
             rows = rows[~good]
@@ -99,7 +113,9 @@ def _word(stream: torch.Generator) -> int:
 
 
 def _prefix(p: Floats, size: int) -> Floats:
-    """Return ``[P + 1, size + 1]``: the distribution of the sum of the first i variables, cut at ``size``."""
+    """Return ``[P + 1, size + 1]``: the distribution of the sum of the first i variables, cut at
+    ``size``.
+    """
     table = np.zeros((len(p) + 1, size + 1))
     table[0, 0] = 1.0
     for i, prob in enumerate(p):
@@ -125,11 +141,18 @@ def _leaves(working: Tensor) -> list[Floats]:
 
 
 def _split(leaves: list[Floats], size: int, rng: np.random.Generator) -> NDArray[np.int64]:
-    """Split the total over the leaves from the root of a binary tree down, each count given its parent's."""
+    """Split the total over the leaves from the root of a binary tree down, each count given its
+    parent's.
+    """
     levels = [leaves]
     while len(levels[-1]) > 1:
         below = levels[-1]
-        levels.append([_convolve(below[i], below[i + 1]) if i + 1 < len(below) else below[i] for i in range(0, len(below), 2)])
+        levels.append(
+            [
+                _convolve(below[i], below[i + 1]) if i + 1 < len(below) else below[i]
+                for i in range(0, len(below), 2)
+            ]
+        )
     counts = [size]
     for below in reversed(levels[:-1]):
         split: list[int] = []

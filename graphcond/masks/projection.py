@@ -47,10 +47,17 @@ class CappedSimplex:
 
     def __post_init__(self) -> None:
         law, cure = "a finite `budget` >= 0", "It is the expected number of kept edges."
-        require(math.isfinite(self.budget) and self.budget >= 0, law, cure, error=BudgetError, budget=self.budget)
+        require(
+            math.isfinite(self.budget) and self.budget >= 0,
+            law,
+            cure,
+            error=BudgetError,
+            budget=self.budget,
+        )
 
     def project(self, values: Tensor) -> Tensor:
-        r"""Return the nearest point of C: clamp(values - v, 0, 1) with the one v >= 0 that meets the budget.
+        r"""Return the nearest point of C: clamp(values - v, 0, 1) with the one v >= 0 that meets
+        the budget.
 
         Args:
             values: Any finite vector ``[P]``, floating point.
@@ -66,7 +73,8 @@ class CappedSimplex:
         return (values - shift).clamp_(0, 1)
 
     def shift(self, values: Tensor) -> float:
-        """Return the v of :meth:`project` (0 where the clamped vector already fits and ``exact`` is off).
+        """Return the v of :meth:`project` (0 where the clamped vector already fits and ``exact`` is
+        off).
 
         Args:
             values: Any finite vector ``[P]``.
@@ -94,7 +102,9 @@ class CappedSimplex:
         return v if self.exact else max(0.0, v)
 
     def _guess(self, values: Tensor, size: float) -> float:
-        """Solve the problem on every 16th value, which leaves two or three passes over all of them."""
+        """Solve the problem on every 16th value, which leaves two or three passes over all
+        of them.
+        """
         part = values[::SAMPLE]
         if values.numel() < SAMPLE**3 or self.sharded:
             return 0.0
@@ -103,7 +113,9 @@ class CappedSimplex:
         return share._newton(part, 0.0, (low, high))
 
     def _newton(self, values: Tensor, v: float, bracket: tuple[float, float]) -> float:
-        """Solve sum(clamp(values - v, 0, 1)) = budget from a first v; a bracket guards the steps, for the sum is not convex."""
+        """Solve sum(clamp(values - v, 0, 1)) = budget from a first v; a bracket guards the steps,
+        for the sum is not convex.
+        """
         low, high = bracket
         for _ in range(MAX_PASSES):
             total, slope = self._sums(values, v)
@@ -113,7 +125,8 @@ class CappedSimplex:
             inside = low < step < high
             if not excess:
                 return v
-            # Close by, the step is exact unless it crosses breakpoints, which a small slope may make it do by the thousand.
+            # Close by, the step is exact unless it crosses breakpoints, which a small slope may
+            # make it do by the thousand.
             if inside and abs(excess) <= CLOSE * self.budget and self._meets(values, step):
                 return step
             step = step if inside else (low + high) / 2
@@ -129,7 +142,11 @@ class CappedSimplex:
     def _range(self, values: Tensor) -> tuple[float, float, float]:
         """Return a bracket of v and the number of edges, over all shards."""
         sums = torch.tensor([0.0, float(values.numel())], dtype=torch.float64, device=values.device)
-        low, high = (float(bound) for bound in torch.aminmax(values.detach())) if values.numel() else (0.0, 0.0)
+        low, high = (
+            (float(bound) for bound in torch.aminmax(values.detach()))
+            if values.numel()
+            else (0.0, 0.0)
+        )
         sums[0] = max(abs(low), abs(high))
         spread, size = self._reduce(sums).tolist()
         law, cure = "finite values", "Lower the learning rate of the outer optimiser."

@@ -28,7 +28,13 @@ def accuracy(logits: Tensor, y: Tensor, mask: Tensor | None = None) -> Tensor:
     """
     count = y.numel() if mask is None else int(mask.sum())
     fits = logits.size(-2) == y.numel()
-    require(fits and count > 0, "one label per node and at least one node", "Check the mask.", logits=tuple(logits.shape), counted=count)
+    require(
+        fits and count > 0,
+        "one label per node and at least one node",
+        "Check the mask.",
+        logits=tuple(logits.shape),
+        counted=count,
+    )
     hits = logits.argmax(-1) == y
     kept = hits if mask is None else hits[..., mask]
     return kept.to(logits.dtype if logits.is_floating_point() else torch.float32).mean(-1)

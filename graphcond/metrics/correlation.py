@@ -1,4 +1,6 @@
-"""How well one list of scores ranks like another: rank correlations with ties, and what a wrong pick costs."""
+"""How well one list of scores ranks like another: rank correlations with ties, and what a wrong
+pick costs.
+"""
 
 from __future__ import annotations
 
@@ -53,7 +55,8 @@ def spearman(first: Tensor, second: Tensor) -> float:
 
 
 def kendall(first: Tensor, second: Tensor) -> float:
-    """Return Kendall's tau-b: concordant minus discordant pairs over the geometric mean of untied ones.
+    """Return Kendall's tau-b: concordant minus discordant pairs over the geometric mean of untied
+    ones.
 
     Args:
         first: Scores [m] of m >= 2 candidates; m² pairs are compared.
@@ -75,7 +78,8 @@ def kendall(first: Tensor, second: Tensor) -> float:
 
 
 def top_quarter_spearman(reference: Tensor, other: Tensor) -> float:
-    """Return Spearman's correlation among the best quarter by ``reference``, where it is hardest and matters most.
+    """Return Spearman's correlation among the best quarter by ``reference``, where it is hardest
+    and matters most.
 
     Args:
         reference: Scores [m] of the original, higher is better, m >= 5.
@@ -98,7 +102,8 @@ def regret(truth: Tensor, chooser: Tensor) -> float:
 
     Args:
         truth: What a candidate is worth [m], higher is better.
-        chooser: The scores that pick [m], higher is better; a tie for the best is resolved by its mean worth.
+        chooser: The scores that pick [m], higher is better; a tie for the best is resolved by its
+            mean worth.
 
     Returns:
         A number >= 0, in ``truth``'s unit; NaN where a chooser is constant, since it picks nothing.
@@ -118,6 +123,17 @@ def regret(truth: Tensor, chooser: Tensor) -> float:
 def _check(first: Tensor, second: Tensor) -> None:
     fits = first.dim() == 1 and first.shape == second.shape and first.numel() >= 2
     cure = "Score the same candidates twice."
-    require(fits, "two score lists of one length >= 2", cure, first=tuple(first.shape), second=tuple(second.shape))
+    require(
+        fits,
+        "two score lists of one length >= 2",
+        cure,
+        first=tuple(first.shape),
+        second=tuple(second.shape),
+    )
     numbers = not bool(torch.isnan(first).any() or torch.isnan(second).any())
-    require(numbers, "scores that are numbers", "A candidate diverged: drop it or lower the learning rate.", scores="NaN")
+    require(
+        numbers,
+        "scores that are numbers",
+        "A candidate diverged: drop it or lower the learning rate.",
+        scores="NaN",
+    )

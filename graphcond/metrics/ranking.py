@@ -23,10 +23,19 @@ def hits(top: Tensor, relevant: Tensor, num_items: int) -> tuple[Tensor, Tensor]
         >>> hits(torch.tensor([[3, 0]]), torch.tensor([[0, 0], [0, 1]]), num_items=4)
         (tensor([[False,  True]]), tensor([2]))
     """
-    require(top.dim() == 2, "`top` of shape [U, k]", "One list of item ids per user.", shape=tuple(top.shape))
+    require(
+        top.dim() == 2,
+        "`top` of shape [U, k]",
+        "One list of item ids per user.",
+        shape=tuple(top.shape),
+    )
     count = torch.bincount(relevant[0], minlength=top.size(0))
     require(
-        count.numel() == top.size(0), "users of `relevant` in [0, U)", "Renumber them.", users=top.size(0), largest=int(count.numel()) - 1
+        count.numel() == top.size(0),
+        "users of `relevant` in [0, U)",
+        "Renumber them.",
+        users=top.size(0),
+        largest=int(count.numel()) - 1,
     )
     if relevant.size(1) == 0:
         return torch.zeros_like(top, dtype=torch.bool), count
@@ -37,7 +46,8 @@ def hits(top: Tensor, relevant: Tensor, num_items: int) -> tuple[Tensor, Tensor]
 
 
 def recall(hit: Tensor, count: Tensor, k: int) -> Tensor:
-    r"""Return Recall@k of each user, :math:`|\text{top-}k \cap \text{relevant}| / |\text{relevant}|`.
+    r"""Return Recall@k of each user, :math:`|\text{top-}k \cap \text{relevant}| /
+    |\text{relevant}|`.
 
     Args:
         hit: Hits [U, k'], k' at least ``k``.
@@ -65,7 +75,11 @@ def ndcg(hit: Tensor, count: Tensor, k: int) -> Tensor:
         Values [U] in [0, 1]; 0 for users without relevant items.
     """
     _check(hit, k)
-    gain = torch.arange(2, k + 2, device=hit.device, dtype=torch.get_default_dtype()).log2().reciprocal()
+    gain = (
+        torch.arange(2, k + 2, device=hit.device, dtype=torch.get_default_dtype())
+        .log2()
+        .reciprocal()
+    )
     ideal = gain.cumsum(0)[count.clamp(min=1, max=k) - 1]
     return (hit[:, :k] * gain).sum(dim=1) / ideal
 
@@ -81,4 +95,10 @@ def mean_over_users(values: Tensor, count: Tensor) -> float:
 
 
 def _check(hit: Tensor, k: int) -> None:
-    require(1 <= k <= hit.size(1), "1 <= `k` <= length of the lists", "Rank at least k items.", k=k, length=hit.size(1))
+    require(
+        1 <= k <= hit.size(1),
+        "1 <= `k` <= length of the lists",
+        "Rank at least k items.",
+        k=k,
+        length=hit.size(1),
+    )

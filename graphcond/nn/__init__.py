@@ -1,7 +1,14 @@
 """Models and losses."""
 
 from graphcond.nn.adjacency import Adjacency, Bernoulli, Identity, Learned, PairMLP
-from graphcond.nn.filters import PolynomialFilterNet, dense_operator, filter_features, filter_operator, polynomial, stored_bases
+from graphcond.nn.filters import (
+    PolynomialFilterNet,
+    dense_operator,
+    filter_features,
+    filter_operator,
+    polynomial,
+    stored_bases,
+)
 from graphcond.nn.linear_filters import RidgeFilters, RidgeScores, compose, ridge_filters
 from graphcond.nn.losses import Triplets, bpr_gradient, bpr_loss
 from graphcond.nn.random_features import RandomFilters, random_filters

@@ -18,7 +18,8 @@ AdjacencyName: TypeAlias = Literal["learned", "mlp", "bernoulli", "identity"]
 
 
 def homophilous_start(x: Tensor, y: Tensor, neighbors: int = 2) -> Tensor:
-    """Return a sparse, homophilous 0/1 adjacency: each node with its most similar nodes of the same class.
+    """Return a sparse, homophilous 0/1 adjacency: each node with its most similar nodes of the same
+    class.
 
     Args:
         x: Features [n, d].
@@ -36,20 +37,28 @@ def homophilous_start(x: Tensor, y: Tensor, neighbors: int = 2) -> Tensor:
     same = (y[:, None] == y) & ~torch.eye(len(y), dtype=torch.bool, device=x.device)
     similarity = (unit @ unit.T).masked_fill(~same, -torch.inf)
     top = similarity.topk(min(neighbors, len(y)), dim=1)
-    start = torch.zeros_like(similarity).scatter_(1, top.indices, torch.isfinite(top.values).to(x.dtype))
+    start = torch.zeros_like(similarity).scatter_(
+        1, top.indices, torch.isfinite(top.values).to(x.dtype)
+    )
     return torch.maximum(start, start.T)
 
 
 class Adjacency(ABC):
-    """How a synthetic graph's edge weights [n, n] arise from parameters and features; symmetric, in [0, 1], diagonal 0."""
+    """How a synthetic graph's edge weights [n, n] arise from parameters and features; symmetric, in
+    [0, 1], diagonal 0.
+    """
 
     @abstractmethod
     def init(self, x: Tensor, y: Tensor, seed: int = 0) -> Tensors:
-        """Return start parameters (leaves that want gradients) for features ``x`` [n, d] and classes ``y`` [n]."""
+        """Return start parameters (leaves that want gradients) for features ``x`` [n, d] and
+        classes ``y`` [n].
+        """
 
     @abstractmethod
     def __call__(self, params: Tensors, x: Tensor, seed: int | None = None) -> Tensor:
-        """Return edge weights [n, n], differentiable in ``params`` and ``x``; ``seed`` draws random edges, None gives their mean."""
+        """Return edge weights [n, n], differentiable in ``params`` and ``x``; ``seed`` draws random
+        edges, None gives their mean.
+        """
 
 
 def _logit_start(x: Tensor, y: Tensor, neighbors: int, high: float, low: float) -> Tensor:
@@ -85,7 +94,8 @@ class Learned(Adjacency):
         high: Start logit of those edges.
         low: Start logit of all others.
 
-    Source: the free adjacency of Prop. 3 (HCDC). Deviation: published code starts at sigmoid(0) = .5, a near-complete graph.
+    Source: the free adjacency of Prop. 3 (HCDC). Deviation: published code starts at sigmoid(0) =
+    .5, a near-complete graph.
     """
 
     neighbors: int = 2
@@ -104,7 +114,8 @@ class Learned(Adjacency):
 
 @dataclass(frozen=True)
 class Bernoulli(Adjacency):
-    """Random edges: A_ij ~ Bernoulli(sigmoid(P_ij)), relaxed by the binary concrete distribution while learning.
+    """Random edges: A_ij ~ Bernoulli(sigmoid(P_ij)), relaxed by the binary concrete distribution
+    while learning.
 
     A = sigmoid((P + log u - log(1 - u)) / temperature), u uniform, shared by (i, j) and (j, i).
 
@@ -123,7 +134,9 @@ class Bernoulli(Adjacency):
     low: float = -4.0
 
     def __post_init__(self) -> None:
-        require(self.temperature > 0, "`temperature` > 0", "0.5 is usual.", temperature=self.temperature)
+        require(
+            self.temperature > 0, "`temperature` > 0", "0.5 is usual.", temperature=self.temperature
+        )
 
     def init(self, x: Tensor, y: Tensor, seed: int = 0) -> Tensors:
         """Return ``{"logits": [n, n]}``."""
@@ -134,24 +147,32 @@ class Bernoulli(Adjacency):
         logits = (params["logits"] + params["logits"].T) / 2
         if seed is None:
             return _off_diagonal(torch.sigmoid(logits))
-        uniform = torch.rand(logits.shape, generator=generator(seed, "edges"), dtype=logits.dtype).clamp(1e-6, 1 - 1e-6).to(logits.device)
+        uniform = (
+            torch.rand(logits.shape, generator=generator(seed, "edges"), dtype=logits.dtype)
+            .clamp(1e-6, 1 - 1e-6)
+            .to(logits.device)
+        )
         noise = torch.triu(torch.log(uniform) - torch.log1p(-uniform), 1)
         return _off_diagonal(torch.sigmoid((logits + noise + noise.T) / self.temperature))
 
 
 @dataclass(frozen=True)
 class PairMLP(Adjacency):
-    r"""GCond's MLP on pairs of features, in factored form: A_ij = sigmoid((f(x_i, x_j) + f(x_j, x_i)) / 2).
+    r"""GCond's MLP on pairs of features, in factored form: A_ij = sigmoid((f(x_i, x_j) + f(x_j,
+    x_i)) / 2).
 
-    The first layer is linear, so W [x_i; x_j] = W_1 x_i + W_2 x_j exactly: n products of width d instead of n² of width 2d. Batch
-    normalisation over all pairs is exact too, because mean and variance of a_i + b_j are those of a plus those of b.
+    The first layer is linear, so W [x_i; x_j] = W_1 x_i + W_2 x_j exactly: n products of width d
+    instead of n² of width 2d. Batch normalisation over all pairs is exact too, because mean and
+    variance of a_i + b_j are those of a plus those of b.
 
     Args:
         hidden: Width of the MLP's two hidden layers, >= 1.
-        neighbors: Same-class neighbours a node starts with; the MLP is fitted to that start before use.
+        neighbors: Same-class neighbours a node starts with; the MLP is fitted to that start before
+            use.
         warmup: Adam steps of that fit, >= 0.
 
-    Source: GCond (Jin et al., ICLR 2022), equation 7. Deviation: the fit to a sparse, homophilous start.
+    Source: GCond (Jin et al., ICLR 2022), equation 7. Deviation: the fit to a sparse, homophilous
+    start.
     """
 
     hidden: int = 64
@@ -163,7 +184,9 @@ class PairMLP(Adjacency):
         require(self.warmup >= 0, "`warmup` >= 0", "60 is usual.", warmup=self.warmup)
 
     def init(self, x: Tensor, y: Tensor, seed: int = 0) -> Tensors:
-        """Return ``left``, ``right`` [d, h], ``weight1`` [h, h], ``weight2`` [h], ``bias2`` [] and scales and shifts [h]."""
+        """Return ``left``, ``right`` [d, h], ``weight1`` [h, h], ``weight2`` [h], ``bias2`` [] and
+        scales and shifts [h].
+        """
         random, (d, h) = generator(seed, "pair_mlp"), (x.shape[1], self.hidden)
 
         def glorot(rows: int, columns: int) -> Tensor:
@@ -178,7 +201,9 @@ class PairMLP(Adjacency):
             "weight2": glorot(h, 1)[:, 0],
             "bias2": x.new_tensor(-3.0),
         }
-        params |= {f"scale{i}": x.new_ones(h) for i in range(2)} | {f"shift{i}": x.new_zeros(h) for i in range(2)}
+        params |= {f"scale{i}": x.new_ones(h) for i in range(2)} | {
+            f"shift{i}": x.new_zeros(h) for i in range(2)
+        }
         params = {name: value.detach().requires_grad_() for name, value in params.items()}
         self._fit(params, x.detach(), homophilous_start(x, y, self.neighbors))
         return params
@@ -191,7 +216,9 @@ class PairMLP(Adjacency):
         with torch.enable_grad():
             for _ in range(self.warmup):
                 optimizer.zero_grad()
-                F.binary_cross_entropy_with_logits(self._logits(params, x)[keep], target[keep]).backward()
+                F.binary_cross_entropy_with_logits(
+                    self._logits(params, x)[keep], target[keep]
+                ).backward()
                 optimizer.step()
         optimizer.zero_grad()
 
@@ -200,9 +227,15 @@ class PairMLP(Adjacency):
         left, right = x @ params["left"], x @ params["right"]
         left, right = left - left.mean(0), right - right.mean(0)
         spread = (left.var(0, correction=0) + right.var(0, correction=0) + 1e-5).rsqrt()
-        pair = torch.relu(((left[:, None] + right) * spread) * params["scale0"] + params["shift0"]) @ params["weight1"]
+        pair = (
+            torch.relu(((left[:, None] + right) * spread) * params["scale0"] + params["shift0"])
+            @ params["weight1"]
+        )
         pair = (pair - pair.mean((0, 1))) * (pair.var((0, 1), correction=0) + 1e-5).rsqrt()
-        out = torch.relu(pair * params["scale1"] + params["shift1"]) @ params["weight2"] + params["bias2"]
+        out = (
+            torch.relu(pair * params["scale1"] + params["shift1"]) @ params["weight2"]
+            + params["bias2"]
+        )
         return (out + out.T) / 2
 
     def __call__(self, params: Tensors, x: Tensor, seed: int | None = None) -> Tensor:
@@ -214,7 +247,8 @@ def make_adjacency(adjacency: AdjacencyName | Adjacency) -> Adjacency:
     """Return the adjacency of a name with its default settings, or the given object itself.
 
     Args:
-        adjacency: ``"learned"``, ``"mlp"``, ``"bernoulli"``, ``"identity"`` or an :class:`Adjacency`.
+        adjacency: ``"learned"``, ``"mlp"``, ``"bernoulli"``, ``"identity"`` or an
+            :class:`Adjacency`.
 
     Returns:
         The adjacency.
@@ -222,7 +256,12 @@ def make_adjacency(adjacency: AdjacencyName | Adjacency) -> Adjacency:
     Raises:
         UnknownNameError: If the name is none of the four.
     """
-    known: dict[str, Adjacency] = {"learned": Learned(), "mlp": PairMLP(), "bernoulli": Bernoulli(), "identity": Identity()}
+    known: dict[str, Adjacency] = {
+        "learned": Learned(),
+        "mlp": PairMLP(),
+        "bernoulli": Bernoulli(),
+        "identity": Identity(),
+    }
     if isinstance(adjacency, Adjacency):
         return adjacency
     require(

@@ -24,14 +24,17 @@ _SPARSE_FEATURES = 0.1
 
 @dataclass(frozen=True)
 class PolynomialFilterNet:
-    """Message passing with a polynomial convolution whose coefficients λ are an argument, batched over λ.
+    """Message passing with a polynomial convolution whose coefficients λ are an argument, batched
+    over λ.
 
     Layer l computes, for each of the B hyperparameters b and with ReLU between layers,
 
-    ``H_b ← Σ_k λ_bk T_k(L̂) H_b W_b + bias_b``, T_k the Chebyshev polynomials (or powers) of the operator L̂.
+    ``H_b ← Σ_k λ_bk T_k(L̂) H_b W_b + bias_b``, T_k the Chebyshev polynomials (or powers) of the
+    operator L̂.
 
-    Activations are laid out ``[n, B·h]``, so that one sparse product serves all B filters, and the narrower side of W is propagated
-    unless the layer's bases are stored. Everything is differentiable, to any order, in parameters, λ, a dense operator and dense features.
+    Activations are laid out ``[n, B·h]``, so that one sparse product serves all B filters, and the
+    narrower side of W is propagated unless the layer's bases are stored. Everything is
+    differentiable, to any order, in parameters, λ, a dense operator and dense features.
 
     Args:
         num_features: Input features d.
@@ -39,10 +42,11 @@ class PolynomialFilterNet:
         num_classes: Classes C.
         num_layers: Layers, at least 1 (1: linear model).
         basis: ``"chebyshev"`` or ``"power"``.
-        per_layer: Whether λ holds coefficients for each layer (H = num_layers · (order + 1)) or shared ones (H = order + 1).
+        per_layer: Whether λ holds coefficients for each layer (H = num_layers · (order + 1)) or
+            shared ones (H = order + 1).
 
-    Source: HCDC section 5 and appendix C.3, Eq. 4; ChebNet (Defferrard et al., 2016), but with one W for all terms, as in
-        the paper's C_λ(A) X W, and with a bias.
+    Source: HCDC section 5 and appendix C.3, Eq. 4; ChebNet (Defferrard et al., 2016), but with one
+        W for all terms, as in the paper's C_λ(A) X W, and with a bias.
 
     Example:
         >>> net = PolynomialFilterNet(3, hidden=4, num_classes=2)
@@ -61,8 +65,18 @@ class PolynomialFilterNet:
     def __post_init__(self) -> None:
         for name in ("num_features", "hidden", "num_classes", "num_layers"):
             value = getattr(self, name)
-            require(isinstance(value, int) and value >= 1, f"`{name}` >= 1", "Sizes are positive integers.", **{name: value})
-        require(self.basis in ("chebyshev", "power"), "`basis` in {'chebyshev', 'power'}", "Pick one of the two.", basis=self.basis)
+            require(
+                isinstance(value, int) and value >= 1,
+                f"`{name}` >= 1",
+                "Sizes are positive integers.",
+                **{name: value},
+            )
+        require(
+            self.basis in ("chebyshev", "power"),
+            "`basis` in {'chebyshev', 'power'}",
+            "Pick one of the two.",
+            basis=self.basis,
+        )
 
     @property
     def widths(self) -> list[tuple[int, int]]:
@@ -83,11 +97,26 @@ class PolynomialFilterNet:
             InputError: If ``lam`` is no matrix or H does not divide by the layers.
         """
         groups = self.num_layers if self.per_layer else 1
-        cure = "λ is a matrix, one row per filter, with (order + 1) coefficients (times num_layers if per_layer)."
-        require(lam.dim() == 2 and lam.size(1) >= 1 and lam.size(1) % groups == 0, "`lam` of shape [B, H]", cure, shape=tuple(lam.shape))
+        cure = (
+            "λ is a matrix, one row per filter, with (order + 1) coefficients (times num_layers if"
+            " per_layer)."
+        )
+        require(
+            lam.dim() == 2 and lam.size(1) >= 1 and lam.size(1) % groups == 0,
+            "`lam` of shape [B, H]",
+            cure,
+            shape=tuple(lam.shape),
+        )
         return lam.size(1) // groups - 1
 
-    def init(self, batch: int, seed: int, *, dtype: torch.dtype = torch.float32, device: torch.device | str = "cpu") -> Tensors:
+    def init(
+        self,
+        batch: int,
+        seed: int,
+        *,
+        dtype: torch.dtype = torch.float32,
+        device: torch.device | str = "cpu",
+    ) -> Tensors:
         """Draw Glorot-uniform weights and zero biases for ``batch`` independent models.
 
         Args:
@@ -97,15 +126,24 @@ class PolynomialFilterNet:
             device: Where the parameters live.
 
         Returns:
-            ``{"weight0": [B, d, h], "bias0": [B, h], "weight1": …}``. Memory order is [d, B, h], which makes ``X @ W`` one product.
+            ``{"weight0": [B, d, h], "bias0": [B, h], "weight1": …}``. Memory order is [d, B, h],
+            which makes ``X @ W`` one product.
         """
-        require(batch >= 1, "`batch` >= 1", "It is the number of models trained at once.", batch=batch)
+        require(
+            batch >= 1, "`batch` >= 1", "It is the number of models trained at once.", batch=batch
+        )
         params: Tensors = {}
         for layer, (fan_in, fan_out) in enumerate(self.widths):
             bound = math.sqrt(6 / (fan_in + fan_out))
             stream = generator(seed, "filters", layer)
-            weight = torch.rand(batch, fan_in, fan_out, generator=stream, dtype=dtype).mul_(2 * bound).sub_(bound)
-            params[f"weight{layer}"] = weight.to(device).transpose(0, 1).contiguous().transpose(0, 1)
+            weight = (
+                torch.rand(batch, fan_in, fan_out, generator=stream, dtype=dtype)
+                .mul_(2 * bound)
+                .sub_(bound)
+            )
+            params[f"weight{layer}"] = (
+                weight.to(device).transpose(0, 1).contiguous().transpose(0, 1)
+            )
             params[f"bias{layer}"] = torch.zeros(batch, fan_out, dtype=dtype, device=device)
         return params
 
@@ -125,7 +163,8 @@ class PolynomialFilterNet:
             params: As :meth:`init` returns them, B models.
             lam: Coefficients [B, H].
             operator: Scaled Laplacian L̂, CSR or dense [n, n] (see :func:`filter_operator`).
-            x: Features: dense [n, d], sparse CSR of n rows and d columns, or stored bases [order + 1, n, d] (see :func:`stored_bases`).
+            x: Features: dense [n, d], sparse CSR of n rows and d columns, or stored bases [order +
+                1, n, d] (see :func:`stored_bases`).
             dropout: Probability of dropping a hidden activation, in [0, 1).
             stream: Generator of the dropout; required when ``dropout`` > 0.
 
@@ -148,38 +187,69 @@ class PolynomialFilterNet:
                 given = _drop(hidden, dropout, stream) if dropout > 0 else hidden
         return hidden.view(-1, batch, self.num_classes).transpose(0, 1)
 
-    def _layer(self, weight: Tensor, coefficients: Tensor, operator: Operator, x: Tensor | CSR) -> Tensor:
+    def _layer(
+        self, weight: Tensor, coefficients: Tensor, operator: Operator, x: Tensor | CSR
+    ) -> Tensor:
         batch, fan_in, width = weight.shape
         flat = weight.transpose(0, 1).reshape(fan_in, batch * width)
         if isinstance(x, CSR):
             mixed = spmm(x, flat)
         elif x.dim() == 3:
             scaled = weight.unsqueeze(1) * coefficients[:, :, None, None]
-            return x.transpose(0, 1).reshape(x.size(1), -1) @ scaled.permute(1, 2, 0, 3).reshape(-1, batch * width)
-        elif x.size(1) == batch * fan_in and fan_in < width:  # a model's filter and weights commute: propagate the narrower side
-            given = polynomial(operator, x, coefficients.repeat_interleave(fan_in, 0).T, basis=self.basis)
-            return torch.einsum("nbi,bio->nbo", given.view(-1, batch, fan_in), weight).reshape(-1, batch * width)
+            return x.transpose(0, 1).reshape(x.size(1), -1) @ scaled.permute(1, 2, 0, 3).reshape(
+                -1, batch * width
+            )
+        elif (
+            x.size(1) == batch * fan_in and fan_in < width
+        ):  # a model's filter and weights commute: propagate the narrower side
+            given = polynomial(
+                operator, x, coefficients.repeat_interleave(fan_in, 0).T, basis=self.basis
+            )
+            return torch.einsum("nbi,bio->nbo", given.view(-1, batch, fan_in), weight).reshape(
+                -1, batch * width
+            )
         elif x.size(1) == fan_in:
             mixed = x @ flat
         else:
-            mixed = torch.einsum("nbi,bio->nbo", x.view(-1, batch, fan_in), weight).reshape(-1, batch * width)
-        return polynomial(operator, mixed, coefficients.repeat_interleave(width, 0).T, basis=self.basis)
+            mixed = torch.einsum("nbi,bio->nbo", x.view(-1, batch, fan_in), weight).reshape(
+                -1, batch * width
+            )
+        return polynomial(
+            operator, mixed, coefficients.repeat_interleave(width, 0).T, basis=self.basis
+        )
 
     def _check(self, params: Tensors, batch: int, order: int, x: Tensor | CSR) -> None:
         found = {name: tuple(value.shape) for name, value in params.items()}
         wanted = {f"weight{layer}": (batch, *sizes) for layer, sizes in enumerate(self.widths)}
         law = "`params` of `lam`'s batch and this network's sizes"
-        require(all(found.get(name) == shape for name, shape in wanted.items()), law, "Call init(lam.size(0), seed).", found=found)
+        require(
+            all(found.get(name) == shape for name, shape in wanted.items()),
+            law,
+            "Call init(lam.size(0), seed).",
+            found=found,
+        )
         width = x.size[1] if isinstance(x, CSR) else x.size(-1)
-        require(width == self.num_features, "`x` with num_features columns", "Build the net with data.num_features.", columns=width)
+        require(
+            width == self.num_features,
+            "`x` with num_features columns",
+            "Build the net with data.num_features.",
+            columns=width,
+        )
         if not isinstance(x, CSR) and x.dim() == 3:
             require(
-                x.size(0) == order + 1, "stored bases [order + 1, n, d]", "Store them with the order of λ.", bases=x.size(0), order=order
+                x.size(0) == order + 1,
+                "stored bases [order + 1, n, d]",
+                "Store them with the order of λ.",
+                bases=x.size(0),
+                order=order,
             )
 
 
-def polynomial(operator: Operator, x: Tensor, coefficients: Tensor, *, basis: Basis = "chebyshev") -> Tensor:
-    """Return Σ_k c_k T_k(L̂) x by Clenshaw's (Horner's) recurrence, with K products of x's width and no stored basis.
+def polynomial(
+    operator: Operator, x: Tensor, coefficients: Tensor, *, basis: Basis = "chebyshev"
+) -> Tensor:
+    """Return Σ_k c_k T_k(L̂) x by Clenshaw's (Horner's) recurrence, with K products of x's width
+    and no stored basis.
 
     Args:
         operator: L̂, CSR or dense [n, n].
@@ -203,7 +273,9 @@ def polynomial(operator: Operator, x: Tensor, coefficients: Tensor, *, basis: Ba
     return now
 
 
-def stored_bases(operator: Operator, x: Tensor, order: int, *, basis: Basis = "chebyshev") -> Tensor:
+def stored_bases(
+    operator: Operator, x: Tensor, order: int, *, basis: Basis = "chebyshev"
+) -> Tensor:
     """Return T_0(L̂)x, …, T_K(L̂)x, for training many filters without propagating in layer 1.
 
     Args:
@@ -220,7 +292,11 @@ def stored_bases(operator: Operator, x: Tensor, order: int, *, basis: Basis = "c
 
 
 def filter_operator(
-    edge_index: Tensor, num_nodes: int, edge_weight: Tensor | None = None, lambda_max: float = 2.0, dtype: torch.dtype | None = None
+    edge_index: Tensor,
+    num_nodes: int,
+    edge_weight: Tensor | None = None,
+    lambda_max: float = 2.0,
+    dtype: torch.dtype | None = None,
 ) -> Operator:
     """Return L̂ = 2L / λ_max - I of a graph, L = I - D^-1/2 A D^-1/2, dense where that is faster.
 
@@ -229,17 +305,29 @@ def filter_operator(
         num_nodes: Number of nodes n.
         edge_weight: Weights [m] >= 0; None means 1.
         lambda_max: Largest eigenvalue of L that is assumed, in (0, 2].
-        dtype: Type of the entries where there are no weights, that of the features; None: the default.
+        dtype: Type of the entries where there are no weights, that of the features; None: the
+            default.
 
     Returns:
         A dense matrix [n, n] for at most 128 nodes or more than a quarter of all pairs, else a CSR.
     """
-    require(0 < lambda_max <= 2, "`lambda_max` in (0, 2]", "2 bounds it on every graph.", lambda_max=lambda_max)
+    require(
+        0 < lambda_max <= 2,
+        "`lambda_max` in (0, 2]",
+        "2 bounds it on every graph.",
+        lambda_max=lambda_max,
+    )
     dense = num_nodes <= _DENSE_NODES or edge_index.size(1) > _DENSE_SHARE * num_nodes**2
     if not dense:
         return scaled_laplacian(CSR.from_edge_index(edge_index, num_nodes, edge_weight), lambda_max)
-    weight = torch.ones(edge_index.size(1), dtype=dtype, device=edge_index.device) if edge_weight is None else edge_weight
-    adjacency = weight.new_zeros(num_nodes, num_nodes).index_put((edge_index[1], edge_index[0]), weight, accumulate=True)
+    weight = (
+        torch.ones(edge_index.size(1), dtype=dtype, device=edge_index.device)
+        if edge_weight is None
+        else edge_weight
+    )
+    adjacency = weight.new_zeros(num_nodes, num_nodes).index_put(
+        (edge_index[1], edge_index[0]), weight, accumulate=True
+    )
     return dense_operator(adjacency, lambda_max)
 
 
@@ -255,14 +343,22 @@ def dense_operator(adjacency: Tensor, lambda_max: float = 2.0) -> Tensor:
     """
     degree = adjacency.sum(1)
     linked = degree > 0
-    # The inner where keeps 0^-1/2 out of the graph: its infinite slope would make the gradient NaN even where it is masked.
-    scale = torch.where(linked, torch.where(linked, degree, torch.ones_like(degree)).rsqrt(), torch.zeros_like(degree))
+    # The inner where keeps 0^-1/2 out of the graph: its infinite slope would make the gradient NaN
+    # even where it is masked.
+    scale = torch.where(
+        linked,
+        torch.where(linked, degree, torch.ones_like(degree)).rsqrt(),
+        torch.zeros_like(degree),
+    )
     eye = torch.eye(adjacency.size(0), dtype=adjacency.dtype, device=adjacency.device)
-    return (2 / lambda_max - 1) * eye - (2 / lambda_max) * scale[:, None] * adjacency * scale[None, :]
+    return (2 / lambda_max - 1) * eye - (2 / lambda_max) * scale[:, None] * adjacency * scale[
+        None, :
+    ]
 
 
 def filter_features(x: Tensor) -> Tensor | CSR:
-    """Return features in the form that trains fastest: CSR when under 10 % of a large matrix is non-zero, else as they are.
+    """Return features in the form that trains fastest: CSR when under 10 % of a large matrix is
+    non-zero, else as they are.
 
     Args:
         x: Features [n, d].
@@ -280,6 +376,11 @@ def filter_features(x: Tensor) -> Tensor | CSR:
 
 def _drop(x: Tensor, probability: float, stream: torch.Generator | None) -> Tensor:
     cure = "Pass stream=seeding.generator(seed, 'dropout', epoch)."
-    require(0 < probability < 1 and stream is not None, "`dropout` in [0, 1) with a generator", cure, dropout=probability)
+    require(
+        0 < probability < 1 and stream is not None,
+        "`dropout` in [0, 1) with a generator",
+        cure,
+        dropout=probability,
+    )
     keep = torch.rand(x.shape, generator=stream, dtype=x.dtype, device=x.device) >= probability
     return x * keep.to(x.dtype).div_(1 - probability)

@@ -1,4 +1,6 @@
-"""The linear polynomial-filter model in closed form: ridge regression on C_λ(A)^L X from sufficient statistics."""
+"""The linear polynomial-filter model in closed form: ridge regression on C_λ(A)^L X from sufficient
+statistics.
+"""
 
 from __future__ import annotations
 
@@ -14,7 +16,9 @@ from graphcond.nn.filters import Basis, Operator
 from graphcond.sparse import CSR, chebyshev, powers
 
 
-def compose(lam: Tensor, num_layers: int = 2, *, basis: Basis = "chebyshev", per_layer: bool = False) -> Tensor:
+def compose(
+    lam: Tensor, num_layers: int = 2, *, basis: Basis = "chebyshev", per_layer: bool = False
+) -> Tensor:
     """Return the coefficients of the product of L polynomial filters, C_λ(A)^L, in the same basis.
 
     Args:
@@ -35,14 +39,18 @@ def compose(lam: Tensor, num_layers: int = 2, *, basis: Basis = "chebyshev", per
     product = layers[0]
     for layer in layers[1:]:
         pairs = product[:, :, None] * layer[:, None, :]
-        i, j = torch.meshgrid(torch.arange(product.size(1)), torch.arange(layer.size(1)), indexing="ij")
+        i, j = torch.meshgrid(
+            torch.arange(product.size(1)), torch.arange(layer.size(1)), indexing="ij"
+        )
         i, j = i.to(lam.device), j.to(lam.device)
         out = lam.new_zeros(lam.size(0), product.size(1) + layer.size(1) - 1)
         flat = pairs.flatten(1)
         if basis == "power":
             product = out.index_add(1, (i + j).flatten(), flat)
         else:
-            product = out.index_add(1, (i + j).flatten(), flat / 2).index_add(1, (i - j).abs().flatten(), flat / 2)
+            product = out.index_add(1, (i + j).flatten(), flat / 2).index_add(
+                1, (i - j).abs().flatten(), flat / 2
+            )
     return product
 
 
@@ -67,7 +75,9 @@ class RidgeScores:
 
 
 class ClosedForm(Protocol):
-    """A model that scores filters without training: :class:`RidgeFilters` or :class:`~graphcond.nn.RandomFilters`."""
+    """A model that scores filters without training: :class:`RidgeFilters` or
+    :class:`~graphcond.nn.RandomFilters`.
+    """
 
     @property
     def ridges(self) -> tuple[float, ...]:
@@ -91,10 +101,18 @@ def best_ridge(model: ClosedForm, lam: Tensor, ridges: Sequence[float] | None = 
     """
     ridges = model.ridges if ridges is None else ridges
     sample = lam[:: max(1, lam.size(0) // 20)]
-    return ridges[int(model.scores(sample, torch.tensor(list(ridges), dtype=torch.float64)).loss.mean(1).argmin())]
+    return ridges[
+        int(
+            model.scores(sample, torch.tensor(list(ridges), dtype=torch.float64))
+            .loss.mean(1)
+            .argmin()
+        )
+    ]
 
 
-def centred_labels(y: Tensor, masks: tuple[Tensor, Tensor], num_classes: int, dtype: torch.dtype) -> tuple[Tensor, Tensor]:
+def centred_labels(
+    y: Tensor, masks: tuple[Tensor, Tensor], num_classes: int, dtype: torch.dtype
+) -> tuple[Tensor, Tensor]:
     """Return one-hot labels less 1 / C of the training [s, C] and the validation nodes [v, C].
 
     Raises:
@@ -102,24 +120,34 @@ def centred_labels(y: Tensor, masks: tuple[Tensor, Tensor], num_classes: int, dt
     """
     train, val = masks
     cure = "Give the graph training and validation nodes."
-    require(bool(train.any()) and bool(val.any()), "non-empty masks", cure, train=int(train.sum()), val=int(val.sum()))
+    require(
+        bool(train.any()) and bool(val.any()),
+        "non-empty masks",
+        cure,
+        train=int(train.sum()),
+        val=int(val.sum()),
+    )
     eye = torch.eye(num_classes, dtype=dtype, device=y.device) - 1 / num_classes
     return eye[y[train]], eye[y[val]]
 
 
 @dataclass(frozen=True)
 class RidgeFilters:
-    """What a graph must be remembered by to fit any linear polynomial filter to it without touching it again.
+    """What a graph must be remembered by to fit any linear polynomial filter to it without touching
+    it again.
 
-    With Z = Σ_m c_m(λ) B_m, B_m = T_m(L̂) X and c = :func:`compose`, the weights W_ρ(λ) = argmin ‖Z_train W - Y‖² + ρ n_train ‖W‖² and
-    their validation loss depend on the graph only through products of the B_m. They are stored between nodes (kernel form) where there
-    are fewer training nodes than features, else between features (Gram form, whose size does not depend on n). A candidate then costs one
-    Cholesky factor of the smaller side.
+    With Z = Σ_m c_m(λ) B_m, B_m = T_m(L̂) X and c = :func:`compose`, the weights W_ρ(λ) = argmin
+    ‖Z_train W - Y‖² + ρ n_train ‖W‖² and their validation loss depend on the graph only through
+    products of the B_m. They are stored between nodes (kernel form) where there are fewer training
+    nodes than features, else between features (Gram form, whose size does not depend on n). A
+    candidate then costs one Cholesky factor of the smaller side.
 
     Attributes:
         kernel: Whether the kernel form is stored.
-        train: Products [M (M + 1) / 2, s, s] of training rows (kernel form, s nodes) or of their features (Gram form, s = d).
-        val: Products [M (M + 1) / 2, v, s] of validation with training rows (kernel), or the validation rows' bases [M, v, d] (Gram).
+        train: Products [M (M + 1) / 2, s, s] of training rows (kernel form, s nodes) or of their
+            features (Gram form, s = d).
+        val: Products [M (M + 1) / 2, v, s] of validation with training rows (kernel), or the
+            validation rows' bases [M, v, d] (Gram).
         target: Centred one-hot labels [s, C] (kernel), or B_m' Y [M, d, C] (Gram).
         val_target: Centred one-hot labels [v, C].
         count: Training nodes.
@@ -127,7 +155,8 @@ class RidgeFilters:
         basis: Polynomial basis.
         per_layer: Whether λ has coefficients for each layer.
 
-    Source: HCDC appendix C.5 (linear convolution regression). Labels are centred by 1 / C, there is no bias.
+    Source: HCDC appendix C.5 (linear convolution regression). Labels are centred by 1 / C, there is
+    no bias.
     """
 
     kernel: bool
@@ -160,15 +189,21 @@ class RidgeFilters:
         Returns:
             Losses and accuracies [R, B].
         """
-        return RidgeScores.of(torch.stack([self.outputs(lam, ridge) for ridge in ridges]), self.val_target)
+        return RidgeScores.of(
+            torch.stack([self.outputs(lam, ridge) for ridge in ridges]), self.val_target
+        )
 
     def outputs(self, lam: Tensor, ridge: Tensor | float) -> Tensor:
-        """Return the validation nodes' outputs [B, v, C] of the filters λ [B, H] at one ridge ρ > 0."""
+        """Return the validation nodes' outputs [B, v, C] of the filters λ [B, H] at one ridge ρ >
+        0.
+        """
         c = compose(lam.to(self.train), self.num_layers, basis=self.basis, per_layer=self.per_layer)
         pairs = _pairs(c)
         size = self.train.size(1)
         system = (pairs @ self.train.flatten(1)).view(-1, size, size)
-        system = system + (ridge * self.count) * torch.eye(size, dtype=system.dtype, device=system.device)
+        system = system + (ridge * self.count) * torch.eye(
+            size, dtype=system.dtype, device=system.device
+        )
         if self.kernel:
             dual = torch.cholesky_solve(self.target, torch.linalg.cholesky(system))
             return (pairs @ self.val.flatten(1)).view(c.size(0), -1, size) @ dual
@@ -203,8 +238,9 @@ def ridge_filters(
         per_layer: Whether λ has coefficients for each layer.
 
     Returns:
-        The statistics. While they are made, L K + 1 bases of 256 features are held for all n nodes, and of all features for the nodes in
-        the masks; where gradients flow, of all features for all nodes.
+        The statistics. While they are made, L K + 1 bases of 256 features are held for all n nodes,
+        and of all features for the nodes in the masks; where gradients flow, of all features for
+        all nodes.
 
     Raises:
         InputError: If a mask is empty.
@@ -216,11 +252,18 @@ def ridge_filters(
     target, val_target = centred_labels(y, masks, num_classes, bases.dtype)
     kernel = inner.size(1) <= x.size(1)
     if kernel:
-        products, cross = _fold(torch.einsum("ind,jmd->ijnm", inner, inner)), _fold(torch.einsum("ivd,jmd->ijvm", outer, inner))
-        return RidgeFilters(True, products, cross, target, val_target, inner.size(1), num_layers, basis, per_layer)
+        products, cross = (
+            _fold(torch.einsum("ind,jmd->ijnm", inner, inner)),
+            _fold(torch.einsum("ivd,jmd->ijvm", outer, inner)),
+        )
+        return RidgeFilters(
+            True, products, cross, target, val_target, inner.size(1), num_layers, basis, per_layer
+        )
     grams = _fold(torch.einsum("ind,jne->ijde", inner, inner))
     right = torch.einsum("mnd,nc->mdc", inner, target)
-    return RidgeFilters(False, grams, outer, right, val_target, inner.size(1), num_layers, basis, per_layer)
+    return RidgeFilters(
+        False, grams, outer, right, val_target, inner.size(1), num_layers, basis, per_layer
+    )
 
 
 def _pairs(c: Tensor) -> Tensor:
@@ -229,7 +272,9 @@ def _pairs(c: Tensor) -> Tensor:
 
 
 def _fold(products: Tensor) -> Tensor:
-    """Add the two halves of a table of products [M, M, ...], which only ever enter with the same factor c_i c_j."""
+    """Add the two halves of a table of products [M, M, ...], which only ever enter with the same
+    factor c_i c_j.
+    """
     i, j = torch.triu_indices(products.size(0), products.size(0), device=products.device)
     twice = (i != j).to(products.dtype).view(-1, 1, 1)
     folded: Tensor = products[i, j] + twice * products[j, i]
@@ -237,12 +282,17 @@ def _fold(products: Tensor) -> Tensor:
 
 
 def _bases(operator: Operator, x: Tensor, order: int, basis: Basis, kept: Tensor) -> Tensor:
-    """Return the kept rows of every basis, in float64 where no gradient flows; features in blocks to bound the memory."""
+    """Return the kept rows of every basis, in float64 where no gradient flows; features in blocks
+    to bound the memory.
+    """
     recurrence = powers if basis == "power" else chebyshev
     if x.requires_grad or (isinstance(operator, Tensor) and operator.requires_grad):
         return torch.stack([term[kept] for term in recurrence(operator, x, order)])
     exact: Operator = operator.double() if isinstance(operator, Tensor) else _double(operator)
-    blocks = [torch.stack([term[kept] for term in recurrence(exact, block.double(), order)]) for block in x.split(256, 1)]
+    blocks = [
+        torch.stack([term[kept] for term in recurrence(exact, block.double(), order)])
+        for block in x.split(256, 1)
+    ]
     return torch.cat(blocks, 2)
 
 

@@ -66,10 +66,12 @@ def bpr_gradient(
         batch: Triplets.
         into: Buffers of the same shapes; the gradient is added.
         bias_gap: What biases add to the score differences [B].
-        dropout: Factors [B, d] for the users' rows (0, or 1 / (1 - p)); dropping a coordinate of :math:`p_u` drops it from both scores.
+        dropout: Factors [B, d] for the users' rows (0, or 1 / (1 - p)); dropping a coordinate of
+            :math:`p_u` drops it from both scores.
 
     Returns:
-        The summed (not mean) loss, a scalar, and :math:`c` [B], the gradient of the mean loss to the score difference.
+        The summed (not mean) loss, a scalar, and :math:`c` [B], the gradient of the mean loss to
+        the score difference.
     """
     users, items = tables
     p = users.index_select(0, batch.users)
@@ -83,7 +85,12 @@ def bpr_gradient(
 
 
 def _scatter(
-    margin: Tensor, p: Tensor, gap: Tensor, batch: Triplets, into: tuple[Tensor, Tensor], dropout: Tensor | None
+    margin: Tensor,
+    p: Tensor,
+    gap: Tensor,
+    batch: Triplets,
+    into: tuple[Tensor, Tensor],
+    dropout: Tensor | None,
 ) -> tuple[Tensor, Tensor]:
     c = torch.sigmoid(-margin).mul_(-1.0 / margin.numel())
     losses = softplus(-margin)

@@ -1,4 +1,6 @@
-"""Polynomial filter networks with random hidden layers and ridge regression as the last: non-linear, and nothing is trained."""
+"""Polynomial filter networks with random hidden layers and ridge regression as the last:
+non-linear, and nothing is trained.
+"""
 
 from __future__ import annotations
 
@@ -21,10 +23,12 @@ _WIDTH = (64, 512)
 @final
 @dataclass(frozen=True)
 class RandomFilters:
-    """A graph made ready to score filters by Z = C_λ(A) relu(C_λ(A) X R), W = argmin ‖Z_train W - Y‖² + ρ n_train ‖W‖².
+    """A graph made ready to score filters by Z = C_λ(A) relu(C_λ(A) X R), W = argmin ‖Z_train W -
+    Y‖² + ρ n_train ‖W‖².
 
-    A linear model sees a graph through its features alone; where these are few, or what they say is not linear, networks rank filters
-    otherwise than it does. One candidate costs two filters of width h and a system of the smaller of h and the training nodes.
+    A linear model sees a graph through its features alone; where these are few, or what they say is
+    not linear, networks rank filters otherwise than it does. One candidate costs two filters of
+    width h and a system of the smaller of h and the training nodes.
 
     Attributes:
         operator: L̂, CSR or dense [n, n].
@@ -37,7 +41,8 @@ class RandomFilters:
         basis: Polynomial basis.
         per_layer: Whether λ has coefficients for each layer.
 
-    Source: random features (Rahimi and Recht, 2008) for the networks of HCDC section 5. Labels are centred by 1 / C, there is no bias.
+    Source: random features (Rahimi and Recht, 2008) for the networks of HCDC section 5. Labels are
+    centred by 1 / C, there is no bias.
     """
 
     operator: Operator
@@ -52,7 +57,9 @@ class RandomFilters:
 
     @property
     def ridges(self) -> tuple[float, ...]:
-        """Ridges ρ to choose from, larger than a linear model's: relu(T_0(L̂) X R) is of size 1, not of that of X."""
+        """Ridges ρ to choose from, larger than a linear model's: relu(T_0(L̂) X R) is of size 1,
+        not of that of X.
+        """
         return (1e-5, 1e-4, 1e-3, 1e-2, 1e-1, 1e0, 1e1, 1e2)
 
     @property
@@ -80,16 +87,22 @@ class RandomFilters:
         Returns:
             Losses (mean squared errors) and accuracies [R, B].
         """
-        return RidgeScores.of(torch.stack([self._outputs(row, ridges) for row in lam], 1), self.val_target)
+        return RidgeScores.of(
+            torch.stack([self._outputs(row, ridges) for row in lam], 1), self.val_target
+        )
 
     def _outputs(self, lam: Tensor, ridges: Tensor) -> Tensor:
-        """Return the validation nodes' outputs [R, v, C] of one filter, from the smaller of the two systems."""
+        """Return the validation nodes' outputs [R, v, C] of one filter, from the smaller of the two
+        systems.
+        """
         features = self.features(lam)
         inner, outer = features[self.train].double(), features[self.val].double()
         dual = inner.size(0) <= inner.size(1)
         system = inner @ inner.T if dual else inner.T @ inner
         eye = torch.eye(system.size(0), dtype=system.dtype, device=system.device)
-        factor = torch.linalg.cholesky(system + (ridges.to(system) * inner.size(0)).view(-1, 1, 1) * eye)
+        factor = torch.linalg.cholesky(
+            system + (ridges.to(system) * inner.size(0)).view(-1, 1, 1) * eye
+        )
         right = self.target if dual else inner.T @ self.target
         weight = torch.cholesky_solve(right.expand(len(ridges), -1, -1), factor)
         return (outer @ inner.T if dual else outer) @ weight
@@ -123,20 +136,29 @@ def random_filters(
         per_layer: Whether λ has coefficients for each layer.
 
     Returns:
-        The features that all candidates share; (K + 1) · n · h numbers, h = 512 or as many (at least 64) as make 11 million of n · h.
+        The features that all candidates share; (K + 1) · n · h numbers, h = 512 or as many (at
+        least 64) as make 11 million of n · h.
 
     Raises:
         InputError: If a mask is empty or there is no hidden layer.
     """
     target, val_target = centred_labels(y, masks, num_classes, torch.float64)
-    require(num_layers >= 2, "`num_layers` >= 2", "Without a hidden layer the model is linear: ridge_filters.", num_layers=num_layers)
+    require(
+        num_layers >= 2,
+        "`num_layers` >= 2",
+        "Without a hidden layer the model is linear: ridge_filters.",
+        num_layers=num_layers,
+    )
     width = max(_WIDTH[0], min(_WIDTH[1], _NUMBERS // x.size(0)))
     features = filter_features(x)
-    draw = torch.randn(x.size(1), width, generator=generator(seed, "random filters", 0), dtype=x.dtype).to(x.device)
+    draw = torch.randn(
+        x.size(1), width, generator=generator(seed, "random filters", 0), dtype=x.dtype
+    ).to(x.device)
     mixed = spmm(features, draw) if isinstance(features, CSR) else features @ draw
     mixed = mixed / mixed.square().mean().sqrt().clamp(min=1e-12)
     mixes = [
-        torch.randn(width, width, generator=generator(seed, "random filters", layer), dtype=x.dtype) for layer in range(1, num_layers - 1)
+        torch.randn(width, width, generator=generator(seed, "random filters", layer), dtype=x.dtype)
+        for layer in range(1, num_layers - 1)
     ]
     return RandomFilters(
         operator,

@@ -1,4 +1,6 @@
-"""Recommender models whose score is an inner product: matrix factorisation and LightGCN, one or many at once."""
+"""Recommender models whose score is an inner product: matrix factorisation and LightGCN, one or
+many at once.
+"""
 
 from __future__ import annotations
 
@@ -18,26 +20,32 @@ Tables = tuple[Tensor, Tensor]
 class RecommenderFactory(Protocol):
     """What users pass: ``partial(nn.MF, dim=64)``."""
 
-    def __call__(self, num_users: int, num_items: int, *, seed: int = 0, num_models: int = 1) -> EmbeddingRecommender:
+    def __call__(
+        self, num_users: int, num_items: int, *, seed: int = 0, num_models: int = 1
+    ) -> EmbeddingRecommender:
         """Return a freshly initialised model."""
 
 
 class EmbeddingRecommender(torch.nn.Module, ABC):
     r"""A recommender with scores :math:`s_{ui} = p_u^\top q_i + b_i`.
 
-    K models live side by side: model k owns rows kU..(k+1)U of the user table and kI..(k+1)I of the item table, and is
-    trained on interactions with those offsets (:meth:`offset`), so that K runs are one run over a block-diagonal matrix.
+    K models live side by side: model k owns rows kU..(k+1)U of the user table and kI..(k+1)I of the
+    item table, and is trained on interactions with those offsets (:meth:`offset`), so that K runs
+    are one run over a block-diagonal matrix.
 
     Args:
         num_users: U.
         num_items: I.
         dim: Width d of the embeddings, at least 1.
         bias: Whether items have a bias b.
-        dropout: Probability, in [0, 1), of dropping a coordinate of a user's embedding in a training triplet.
-        weight_decay: λ of λ/2 (|p_u|² + |q_i|² + |q_j|²) per triplet on the embeddings that are learned, at least 0.
+        dropout: Probability, in [0, 1), of dropping a coordinate of a user's embedding in a
+            training triplet.
+        weight_decay: λ of λ/2 (|p_u|² + |q_i|² + |q_j|²) per triplet on the embeddings that are
+            learned, at least 0.
         learning_rate: Step size of Adam, > 0.
-        init_std: Standard deviation of the normal initialisation, > 0. Small on purpose: large ones keep noise in
-            directions that few interactions ever correct, and cost a quarter of the NDCG on Last.fm.
+        init_std: Standard deviation of the normal initialisation, > 0. Small on purpose: large ones
+            keep noise in directions that few interactions ever correct, and cost a quarter of the
+            NDCG on Last.fm.
         num_models: K, at least 1.
         seed: Seed of the initialisation.
     """
@@ -59,21 +67,52 @@ class EmbeddingRecommender(torch.nn.Module, ABC):
         seed: int,
     ) -> None:
         super().__init__()
-        counts: dict[str, Any] = {"num_users": num_users, "num_items": num_items, "dim": dim, "num_models": num_models}
-        require(min(counts.values()) >= 1, "positive sizes", "Give the counts of the data set.", **counts)
-        rates: dict[str, Any] = {"dropout": dropout, "weight_decay": weight_decay, "learning_rate": learning_rate, "init_std": init_std}
+        counts: dict[str, Any] = {
+            "num_users": num_users,
+            "num_items": num_items,
+            "dim": dim,
+            "num_models": num_models,
+        }
+        require(
+            min(counts.values()) >= 1,
+            "positive sizes",
+            "Give the counts of the data set.",
+            **counts,
+        )
+        rates: dict[str, Any] = {
+            "dropout": dropout,
+            "weight_decay": weight_decay,
+            "learning_rate": learning_rate,
+            "init_std": init_std,
+        }
         law = "0 <= dropout < 1, weight_decay >= 0, learning_rate > 0, init_std > 0"
-        require(0 <= dropout < 1 and weight_decay >= 0 and learning_rate > 0 and init_std > 0, law, "Check the model's arguments.", **rates)
-        self.num_users, self.num_items, self.dim, self.num_models = num_users, num_items, dim, num_models
+        require(
+            0 <= dropout < 1 and weight_decay >= 0 and learning_rate > 0 and init_std > 0,
+            law,
+            "Check the model's arguments.",
+            **rates,
+        )
+        self.num_users, self.num_items, self.dim, self.num_models = (
+            num_users,
+            num_items,
+            dim,
+            num_models,
+        )
         self.dropout, self.weight_decay, self.learning_rate = dropout, weight_decay, learning_rate
         draw = generator(seed, "init")
-        self.user = torch.nn.Parameter(torch.randn(num_models * num_users, dim, generator=draw) * init_std)
-        self.item = torch.nn.Parameter(torch.randn(num_models * num_items, dim, generator=draw) * init_std)
+        self.user = torch.nn.Parameter(
+            torch.randn(num_models * num_users, dim, generator=draw) * init_std
+        )
+        self.item = torch.nn.Parameter(
+            torch.randn(num_models * num_items, dim, generator=draw) * init_std
+        )
         self.item_bias = torch.nn.Parameter(torch.zeros(num_models * num_items)) if bias else None
 
     def offset(self, edge_index: Tensor, model: int) -> Tensor:
         """Return interactions [2, E] of model ``model`` in the rows of the shared tables."""
-        shift = torch.tensor([[model * self.num_users], [model * self.num_items]], device=edge_index.device)
+        shift = torch.tensor(
+            [[model * self.num_users], [model * self.num_items]], device=edge_index.device
+        )
         return edge_index + shift
 
     def graph(self, edge_index: Tensor, edge_weight: Tensor | None = None) -> CSR | None:
@@ -90,10 +129,13 @@ class EmbeddingRecommender(torch.nn.Module, ABC):
 
     @abstractmethod
     def propagate(self, tables: Tables, graph: CSR | None) -> Tables:
-        """Map learned tables to the tables that are scored; linear and self-adjoint, so that it also maps gradients back."""
+        """Map learned tables to the tables that are scored; linear and self-adjoint, so that it
+        also maps gradients back.
+        """
 
     def embeddings(self, graph: CSR | None) -> Tables:
-        """Return the tables that are scored, [K·U, d'] and [K·I, d']; a bias becomes one more coordinate.
+        """Return the tables that are scored, [K·U, d'] and [K·I, d']; a bias becomes one more
+        coordinate.
 
         Args:
             graph: Of :meth:`graph`, of the interactions the model was trained on.
@@ -101,7 +143,9 @@ class EmbeddingRecommender(torch.nn.Module, ABC):
         users, items = self.propagate((self.user, self.item), graph)
         if self.item_bias is None:
             return users, items
-        return torch.cat([users, torch.ones_like(users[:, :1])], dim=1), torch.cat([items, self.item_bias[:, None]], dim=1)
+        return torch.cat([users, torch.ones_like(users[:, :1])], dim=1), torch.cat(
+            [items, self.item_bias[:, None]], dim=1
+        )
 
     def forward(self, edge_index: Tensor, graph: CSR | None = None) -> Tensor:
         """Return the scores [B] of user-item pairs [2, B]; differentiable to any order."""
@@ -112,8 +156,9 @@ class EmbeddingRecommender(torch.nn.Module, ABC):
 class MF(EmbeddingRecommender):
     """Matrix factorisation: the learned tables are scored as they are.
 
-    Arguments and their defaults: see :class:`EmbeddingRecommender`; Adam 0.002, N(0, 0.05²), λ = 0.02, chosen on the
-    validation split of Last.fm; on Gowalla a smaller step and decay (0.001, 0.01) with N(0, 0.1²) validate slightly better.
+    Arguments and their defaults: see :class:`EmbeddingRecommender`; Adam 0.002, N(0, 0.05²), λ =
+    0.02, chosen on the validation split of Last.fm; on Gowalla a smaller step and decay (0.001,
+    0.01) with N(0, 0.1²) validate slightly better.
 
     Source: Koren et al. 2009; trained by BPR, Rendle et al. 2009.
 
@@ -138,8 +183,15 @@ class MF(EmbeddingRecommender):
         num_models: int = 1,
         seed: int = 0,
     ) -> None:
-        rates = {"dropout": dropout, "weight_decay": weight_decay, "learning_rate": learning_rate, "init_std": init_std}
-        super().__init__(num_users, num_items, dim, bias=bias, num_models=num_models, seed=seed, **rates)
+        rates = {
+            "dropout": dropout,
+            "weight_decay": weight_decay,
+            "learning_rate": learning_rate,
+            "init_std": init_std,
+        }
+        super().__init__(
+            num_users, num_items, dim, bias=bias, num_models=num_models, seed=seed, **rates
+        )
 
     def propagate(self, tables: Tables, graph: CSR | None) -> Tables:
         """Return ``tables``; the graph is not used."""
@@ -152,7 +204,8 @@ class LightGCN(EmbeddingRecommender):
     .. math:: (P, Q) = \frac{1}{L + 1} \sum_{l=0}^{L} \begin{pmatrix} 0 & \hat R \\ \hat R^\top & 0 \end{pmatrix}^l (P_0, Q_0),
        \quad \hat R = D_u^{-1/2} R D_i^{-1/2}
 
-    Args as :class:`EmbeddingRecommender`, and ``num_layers``: L, at least 1. The weight decay is on :math:`P_0, Q_0`.
+    Args as :class:`EmbeddingRecommender`, and ``num_layers``: L, at least 1. The weight decay is on
+    :math:`P_0, Q_0`.
 
     Source: He et al., SIGIR 2020, equations 3 and 4.
     """
@@ -174,15 +227,32 @@ class LightGCN(EmbeddingRecommender):
         num_models: int = 1,
         seed: int = 0,
     ) -> None:
-        rates = {"dropout": dropout, "weight_decay": weight_decay, "learning_rate": learning_rate, "init_std": init_std}
-        super().__init__(num_users, num_items, dim, bias=bias, num_models=num_models, seed=seed, **rates)
-        require(num_layers >= 1, "`num_layers` >= 1", "With 0 layers it would be nn.MF.", num_layers=num_layers)
+        rates = {
+            "dropout": dropout,
+            "weight_decay": weight_decay,
+            "learning_rate": learning_rate,
+            "init_std": init_std,
+        }
+        super().__init__(
+            num_users, num_items, dim, bias=bias, num_models=num_models, seed=seed, **rates
+        )
+        require(
+            num_layers >= 1,
+            "`num_layers` >= 1",
+            "With 0 layers it would be nn.MF.",
+            num_layers=num_layers,
+        )
         self.num_layers = num_layers
 
     def propagate(self, tables: Tables, graph: CSR | None) -> Tables:
         """Return the mean over layers; ``graph`` is that of :meth:`graph`."""
         if graph is None:
-            require(False, "LightGCN scored with its training graph", "Pass `graph=model.graph(edge_index)`.", graph=graph)
+            require(
+                False,
+                "LightGCN scored with its training graph",
+                "Pass `graph=model.graph(edge_index)`.",
+                graph=graph,
+            )
             raise AssertionError
         users, items = tables
         total_users, total_items, share = users, items, 1.0 / (self.num_layers + 1)

@@ -1,4 +1,6 @@
-"""Synthetic graphs: labels with the original's class proportions, free features, an adjacency; exported as PyG ``Data``."""
+"""Synthetic graphs: labels with the original's class proportions, free features, an adjacency;
+exported as PyG ``Data``.
+"""
 
 from __future__ import annotations
 
@@ -16,7 +18,8 @@ from graphcond.typing import Tensors
 
 
 def synthetic_labels(y: Tensor, num_nodes: int) -> Tensor:
-    """Return labels for a small graph in the class proportions of ``y``: at least one a class, largest remainders first.
+    """Return labels for a small graph in the class proportions of ``y``: at least one a class,
+    largest remainders first.
 
     Args:
         y: Classes [m] of labelled nodes; -1 (unlabelled) is left out.
@@ -35,7 +38,14 @@ def synthetic_labels(y: Tensor, num_nodes: int) -> Tensor:
     classes, counts = y[y >= 0].unique(return_counts=True)
     law = "`num_nodes` at least the number of classes"
     cure = "Every class needs one node: raise num_nodes or ratio."
-    require(num_nodes >= len(classes) > 0, law, cure, error=BudgetError, num_nodes=num_nodes, classes=len(classes))
+    require(
+        num_nodes >= len(classes) > 0,
+        law,
+        cure,
+        error=BudgetError,
+        num_nodes=num_nodes,
+        classes=len(classes),
+    )
     target = counts.double() / counts.sum() * num_nodes
     share = target.floor().clamp(min=1)
     while share.sum() != num_nodes:
@@ -48,7 +58,8 @@ def synthetic_labels(y: Tensor, num_nodes: int) -> Tensor:
 
 
 def class_samples(x: Tensor, y: Tensor, labels: Tensor, seed: int = 0) -> Tensor:
-    """Return for every label the features of a random node of that class, without repeats while the class lasts.
+    """Return for every label the features of a random node of that class, without repeats while the
+    class lasts.
 
     Args:
         x: Features [m, d] of labelled nodes.
@@ -59,12 +70,22 @@ def class_samples(x: Tensor, y: Tensor, labels: Tensor, seed: int = 0) -> Tensor
     Returns:
         Features [n, d], a copy.
     """
-    random, rows = generator(seed, "class_samples"), torch.empty(len(labels), dtype=torch.long, device=y.device)
+    random, rows = (
+        generator(seed, "class_samples"),
+        torch.empty(len(labels), dtype=torch.long, device=y.device),
+    )
     for label in labels.unique().tolist():
         members, wanted = (y == label).nonzero()[:, 0], (labels == label).nonzero()[:, 0]
-        require(len(members) > 0, "every wanted class present in `y`", "Leave out labels that no node has.", label=label)
+        require(
+            len(members) > 0,
+            "every wanted class present in `y`",
+            "Leave out labels that no node has.",
+            label=label,
+        )
         rounds = -(-len(wanted) // len(members))
-        order = torch.cat([torch.randperm(len(members), generator=random) for _ in range(rounds)])[: len(wanted)]
+        order = torch.cat([torch.randperm(len(members), generator=random) for _ in range(rounds)])[
+            : len(wanted)
+        ]
         rows[wanted] = members[order.to(members.device)]
     return x[rows].clone()
 
@@ -89,7 +110,8 @@ def export(x: Tensor, y: Tensor, weight: Tensor, threshold: float = 0.0) -> Data
     Args:
         x: Features [n, d].
         y: Classes [n].
-        weight: Symmetric edge weights [n, n]; the diagonal is left out, every model adds its own self-loops.
+        weight: Symmetric edge weights [n, n]; the diagonal is left out, every model adds its own
+            self-loops.
         threshold: Edges with weight <= threshold are cut, in [0, 1).
 
     Returns:
@@ -98,7 +120,12 @@ def export(x: Tensor, y: Tensor, weight: Tensor, threshold: float = 0.0) -> Data
     Raises:
         InputError: If the threshold is outside its range.
     """
-    require(0 <= threshold < 1, "`threshold` in [0, 1)", "Edge weights lie in [0, 1].", threshold=threshold)
+    require(
+        0 <= threshold < 1,
+        "`threshold` in [0, 1)",
+        "Edge weights lie in [0, 1].",
+        threshold=threshold,
+    )
     weight = weight.detach()
     keep = (weight > threshold) & ~torch.eye(len(y), dtype=torch.bool, device=weight.device)
     edge_index = keep.nonzero().T.contiguous()
@@ -107,7 +134,8 @@ def export(x: Tensor, y: Tensor, weight: Tensor, threshold: float = 0.0) -> Data
 
 @dataclass(frozen=True)
 class SyntheticGraph:
-    """A small graph being learned: classes, an adjacency rule, and the parameters (``"x"`` and the adjacency's).
+    """A small graph being learned: classes, an adjacency rule, and the parameters (``"x"`` and the
+    adjacency's).
 
     Args:
         y: Classes [n].
@@ -125,8 +153,12 @@ class SyntheticGraph:
     params: Tensors
 
     @classmethod
-    def start(cls, x: Tensor, y: Tensor, adjacency: AdjacencyName | Adjacency = "learned", seed: int = 0) -> SyntheticGraph:
-        """Return a graph that starts at features ``x`` [n, d] and classes ``y`` [n], its edges sparse and homophilous."""
+    def start(
+        cls, x: Tensor, y: Tensor, adjacency: AdjacencyName | Adjacency = "learned", seed: int = 0
+    ) -> SyntheticGraph:
+        """Return a graph that starts at features ``x`` [n, d] and classes ``y`` [n], its edges
+        sparse and homophilous.
+        """
         rule = make_adjacency(adjacency)
         features = x.detach().clone().requires_grad_()
         return cls(y, rule, {"x": features, **rule.init(features, y, seed)})
@@ -143,10 +175,17 @@ class SyntheticGraph:
 
     def with_params(self, params: Mapping[str, Tensor]) -> SyntheticGraph:
         """Return the same graph at other parameters, for example ones read from a checkpoint."""
-        return replace(self, params={name: value.detach().clone().requires_grad_() for name, value in params.items()})
+        return replace(
+            self,
+            params={
+                name: value.detach().clone().requires_grad_() for name, value in params.items()
+            },
+        )
 
     def weight(self, seed: int | None = None) -> Tensor:
-        """Return edge weights [n, n], differentiable; ``seed`` draws random edges, None gives their mean."""
+        """Return edge weights [n, n], differentiable; ``seed`` draws random edges, None gives their
+        mean.
+        """
         return self.adjacency(self.params, self.x, seed)
 
     def to_data(self, threshold: float = 0.0, seed: int | None = None) -> Data:
@@ -157,7 +196,8 @@ class SyntheticGraph:
 
 @dataclass(frozen=True)
 class DiffusedBases:
-    """Nodes stored with their diffused features B_k = T_k(L) X instead of edges, for models linear in the filter.
+    """Nodes stored with their diffused features B_k = T_k(L) X instead of edges, for models linear
+    in the filter.
 
     Args:
         bases: Diffused features [K + 1, n, d]; ``bases[0]`` are the features themselves.

@@ -1,4 +1,6 @@
-"""A teacher without training: ridge regression on propagated features, in closed form, chosen on validation nodes."""
+"""A teacher without training: ridge regression on propagated features, in closed form, chosen on
+validation nodes.
+"""
 
 from __future__ import annotations
 
@@ -18,7 +20,9 @@ from graphcond.sparse import CSR, gcn_norm, spmm
 
 def propagation(data: Data) -> CSR:
     """Return Â = D^-1/2 (A + I) D^-1/2 of a graph, ``edge_weight`` respected."""
-    return gcn_norm(CSR.from_edge_index(data.edge_index, int(data.num_nodes), data.get("edge_weight")))
+    return gcn_norm(
+        CSR.from_edge_index(data.edge_index, int(data.num_nodes), data.get("edge_weight"))
+    )
 
 
 def propagate(operator: CSR, x: Tensor, hops: int) -> Tensor:
@@ -29,7 +33,8 @@ def propagate(operator: CSR, x: Tensor, hops: int) -> Tensor:
 
 
 def smooth(operator: CSR, scores: Tensor, restart: float, steps: int = 10) -> Tensor:
-    """Return scores after personalised PageRank, Z ← (1 - restart) Â Z + restart S; restart 0 leaves them as they are.
+    """Return scores after personalised PageRank, Z ← (1 - restart) Â Z + restart S; restart 0
+    leaves them as they are.
 
     Args:
         operator: Â [n, n].
@@ -51,7 +56,8 @@ def smooth(operator: CSR, scores: Tensor, restart: float, steps: int = 10) -> Te
 
 
 def sketch(x: Tensor, width: int = 512, entries: int = 64_000_000, seed: int = 0) -> Tensor:
-    """Return a Gaussian projection of features where [n, d] would pass ``entries`` numbers, else the features themselves.
+    """Return a Gaussian projection of features where [n, d] would pass ``entries`` numbers, else
+    the features themselves.
 
     Args:
         x: Features [n, d].
@@ -64,7 +70,9 @@ def sketch(x: Tensor, width: int = 512, entries: int = 64_000_000, seed: int = 0
     """
     if x.numel() <= entries or x.shape[1] <= width:
         return x
-    random = torch.randn(x.shape[1], width, generator=generator(seed, "sketch"), dtype=x.dtype).to(x.device)
+    random = torch.randn(x.shape[1], width, generator=generator(seed, "sketch"), dtype=x.dtype).to(
+        x.device
+    )
     features, scaled = filter_features(x), random / width**0.5
     return spmm(features, scaled) if isinstance(features, CSR) else features @ scaled
 
@@ -77,7 +85,8 @@ class Taught:
     """What a teacher says about all nodes.
 
     Attributes:
-        scores: Class scores [n, C]; training nodes hold their true class, classes without training nodes -inf.
+        scores: Class scores [n, C]; training nodes hold their true class, classes without training
+            nodes -inf.
         hops: Propagation steps chosen.
         normalize: Whether rows were scaled to unit length.
         ridge: Ridge chosen, relative to the mean squared norm of the training rows.
@@ -108,12 +117,15 @@ class Taught:
 
 @dataclass(frozen=True)
 class RidgeTeacher:
-    """Ridge regression from Â^k X to the classes of the training nodes, smoothed over the graph, in closed form.
+    """Ridge regression from Â^k X to the classes of the training nodes, smoothed over the graph, in
+    closed form.
 
-    W = argmin ||Z_train W - Y||² + ridge · s ||W||², Z = Â^k X (rows scaled to unit length or not), s the mean squared norm of
-    the centred rows of Z_train; scores S = Z W, then personalised PageRank. k, scaling, ridge and restart are those of best
-    accuracy on the validation nodes: their labels choose one of ``len(hops) · 2 · len(ridges) · len(restarts)`` settings and
-    enter nothing else. Above 5 million scores [n, C] only the three best unsmoothed settings are smoothed.
+    W = argmin ||Z_train W - Y||² + ridge · s ||W||², Z = Â^k X (rows scaled to unit length or not),
+    s the mean squared norm of the centred rows of Z_train; scores S = Z W, then personalised
+    PageRank. k, scaling, ridge and restart are those of best accuracy on the validation nodes:
+    their labels choose one of ``len(hops) · 2 · len(ridges) · len(restarts)`` settings and enter
+    nothing else. Above 5 million scores [n, C] only the three best unsmoothed settings are
+    smoothed.
 
     Args:
         hops: Propagation steps k to try.
@@ -141,13 +153,23 @@ class RidgeTeacher:
             Scores for all nodes, and the setting chosen.
         """
         train = data.train_mask if train is None else train
-        require(bool(train.any()), "at least one training node", "Give the graph a train_mask.", train=int(train.sum()))
+        require(
+            bool(train.any()),
+            "at least one training node",
+            "Give the graph a train_mask.",
+            train=int(train.sum()),
+        )
         operator, y = propagation(data), data.y
         target = F.one_hot(y[train], int(y.max()) + 1).to(data.x)
         absent = target.sum(0) == 0
-        plain = [_judged(data, taught, absent) for taught in self._settings(data, operator, train, target)]
+        plain = [
+            _judged(data, taught, absent)
+            for taught in self._settings(data, operator, train, target)
+        ]
         if not plain or not self.restarts:
-            raise InputError("RidgeTeacher needs at least one value each of hops, ridges and restarts.")
+            raise InputError(
+                "RidgeTeacher needs at least one value each of hops, ridges and restarts."
+            )
         if plain[0].scores.numel() > _MANY_SCORES:
             plain = sorted(plain, key=lambda taught: -taught.accuracy)[:3]
         best = replace(plain[0], accuracy=-1.0)
@@ -157,9 +179,13 @@ class RidgeTeacher:
                 now = _judged(data, replace(taught, scores=scores, restart=restart), absent)
                 best = now if now.accuracy > best.accuracy else best
         known = target.masked_fill(absent, -torch.inf)
-        return replace(best, scores=best.scores.masked_fill(absent, -torch.inf).index_put((train,), known))
+        return replace(
+            best, scores=best.scores.masked_fill(absent, -torch.inf).index_put((train,), known)
+        )
 
-    def _settings(self, data: Data, operator: CSR, train: Tensor, target: Tensor) -> Iterator[Taught]:
+    def _settings(
+        self, data: Data, operator: CSR, train: Tensor, target: Tensor
+    ) -> Iterator[Taught]:
         """Yield unsmoothed scores of every setting."""
         x, done = sketch(data.x), 0
         for hop in sorted(self.hops):
@@ -190,4 +216,6 @@ def _ridge(z: Tensor, train: Tensor, target: Tensor, ridges: tuple[float, ...]) 
         solution = (vectors @ (right / (values.clamp(min=0) + ridge * level)[:, None])).to(z)
         weights.append(rows.T @ solution if dual else solution)
     stacked = torch.cat(weights, 1)
-    return list((z @ stacked - (mean @ stacked) + prior.repeat(len(ridges))).split(target.shape[1], 1))
+    return list(
+        (z @ stacked - (mean @ stacked) + prior.repeat(len(ridges))).split(target.shape[1], 1)
+    )

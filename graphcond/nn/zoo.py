@@ -1,4 +1,6 @@
-"""Well-known graph networks from PyG behind one small constructor, for transfer tests and model choice."""
+"""Well-known graph networks from PyG behind one small constructor, for transfer tests and model
+choice.
+"""
 
 from __future__ import annotations
 
@@ -12,20 +14,36 @@ from torch_geometric.nn import APPNP, ChebConv, GATConv, GCNConv, GINConv, SAGEC
 from graphcond.errors import UnknownNameError, require
 from graphcond.seeding import derive
 
-Kind: TypeAlias = Literal["gcn", "sage-mean", "sage-max", "gat", "gin-eps", "gin-0", "sgc-2", "sgc-3", "cheb-2", "cheb-3", "appnp"]
+Kind: TypeAlias = Literal[
+    "gcn",
+    "sage-mean",
+    "sage-max",
+    "gat",
+    "gin-eps",
+    "gin-0",
+    "sgc-2",
+    "sgc-3",
+    "cheb-2",
+    "cheb-3",
+    "appnp",
+]
 """Kinds of layers; the number is the order K of ``sgc`` and ``cheb``."""
 
 WEIGHTED: frozenset[str] = frozenset({"gcn", "sgc-2", "sgc-3", "cheb-2", "cheb-3", "appnp"})
 """Kinds that use ``edge_weight``; the others see which edges there are, not how heavy they are."""
 
 LINEAR_FIRST: frozenset[str] = frozenset({"gcn", "gat", "appnp"})
-"""Kinds whose layers multiply by their weights before they propagate, so that sparse features pay (see :func:`sparse_features`)."""
+"""Kinds whose layers multiply by their weights before they propagate, so that sparse features pay
+(see :func:`sparse_features`).
+"""
 
 
 def sparse_features(x: Tensor, kind: str) -> Tensor:
-    """Return features as a torch CSR tensor where that trains faster: layers that start linear, large graphs, under 10 % non-zero.
+    """Return features as a torch CSR tensor where that trains faster: layers that start linear,
+    large graphs, under 10 % non-zero.
 
-    On Cora a training step of GCN takes an eighth of the time, most of it saved by dropout, which then draws for the non-zeros only.
+    On Cora a training step of GCN takes an eighth of the time, most of it saved by dropout, which
+    then draws for the non-zeros only.
 
     Args:
         x: Features [n, d].
@@ -34,28 +52,39 @@ def sparse_features(x: Tensor, kind: str) -> Tensor:
     Returns:
         ``x`` itself or the same features in CSR layout.
     """
-    if kind not in LINEAR_FIRST or x.layout != torch.strided or x.size(0) <= 128 or int(x.count_nonzero()) > 0.1 * x.numel():
+    if (
+        kind not in LINEAR_FIRST
+        or x.layout != torch.strided
+        or x.size(0) <= 128
+        or int(x.count_nonzero()) > 0.1 * x.numel()
+    ):
         return x
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # torch calls the layout beta; only products with dense matrices are used here
+        warnings.simplefilter(
+            "ignore"
+        )  # torch calls the layout beta; only products with dense matrices are used here
         return x.to_sparse_csr()
 
 
 @final
 class GraphNet(torch.nn.Module):
-    """A stack of one kind of PyG layer, with dropout before every layer and ReLU between (ELU for GAT).
+    """A stack of one kind of PyG layer, with dropout before every layer and ReLU between (ELU for
+    GAT).
 
     Args:
         num_features: Input features d.
         num_classes: Classes C.
-        kind: Kind of layer; ``"appnp"`` is a multilayer perceptron followed by 10 personalised-PageRank steps, α = 0.1.
+        kind: Kind of layer; ``"appnp"`` is a multilayer perceptron followed by 10
+            personalised-PageRank steps, α = 0.1.
         hidden: Width of the hidden layers; for GAT 8 heads share it, so it must divide by 8.
-        num_layers: Layers, at least 1 (``GraphNet(d, C, "sgc-2", num_layers=1)`` is SGC as published).
+        num_layers: Layers, at least 1 (``GraphNet(d, C, "sgc-2", num_layers=1)`` is SGC as
+            published).
         dropout: Probability of dropping an input of a layer, in [0, 1).
         seed: Seed of the initial weights; the global generator is left alone.
 
-    Source: HCDC appendix J (the ten kinds of its discrete search space) and the transfer tests of GCond; layers are PyG's, none is
-        cached, so a model can be moved from a condensed graph to the original.
+    Source: HCDC appendix J (the ten kinds of its discrete search space) and the transfer tests of
+        GCond; layers are PyG's, none is cached, so a model can be moved from a condensed graph to
+        the original.
 
     Example:
         >>> net = GraphNet(3, 2, "gcn", hidden=8)
@@ -75,7 +104,13 @@ class GraphNet(torch.nn.Module):
     ) -> None:
         super().__init__()
         known = get_args(Kind)
-        require(kind in known, "a known `kind` of layer", f"Choose one of {', '.join(known)}.", error=UnknownNameError, kind=kind)
+        require(
+            kind in known,
+            "a known `kind` of layer",
+            f"Choose one of {', '.join(known)}.",
+            error=UnknownNameError,
+            kind=kind,
+        )
         sizes = (num_features, num_classes, hidden, num_layers)
         law = "`num_features`, `num_classes`, `hidden` and `num_layers` >= 1"
         require(min(sizes) >= 1, law, "Check the arguments.", sizes=sizes)
@@ -85,7 +120,10 @@ class GraphNet(torch.nn.Module):
         with torch.random.fork_rng(devices=[]):
             torch.default_generator.manual_seed(derive(seed, "zoo", kind))
             last = num_layers - 1
-            layers = [_layer(kind, fan_in, widths[i + 1], i == last) for i, fan_in in enumerate(widths[:-1])]
+            layers = [
+                _layer(kind, fan_in, widths[i + 1], i == last)
+                for i, fan_in in enumerate(widths[:-1])
+            ]
         self.layers = torch.nn.ModuleList(layers)
         self.propagate = APPNP(K=10, alpha=0.1) if kind == "appnp" else None
 
@@ -95,7 +133,8 @@ class GraphNet(torch.nn.Module):
         Args:
             x: Features [n, d], dense or as :func:`sparse_features` returns them.
             edge_index: Edges [2, m].
-            edge_weight: Weights [m], used by the kinds in :data:`WEIGHTED` and ignored by the others.
+            edge_weight: Weights [m], used by the kinds in :data:`WEIGHTED` and ignored by the
+                others.
 
         Returns:
             Logits [n, C].
@@ -116,7 +155,9 @@ class GraphNet(torch.nn.Module):
         if x.layout == torch.strided:
             return torch.nn.functional.dropout(x, self.dropout, self.training)
         values = torch.nn.functional.dropout(x.values(), self.dropout, self.training)
-        return torch.sparse_csr_tensor(x.crow_indices(), x.col_indices(), values, x.shape, check_invariants=False)
+        return torch.sparse_csr_tensor(
+            x.crow_indices(), x.col_indices(), values, x.shape, check_invariants=False
+        )
 
 
 def _layer(kind: Kind, fan_in: int, fan_out: int, last: bool) -> torch.nn.Module:
@@ -127,10 +168,17 @@ def _layer(kind: Kind, fan_in: int, fan_out: int, last: bool) -> torch.nn.Module
     elif name == "sage":
         layer = SAGEConv(fan_in, fan_out, aggr=option)
     elif name == "gat":
-        require(last or fan_out % 8 == 0, "a GAT width that 8 heads share", "Take hidden=64.", hidden=fan_out)
+        require(
+            last or fan_out % 8 == 0,
+            "a GAT width that 8 heads share",
+            "Take hidden=64.",
+            hidden=fan_out,
+        )
         layer = GATConv(fan_in, fan_out) if last else GATConv(fan_in, fan_out // 8, heads=8)
     elif name == "gin":
-        mlp = torch.nn.Sequential(torch.nn.Linear(fan_in, fan_out), torch.nn.ReLU(), torch.nn.Linear(fan_out, fan_out))
+        mlp = torch.nn.Sequential(
+            torch.nn.Linear(fan_in, fan_out), torch.nn.ReLU(), torch.nn.Linear(fan_out, fan_out)
+        )
         layer = GINConv(mlp, train_eps=option == "eps")
     elif name == "sgc":
         layer = SGConv(fan_in, fan_out, K=int(option))

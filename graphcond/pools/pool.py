@@ -22,7 +22,8 @@ class DataPool:
     """Candidate interactions D_pool.
 
     Args:
-        edges: Users in row 0, items in row 1 ``[2, P]``, int64, distinct, ordered by user, then item.
+        edges: Users in row 0, items in row 1 ``[2, P]``, int64, distinct, ordered by user, then
+            item.
         origin: Where each came from ``[P]``, int8: 0 observed, 1 pseudo.
         kept: Which are always kept ``[P]``, bool.
         proxies: The proxy models that proposed pseudo interactions; empty without any.
@@ -38,8 +39,15 @@ class DataPool:
 
     def __post_init__(self) -> None:
         size = self.edges.size(-1)
-        good = self.edges.shape == (2, size) and self.origin.shape == (size,) and self.kept.shape == (size,)
-        law, facts = "`edges` [2, P], `origin` [P] and `kept` [P]", [tuple(v.shape) for v in (self.edges, self.origin, self.kept)]
+        good = (
+            self.edges.shape == (2, size)
+            and self.origin.shape == (size,)
+            and self.kept.shape == (size,)
+        )
+        law, facts = (
+            "`edges` [2, P], `origin` [P] and `kept` [P]",
+            [tuple(v.shape) for v in (self.edges, self.origin, self.kept)],
+        )
         require(good, law, "Build pools with pools.Union.", shapes=facts)
 
     def __len__(self) -> int:
@@ -52,7 +60,9 @@ class DataPool:
 
 
 class PoolBuilder(ABC):
-    """Makes a pool from a data set; the training interactions are all it may take edges from or train on."""
+    """Makes a pool from a data set; the training interactions are all it may take edges from or
+    train on.
+    """
 
     @abstractmethod
     def __call__(self, data: HeteroData, *, seed: int) -> DataPool:
@@ -67,7 +77,9 @@ class PoolBuilder(ABC):
         """
 
 
-def make_pool(edges: Tensor, origin: int | Tensor, proxies: tuple[Recommender, ...] = ()) -> DataPool:
+def make_pool(
+    edges: Tensor, origin: int | Tensor, proxies: tuple[Recommender, ...] = ()
+) -> DataPool:
     """Return a pool in its one order, repeated pairs merged; the first origin wins.
 
     Args:
@@ -89,11 +101,18 @@ def make_pool(edges: Tensor, origin: int | Tensor, proxies: tuple[Recommender, .
     first[1:] = key[1:] != key[:-1]
     order = order[first]
     pairs = edges[:, order].contiguous()
-    return DataPool(pairs, source[order].to(torch.int8), torch.zeros_like(order, dtype=torch.bool), proxies)
+    return DataPool(
+        pairs, source[order].to(torch.int8), torch.zeros_like(order, dtype=torch.bool), proxies
+    )
 
 
 def keep_tail(
-    pool: DataPool, num_users: int, *, threshold: int, of: Literal["pool", "training"], limit: int | None = None
+    pool: DataPool,
+    num_users: int,
+    *,
+    threshold: int,
+    of: Literal["pool", "training"],
+    limit: int | None = None,
 ) -> tuple[DataPool, int]:
     r"""Mark the interactions of long-tailed users as always kept.
 
@@ -104,7 +123,8 @@ def keep_tail(
         num_users: U.
         threshold: ε >= 0; users with fewer interactions are in the tail. 0 leaves the tail empty.
         of: Whether D_u are the user's interactions in the pool or its observed ones.
-        limit: Most interactions in the tail; ε is lowered to the largest value whose tail fits. None: no limit.
+        limit: Most interactions in the tail; ε is lowered to the largest value whose tail fits.
+            None: no limit.
 
     Returns:
         The pool with ``kept`` set, and the ε used.
@@ -115,12 +135,24 @@ def keep_tail(
     Source:
         DConRec, Eq. 13 (``of="pool"``, no limit).
     """
-    require(threshold >= 0, "tail threshold >= 0", "It is a number of interactions per user.", threshold=threshold)
-    require(of in ("pool", "training"), "`of` in {'pool', 'training'}", "It says whose interactions count.", of=of)
+    require(
+        threshold >= 0,
+        "tail threshold >= 0",
+        "It is a number of interactions per user.",
+        threshold=threshold,
+    )
+    require(
+        of in ("pool", "training"),
+        "`of` in {'pool', 'training'}",
+        "It says whose interactions count.",
+        of=of,
+    )
     counted = torch.ones_like(pool.kept) if of == "pool" else pool.origin == OBSERVED
     degree = torch.bincount(pool.edges[0, counted], minlength=num_users)
     if limit is not None and threshold:
-        size = torch.bincount(degree[degree < threshold], minlength=threshold) * torch.arange(threshold, device=degree.device)
+        size = torch.bincount(degree[degree < threshold], minlength=threshold) * torch.arange(
+            threshold, device=degree.device
+        )
         threshold = int((size.cumsum(0) <= limit).sum())
     kept = counted & (degree < threshold)[pool.edges[0]]
     return replace(pool, kept=kept), threshold

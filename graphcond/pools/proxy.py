@@ -23,15 +23,17 @@ Quota = Literal["degree", "sqrt", "uniform", "global"]
 
 @dataclass(frozen=True)
 class ProxyTopK(PoolBuilder):
-    r"""The best-scored unobserved items of every user, :math:`|D_{pseudo}| = r_{pseudo} |D|` in all.
+    r"""The best-scored unobserved items of every user, :math:`|D_{pseudo}| = r_{pseudo} |D|` in
+    all.
 
     .. math:: TopK(u) = \operatorname*{arg\,topK}_{i \in I \setminus D_u} score_u(i)
 
     Args:
         recommender: Makes a proxy, for example ``partial(nn.MF, dim=64)``.
         ratio: r_pseudo > 0, pseudo interactions per observed one.
-        quota: How many each user gets: proportional to its degree, to the square root of it, the same for all (each with at least 1 as
-            far as the total allows, and at most the items left), or as many as its scores among the best of all users ("global").
+        quota: How many each user gets: proportional to its degree, to the square root of it, the
+            same for all (each with at least 1 as far as the total allows, and at most the items
+            left), or as many as its scores among the best of all users ("global").
         ensemble: Number of proxies, differing in their seed; their scores are added.
         recipe: How a proxy is trained; None is :class:`graphcond.training.BPR`.
         block: Users scored at once; memory is block * items.
@@ -51,11 +53,29 @@ class ProxyTopK(PoolBuilder):
     block: int = 512
 
     def __post_init__(self) -> None:
-        require(self.ratio > 0, "`ratio` > 0", "It is the number of pseudo interactions per observed one.", ratio=self.ratio)
-        law, cure = "`quota` in {'degree', 'sqrt', 'uniform', 'global'}", "It says how the pseudo interactions are shared among users."
+        require(
+            self.ratio > 0,
+            "`ratio` > 0",
+            "It is the number of pseudo interactions per observed one.",
+            ratio=self.ratio,
+        )
+        law, cure = (
+            "`quota` in {'degree', 'sqrt', 'uniform', 'global'}",
+            "It says how the pseudo interactions are shared among users.",
+        )
         require(self.quota in ("degree", "sqrt", "uniform", "global"), law, cure, quota=self.quota)
-        require(self.ensemble >= 1, "`ensemble` >= 1", "It is the number of proxies.", ensemble=self.ensemble)
-        require(self.block >= 1, "`block` >= 1", "It is the number of users scored at once.", block=self.block)
+        require(
+            self.ensemble >= 1,
+            "`ensemble` >= 1",
+            "It is the number of proxies.",
+            ensemble=self.ensemble,
+        )
+        require(
+            self.block >= 1,
+            "`block` >= 1",
+            "It is the number of users scored at once.",
+            block=self.block,
+        )
 
     def __call__(self, data: HeteroData, *, seed: int) -> DataPool:
         """Train the proxies and take their favourites; see :class:`PoolBuilder`."""
@@ -72,18 +92,30 @@ class ProxyTopK(PoolBuilder):
         Returns:
             ``[2, P]``, ordered by user, then by falling score (``quota="global"``: in no order).
         """
-        tables = torch.cat([p.users for p in proxies], dim=1), torch.cat([p.items for p in proxies], dim=1)
+        tables = (
+            torch.cat([p.users for p in proxies], dim=1),
+            torch.cat([p.items for p in proxies], dim=1),
+        )
         edges, total = train_edges(data), round(self.ratio * train_edges(data).size(1))
         if self.quota == "global":
             return best_overall(tables, edges, total, self.block)
         degree = torch.bincount(edges[0], minlength=num_users(data))
-        shares = {"degree": degree.double(), "sqrt": degree.double().sqrt(), "uniform": (degree > 0).double()}
+        shares = {
+            "degree": degree.double(),
+            "sqrt": degree.double().sqrt(),
+            "uniform": (degree > 0).double(),
+        }
         room = torch.where(degree > 0, num_items(data) - degree, 0)
         return best_per_user(tables, edges, apportion(shares[self.quota], total, room), self.block)
 
 
 def fit_proxies(
-    factory: RecommenderFactory, data: HeteroData, count: int, *, recipe: BPR | None = None, seed: int = 0
+    factory: RecommenderFactory,
+    data: HeteroData,
+    count: int,
+    *,
+    recipe: BPR | None = None,
+    seed: int = 0,
 ) -> tuple[Recommender, ...]:
     """Train ``count`` proxies on the training interactions, stopping by validation NDCG@10.
 
@@ -98,11 +130,14 @@ def fit_proxies(
         The trained proxies.
     """
     seeds = (derive(seed, "proxy", n) for n in range(count))
-    return tuple(fit_recommender(factory, data, val_edges(data), recipe=recipe, seed=each) for each in seeds)
+    return tuple(
+        fit_recommender(factory, data, val_edges(data), recipe=recipe, seed=each) for each in seeds
+    )
 
 
 def apportion(share: Tensor, total: int, room: Tensor) -> Tensor:
-    """Divide ``total`` among users in proportion to their share, at least 1 each where there is enough, by largest remainders.
+    """Divide ``total`` among users in proportion to their share, at least 1 each where there is
+    enough, by largest remainders.
 
     Args:
         share: ``[U]``, float64, >= 0.
@@ -110,7 +145,8 @@ def apportion(share: Tensor, total: int, room: Tensor) -> Tensor:
         room: Most a user can take ``[U]``.
 
     Returns:
-        Counts ``[U]``, int64, summing to min(total, room) as nearly as the room of users with a share allows.
+        Counts ``[U]``, int64, summing to min(total, room) as nearly as the room of users with a
+        share allows.
 
     Example:
         >>> apportion(torch.tensor([6.0, 3.0, 1.0]).double(), 7, torch.tensor([9, 9, 9])).tolist()
@@ -134,7 +170,9 @@ def apportion(share: Tensor, total: int, room: Tensor) -> Tensor:
     return count
 
 
-def best_per_user(tables: tuple[Tensor, Tensor], exclude: Tensor, count: Tensor, block: int) -> Tensor:
+def best_per_user(
+    tables: tuple[Tensor, Tensor], exclude: Tensor, count: Tensor, block: int
+) -> Tensor:
     """Return each user's ``count`` best items; users with similar counts share a block.
 
     Args:
@@ -177,7 +215,11 @@ def best_overall(tables: tuple[Tensor, Tensor], exclude: Tensor, total: int, blo
         scores = tables[0][users] @ tables[1].T
         scores[seen.row.long(), seen.indices.long()] = -torch.inf
         if threshold == -torch.inf and scores.numel() > total > 0:
-            threshold = float(torch.nextafter(scores.flatten().topk(total).values[-1], scores.new_tensor(-torch.inf)))
+            threshold = float(
+                torch.nextafter(
+                    scores.flatten().topk(total).values[-1], scores.new_tensor(-torch.inf)
+                )
+            )
         row, item = torch.nonzero(scores > threshold, as_tuple=True)
         best = torch.cat([best, scores[row, item]])
         pairs = torch.cat([pairs, torch.stack([users[row], item])], dim=1)
@@ -187,7 +229,9 @@ def best_overall(tables: tuple[Tensor, Tensor], exclude: Tensor, total: int, blo
     return pairs
 
 
-def _blocks(users: Tensor, exclude: Tensor, tables: tuple[Tensor, Tensor], block: int) -> Iterator[tuple[Tensor, CSR]]:
+def _blocks(
+    users: Tensor, exclude: Tensor, tables: tuple[Tensor, Tensor], block: int
+) -> Iterator[tuple[Tensor, CSR]]:
     """Yield blocks of users with what they have met, as a CSR ``[block, I]``."""
     place = torch.full((tables[0].size(0),), -1, dtype=torch.int64, device=users.device)
     place[users] = torch.arange(users.numel(), device=users.device)
@@ -198,4 +242,7 @@ def _blocks(users: Tensor, exclude: Tensor, tables: tuple[Tensor, Tensor], block
     bounds = torch.searchsorted(rank, starts).tolist()
     for n, part in enumerate(users.split(block) if users.numel() else ()):
         own = slice(bounds[n], bounds[n + 1])
-        yield part, CSR.from_edges(rank[own] - n * block, items[own], (part.numel(), tables[1].size(0)))
+        yield (
+            part,
+            CSR.from_edges(rank[own] - n * block, items[own], (part.numel(), tables[1].size(0))),
+        )

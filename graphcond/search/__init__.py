@@ -1,4 +1,6 @@
-"""Searching a space on any graph, condensed or not, with Optuna: objectives, a study that resumes, and promotion to the original."""
+"""Searching a space on any graph, condensed or not, with Optuna: objectives, a study that resumes,
+and promotion to the original.
+"""
 
 from graphcond.search.filters import FilterObjective
 from graphcond.search.models import ModelObjective

@@ -20,10 +20,12 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class FilterObjective:
-    """Minus the validation loss of a network with a filter, trained on a graph; Optuna calls it with a trial.
+    """Minus the validation loss of a network with a filter, trained on a graph; Optuna calls it
+    with a trial.
 
-    By loss, because accuracies on few validation nodes tie. A graph without edges counts as A' = I. For hundreds of filters known in
-    advance, :func:`graphcond.evaluation.calibrate` trains them side by side.
+    By loss, because accuracies on few validation nodes tie. A graph without edges counts as A' = I.
+    For hundreds of filters known in advance, :func:`graphcond.evaluation.calibrate` trains them
+    side by side.
 
     Args:
         data: The graph, condensed or original, with training and validation nodes.
@@ -46,15 +48,21 @@ class FilterObjective:
         """The architecture that is trained."""
         classes = int(self.data.y.max()) + 1 if self.num_classes is None else self.num_classes
         per_layer = self.space.num_layers > 1
-        return self.net or PolynomialFilterNet(self.data.num_features, 16, classes, basis=self.space.basis, per_layer=per_layer)
+        return self.net or PolynomialFilterNet(
+            self.data.num_features, 16, classes, basis=self.space.basis, per_layer=per_layer
+        )
 
     def choice(self, trial: BaseTrial) -> Tensor:
         """Return the filter λ [1, H] that a trial stands for."""
         names = self.space.decode(torch.zeros(1, self.space.size))[0]
-        return torch.tensor([[trial.suggest_float(name, self.space.low, self.space.high) for name in names]])
+        return torch.tensor(
+            [[trial.suggest_float(name, self.space.low, self.space.high) for name in names]]
+        )
 
     def __call__(self, trial: BaseTrial) -> float:
         """Return minus the validation cross-entropy after the last epoch."""
         small = self.data if self.data.num_edges else looped(self.data)
-        runs = train_filters(self.network, self.choice(trial), small, recipe=self.recipe, seed=self.seed)
+        runs = train_filters(
+            self.network, self.choice(trial), small, recipe=self.recipe, seed=self.seed
+        )
         return -float(runs.loss)

@@ -23,10 +23,12 @@ _HALF = 0.5
 class ModelObjective:
     """Validation accuracy of a network trained on a graph; Optuna calls it with a trial.
 
-    Accuracies on few nodes tie: the loss breaks ties. Networks that ignore edge weights see the edges of weight .5 or more.
+    Accuracies on few nodes tie: the loss breaks ties. Networks that ignore edge weights see the
+    edges of weight .5 or more.
 
-    Graphs condensed for polynomial filters teach any network, but their validation nodes do not rank other architectures; the original's
-    do, at a forward pass each time that ``recipe.stopping`` looks (``benchmarks/paper/node/architectures.py``).
+    Graphs condensed for polynomial filters teach any network, but their validation nodes do not
+    rank other architectures; the original's do, at a forward pass each time that
+    ``recipe.stopping`` looks (``benchmarks/paper/node/architectures.py``).
 
     Args:
         data: The graph to train on, condensed or original.
@@ -42,7 +44,8 @@ class ModelObjective:
         >>> from graphcond.data import load
         >>> data, small = load("karate"), RandomNodes(num_nodes=8)(load("karate"))
         >>> objective = partial(ModelObjective, space=ModelChoices(kinds=("gcn",), widths=(8,), depths=(1, 2)))
-        >>> on_small, on_full = objective(small, validation=data), objective(data)  # the search changes nothing but the graph
+        # the search changes nothing but the graph
+        >>> on_small, on_full = objective(small, validation=data), objective(data)
     """
 
     data: Data
@@ -59,7 +62,9 @@ class ModelObjective:
         return ModelChoice(kind, width, trial.suggest_categorical("num_layers", self.space.depths))
 
     def trained(self, choice: ModelChoice) -> tuple[GraphNet, float]:
-        """Return a trained network at its best epoch and its accuracy on the validation nodes, in [0, 1], less up to .001 for the loss."""
+        """Return a trained network at its best epoch and its accuracy on the validation nodes, in
+        [0, 1], less up to .001 for the loss.
+        """
         train = self.data if choice.kind in WEIGHTED else sparsified(self.data, _HALF)
         judge = train if self.validation is None else self.validation
         classes = int(judge.y.max()) + 1 if self.num_classes is None else self.num_classes

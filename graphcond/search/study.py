@@ -18,7 +18,9 @@ if TYPE_CHECKING:
     from optuna.trial import BaseTrial
 
 Objective = Callable[["BaseTrial"], float]
-"""What a trial is worth; higher is better. A user's own stays as it is, only its graph changes: ``partial(objective, data=small)``."""
+"""What a trial is worth; higher is better. A user's own stays as it is, only its graph changes:
+``partial(objective, data=small)``.
+"""
 
 
 class Promotion(NamedTuple):
@@ -49,12 +51,14 @@ def search(
 
     Args:
         objective: Called with a trial.
-        trials: Finished trials to end with, at least 1; a finite space ends when everything was tried.
+        trials: Finished trials to end with, at least 1; a finite space ends when everything was
+            tried.
         seed: Seed of the sampler.
         finite: Whether the space is finite; then no trial is repeated.
-        sampler: Optuna's sampler; None takes ``BruteForceSampler`` for a finite space and ``TPESampler`` otherwise.
-        journal: File to resume from and to write to, one process at a time. Trials that a killed run left unfinished are marked as failed
-            and tried again.
+        sampler: Optuna's sampler; None takes ``BruteForceSampler`` for a finite space and
+            ``TPESampler`` otherwise.
+        journal: File to resume from and to write to, one process at a time. Trials that a killed
+            run left unfinished are marked as failed and tried again.
         name: The study's name in the journal, which may hold several.
 
     Returns:
@@ -72,11 +76,17 @@ def search(
         check_writable(journal)
     try:
         if journal is not None:
-            storage = optuna.storages.JournalStorage(optuna.storages.journal.JournalFileBackend(str(journal)))
-        study: Study = optuna.create_study(storage=storage, study_name=name, direction="maximize", load_if_exists=True)
+            storage = optuna.storages.JournalStorage(
+                optuna.storages.journal.JournalFileBackend(str(journal))
+            )
+        study: Study = optuna.create_study(
+            storage=storage, study_name=name, direction="maximize", load_if_exists=True
+        )
     except json.JSONDecodeError as error:
         law, cure = "a journal of Optuna", "Delete the file or give another path."
-        raise FileFormatError(f"{law} must hold, but got (path={str(journal)!r}, reason={str(error)!r}). {cure}") from error
+        raise FileFormatError(
+            f"{law} must hold, but got (path={str(journal)!r}, reason={str(error)!r}). {cure}"
+        ) from error
     states = optuna.trial.TrialState
     for left in study.get_trials(deepcopy=False, states=(states.RUNNING,)):
         study.tell(left.number, state=states.FAIL)
@@ -84,7 +94,9 @@ def search(
     stream = derive(seed, "search", len(study.trials)) % 2**32
     kind = optuna.samplers.BruteForceSampler if finite else optuna.samplers.TPESampler
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore", optuna.exceptions.ExperimentalWarning)  # BruteForceSampler: "may change"
+        warnings.simplefilter(
+            "ignore", optuna.exceptions.ExperimentalWarning
+        )  # BruteForceSampler: "may change"
         study.sampler = sampler or kind(seed=stream)
     missing = trials - len(study.get_trials(deepcopy=False, states=(states.COMPLETE,)))
     if missing > 0:
@@ -93,7 +105,8 @@ def search(
 
 
 def promote(study: Study, objective: Objective, top: int = 5) -> list[Promotion]:
-    """Try the best trials of a study again with another objective, usually the same one on the original graph.
+    """Try the best trials of a study again with another objective, usually the same one on the
+    original graph.
 
     Args:
         study: A study with finished trials.
@@ -103,7 +116,12 @@ def promote(study: Study, objective: Objective, top: int = 5) -> list[Promotion]
     Returns:
         At most ``top`` promotions, the best by the new objective first.
     """
-    require(top >= 1, "`top` >= 1", "It is the number of candidates that are trained on the original.", top=top)
+    require(
+        top >= 1,
+        "`top` >= 1",
+        "It is the number of candidates that are trained on the original.",
+        top=top,
+    )
     optuna, best = _optuna(), dict[str, tuple[dict[str, Any], float]]()
     done = study.get_trials(deepcopy=False, states=(optuna.trial.TrialState.COMPLETE,))
     values = [(trial.params, trial.value) for trial in done if trial.value is not None]
@@ -128,6 +146,8 @@ def _optuna() -> Any:
     try:
         import optuna
     except ImportError as error:
-        raise InputError("optuna must be installed to search. Run: pip install 'graphcond[search]'") from error
+        raise InputError(
+            "optuna must be installed to search. Run: pip install 'graphcond[search]'"
+        ) from error
     optuna.logging.set_verbosity(optuna.logging.WARNING)
     return optuna

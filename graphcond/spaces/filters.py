@@ -19,7 +19,8 @@ class PolynomialFilters:
     Args:
         order: Polynomial order K >= 0.
         basis: ``"chebyshev"`` or ``"power"``; give the network the same.
-        num_layers: Layers with coefficients of their own (1: shared by all), so H = num_layers · (order + 1).
+        num_layers: Layers with coefficients of their own (1: shared by all), so H = num_layers ·
+            (order + 1).
         low: Lower bound of every coefficient.
         high: Upper bound, above ``low``.
 
@@ -40,9 +41,25 @@ class PolynomialFilters:
 
     def __post_init__(self) -> None:
         require(self.order >= 0, "`order` >= 0", "It is the polynomial's degree.", order=self.order)
-        require(self.num_layers >= 1, "`num_layers` >= 1", "1 means coefficients shared by all layers.", num_layers=self.num_layers)
-        require(self.basis in ("chebyshev", "power"), "`basis` in {'chebyshev', 'power'}", "Pick one of the two.", basis=self.basis)
-        require(self.low < self.high, "`low` < `high`", "They bound every coefficient.", low=self.low, high=self.high)
+        require(
+            self.num_layers >= 1,
+            "`num_layers` >= 1",
+            "1 means coefficients shared by all layers.",
+            num_layers=self.num_layers,
+        )
+        require(
+            self.basis in ("chebyshev", "power"),
+            "`basis` in {'chebyshev', 'power'}",
+            "Pick one of the two.",
+            basis=self.basis,
+        )
+        require(
+            self.low < self.high,
+            "`low` < `high`",
+            "They bound every coefficient.",
+            low=self.low,
+            high=self.high,
+        )
 
     @property
     def size(self) -> int:
@@ -60,7 +77,10 @@ class PolynomialFilters:
             λ [n, H].
         """
         require(n >= 1, "`n` >= 1", "It is the number of candidates.", n=n)
-        return torch.rand(n, self.size, generator=generator(seed, "space")) * (self.high - self.low) + self.low
+        return (
+            torch.rand(n, self.size, generator=generator(seed, "space")) * (self.high - self.low)
+            + self.low
+        )
 
     def contains(self, lam: Tensor) -> Tensor:
         """Return which rows lie in the space.

@@ -1,4 +1,6 @@
-"""The discrete search space of graph networks: kind of layer, width and depth, with its continuous relaxation."""
+"""The discrete search space of graph networks: kind of layer, width and depth, with its continuous
+relaxation.
+"""
 
 from __future__ import annotations
 
@@ -13,7 +15,18 @@ from graphcond.errors import require
 from graphcond.nn.zoo import GraphNet, Kind
 from graphcond.seeding import generator
 
-KINDS: tuple[Kind, ...] = ("gcn", "sage-mean", "sage-max", "gat", "gin-eps", "gin-0", "sgc-2", "sgc-3", "cheb-2", "cheb-3")
+KINDS: tuple[Kind, ...] = (
+    "gcn",
+    "sage-mean",
+    "sage-max",
+    "gat",
+    "gin-eps",
+    "gin-0",
+    "sgc-2",
+    "sgc-3",
+    "cheb-2",
+    "cheb-3",
+)
 
 
 @dataclass(frozen=True)
@@ -37,7 +50,9 @@ class ModelChoice:
 
     def __call__(self, num_features: int, num_classes: int, seed: int = 0) -> GraphNet:
         """Return a network for a data set, with weights drawn from ``seed``."""
-        return GraphNet(num_features, num_classes, self.kind, self.hidden, self.num_layers, seed=seed)
+        return GraphNet(
+            num_features, num_classes, self.kind, self.hidden, self.num_layers, seed=seed
+        )
 
 
 @dataclass(frozen=True)
@@ -49,7 +64,8 @@ class ModelChoices:
         widths: Hidden widths, distinct.
         depths: Numbers of layers, distinct.
 
-    Source: HCDC appendix J: 10 kinds × width {128, 256} × depth {2, 4} = 40 models; relaxed as in GDAS (appendix G).
+    Source: HCDC appendix J: 10 kinds × width {128, 256} × depth {2, 4} = 40 models; relaxed as in
+    GDAS (appendix G).
 
     Example:
         >>> space = ModelChoices()
@@ -65,7 +81,10 @@ class ModelChoices:
         for name in ("kinds", "widths", "depths"):
             values: Sequence[object] = getattr(self, name)
             require(
-                len(values) > 0 and len(set(values)) == len(values), f"distinct `{name}`", "List every choice once.", found=tuple(values)
+                len(values) > 0 and len(set(values)) == len(values),
+                f"distinct `{name}`",
+                "List every choice once.",
+                found=tuple(values),
             )
 
     @property
@@ -81,7 +100,10 @@ class ModelChoices:
     def all(self) -> Tensor:
         """Return every candidate, one-hot [n, H]."""
         picks = torch.tensor(list(product(*(range(size) for size in self.groups))))
-        return torch.cat([torch.nn.functional.one_hot(picks[:, g], size) for g, size in enumerate(self.groups)], 1).float()
+        return torch.cat(
+            [torch.nn.functional.one_hot(picks[:, g], size) for g, size in enumerate(self.groups)],
+            1,
+        ).float()
 
     def sample(self, n: int, seed: int = 0) -> Tensor:
         """Draw ``n`` distinct candidates.
@@ -94,7 +116,13 @@ class ModelChoices:
             One-hot λ [n, H].
         """
         every = self.all()
-        require(1 <= n <= len(every), "1 <= `n` <= number of models", "Ask for fewer candidates.", n=n, models=len(every))
+        require(
+            1 <= n <= len(every),
+            "1 <= `n` <= number of models",
+            "Ask for fewer candidates.",
+            n=n,
+            models=len(every),
+        )
         return every[torch.randperm(len(every), generator=generator(seed, "space"))[:n]]
 
     def contains(self, lam: Tensor) -> Tensor:
@@ -106,7 +134,9 @@ class ModelChoices:
         if lam.dim() != 2 or lam.size(1) != self.size:
             return torch.zeros(lam.size(0), dtype=torch.bool, device=lam.device)
         binary = ((lam == 0) | (lam == 1)).all(1)
-        single = torch.stack([group.sum(1) == 1 for group in lam.split(list(self.groups), 1)]).all(0)
+        single = torch.stack([group.sum(1) == 1 for group in lam.split(list(self.groups), 1)]).all(
+            0
+        )
         return binary & single
 
     def decode(self, lam: Tensor) -> list[ModelChoice]:
@@ -116,9 +146,13 @@ class ModelChoices:
             lam: Candidates or relaxed candidates [n, H].
         """
         picks = [group.argmax(1).tolist() for group in lam.split(list(self.groups), 1)]
-        return [ModelChoice(self.kinds[k], self.widths[w], self.depths[d]) for k, w, d in zip(*picks)]
+        return [
+            ModelChoice(self.kinds[k], self.widths[w], self.depths[d]) for k, w, d in zip(*picks)
+        ]
 
-    def relax(self, lam: Tensor, temperature: float = 1.0, stream: torch.Generator | None = None) -> Tensor:
+    def relax(
+        self, lam: Tensor, temperature: float = 1.0, stream: torch.Generator | None = None
+    ) -> Tensor:
         """Return mixture weights: (Gumbel-)softmax of every group, differentiable in ``lam``.
 
         Args:
@@ -129,8 +163,17 @@ class ModelChoices:
         Returns:
             Weights [n, H] that sum to 1 in every group.
         """
-        require(temperature > 0, "`temperature` > 0", "1.0 is usual; lower is nearer to one-hot.", temperature=temperature)
+        require(
+            temperature > 0,
+            "`temperature` > 0",
+            "1.0 is usual; lower is nearer to one-hot.",
+            temperature=temperature,
+        )
         if stream is not None:
-            uniform = torch.rand(lam.shape, generator=stream, dtype=lam.dtype, device=lam.device).clamp_min(1e-20)
+            uniform = torch.rand(
+                lam.shape, generator=stream, dtype=lam.dtype, device=lam.device
+            ).clamp_min(1e-20)
             lam = lam - (-uniform.log()).clamp_min(1e-20).log()
-        return torch.cat([(group / temperature).softmax(1) for group in lam.split(list(self.groups), 1)], 1)
+        return torch.cat(
+            [(group / temperature).softmax(1) for group in lam.split(list(self.groups), 1)], 1
+        )

@@ -17,17 +17,20 @@ def bpr_losses(
     triples: tuple[Tensor, Tensor, Tensor],
     deterministic: bool = True,
 ) -> Tensor:
-    r"""Return :math:`-\ln\sigma(\langle u_b, i_b\rangle - \langle u_b, j_b\rangle)` for each triple (user, kept item, other item).
+    r"""Return :math:`-\ln\sigma(\langle u_b, i_b\rangle - \langle u_b, j_b\rangle)` for each triple
+    (user, kept item, other item).
 
-    The deterministic way lays the triples out as one sparse matrix with 2B entries: scores are inner products at its places, and
-    the gradients of both tables two products with it, summed in fixed order, with no ``[B, d]`` copy of any row. The other way
-    gathers rows and scatters gradients, by atomic additions on CUDA. Both are differentiable to any order.
+    The deterministic way lays the triples out as one sparse matrix with 2B entries: scores are
+    inner products at its places, and the gradients of both tables two products with it, summed in
+    fixed order, with no ``[B, d]`` copy of any row. The other way gathers rows and scatters
+    gradients, by atomic additions on CUDA. Both are differentiable to any order.
 
     Args:
         user_table: ``[U, d]``; for K models their tables below one another, ``[K * U, d]``.
         item_table: ``[I, d]`` or ``[K * I, d]``.
-        triples: Users, positives, negatives ``[B]`` each, ids into the tables; a block-diagonal matrix of
-            :func:`~graphcond.sparse.sample_compact` has them offset by model already: ``kept.row[e], kept.indices[e]``.
+        triples: Users, positives, negatives ``[B]`` each, ids into the tables; a block-diagonal
+            matrix of :func:`~graphcond.sparse.sample_compact` has them offset by model already:
+            ``kept.row[e], kept.indices[e]``.
         deterministic: Whether gradients are the same bit for bit on every run.
 
     Returns:
@@ -57,8 +60,12 @@ def bpr_losses(
         gap = item_table.index_select(0, positives) - item_table.index_select(0, negatives)
         return -logsigmoid((rows * gap).sum(1))
     places = CSR.from_edges(
-        torch.cat([users, users]), torch.cat([positives, negatives]).to(users.dtype), (user_table.size(0), item_table.size(0))
+        torch.cat([users, users]),
+        torch.cat([positives, negatives]).to(users.dtype),
+        (user_table.size(0), item_table.size(0)),
     )
-    scores = torch.empty_like(places.perm).scatter_(0, places.perm, torch.arange(places.nnz, device=places.device))
+    scores = torch.empty_like(places.perm).scatter_(
+        0, places.perm, torch.arange(places.nnz, device=places.device)
+    )
     better, worse = sddmm(places, user_table, item_table).index_select(0, scores).chunk(2)
     return -logsigmoid(better - worse)

@@ -18,18 +18,21 @@ _INT32_MAX = 2**31 - 1
 class CSR:
     """A sparse matrix by rows, with repeated entries kept, and its transpose at hand.
 
-    Entry ``e`` of row ``i`` lies at ``indptr[i] <= e < indptr[i + 1]``, in column ``indices[e]``; it came from input edge
-    ``perm[e]``. Changing ``value`` keeps the pattern and everything cached about it (:meth:`with_value`).
+    Entry ``e`` of row ``i`` lies at ``indptr[i] <= e < indptr[i + 1]``, in column ``indices[e]``;
+    it came from input edge ``perm[e]``. Changing ``value`` keeps the pattern and everything cached
+    about it (:meth:`with_value`).
 
     Args:
         pattern: Places of the entries.
         value: Entries ``[nnz]`` in CSR order, or None for ones. May require gradients.
-        perm: CSR position to input edge id ``[nnz]`` int64; None is the identity. -1 marks entries that no input edge has.
+        perm: CSR position to input edge id ``[nnz]`` int64; None is the identity. -1 marks entries
+            that no input edge has.
 
     Attributes:
         pattern: Places of the entries, shared by all matrices that differ in entries alone.
         value: Entries ``[nnz]`` or None.
-        edges: Number of input edges once :func:`~graphcond.sparse.compact` has counted them, else None.
+        edges: Number of input edges once :func:`~graphcond.sparse.compact` has counted them, else
+            None.
 
     Example:
         >>> csr = CSR.from_edges(torch.tensor([1, 0, 1]), torch.tensor([2, 0, 0]), size=(2, 3))
@@ -39,7 +42,9 @@ class CSR:
 
     __slots__ = ("_added", "_origin", "_perm", "_transpose", "edges", "pattern", "value")
 
-    def __init__(self, pattern: Pattern, value: Tensor | None = None, perm: Tensor | None = None) -> None:
+    def __init__(
+        self, pattern: Pattern, value: Tensor | None = None, perm: Tensor | None = None
+    ) -> None:
         require(
             value is None or tuple(value.shape) == (pattern.nnz,),
             "`value` of shape [nnz]",
@@ -56,7 +61,9 @@ class CSR:
         self._transpose: CSR | None = None
 
     @classmethod
-    def from_edges(cls, row: Tensor, col: Tensor, size: tuple[int, int], value: Tensor | None = None) -> CSR:
+    def from_edges(
+        cls, row: Tensor, col: Tensor, size: tuple[int, int], value: Tensor | None = None
+    ) -> CSR:
         """Build from coordinates in any order; repeated ones stay, in input order.
 
         Args:
@@ -76,13 +83,19 @@ class CSR:
         dtype = index_dtype(row.numel(), size)
         key = torch.int32 if num_rows * num_cols <= _INT32_MAX else torch.int64
         perm = torch.argsort(row.to(key) * num_cols + col.to(key), stable=True)
-        pattern = Pattern(indptr_of(row, num_rows, dtype), col.index_select(0, perm).to(dtype), (num_rows, num_cols))
+        pattern = Pattern(
+            indptr_of(row, num_rows, dtype),
+            col.index_select(0, perm).to(dtype),
+            (num_rows, num_cols),
+        )
         csr = cls(pattern, None, perm)
         csr._added = False
         return csr if value is None else csr.with_value(value[perm])
 
     @classmethod
-    def from_edge_index(cls, edge_index: Tensor, num_nodes: int, edge_weight: Tensor | None = None) -> CSR:
+    def from_edge_index(
+        cls, edge_index: Tensor, num_nodes: int, edge_weight: Tensor | None = None
+    ) -> CSR:
         """Build the propagation matrix of a PyG ``edge_index``: row = target, column = source.
 
         Args:
@@ -102,7 +115,9 @@ class CSR:
             "Row 0 holds the sources, row 1 the targets.",
             shape=tuple(edge_index.shape),
         )
-        edge_index = edge_index.detach().as_subclass(Tensor)  # an EdgeIndex by itself keeps its class in torch 2.6
+        edge_index = edge_index.detach().as_subclass(
+            Tensor
+        )  # an EdgeIndex by itself keeps its class in torch 2.6
         return cls.from_edges(edge_index[1], edge_index[0], (num_nodes, num_nodes), edge_weight)
 
     @property
@@ -155,7 +170,9 @@ class CSR:
 
     @property
     def T(self) -> CSR:  # noqa: N802
-        """The transposed matrix; its pattern is built once, its ``perm`` names the same input edges."""
+        """The transposed matrix; its pattern is built once, its ``perm`` names the same input
+        edges.
+        """
         if self._transpose is None:
             value = None if self.value is None else permute(self.pattern, self.value)
             self._transpose = CSR(self.pattern.T, value).renamed_by(self.pattern, self.perm)
@@ -177,7 +194,8 @@ class CSR:
     def named(self, edge_id: Tensor) -> CSR:
         """Return the matrix with its input edges renamed: ``perm`` becomes ``edge_id[perm]``.
 
-        With one id for both directions of an undirected edge, a mask has one bit for each and is drawn and looked up once.
+        With one id for both directions of an undirected edge, a mask has one bit for each and is
+        drawn and looked up once.
 
         Args:
             edge_id: The new id of each input edge ``[m]``.
@@ -186,7 +204,8 @@ class CSR:
         return CSR(self.pattern, self.value, torch.where(self.perm < 0, -1, known))
 
     def renamed_by(self, places: Pattern | Tensor, perm: Tensor) -> CSR:
-        """Say that ``perm`` is another matrix's at some places, looked up on first use, and return the matrix.
+        """Say that ``perm`` is another matrix's at some places, looked up on first use, and return
+        the matrix.
 
         Args:
             places: ``[nnz]``, or the pattern whose ``order`` they are.
@@ -196,16 +215,23 @@ class CSR:
         return self
 
     def trim(self) -> CSR:
-        """Return the matrix without room for entries that a mask drawn on the device did not use; the host waits for its size."""
+        """Return the matrix without room for entries that a mask drawn on the device did not use;
+        the host waits for its size.
+        """
         if "padded" not in self.pattern.cache:
             return self
         used = int(self.indptr[-1])
         pattern = Pattern(self.indptr, self.indices[:used], self.size)
-        pattern.cache.update({key: self.pattern.cache[key] for key in ("blocks", "plan")}, source=self.pattern.cache["source"][:used])
+        pattern.cache.update(
+            {key: self.pattern.cache[key] for key in ("blocks", "plan")},
+            source=self.pattern.cache["source"][:used],
+        )
         return CSR(pattern, None if self.value is None else self.value[:used], self.perm[:used])
 
     def to_dense(self) -> Tensor:
-        """Return the dense matrix ``[R, C]``, repeated entries added; for tests and small graphs."""
+        """Return the dense matrix ``[R, C]``, repeated entries added; for tests and small
+        graphs.
+        """
         if "padded" in self.pattern.cache:
             return self.trim().to_dense()
         value = self.value if self.value is not None else torch.ones(self.nnz, device=self.device)
@@ -219,7 +245,9 @@ class CSR:
         if "padded" in self.pattern.cache:
             return self.trim().to(device)
         pattern = Pattern(self.indptr.to(device), self.indices.to(device), self.size)
-        return CSR(pattern, None if self.value is None else self.value.to(device), self.perm.to(device))
+        return CSR(
+            pattern, None if self.value is None else self.value.to(device), self.perm.to(device)
+        )
 
     def __repr__(self) -> str:
         kind = "pattern" if self.value is None else str(self.value.dtype).removeprefix("torch.")

@@ -1,4 +1,6 @@
-"""B polynomial filters of one recurrence at once, with the backward pass by recurrence instead of saved bases."""
+"""B polynomial filters of one recurrence at once, with the backward pass by recurrence instead of
+saved bases.
+"""
 
 from __future__ import annotations
 
@@ -19,7 +21,9 @@ KEPT_TERMS = 7
 
 
 class _Filter(torch.autograd.Function):
-    """``sum_k lam[b, k] T_k(L) x``; the bases are computed anew in the backward pass, never kept."""
+    """``sum_k lam[b, k] T_k(L) x``; the bases are computed anew in the backward pass, never
+    kept.
+    """
 
     @staticmethod
     def forward(csr: CSR, x: Tensor, lam: Tensor, basis: Basis) -> Tensor:
@@ -38,16 +42,19 @@ class _Filter(torch.autograd.Function):
         if ctx.needs_input_grad[1]:
             grad_x = _adjoint(csr.T, grad, lam, ctx.basis)
         if ctx.needs_input_grad[2]:
-            grad_lam = torch.einsum("nbf,knf->bk", grad, torch.stack(_terms(csr, x, lam.size(1) - 1, ctx.basis)))
+            grad_lam = torch.einsum(
+                "nbf,knf->bk", grad, torch.stack(_terms(csr, x, lam.size(1) - 1, ctx.basis))
+            )
         return None, grad_x, grad_lam, None
 
 
 def polynomial_filter(csr: CSR, x: Tensor, lam: Tensor, basis: Basis = "chebyshev") -> Tensor:
     r"""Return :math:`y_b = \sum_k \lambda_{bk} T_k(L) x` for B filters from one recurrence.
 
-    At large orders (K >= 7, and always in Triton) nothing but the inputs is kept between the passes: the backward pass runs
-    Clenshaw's recurrence on the transpose and computes the terms anew for the gradient to :math:`\lambda`. At small ones, and where
-    the operator's entries require gradients, the terms are kept. Differentiable to any order.
+    At large orders (K >= 7, and always in Triton) nothing but the inputs is kept between the
+    passes: the backward pass runs Clenshaw's recurrence on the transpose and computes the terms
+    anew for the gradient to :math:`\lambda`. At small ones, and where the operator's entries
+    require gradients, the terms are kept. Differentiable to any order.
 
     Args:
         csr: L ``[n, n]``, see :func:`~graphcond.sparse.scaled_laplacian`.
@@ -71,7 +78,12 @@ def polynomial_filter(csr: CSR, x: Tensor, lam: Tensor, basis: Basis = "chebyshe
         lam=tuple(lam.shape),
         operator=csr.size,
     )
-    require(basis in ("chebyshev", "power"), '`basis` "chebyshev" or "power"', "It names the polynomials.", basis=basis)
+    require(
+        basis in ("chebyshev", "power"),
+        '`basis` "chebyshev" or "power"',
+        "It names the polynomials.",
+        basis=basis,
+    )
     lam = lam.to(x.dtype)
     learned = csr.value is not None and csr.value.requires_grad
     if learned or (lam.size(1) <= KEPT_TERMS and choose(csr.pattern, x, epilogue=True) == "torch"):
@@ -96,13 +108,17 @@ def _fused(csr: CSR, x: Tensor, lam: Tensor, basis: Basis) -> Tensor:
         first = before is None or basis == "power"
         filters = kernels.Filters(total, lam[:, degree].detach().contiguous())
         factors = (1.0, 0.0) if first else (2.0, -1.0)
-        following = kernels.spmm_filters(csr.pattern, csr.value, term, factors, None if first else before, filters)
+        following = kernels.spmm_filters(
+            csr.pattern, csr.value, term, factors, None if first else before, filters
+        )
         before, term = term, following
     return total
 
 
 def _adjoint(flipped: CSR, grad: Tensor, lam: Tensor, basis: Basis) -> Tensor:
-    """Return ``sum_k T_k(L^T) h_k`` with ``h_k = sum_b lam[b, k] grad_b``, by Clenshaw's or Horner's rule."""
+    """Return ``sum_k T_k(L^T) h_k`` with ``h_k = sum_b lam[b, k] grad_b``, by Clenshaw's or
+    Horner's rule.
+    """
     mixed = torch.einsum("nbf,bk->knf", grad, lam)
     order = lam.size(1) - 1
     last, later = mixed[order], None

@@ -1,4 +1,5 @@
-"""SpMM and SDDMM as autograd functions whose derivatives are each other: reverse, forward, mixed, to any order.
+"""SpMM and SDDMM as autograd functions whose derivatives are each other: reverse, forward, mixed,
+to any order.
 
 With ``A = A(v)`` and ``S(a, b)[e] = <a[row e], b[col e]>``::
 
@@ -59,7 +60,10 @@ class _SpMM(Function):
 
     @staticmethod
     def forward(call: Call, value: Tensor | None, x: Tensor, z: Tensor | None) -> Tensor:
-        return cast(Tensor, dispatch.kernels(call.backend).spmm(call.pattern, value, x, call.alpha, call.beta, z))
+        return cast(
+            Tensor,
+            dispatch.kernels(call.backend).spmm(call.pattern, value, x, call.alpha, call.beta, z),
+        )
 
     @staticmethod
     def setup_context(ctx: Any, inputs: Any, output: Tensor) -> None:
@@ -73,12 +77,19 @@ class _SpMM(Function):
         call, (value, x), grad = ctx.call, ctx.saved_tensors, grads[0]
         if grad is None:
             return None, None, None, None
-        grad_value = sddmm_call(call._replace(beta=0.0), grad, x) if ctx.needs_input_grad[1] else None
+        grad_value = (
+            sddmm_call(call._replace(beta=0.0), grad, x) if ctx.needs_input_grad[1] else None
+        )
         grad_x = None
         if ctx.needs_input_grad[2]:
             flipped = None if value is None else permute(call.pattern, value)
             grad_x = spmm_call(call._replace(pattern=call.pattern.T, beta=0.0), flipped, grad)
-        return None, grad_value, grad_x, _times(call.beta, grad) if ctx.needs_input_grad[3] else None
+        return (
+            None,
+            grad_value,
+            grad_x,
+            _times(call.beta, grad) if ctx.needs_input_grad[3] else None,
+        )
 
     @staticmethod
     def jvp(ctx: Any, *tangents: Any) -> Any:
@@ -95,13 +106,18 @@ class _SpMM(Function):
         return out
 
     @staticmethod
-    def vmap(info: Any, in_dims: Any, call: Call, value: Tensor | None, x: Tensor, z: Tensor | None) -> Any:
+    def vmap(
+        info: Any, in_dims: Any, call: Call, value: Tensor | None, x: Tensor, z: Tensor | None
+    ) -> Any:
         size, (_, dim_value, dim_x, dim_z) = info.batch_size, in_dims
         if dim_value is None:
             base = None if z is None else _side_by_side(z, dim_z, size)
             out = spmm_call(call, value, _side_by_side(x, dim_x, size), base)
             return out.view(out.size(0), size, -1), 1
-        parts = [spmm_call(call, _pick(value, dim_value, b), _pick(x, dim_x, b), _maybe(z, dim_z, b)) for b in range(size)]
+        parts = [
+            spmm_call(call, _pick(value, dim_value, b), _pick(x, dim_x, b), _maybe(z, dim_z, b))
+            for b in range(size)
+        ]
         return torch.stack(parts), 0
 
 
@@ -128,26 +144,37 @@ class _SDDMM(Function):
         grad_a = spmm_call(call, grad, b) if ctx.needs_input_grad[1] else None
         grad_b = None
         if ctx.needs_input_grad[2]:
-            grad_b = spmm_call(call._replace(pattern=call.pattern.T), permute(call.pattern, grad), a)
+            grad_b = spmm_call(
+                call._replace(pattern=call.pattern.T), permute(call.pattern, grad), a
+            )
         return None, grad_a, grad_b
 
     @staticmethod
     def jvp(ctx: Any, *tangents: Any) -> Any:
         call, (a, b) = ctx.call, ctx.saved_tensors
         _, dot_a, dot_b = tangents
-        parts = [sddmm_call(call, left, right) for left, right in ((dot_a, b), (a, dot_b)) if left is not None and right is not None]
+        parts = [
+            sddmm_call(call, left, right)
+            for left, right in ((dot_a, b), (a, dot_b))
+            if left is not None and right is not None
+        ]
         return None if not parts else sum(parts[1:], parts[0])
 
     @staticmethod
     def vmap(info: Any, in_dims: Any, call: Call, a: Tensor, b: Tensor) -> Any:
-        parts = [sddmm_call(call, _pick(a, in_dims[1], i), _pick(b, in_dims[2], i)) for i in range(info.batch_size)]
+        parts = [
+            sddmm_call(call, _pick(a, in_dims[1], i), _pick(b, in_dims[2], i))
+            for i in range(info.batch_size)
+        ]
         return torch.stack(parts), 0
 
 
 def applier(function: type[Function]) -> Callable[..., Tensor]:
-    """Return what applies a function: as it stands inside ``torch.func``, elsewhere in the form whose ``forward`` takes the context.
+    """Return what applies a function: as it stands inside ``torch.func``, elsewhere in the form
+    whose ``forward`` takes the context.
 
-    Applying the former inspects and binds the signature of ``forward`` on every call, half of a small product's time.
+    Applying the former inspects and binds the signature of ``forward`` on every call, half of a
+    small product's time.
     """
 
     def forward(ctx: Any, *inputs: Any) -> Any:
@@ -155,7 +182,10 @@ def applier(function: type[Function]) -> Callable[..., Tensor]:
         function.setup_context(ctx, inputs, output)
         return output
 
-    methods = {"forward": staticmethod(forward), "setup_context": staticmethod(Function.setup_context)}
+    methods = {
+        "forward": staticmethod(forward),
+        "setup_context": staticmethod(Function.setup_context),
+    }
     eager = cast(Any, type(function.__name__, (function,), methods))
 
     def call(*inputs: Any) -> Tensor:
@@ -169,7 +199,9 @@ _permute, _spmm, _sddmm = applier(_Permute), applier(_SpMM), applier(_SDDMM)
 
 
 def _tracked(*tensors: Tensor | None) -> bool:
-    """Whether autograd must see a call; where it need not, the raw kernel saves most of a small product's time."""
+    """Whether autograd must see a call; where it need not, the raw kernel saves most of a small
+    product's time.
+    """
     if torch._C._are_functorch_transforms_active() or forward_ad._current_level >= 0:
         return True
     if torch.is_grad_enabled():

@@ -1,6 +1,8 @@
-"""Other libraries' sparse matrices in and out: EdgeIndex, torch CSR and COO, SparseTensor, scipy, PyG's Data.
+"""Other libraries' sparse matrices in and out: EdgeIndex, torch CSR and COO, SparseTensor, scipy,
+PyG's Data.
 
-Nothing here computes. torch-sparse is accepted and returned, never computed with: it has no double backward.
+Nothing here computes. torch-sparse is accepted and returned, never computed with: it has no double
+backward.
 """
 
 from __future__ import annotations
@@ -20,15 +22,17 @@ from graphcond.sparse.pattern import Pattern, index_dtype
 def as_csr(source: Any, num_nodes: int | None = None) -> CSR:
     """Return anything sparse as a CSR.
 
-    A *matrix* (torch CSR or COO, scipy, ``SparseTensor``) keeps its rows and columns. An *edge list* (``edge_index`` ``[2, m]``,
-    ``EdgeIndex``, ``Data`` with its ``edge_weight``) becomes the propagation matrix, rows = targets, as PyG's ``adj_t``.
+    A *matrix* (torch CSR or COO, scipy, ``SparseTensor``) keeps its rows and columns. An *edge
+    list* (``edge_index`` ``[2, m]``, ``EdgeIndex``, ``Data`` with its ``edge_weight``) becomes the
+    propagation matrix, rows = targets, as PyG's ``adj_t``.
 
     Args:
         source: Any of these, or a CSR.
         num_nodes: For edge lists that do not say it.
 
     Returns:
-        The matrix, on the source's device. Entries are detached: to learn them, pass them to the products as ``value``.
+        The matrix, on the source's device. Entries are detached: to learn them, pass them to the
+        products as ``value``.
 
     Raises:
         InputError: If ``source`` is none of these, or an edge list without a node count.
@@ -50,22 +54,33 @@ def as_csr(source: Any, num_nodes: int | None = None) -> CSR:
     if hasattr(source, "sparse_sizes") and hasattr(source, "coo"):
         row, col, value = source.coo()
         sizes = source.sparse_sizes()
-        return CSR.from_edges(row, col, (int(sizes[0]), int(sizes[1])), None if value is None else value.detach())
+        return CSR.from_edges(
+            row, col, (int(sizes[0]), int(sizes[1])), None if value is None else value.detach()
+        )
     if hasattr(source, "edge_index") and hasattr(source, "num_nodes"):
         weight = getattr(source, "edge_weight", None)
         weight = None if weight is None else weight.detach()
-        return CSR.from_edge_index(source.edge_index, source.num_nodes if num_nodes is None else num_nodes, weight)
+        return CSR.from_edge_index(
+            source.edge_index, source.num_nodes if num_nodes is None else num_nodes, weight
+        )
     raise InputError(
-        "a sparse matrix or an edge list must be given, but got "
-        f"(type={type(source).__name__}). Give an `edge_index`, EdgeIndex, Data, torch CSR or COO, SparseTensor or scipy matrix."
+        f"a sparse matrix or an edge list must be given, but got (type={type(source).__name__})."
+        " Give an `edge_index`, EdgeIndex, Data, torch CSR or COO, SparseTensor or scipy matrix."
     )
 
 
 def _from_torch_csr(source: Tensor) -> CSR:
-    require(source.dim() == 2, "a sparse matrix of two dimensions", "Take one matrix of the batch.", shape=tuple(source.shape))
+    require(
+        source.dim() == 2,
+        "a sparse matrix of two dimensions",
+        "Take one matrix of the batch.",
+        shape=tuple(source.shape),
+    )
     size = (source.size(0), source.size(1))
     value, dtype = source.values().detach(), index_dtype(source.values().numel(), size)
-    return CSR(Pattern(source.crow_indices().to(dtype), source.col_indices().to(dtype), size), value)
+    return CSR(
+        Pattern(source.crow_indices().to(dtype), source.col_indices().to(dtype), size), value
+    )
 
 
 def _from_torch_coo(source: Tensor) -> CSR:
@@ -85,7 +100,8 @@ def _from_edges(source: Tensor, num_nodes: int | None) -> CSR:
         num_nodes = max(sizes) if len(sizes) == 2 else None
     if num_nodes is None:
         raise InputError(
-            "`num_nodes` given with an `edge_index` must hold, but got (num_nodes=None). Isolated nodes cannot be seen from edges."
+            "`num_nodes` given with an `edge_index` must hold, but got (num_nodes=None). Isolated"
+            " nodes cannot be seen from edges."
         )
     return CSR.from_edge_index(source, num_nodes)
 
@@ -94,23 +110,34 @@ def _from_scipy(source: Any) -> CSR:
     matrix = source.tocsr()
     size = (int(matrix.shape[0]), int(matrix.shape[1]))
     dtype = index_dtype(matrix.nnz, size)
-    indptr, indices = torch.as_tensor(matrix.indptr).to(dtype), torch.as_tensor(matrix.indices).to(dtype)
+    indptr, indices = (
+        torch.as_tensor(matrix.indptr).to(dtype),
+        torch.as_tensor(matrix.indices).to(dtype),
+    )
     value = torch.as_tensor(matrix.data)
-    return CSR(Pattern(indptr, indices, size), value if value.is_floating_point() else value.float())
+    return CSR(
+        Pattern(indptr, indices, size), value if value.is_floating_point() else value.float()
+    )
 
 
 def to_edge_index(csr: CSR) -> tuple[Tensor, Tensor | None]:
-    """Return PyG's ``edge_index`` ``[2, nnz]`` int64 (sources above targets) and the entries, in CSR order."""
+    """Return PyG's ``edge_index`` ``[2, nnz]`` int64 (sources above targets) and the entries, in
+    CSR order.
+    """
     csr = csr.trim()
     return torch.stack([csr.indices.long(), csr.row.long()]), csr.value
 
 
 def to_pyg_edge_index(csr: CSR) -> Tensor:
-    """Return a ``torch_geometric.EdgeIndex`` sorted by target; entries are not part of it (see :func:`to_edge_index`)."""
+    """Return a ``torch_geometric.EdgeIndex`` sorted by target; entries are not part of it (see
+    :func:`to_edge_index`).
+    """
     from torch_geometric import EdgeIndex
 
     rows, columns = csr.size
-    return cast(Tensor, EdgeIndex(to_edge_index(csr)[0], sparse_size=(columns, rows), sort_order="col"))
+    return cast(
+        Tensor, EdgeIndex(to_edge_index(csr)[0], sparse_size=(columns, rows), sort_order="col")
+    )
 
 
 def to_torch(csr: CSR, layout: torch.layout = torch.sparse_csr) -> Tensor:
@@ -118,17 +145,27 @@ def to_torch(csr: CSR, layout: torch.layout = torch.sparse_csr) -> Tensor:
 
     Args:
         csr: The matrix.
-        layout: ``torch.sparse_csr`` or ``torch.sparse_coo``; COO comes uncoalesced if entries repeat.
+        layout: ``torch.sparse_csr`` or ``torch.sparse_coo``; COO comes uncoalesced if entries
+            repeat.
 
     Raises:
         InputError: For other layouts.
     """
     csr = csr.trim()
     value = torch.ones(csr.nnz, device=csr.device) if csr.value is None else csr.value.detach()
-    require(layout in (torch.sparse_csr, torch.sparse_coo), "`layout` CSR or COO", "Convert further with torch.", layout=layout)
+    require(
+        layout in (torch.sparse_csr, torch.sparse_coo),
+        "`layout` CSR or COO",
+        "Convert further with torch.",
+        layout=layout,
+    )
     if layout == torch.sparse_csr:
-        return torch.sparse_csr_tensor(csr.indptr, csr.indices, value, csr.size, check_invariants=False)
-    return torch.sparse_coo_tensor(torch.stack([csr.row.long(), csr.indices.long()]), value, csr.size, check_invariants=False)
+        return torch.sparse_csr_tensor(
+            csr.indptr, csr.indices, value, csr.size, check_invariants=False
+        )
+    return torch.sparse_coo_tensor(
+        torch.stack([csr.row.long(), csr.indices.long()]), value, csr.size, check_invariants=False
+    )
 
 
 def to_scipy(csr: CSR) -> Any:
@@ -142,7 +179,8 @@ def to_scipy(csr: CSR) -> Any:
 
 
 def to_sparse_tensor(csr: CSR) -> Any:
-    """Return a torch-sparse ``SparseTensor``, rows and columns as here (so what PyG calls ``adj_t``).
+    """Return a torch-sparse ``SparseTensor``, rows and columns as here (so what PyG calls
+    ``adj_t``).
 
     Raises:
         InputError: If torch-sparse is not installed.
@@ -150,22 +188,32 @@ def to_sparse_tensor(csr: CSR) -> Any:
     require(
         importlib.util.find_spec("torch_sparse") is not None,
         "torch-sparse installed",
-        "Install it with `pip install --no-build-isolation torch-sparse`, or take `to_torch(csr)`, which PyG accepts too.",
+        "Install it with `pip install --no-build-isolation torch-sparse`, or take `to_torch(csr)`,"
+        " which PyG accepts too.",
         torch_sparse=None,
     )
     csr = csr.trim()
     kind = importlib.import_module("torch_sparse").SparseTensor
-    return kind(row=csr.row.long(), col=csr.indices.long(), value=csr.value, sparse_sizes=csr.size, is_sorted=True)
+    return kind(
+        row=csr.row.long(),
+        col=csr.indices.long(),
+        value=csr.value,
+        sparse_sizes=csr.size,
+        is_sorted=True,
+    )
 
 
 def to_data(csr: CSR) -> Any:
-    """Return a ``torch_geometric.data.Data`` with ``edge_index``, ``edge_weight`` and ``num_nodes``.
+    """Return a ``torch_geometric.data.Data`` with ``edge_index``, ``edge_weight`` and
+    ``num_nodes``.
 
     Raises:
         InputError: If the matrix is not square.
     """
     from torch_geometric.data import Data
 
-    require(csr.size[0] == csr.size[1], "a square matrix", "Data holds one kind of node.", size=csr.size)
+    require(
+        csr.size[0] == csr.size[1], "a square matrix", "Data holds one kind of node.", size=csr.size
+    )
     edge_index, weight = to_edge_index(csr)
     return Data(edge_index=edge_index, edge_weight=weight, num_nodes=csr.size[0])

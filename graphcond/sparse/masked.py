@@ -15,7 +15,9 @@ from graphcond.sparse.pattern import Pattern
 
 
 class _Pair(NamedTuple):
-    """The full pattern, and the kept one of K blocks that :func:`~graphcond.sparse.compact` made from it."""
+    """The full pattern, and the kept one of K blocks that :func:`~graphcond.sparse.compact` made
+    from it.
+    """
 
     full: Pattern
     kept: Pattern
@@ -39,7 +41,9 @@ class _MaskedSpMM(torch.autograd.Function):
         if value.size(0) > 1:
             source = source + pair.kept.row.long() // pair.full.size[0] * pair.full.nnz
         entries = value.reshape(-1).index_select(0, source)
-        return cast(Tensor, dispatch.kernels(pair.backend).spmm(pair.kept, entries, x, 1.0, 0.0, None))
+        return cast(
+            Tensor, dispatch.kernels(pair.backend).spmm(pair.kept, entries, x, 1.0, 0.0, None)
+        )
 
     @staticmethod
     def setup_context(ctx: Any, inputs: Any, output: Tensor) -> None:
@@ -72,7 +76,13 @@ class _MaskedSpMM(torch.autograd.Function):
 
     @staticmethod
     def vmap(info: Any, in_dims: Any, pair: _Pair, value: Tensor, x: Tensor) -> Any:
-        picks = [[t if d is None else t.select(d, i) for t, d in zip((value, x), in_dims[1:], strict=True)] for i in range(info.batch_size)]
+        picks = [
+            [
+                t if d is None else t.select(d, i)
+                for t, d in zip((value, x), in_dims[1:], strict=True)
+            ]
+            for i in range(info.batch_size)
+        ]
         return torch.stack([_masked_call(pair, *pick) for pick in picks]), 0
 
 
@@ -80,20 +90,24 @@ _masked_call = applier(_MaskedSpMM)
 
 
 def masked_spmm(csr: CSR, kept: CSR, x: Tensor, value: Tensor) -> Tensor:
-    """Return ``spmm(csr, x, value)`` for entries that vanish outside ``kept``, at the price of the kept edges.
+    """Return ``spmm(csr, x, value)`` for entries that vanish outside ``kept``, at the price of the
+    kept edges.
 
-    Use it where an estimator wants the gradient with respect to the mask of *every* edge, dropped ones included: pass
-    ``value = weight * gate`` with ``gate`` the mask as numbers that require gradients. Otherwise multiply by the compacted
-    matrix alone, whose gradients stop at the kept edges and cost less.
+    Use it where an estimator wants the gradient with respect to the mask of *every* edge, dropped
+    ones included: pass ``value = weight * gate`` with ``gate`` the mask as numbers that require
+    gradients. Otherwise multiply by the compacted matrix alone, whose gradients stop at the kept
+    edges and cost less.
 
     Args:
         csr: A ``[R, C]``.
         kept: ``compact(csr, mask)`` of it, for one mask or K.
         x: ``[C, f]``, or ``[K * C, f]`` for K masks.
-        value: ``[nnz]`` in the CSR order of ``csr``, or ``[K, nnz]``; zero wherever the mask drops an edge.
+        value: ``[nnz]`` in the CSR order of ``csr``, or ``[K, nnz]``; zero wherever the mask drops
+            an edge.
 
     Returns:
-        ``[R, f]`` or ``[K * R, f]``; the first gradient to ``value`` covers all entries, and so do all later ones.
+        ``[R, f]`` or ``[K * R, f]``; the first gradient to ``value`` covers all entries, and so do
+        all later ones.
 
     Raises:
         InputError: If ``kept`` was not made from ``csr`` or shapes do not match.

@@ -46,8 +46,8 @@ def gcn_norm(csr: CSR, self_loops: bool = True) -> CSR:
 
     Args:
         csr: A ``[n, n]``, rows = targets.
-        self_loops: Whether nodes without a self-loop get one of weight 1 (as ``add_remaining_self_loops``); those entries have
-            ``perm`` -1.
+        self_loops: Whether nodes without a self-loop get one of weight 1 (as
+            ``add_remaining_self_loops``); those entries have ``perm`` -1.
 
     Returns:
         The normalised matrix; rows and columns of degree 0 are zero.
@@ -55,7 +55,8 @@ def gcn_norm(csr: CSR, self_loops: bool = True) -> CSR:
     Raises:
         InputError: If A is not square.
 
-    Source: Kipf and Welling 2017, equation 2; degrees as in ``torch_geometric.nn.conv.gcn_conv.gcn_norm`` (in-degrees for both sides).
+    Source: Kipf and Welling 2017, equation 2; degrees as in
+    ``torch_geometric.nn.conv.gcn_conv.gcn_norm`` (in-degrees for both sides).
     """
     _square(csr)
     full = add_self_loops(csr) if self_loops else csr
@@ -66,7 +67,8 @@ def gcn_norm(csr: CSR, self_loops: bool = True) -> CSR:
 def bipartite_norm(csr: CSR) -> CSR:
     r"""Return :math:`D_r^{-1/2} A D_c^{-1/2}`, with row sums and column sums; A may be rectangular.
 
-    Source: He et al. 2020 (LightGCN), equation 3, for one of the two directions; ``.T`` is the other.
+    Source: He et al. 2020 (LightGCN), equation 3, for one of the two directions; ``.T`` is the
+    other.
     """
     return scale(csr, _inverse_sqrt(degree(csr)), _inverse_sqrt(degree(csr.T)))
 
@@ -74,7 +76,8 @@ def bipartite_norm(csr: CSR) -> CSR:
 def scaled_laplacian(csr: CSR, lambda_max: float = 2.0) -> CSR:
     r"""Return :math:`2 L / \lambda_{max} - I` with :math:`L = I - D^{-1/2} A D^{-1/2}`.
 
-    At ``lambda_max`` 2 that is :math:`-D^{-1/2} A D^{-1/2}`, and the pattern is that of A. Isolated nodes have L = 1 on the diagonal.
+    At ``lambda_max`` 2 that is :math:`-D^{-1/2} A D^{-1/2}`, and the pattern is that of A. Isolated
+    nodes have L = 1 on the diagonal.
 
     Args:
         csr: A ``[n, n]``, meant symmetric and non-negative.
@@ -88,23 +91,38 @@ def scaled_laplacian(csr: CSR, lambda_max: float = 2.0) -> CSR:
 
     Source: Defferrard et al. 2016, section 2.1.
     """
-    require(lambda_max > 0, "`lambda_max` > 0", "2 bounds every normalised Laplacian.", lambda_max=lambda_max)
+    require(
+        lambda_max > 0,
+        "`lambda_max` > 0",
+        "2 bounds every normalised Laplacian.",
+        lambda_max=lambda_max,
+    )
     normal = gcn_norm(csr, self_loops=False)
     if normal.value is None:
         raise RuntimeError("a normalised matrix has entries")
     factor, shift = -2.0 / lambda_max, 2.0 / lambda_max - 1.0
     scaled = normal.with_value(factor * normal.value)
-    return scaled if shift == 0.0 else _with_diagonal(scaled, torch.full((csr.size[0],), shift, device=csr.device), everywhere=True)
+    return (
+        scaled
+        if shift == 0.0
+        else _with_diagonal(
+            scaled, torch.full((csr.size[0],), shift, device=csr.device), everywhere=True
+        )
+    )
 
 
 def add_self_loops(csr: CSR) -> CSR:
-    """Return A with weight 1 on the diagonal of every row that has no diagonal entry; new entries have ``perm`` -1."""
+    """Return A with weight 1 on the diagonal of every row that has no diagonal entry; new entries
+    have ``perm`` -1.
+    """
     _square(csr)
     return _with_diagonal(csr, torch.ones(csr.size[0], device=csr.device), everywhere=False)
 
 
 def _with_diagonal(csr: CSR, diagonal: Tensor, everywhere: bool) -> CSR:
-    """Append diagonal entries at the end of their rows; ``everywhere`` also where the row has one already."""
+    """Append diagonal entries at the end of their rows; ``everywhere`` also where the row has one
+    already.
+    """
     csr = csr.trim()
     row, col = csr.row.long(), csr.indices.long()
     missing = torch.ones(csr.size[0], dtype=torch.bool, device=csr.device)
@@ -113,7 +131,11 @@ def _with_diagonal(csr: CSR, diagonal: Tensor, everywhere: bool) -> CSR:
     nodes = missing.nonzero().squeeze(1)
     rows = torch.cat([row, nodes])
     order = torch.argsort(rows, stable=True)
-    pattern = Pattern(indptr_of(rows, csr.size[0], csr.indptr.dtype), torch.cat([col, nodes])[order].to(csr.indices.dtype), csr.size)
+    pattern = Pattern(
+        indptr_of(rows, csr.size[0], csr.indptr.dtype),
+        torch.cat([col, nodes])[order].to(csr.indices.dtype),
+        csr.size,
+    )
     perm = torch.cat([csr.perm, csr.perm.new_full((nodes.numel(),), -1)])[order]
     if csr.value is None:
         return CSR(pattern, None, perm)
@@ -122,4 +144,9 @@ def _with_diagonal(csr: CSR, diagonal: Tensor, everywhere: bool) -> CSR:
 
 
 def _square(csr: CSR) -> None:
-    require(csr.size[0] == csr.size[1], "a square matrix", "Use `bipartite_norm` for rectangular ones.", size=csr.size)
+    require(
+        csr.size[0] == csr.size[1],
+        "a square matrix",
+        "Use `bipartite_norm` for rectangular ones.",
+        size=csr.size,
+    )

@@ -1,4 +1,6 @@
-"""The places of a sparse matrix's entries: int32 indices, the transpose and the way between them, built once and shared."""
+"""The places of a sparse matrix's entries: int32 indices, the transpose and the way between them,
+built once and shared.
+"""
 
 from __future__ import annotations
 
@@ -27,19 +29,26 @@ Transposer: TypeAlias = "Callable[[], tuple[Pattern, Callable[[], Tensor]]]"
 
 
 def bare(indices: Tensor) -> Tensor:
-    """Return index tensors as they are outside of ``torch.func`` transforms, inside which what is cached would die with them."""
+    """Return index tensors as they are outside of ``torch.func`` transforms, inside which what is
+    cached would die with them.
+    """
     while torch._C._functorch.is_functorch_wrapped_tensor(indices):
         if torch._C._functorch.is_batchedtensor(indices):
             raise RuntimeError(
-                "vmap over the places of a sparse matrix is not possible; build the matrices outside and make them block_diagonal."
+                "vmap over the places of a sparse matrix is not possible; build the matrices"
+                " outside and make them block_diagonal."
             )
         indices = torch._C._functorch.get_unwrapped(indices)
     return indices
 
 
 def on_host(tensor: Tensor) -> bool:
-    """Whether NumPy can look at a tensor's memory: on CPU, outside of ``torch.func`` transforms and compilation."""
-    return tensor.is_cpu and not (torch._C._are_functorch_transforms_active() or torch.compiler.is_compiling())
+    """Whether NumPy can look at a tensor's memory: on CPU, outside of ``torch.func`` transforms and
+    compilation.
+    """
+    return tensor.is_cpu and not (
+        torch._C._are_functorch_transforms_active() or torch.compiler.is_compiling()
+    )
 
 
 @final
@@ -145,7 +154,8 @@ class Pattern:
         """Say how to build the transpose on first use, where that is cheaper than sorting.
 
         Args:
-            transposer: Gives the transposed pattern, and what gives the position here of each of its entries if that is asked for.
+            transposer: Gives the transposed pattern, and what gives the position here of each of
+                its entries if that is asked for.
         """
         self._store.transposer = transposer
 
@@ -166,7 +176,10 @@ class Pattern:
             if self._store.sides[1] is None:
                 self.T._build()
             if self._store.order_later is not None:
-                self._store.orders[1], self._store.order_later = bare(self._store.order_later()), None
+                self._store.orders[1], self._store.order_later = (
+                    bare(self._store.order_later()),
+                    None,
+                )
             return self.order
         forward = self.T.order
         places = torch.arange(forward.numel(), dtype=forward.dtype, device=forward.device)

@@ -10,7 +10,13 @@ from graphcond.sparse.csr import CSR
 from graphcond.sparse.spmm import spmm
 
 
-def apply(operator: CSR | Tensor, x: Tensor, alpha: float = 1.0, beta: float = 0.0, z: Tensor | None = None) -> Tensor:
+def apply(
+    operator: CSR | Tensor,
+    x: Tensor,
+    alpha: float = 1.0,
+    beta: float = 0.0,
+    z: Tensor | None = None,
+) -> Tensor:
     r"""Return :math:`\alpha L x + \beta z` for a sparse or a dense operator.
 
     Args:
@@ -29,10 +35,12 @@ def apply(operator: CSR | Tensor, x: Tensor, alpha: float = 1.0, beta: float = 0
 
 
 def chebyshev(operator: CSR | Tensor, x: Tensor, order: int) -> list[Tensor]:
-    r"""Return :math:`T_0(L)x, \dots, T_K(L)x`, by :math:`T_{k+1} = 2 L T_k - T_{k-1}`, one fused call a step.
+    r"""Return :math:`T_0(L)x, \dots, T_K(L)x`, by :math:`T_{k+1} = 2 L T_k - T_{k-1}`, one fused
+    call a step.
 
     Args:
-        operator: L, CSR or dense ``[n, n]``, eigenvalues in [-1, 1] (see :func:`~graphcond.sparse.scaled_laplacian`).
+        operator: L, CSR or dense ``[n, n]``, eigenvalues in [-1, 1] (see
+            :func:`~graphcond.sparse.scaled_laplacian`).
         x: ``[n, f]`` or ``[B, n, f]``.
         order: K >= 0.
 

@@ -1,4 +1,6 @@
-"""Seeded Bernoulli masks from a counter-based hash: the same (seed, stream, edge) gives the same bit everywhere."""
+"""Seeded Bernoulli masks from a counter-based hash: the same (seed, stream, edge) gives the same
+bit everywhere.
+"""
 
 from __future__ import annotations
 
@@ -42,13 +44,17 @@ def _hash_bits(key: int, ids: Tensor) -> Tensor:
     """Return the top 24 bits of the hash of each id, as int64; ``ids`` is overwritten."""
     bits = ids.add_(1).mul_(_signed(_GOLDEN)).add_(key)
     for shift, factor in zip((30, 27), _MULTIPLY, strict=True):
-        bits.bitwise_xor_((bits >> shift).bitwise_and_((1 << (64 - shift)) - 1)).mul_(_signed(factor))
+        bits.bitwise_xor_((bits >> shift).bitwise_and_((1 << (64 - shift)) - 1)).mul_(
+            _signed(factor)
+        )
     # The finaliser's last step changes the lower 33 bits alone.
     return bits.bitwise_right_shift_(40).bitwise_and_((1 << 24) - 1)
 
 
 def _draw_on_host(key: int, probs: Tensor, edge_id: Tensor | None) -> Tensor:
-    """Draw through NumPy's view of the tensors: its shifts are unsigned, where torch must mask, and its comparisons are 5 times faster."""
+    """Draw through NumPy's view of the tensors: its shifts are unsigned, where torch must mask, and
+    its comparisons are 5 times faster.
+    """
     keep = torch.empty(probs.numel(), dtype=torch.bool)
     kept, limits = keep.numpy(), probs.detach().float().numpy()
     ids = None if edge_id is None else edge_id.numpy()
@@ -67,17 +73,18 @@ def _draw_on_host(key: int, probs: Tensor, edge_id: Tensor | None) -> Tensor:
 
 @torch.no_grad()
 def sample_mask(probs: Tensor, seed: int, stream: int, edge_id: Tensor | None = None) -> Tensor:
-    r"""Draw one Bernoulli mask: edge e is kept iff ``hash(seed, stream, edge_id[e]) >> 40 < p_e * 2^24``.
+    r"""Draw one Bernoulli mask: edge e is kept iff ``hash(seed, stream, edge_id[e]) >> 40 < p_e *
+    2^24``.
 
-    The bit of an edge depends on nothing but its own probability and the three numbers: not on order, device, back end, number
-    of processes, or which other edges are drawn.
+    The bit of an edge depends on nothing but its own probability and the three numbers: not on
+    order, device, back end, number of processes, or which other edges are drawn.
 
     Args:
         probs: Probabilities ``[P]`` in [0, 1], resolved to 2^-24.
         seed: Any integer.
         stream: Any integer: the number of the sample (one for each of K masks, each step).
-        edge_id: Ids ``[P]`` that enter the hash, for example of undirected edges, so that both directions share their fate;
-            None numbers them 0 .. P - 1.
+        edge_id: Ids ``[P]`` that enter the hash, for example of undirected edges, so that both
+            directions share their fate; None numbers them 0 .. P - 1.
 
     Returns:
         ``[P]`` bool.
@@ -91,7 +98,10 @@ def sample_mask(probs: Tensor, seed: int, stream: int, edge_id: Tensor | None = 
         True
     """
     require(
-        probs.dim() == 1 and probs.is_floating_point(), "`probs` of floating point, [P]", "Give one a candidate edge.", probs=probs.shape
+        probs.dim() == 1 and probs.is_floating_point(),
+        "`probs` of floating point, [P]",
+        "Give one a candidate edge.",
+        probs=probs.shape,
     )
     require(
         edge_id is None or (edge_id.shape == probs.shape and not edge_id.is_floating_point()),
@@ -103,5 +113,9 @@ def sample_mask(probs: Tensor, seed: int, stream: int, edge_id: Tensor | None = 
     key = stream_key(seed, stream)
     if on_host(probs):
         return _draw_on_host(key, probs, edge_id)
-    ids = torch.arange(probs.numel(), device=probs.device) if edge_id is None else edge_id.to(torch.int64, copy=True)
+    ids = (
+        torch.arange(probs.numel(), device=probs.device)
+        if edge_id is None
+        else edge_id.to(torch.int64, copy=True)
+    )
     return _hash_bits(key, ids).float() < probs.float() * 2.0**24

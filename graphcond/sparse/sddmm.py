@@ -12,7 +12,8 @@ from graphcond.sparse.functions import Call, sddmm_call
 
 
 def sddmm(csr: CSR, a: Tensor, b: Tensor) -> Tensor:
-    r"""Return :math:`s_e = \langle a_{row(e)}, b_{col(e)} \rangle` for every stored entry; ``csr.value`` plays no part.
+    r"""Return :math:`s_e = \langle a_{row(e)}, b_{col(e)} \rangle` for every stored entry;
+    ``csr.value`` plays no part.
 
     Args:
         csr: The places ``[R, C]``.
@@ -49,5 +50,11 @@ def _matched(csr: CSR, a: Tensor, b: Tensor) -> tuple[Tensor, Tensor]:
         matrix=csr.size,
     )
     dtype = torch.promote_types(a.dtype, b.dtype)
-    require(dtype.is_floating_point, "inputs of floating point", "Convert them with `.float()`.", a=a.dtype, b=b.dtype)
+    require(
+        dtype.is_floating_point,
+        "inputs of floating point",
+        "Convert them with `.float()`.",
+        a=a.dtype,
+        b=b.dtype,
+    )
     return a.to(dtype), b.to(dtype)

@@ -11,16 +11,27 @@ from graphcond.sparse.csr import CSR
 from graphcond.sparse.functions import Call, spmm_call
 
 
-def spmm(csr: CSR, x: Tensor, value: Tensor | None = None, *, alpha: float = 1.0, beta: float = 0.0, z: Tensor | None = None) -> Tensor:
+def spmm(
+    csr: CSR,
+    x: Tensor,
+    value: Tensor | None = None,
+    *,
+    alpha: float = 1.0,
+    beta: float = 0.0,
+    z: Tensor | None = None,
+) -> Tensor:
     r"""Return :math:`\alpha A x + \beta z` in one call.
 
-    Differentiable in the entries, ``x`` and ``z``, by reverse and forward mode, to any order, under ``torch.func`` too.
+    Differentiable in the entries, ``x`` and ``z``, by reverse and forward mode, to any order, under
+    ``torch.func`` too.
 
     Args:
         csr: A ``[R, C]``.
-        x: ``[C, f]``, ``[C]``, or a batch ``[B, C, f]``. A batch is copied to ``[C, B * f]`` and back; code that runs many
-            steps should keep its features as ``[C, B * f]`` (B models side by side) and save those copies.
-        value: Entries ``[nnz]`` in CSR order in place of ``csr.value``; for entries in input order pass ``w[csr.perm]``.
+        x: ``[C, f]``, ``[C]``, or a batch ``[B, C, f]``. A batch is copied to ``[C, B * f]`` and
+            back; code that runs many steps should keep its features as ``[C, B * f]`` (B models
+            side by side) and save those copies.
+        value: Entries ``[nnz]`` in CSR order in place of ``csr.value``; for entries in input order
+            pass ``w[csr.perm]``.
         alpha: Factor of the product.
         beta: Factor of ``z``.
         z: A tensor of the result's shape, or None.
@@ -31,7 +42,8 @@ def spmm(csr: CSR, x: Tensor, value: Tensor | None = None, *, alpha: float = 1.0
     Raises:
         InputError: If shapes do not match, or ``x`` is not of floating point.
 
-    Source: the decisions on sparse message passing of this project: backward(SpMM) = SDDMM + SpMM on the transpose.
+    Source: the decisions on sparse message passing of this project: backward(SpMM) = SDDMM + SpMM
+    on the transpose.
 
     Example:
         >>> csr = CSR.from_edges(torch.tensor([0, 0]), torch.tensor([0, 1]), size=(1, 2))
@@ -45,9 +57,16 @@ def spmm(csr: CSR, x: Tensor, value: Tensor | None = None, *, alpha: float = 1.0
     dtype = x.dtype if value is None else torch.promote_types(x.dtype, value.dtype)
     value = None if value is None else value.to(dtype)
     x, z = x.to(dtype), None if z is None or beta == 0.0 else z.to(dtype)
-    call = Call(csr.pattern, choose(csr.pattern, x, z is not None), float(alpha), float(beta) if z is not None else 0.0)
+    call = Call(
+        csr.pattern,
+        choose(csr.pattern, x, z is not None),
+        float(alpha),
+        float(beta) if z is not None else 0.0,
+    )
     if x.dim() == 1:
-        return spmm_call(call, value, x.unsqueeze(1), None if z is None else z.unsqueeze(1)).squeeze(1)
+        return spmm_call(
+            call, value, x.unsqueeze(1), None if z is None else z.unsqueeze(1)
+        ).squeeze(1)
     if x.dim() == 2:
         return spmm_call(call, value, x, z)
     batch, columns, width = x.shape
@@ -57,10 +76,14 @@ def spmm(csr: CSR, x: Tensor, value: Tensor | None = None, *, alpha: float = 1.0
 
 
 def _fits(csr: CSR, x: Tensor, value: Tensor | None) -> bool:
-    """Whether nothing is to be said or converted; the checks and conversions below take a third of a small product's time."""
+    """Whether nothing is to be said or converted; the checks and conversions below take a third of
+    a small product's time.
+    """
     if x.size(0) != csr.size[1] or not x.is_floating_point():
         return False
-    return value is None or (value.dtype == x.dtype and value.dim() == 1 and value.size(0) == csr.nnz)
+    return value is None or (
+        value.dtype == x.dtype and value.dim() == 1 and value.size(0) == csr.nnz
+    )
 
 
 def _check(csr: CSR, x: Tensor, value: Tensor | None, z: Tensor | None) -> None:
@@ -72,7 +95,9 @@ def _check(csr: CSR, x: Tensor, value: Tensor | None, z: Tensor | None) -> None:
         x=tuple(x.shape),
         matrix=csr.size,
     )
-    require(x.is_floating_point(), "`x` of floating point", "Convert it with `.float()`.", dtype=x.dtype)
+    require(
+        x.is_floating_point(), "`x` of floating point", "Convert it with `.float()`.", dtype=x.dtype
+    )
     require(
         value is None or tuple(value.shape) == (csr.nnz,),
         "`value` of shape [nnz]",
@@ -82,4 +107,10 @@ def _check(csr: CSR, x: Tensor, value: Tensor | None, z: Tensor | None) -> None:
     )
     if z is not None:
         shape = (*x.shape[:-2], rows, *x.shape[-1:]) if x.dim() > 1 else (rows,)
-        require(tuple(z.shape) == shape, "`z` of the result's shape", "It is added to the product.", z=tuple(z.shape), result=shape)
+        require(
+            tuple(z.shape) == shape,
+            "`z` of the result's shape",
+            "It is added to the product.",
+            z=tuple(z.shape),
+            result=shape,
+        )

@@ -10,7 +10,9 @@ from graphcond.sparse.csr import CSR
 
 
 @torch.no_grad()
-def topk(users: Tensor, items: Tensor, k: int, exclude: CSR | None = None, block: int = 512) -> tuple[Tensor, Tensor]:
+def topk(
+    users: Tensor, items: Tensor, k: int, exclude: CSR | None = None, block: int = 512
+) -> tuple[Tensor, Tensor]:
     r"""Return the ``k`` largest entries of each row of :math:`U I^\top`, never built in full.
 
     Args:
@@ -21,8 +23,8 @@ def topk(users: Tensor, items: Tensor, k: int, exclude: CSR | None = None, block
         block: Rows a block; memory is block * n numbers.
 
     Returns:
-        Scores ``[m, k]``, falling, and column ids ``[m, k]`` int64. Where fewer than k columns are left, the tail has
-        score -inf and id -1.
+        Scores ``[m, k]``, falling, and column ids ``[m, k]`` int64. Where fewer than k columns are
+        left, the tail has score -inf and id -1.
 
     Raises:
         InputError: If shapes do not match or ``k`` is out of range.
@@ -41,7 +43,9 @@ def topk(users: Tensor, items: Tensor, k: int, exclude: CSR | None = None, block
         part = torch.mm(users[start:stop], items.t(), out=buffer[: stop - start])
         if exclude is not None:
             low, high = int(exclude.indptr[start]), int(exclude.indptr[stop])
-            part[exclude.row[low:high].long() - start, exclude.indices[low:high].long()] = -torch.inf
+            part[
+                exclude.row[low:high].long() - start, exclude.indices[low:high].long()
+            ] = -torch.inf
         best, which = part.topk(k, dim=1)
         scores[start:stop] = best
         indices[start:stop] = which.masked_fill_(best == -torch.inf, -1)
@@ -56,7 +60,13 @@ def _check(users: Tensor, items: Tensor, k: int, exclude: CSR | None, block: int
         users=tuple(users.shape),
         items=tuple(items.shape),
     )
-    require(1 <= k <= items.size(0), "1 <= `k` <= number of items", "It is how many columns to return.", k=k, items=items.size(0))
+    require(
+        1 <= k <= items.size(0),
+        "1 <= `k` <= number of items",
+        "It is how many columns to return.",
+        k=k,
+        items=items.size(0),
+    )
     require(block >= 1, "`block` >= 1", "It is the number of rows scored at once.", block=block)
     require(
         exclude is None or exclude.size == (users.size(0), items.size(0)),

@@ -1,6 +1,13 @@
-"""For tests, this library's and yours: small planted data sets, dense references, and the contract every condenser must pass."""
+"""For tests, this library's and yours: small planted data sets, dense references, and the contract
+every condenser must pass.
+"""
 
 from graphcond.testing import dense
-from graphcond.testing.planted import awkward_graph, awkward_interactions, small_graph, small_interactions
+from graphcond.testing.planted import (
+    awkward_graph,
+    awkward_interactions,
+    small_graph,
+    small_interactions,
+)
 
 __all__ = ["awkward_graph", "awkward_interactions", "dense", "small_graph", "small_interactions"]

@@ -17,7 +17,8 @@ from graphcond.data import read, save
 
 
 class CondenserContract(ABC):
-    """What a condenser must keep: its budget, its seed, the input, the test split, files, and PyG's habits.
+    """What a condenser must keep: its budget, its seed, the input, the test split, files, and PyG's
+    habits.
 
     Example:
         >>> from graphcond.condensers import RandomNodes
@@ -31,14 +32,18 @@ class CondenserContract(ABC):
 
     @abstractmethod
     def condenser(self, seed: int) -> Condenser:
-        """Return the condenser under test with a small budget; every call returns an equal object."""
+        """Return the condenser under test with a small budget; every call returns an equal
+        object.
+        """
 
     @abstractmethod
     def data(self) -> Any:
         """Return a small data set with its split; every call returns an equal object."""
 
     def test_budget_is_kept(self) -> None:
-        """The true ratio is at most the one asked for (rounded to whole nodes), and the card says so."""
+        """The true ratio is at most the one asked for (rounded to whole nodes), and the card says
+        so.
+        """
         result = self.condenser(0).condense(self.data())
         card = result.data.card
         assert 0 < card["ratio_actual"] <= card["ratio"] + 0.5 / (self.data().num_nodes or 1)
@@ -71,7 +76,9 @@ class CondenserContract(ABC):
             if "test_mask" in store:
                 store.y[store.test_mask] = (store.y[store.test_mask] + 1) % (int(store.y.max()) + 1)
             if "test_edge_index" in store:
-                store.test_edge_index = store.test_edge_index.flip(1)[:, : store.test_edge_index.size(1) // 2]
+                store.test_edge_index = store.test_edge_index.flip(1)[
+                    :, : store.test_edge_index.size(1) // 2
+                ]
         assert _same(self.condenser(0)(data), self.condenser(0)(poisoned))
 
     def test_result_has_no_test_split(self) -> None:
@@ -84,7 +91,9 @@ class CondenserContract(ABC):
         small = self.condenser(0)(self.data())
         save(tmp_path / "a.safetensors", small)
         save(tmp_path / "b.safetensors", small)
-        assert (tmp_path / "a.safetensors").read_bytes() == (tmp_path / "b.safetensors").read_bytes()
+        assert (tmp_path / "a.safetensors").read_bytes() == (
+            tmp_path / "b.safetensors"
+        ).read_bytes()
         back = read(tmp_path / "a.safetensors")
         assert _same(small, back)
         assert back.card == small.card
@@ -114,12 +123,19 @@ class _Once(InMemoryDataset):
 
 
 def _tensors(data: Any) -> dict[str, Tensor]:
-    return {f"{i}.{name}": value for i, store in enumerate(data.stores) for name, value in store.items() if isinstance(value, Tensor)}
+    return {
+        f"{i}.{name}": value
+        for i, store in enumerate(data.stores)
+        for name, value in store.items()
+        if isinstance(value, Tensor)
+    }
 
 
 def _same(first: Any, second: Any) -> bool:
     left, right = _tensors(first), _tensors(second)
-    return left.keys() == right.keys() and all(torch.equal(left[name], right[name]) for name in left)
+    return left.keys() == right.keys() and all(
+        torch.equal(left[name], right[name]) for name in left
+    )
 
 
 def _num_edges(data: Any) -> int:

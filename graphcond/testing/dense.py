@@ -1,4 +1,6 @@
-"""Dense references: each operation of the library in a few lines on full matrices, in double precision, for tests at small sizes."""
+"""Dense references: each operation of the library in a few lines on full matrices, in double
+precision, for tests at small sizes.
+"""
 
 from __future__ import annotations
 
@@ -24,7 +26,8 @@ def gcn_norm(matrix: Tensor, self_loops: bool = True) -> Tensor:
 
     Args:
         matrix: A [n, n].
-        self_loops: Whether I is added; where A has a self-loop already, that one is kept and none is added, as in PyG.
+        self_loops: Whether I is added; where A has a self-loop already, that one is kept and none
+            is added, as in PyG.
     """
     if self_loops:
         matrix = matrix + torch.diag((matrix.diagonal() == 0).to(matrix.dtype))
@@ -70,7 +73,8 @@ def bipartite(pairs: Tensor, num_users: int, num_items: int) -> Tensor:
 
 
 def lightgcn(pairs: Tensor, users: Tensor, items: Tensor, num_layers: int) -> tuple[Tensor, Tensor]:
-    """Return LightGCN's user and item embeddings: the mean over layers 0..K of powers of the normalised bipartite matrix.
+    """Return LightGCN's user and item embeddings: the mean over layers 0..K of powers of the
+    normalised bipartite matrix.
 
     Args:
         pairs: Interactions [2, E].
@@ -101,7 +105,10 @@ def ranking(scores: Tensor, train: Tensor, relevant: Tensor, k: int) -> tuple[fl
     for user in relevant[0].unique().tolist():
         wanted = set(relevant[1][relevant[0] == user].tolist())
         best = scores[user].argsort(descending=True, stable=True)[:k].tolist()
-        hits = torch.tensor([float(item in wanted and bool(torch.isfinite(scores[user, item]))) for item in best], dtype=torch.double)
+        hits = torch.tensor(
+            [float(item in wanted and bool(torch.isfinite(scores[user, item]))) for item in best],
+            dtype=torch.double,
+        )
         discount = 1 / torch.log2(torch.arange(2, len(best) + 2, dtype=torch.double))
         recalls.append(float(hits.sum()) / len(wanted))
         gains.append(float((hits * discount).sum() / discount[: min(len(wanted), k)].sum()))

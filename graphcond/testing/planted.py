@@ -9,7 +9,8 @@ from graphcond.data import EDGE, planted_graph, planted_interactions, split_inte
 
 
 def small_graph(seed: int = 0) -> Data:
-    """Return a planted graph of 120 nodes, 3 classes, 8 features, mean degree about 6, with its split.
+    """Return a planted graph of 120 nodes, 3 classes, 8 features, mean degree about 6, with its
+    split.
 
     Args:
         seed: Equal seeds give equal data.
@@ -29,7 +30,8 @@ def small_interactions(seed: int = 0, useless: float = 0.0) -> HeteroData:
 
     Args:
         seed: Equal seeds give equal data.
-        useless: Share of pairs that follow no factor; ``data[EDGE].useless`` marks those in training.
+        useless: Share of pairs that follow no factor; ``data[EDGE].useless`` marks those in
+            training.
 
     Returns:
         Split ``HeteroData``.
@@ -38,11 +40,14 @@ def small_interactions(seed: int = 0, useless: float = 0.0) -> HeteroData:
         >>> small_interactions()["user"].num_nodes
         40
     """
-    return split_interactions(planted_interactions(40, 60, 500, rank=4, useless=useless, seed=seed), seed=seed)
+    return split_interactions(
+        planted_interactions(40, 60, 500, rank=4, useless=useless, seed=seed), seed=seed
+    )
 
 
 def awkward_graph() -> Data:
-    """Return 12 nodes with everything that must not break: isolated and unlabelled nodes, a self-loop, a repeated and a one-way edge.
+    """Return 12 nodes with everything that must not break: isolated and unlabelled nodes, a
+    self-loop, a repeated and a one-way edge.
 
     Returns:
         ``Data`` with two classes; nodes 10 and 11 are isolated, node 9 is unlabelled.
@@ -51,7 +56,9 @@ def awkward_graph() -> Data:
     edges = torch.tensor(pairs + [(b, a) for a, b in pairs[:-1]] + [(3, 3), (0, 1)]).t()
     y = torch.arange(12) % 2
     y[9] = -1
-    masks = {name: torch.zeros(12, dtype=torch.bool) for name in ("train_mask", "val_mask", "test_mask")}
+    masks = {
+        name: torch.zeros(12, dtype=torch.bool) for name in ("train_mask", "val_mask", "test_mask")
+    }
     masks["train_mask"][[0, 1, 2, 3, 10]] = True
     masks["val_mask"][[4, 5, 6]] = True
     masks["test_mask"][[7, 8, 11]] = True
@@ -61,7 +68,8 @@ def awkward_graph() -> Data:
 
 
 def awkward_interactions() -> HeteroData:
-    """Return 6 users and 7 items: a user with one interaction, a user and an item without any, a hub item.
+    """Return 6 users and 7 items: a user with one interaction, a user and an item without any, a
+    hub item.
 
     Returns:
         Split ``HeteroData`` with a validation and a test part.

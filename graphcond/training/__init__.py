@@ -5,8 +5,20 @@ from graphcond.training.fit import Fitted, Program, fit
 from graphcond.training.graph_filter import ensemble, fit_graph_filter
 from graphcond.training.least_squares import fit_least_squares
 from graphcond.training.negatives import UniformNegatives
-from graphcond.training.nodes import FilterGraph, FilterRuns, FilterTraining, filter_graph, train_filters
-from graphcond.training.recommender import BPR, BPRProgram, RankingLooks, Recommender, fit_recommender
+from graphcond.training.nodes import (
+    FilterGraph,
+    FilterRuns,
+    FilterTraining,
+    filter_graph,
+    train_filters,
+)
+from graphcond.training.recommender import (
+    BPR,
+    BPRProgram,
+    RankingLooks,
+    Recommender,
+    fit_recommender,
+)
 from graphcond.training.stopping import EarlyStopping
 
 __all__ = [

@@ -38,9 +38,21 @@ class ClassifierTraining:
     stopping: EarlyStopping = EarlyStopping(patience=200)
 
     def __post_init__(self) -> None:
-        require(self.epochs >= 1, "`epochs` >= 1", "It is the number of Adam steps.", epochs=self.epochs)
-        require(self.learning_rate > 0, "`learning_rate` > 0", "0.01 is usual.", learning_rate=self.learning_rate)
-        require(self.weight_decay >= 0, "`weight_decay` >= 0", "5e-4 is usual.", weight_decay=self.weight_decay)
+        require(
+            self.epochs >= 1, "`epochs` >= 1", "It is the number of Adam steps.", epochs=self.epochs
+        )
+        require(
+            self.learning_rate > 0,
+            "`learning_rate` > 0",
+            "0.01 is usual.",
+            learning_rate=self.learning_rate,
+        )
+        require(
+            self.weight_decay >= 0,
+            "`weight_decay` >= 0",
+            "5e-4 is usual.",
+            weight_decay=self.weight_decay,
+        )
 
 
 def train_classifier(
@@ -52,7 +64,8 @@ def train_classifier(
     seed: int = 0,
     checkpoint: str | Path | None = None,
 ) -> Fitted:
-    """Train ``model`` in place on the training nodes of ``train``; keep the epoch that is best on the validation nodes of ``val``.
+    """Train ``model`` in place on the training nodes of ``train``; keep the epoch that is best on
+    the validation nodes of ``val``.
 
     Args:
         model: Called as ``model(x, edge_index, edge_weight)``.
@@ -69,10 +82,13 @@ def train_classifier(
     program = ClassifierProgram(model, train, val, recipe, seed)
     kept = None
     if checkpoint is not None:
-        # The number of epochs may be raised: a run that is longer goes on where the shorter one ended.
+        # The number of epochs may be raised: a run that is longer goes on where the shorter one
+        # ended.
         run = f"{describe(replace(recipe, epochs=1))} {seed} {model} {digest(train, val)}"
         kept = Checkpoint(checkpoint, run)
-    return fit(program, recipe.epochs, recipe.stopping, checkpoint=kept, description=type(model).__name__)
+    return fit(
+        program, recipe.epochs, recipe.stopping, checkpoint=kept, description=type(model).__name__
+    )
 
 
 class ClassifierProgram:
@@ -86,14 +102,18 @@ class ClassifierProgram:
         seed: Seed of the dropout.
     """
 
-    def __init__(self, model: torch.nn.Module, train: Data, val: Data, recipe: ClassifierTraining, seed: int) -> None:
+    def __init__(
+        self, model: torch.nn.Module, train: Data, val: Data, recipe: ClassifierTraining, seed: int
+    ) -> None:
         self.model, self.seed = model, seed
         self.train = prepared(model, train)
         self.val = self.train if val is train else prepared(model, val)
         self.nodes = train.train_mask.nonzero().squeeze(1)
         parameters = list(model.parameters())
         fused = train.x.device.type in ("cpu", "cuda")
-        self.optimiser = torch.optim.Adam(parameters, lr=recipe.learning_rate, weight_decay=recipe.weight_decay, fused=fused)
+        self.optimiser = torch.optim.Adam(
+            parameters, lr=recipe.learning_rate, weight_decay=recipe.weight_decay, fused=fused
+        )
         for value in parameters:
             zeros = {"exp_avg": torch.zeros_like(value), "exp_avg_sq": torch.zeros_like(value)}
             self.optimiser.state[value] = {"step": torch.zeros((), device=value.device), **zeros}
@@ -104,7 +124,9 @@ class ClassifierProgram:
 
     def moments(self) -> Mapping[str, Tensor]:
         """Return Adam's state."""
-        states = ((name, self.optimiser.state[value]) for name, value in self.model.named_parameters())
+        states = (
+            (name, self.optimiser.state[value]) for name, value in self.model.named_parameters()
+        )
         return {f"{name}.{key}": entry for name, state in states for key, entry in state.items()}
 
     def step(self, epoch: int) -> float:
@@ -131,7 +153,8 @@ def prepared(model: torch.nn.Module, data: Data) -> Data:
     """Return a graph with its features in the form that suits a model best.
 
     Args:
-        model: A :class:`~graphcond.nn.GraphNet`, or any other module, which gets the features as they are.
+        model: A :class:`~graphcond.nn.GraphNet`, or any other module, which gets the features as
+            they are.
         data: The graph.
 
     Returns:
@@ -147,7 +170,8 @@ def prepared(model: torch.nn.Module, data: Data) -> Data:
 
 @torch.no_grad()
 def infer(model: torch.nn.Module, data: Data) -> Tensor:
-    """Return a trained model's logits on a graph, without gradients; the model is left in evaluation mode.
+    """Return a trained model's logits on a graph, without gradients; the model is left in
+    evaluation mode.
 
     Args:
         model: As for :func:`predict`.

@@ -22,15 +22,17 @@ from graphcond.typing import Tensors
 class Program(Protocol):
     """What :func:`fit` trains.
 
-    Randomness of an epoch is to be derived from the seed and the epoch's number (``generator(seed, "negatives", epoch)``), so that a
-    resumed run draws what an unbroken one would have drawn.
+    Randomness of an epoch is to be derived from the seed and the epoch's number (``generator(seed,
+    "negatives", epoch)``), so that a resumed run draws what an unbroken one would have drawn.
     """
 
     def tensors(self) -> Mapping[str, Tensor]:
         """Return what is learned, live: copied at the best look and copied back at the end."""
 
     def moments(self) -> Mapping[str, Tensor]:
-        """Return what only training needs, live (the optimiser's state): saved in checkpoints, besides :meth:`tensors`."""
+        """Return what only training needs, live (the optimiser's state): saved in checkpoints,
+        besides :meth:`tensors`.
+        """
 
     def step(self, epoch: int) -> float:
         """Train one epoch, counted from 0, and return its mean loss."""
@@ -73,8 +75,10 @@ def fit(
     Args:
         program: What is trained.
         epochs: Most epochs to train, at least 1.
-        stopping: When to look at the validation score and when to stop; ``None`` trains all epochs, never validates and keeps the last.
-        checkpoint: What to resume from and to write to; ``None`` writes nothing. Ctrl-C loses at most the epochs since the last write.
+        stopping: When to look at the validation score and when to stop; ``None`` trains all epochs,
+            never validates and keeps the last.
+        checkpoint: What to resume from and to write to; ``None`` writes nothing. Ctrl-C loses at
+            most the epochs since the last write.
         description: Label of the progress bar.
 
     Returns:
@@ -89,7 +93,14 @@ def fit(
     if checkpoint is not None and (kept := checkpoint.load()) is not None:
         history, best = _resume(program, *kept, checkpoint.path)
     before, start = history.seconds, time.perf_counter()
-    bar = tqdm(range(len(history.losses), epochs), initial=len(history.losses), total=epochs, desc=description, disable=None, leave=False)
+    bar = tqdm(
+        range(len(history.losses), epochs),
+        initial=len(history.losses),
+        total=epochs,
+        desc=description,
+        disable=None,
+        leave=False,
+    )
     for epoch in bar:
         if stopping is not None and history.scores and stopping.stop(history.scores):
             break
@@ -108,10 +119,22 @@ def fit(
     return history
 
 
-def _advance(program: Program, epoch: int, stopping: EarlyStopping | None, history: Fitted, best: dict[str, Tensor]) -> None:
+def _advance(
+    program: Program,
+    epoch: int,
+    stopping: EarlyStopping | None,
+    history: Fitted,
+    best: dict[str, Tensor],
+) -> None:
     loss = program.step(epoch)
     cure = "Lower the learning rate, or check the input for huge values."
-    require(not math.isnan(loss), "A training loss that is a number", cure, error=NumericalError, epoch=epoch)
+    require(
+        not math.isnan(loss),
+        "A training loss that is a number",
+        cure,
+        error=NumericalError,
+        epoch=epoch,
+    )
     history.losses.append(loss)
     if stopping is None or not stopping.due(epoch):
         return
@@ -132,19 +155,29 @@ def _copy(source: Mapping[str, Tensor], target: Mapping[str, Tensor] | dict[str,
                 target[name] = value.clone()  # type: ignore[index]
 
 
-def _save(program: Program, checkpoint: Checkpoint, history: Fitted, best: Mapping[str, Tensor]) -> None:
+def _save(
+    program: Program, checkpoint: Checkpoint, history: Fitted, best: Mapping[str, Tensor]
+) -> None:
     parts = {"now": program.tensors(), "moments": program.moments(), "best": best}
-    tensors = {f"{part}.{name}": value.detach() for part, values in parts.items() for name, value in values.items()}
+    tensors = {
+        f"{part}.{name}": value.detach()
+        for part, values in parts.items()
+        for name, value in values.items()
+    }
     # JSON has no NaN, which is the best score of a run that validates nothing.
     score = None if math.isnan(history.best_score) else history.best_score
     checkpoint.save(tensors, {"fit": {**vars(history), "best_score": score}})
 
 
-def _resume(program: Program, tensors: Tensors, record: dict[str, Any], path: Path) -> tuple[Fitted, dict[str, Tensor]]:
+def _resume(
+    program: Program, tensors: Tensors, record: dict[str, Any], path: Path
+) -> tuple[Fitted, dict[str, Tensor]]:
     live = {f"now.{name}": value for name, value in program.tensors().items()}
     live |= {f"moments.{name}": value for name, value in program.moments().items()}
     known = {name: tuple(value.shape) for name, value in live.items()}
-    found = {name: tuple(value.shape) for name, value in tensors.items() if not name.startswith("best.")}
+    found = {
+        name: tuple(value.shape) for name, value in tensors.items() if not name.startswith("best.")
+    }
     require(
         "fit" in record and known == found,
         "A checkpoint of the same model, sizes and optimiser",
@@ -153,5 +186,12 @@ def _resume(program: Program, tensors: Tensors, record: dict[str, Any], path: Pa
         path=str(path),
     )
     _copy({name: tensors[name] for name in live}, live)
-    saved = {**record["fit"], "best_score": math.nan if record["fit"]["best_score"] is None else record["fit"]["best_score"]}
-    return Fitted(**saved), {name[5:]: value for name, value in tensors.items() if name.startswith("best.")}
+    saved = {
+        **record["fit"],
+        "best_score": (
+            math.nan if record["fit"]["best_score"] is None else record["fit"]["best_score"]
+        ),
+    }
+    return Fitted(**saved), {
+        name[5:]: value for name, value in tensors.items() if name.startswith("best.")
+    }

@@ -1,4 +1,6 @@
-"""A closed-form recommender: the ideal low-pass filter of the normalised interactions. No epochs, one decomposition."""
+"""A closed-form recommender: the ideal low-pass filter of the normalised interactions. No epochs,
+one decomposition.
+"""
 
 from __future__ import annotations
 
@@ -15,7 +17,9 @@ from graphcond.training.recommender import Recommender
 
 
 @torch.no_grad()
-def fit_graph_filter(train: HeteroData, rank: int = 256, *, sweeps: int = 6, seed: int = 0) -> Recommender:
+def fit_graph_filter(
+    train: HeteroData, rank: int = 256, *, sweeps: int = 6, seed: int = 0
+) -> Recommender:
     r"""Return the low-pass graph filter of a set of interactions as user and item embeddings.
 
     With :math:`\hat R = D_u^{-1/2} R D_i^{-1/2}` and its leading right singular vectors V,
@@ -34,12 +38,24 @@ def fit_graph_filter(train: HeteroData, rank: int = 256, *, sweeps: int = 6, see
     Raises:
         InputError: If ``rank`` or ``sweeps`` is not positive, or there is no interaction.
 
-    Source: Shen et al., CIKM 2021 (GF-CF), equation 11, without its linear term, which has no factors. The subspace iteration is
-        Halko et al., SIAM Review 2011, algorithm 4.4, oversampled by 16.
+    Source: Shen et al., CIKM 2021 (GF-CF), equation 11, without its linear term, which has no
+        factors. The subspace iteration is Halko et al., SIAM Review 2011, algorithm 4.4,
+        oversampled by 16.
     """
     edges, size = train_edges(train), (num_users(train), num_items(train))
-    require(rank >= 1 and sweeps >= 1, "`rank` >= 1 and `sweeps` >= 1", "Check them.", rank=rank, sweeps=sweeps)
-    require(edges.size(1) > 0, "at least one interaction", "The set is empty.", interactions=edges.size(1))
+    require(
+        rank >= 1 and sweeps >= 1,
+        "`rank` >= 1 and `sweeps` >= 1",
+        "Check them.",
+        rank=rank,
+        sweeps=sweeps,
+    )
+    require(
+        edges.size(1) > 0,
+        "at least one interaction",
+        "The set is empty.",
+        interactions=edges.size(1),
+    )
     normal = bipartite_norm(CSR.from_edges(edges[0], edges[1], size))
     width = min(rank + 16, *size)
     start = torch.randn(size[1], width, generator=generator(seed, "subspace")).to(edges.device)
@@ -59,10 +75,12 @@ def _leading(image: Tensor, basis: Tensor, rank: int) -> Tensor:
 
 
 def ensemble(models: tuple[Recommender, ...]) -> Recommender:
-    r"""Return one recommender whose scores are the mean of the models', each standardised within a user.
+    r"""Return one recommender whose scores are the mean of the models', each standardised within a
+    user.
 
-    For factors the standard deviation of a user's scores over items is :math:`\sqrt{p^\top \mathrm{Cov}(q)\, p}`, so that no
-    score has to be computed; the mean shifts all items of a user alike and is left out.
+    For factors the standard deviation of a user's scores over items is :math:`\sqrt{p^\top
+    \mathrm{Cov}(q)\, p}`, so that no score has to be computed; the mean shifts all items of a user
+    alike and is left out.
 
     Args:
         models: Trained models of the same users and items, at least one.
@@ -70,11 +88,20 @@ def ensemble(models: tuple[Recommender, ...]) -> Recommender:
     Returns:
         Embeddings side by side, [U, Σd] and [I, Σd].
     """
-    require(len(models) > 0, "at least one model", "Pass a tuple of trained recommenders.", models=len(models))
+    require(
+        len(models) > 0,
+        "at least one model",
+        "Pass a tuple of trained recommenders.",
+        models=len(models),
+    )
     users = []
     for model in models:
         count, width = model.items.shape
         covariance = torch.cov(model.items.T, correction=min(1, count - 1)).reshape(width, width)
         spread = (model.users @ covariance * model.users).sum(dim=1)
         users.append(model.users / spread.clamp(min=1e-20).sqrt()[:, None] / len(models))
-    return Recommender(torch.cat(users, dim=1), torch.cat([model.items for model in models], dim=1), models[0].history)
+    return Recommender(
+        torch.cat(users, dim=1),
+        torch.cat([model.items for model in models], dim=1),
+        models[0].history,
+    )

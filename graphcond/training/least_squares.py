@@ -1,4 +1,6 @@
-"""Matrix factorisation of implicit feedback by alternating least squares: closed-form half-steps, no step size, no negatives drawn."""
+"""Matrix factorisation of implicit feedback by alternating least squares: closed-form half-steps,
+no step size, no negatives drawn.
+"""
 
 from __future__ import annotations
 
@@ -17,7 +19,13 @@ _BUFFER = 1 << 24  # numbers in the gathered factors of one block of rows: 64 Mi
 
 @torch.no_grad()
 def fit_least_squares(
-    train: HeteroData, dim: int = 64, *, unobserved: float = 0.1, ridge: float = 0.003, sweeps: int = 12, seed: int = 0
+    train: HeteroData,
+    dim: int = 64,
+    *,
+    unobserved: float = 0.1,
+    ridge: float = 0.003,
+    sweeps: int = 12,
+    seed: int = 0,
 ) -> Recommender:
     r"""Return the factors of a set of interactions by weighted alternating least squares.
 
@@ -40,14 +48,36 @@ def fit_least_squares(
     Raises:
         InputError: If an argument is out of range, or there is no interaction.
 
-    Source: Hu, Koren and Volinsky, ICDM 2008; the regularisation by frequency is Rendle et al., RecSys 2022, equation 8, with exponent 1.
-        The defaults were chosen on the validation split of Last.fm.
+    Source: Hu, Koren and Volinsky, ICDM 2008; the regularisation by frequency is Rendle et al.,
+        RecSys 2022, equation 8, with exponent 1. The defaults were chosen on the validation split
+        of Last.fm.
     """
     edges, size = train_edges(train), (num_users(train), num_items(train))
-    require(dim >= 1 and sweeps >= 1, "`dim` >= 1 and `sweeps` >= 1", "Check them.", dim=dim, sweeps=sweeps)
-    require(unobserved > 0 and ridge > 0, "`unobserved` > 0 and `ridge` > 0", "Check them.", unobserved=unobserved, ridge=ridge)
-    require(edges.size(1) > 0, "at least one interaction", "The set is empty.", interactions=edges.size(1))
-    items = torch.randn(size[1], dim, generator=generator(seed, "least-squares")).to(edges.device) * 0.1 / dim**0.5
+    require(
+        dim >= 1 and sweeps >= 1,
+        "`dim` >= 1 and `sweeps` >= 1",
+        "Check them.",
+        dim=dim,
+        sweeps=sweeps,
+    )
+    require(
+        unobserved > 0 and ridge > 0,
+        "`unobserved` > 0 and `ridge` > 0",
+        "Check them.",
+        unobserved=unobserved,
+        ridge=ridge,
+    )
+    require(
+        edges.size(1) > 0,
+        "at least one interaction",
+        "The set is empty.",
+        interactions=edges.size(1),
+    )
+    items = (
+        torch.randn(size[1], dim, generator=generator(seed, "least-squares")).to(edges.device)
+        * 0.1
+        / dim**0.5
+    )
     by_user, by_item = _Side(edges, size[0]), _Side(edges.flip(0), size[1])
     for _ in range(sweeps):
         users = by_user.solve(items, unobserved, ridge)
@@ -73,9 +103,16 @@ class _Side:
             rows = self.order[first : first + max(1, min(1024, _BUFFER // (widest * dim)))]
             place = torch.arange(widest, device=rows.device)
             real = place < self.degree[rows, None]
-            met = factors[self.columns[torch.where(real, self.start[rows, None] + place, 0)]] * real[:, :, None]
+            met = (
+                factors[self.columns[torch.where(real, self.start[rows, None] + place, 0)]]
+                * real[:, :, None]
+            )
             decay = ridge * (self.degree[rows] + unobserved * factors.size(0))
-            system = met.transpose(1, 2) @ met + gram + torch.diag_embed(decay[:, None].expand(-1, dim))
-            out[rows] = torch.cholesky_solve(met.sum(dim=1)[:, :, None], torch.linalg.cholesky(system)).squeeze(2)
+            system = (
+                met.transpose(1, 2) @ met + gram + torch.diag_embed(decay[:, None].expand(-1, dim))
+            )
+            out[rows] = torch.cholesky_solve(
+                met.sum(dim=1)[:, :, None], torch.linalg.cholesky(system)
+            ).squeeze(2)
             first += rows.numel()
         return out

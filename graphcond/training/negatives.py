@@ -13,10 +13,12 @@ _ROUNDS = 20
 
 
 class UniformNegatives:
-    """For each user of a list, an item drawn uniformly from those the user has no training interaction with.
+    """For each user of a list, an item drawn uniformly from those the user has no training
+    interaction with.
 
-    Held-out interactions are not consulted: a validation or test item is as likely a negative as any other. A user who has
-    (almost) every item may be given one of its own after 20 rejected draws.
+    Held-out interactions are not consulted: a validation or test item is as likely a negative as
+    any other. A user who has (almost) every item may be given one of its own after 20 rejected
+    draws.
 
     Args:
         edge_index: Training interactions [2, E]; with several models side by side, with offsets.
@@ -31,7 +33,9 @@ class UniformNegatives:
 
     def __init__(self, edge_index: Tensor, num_users: int, num_items: int) -> None:
         sizes: dict[str, Any] = {"num_users": num_users, "num_items": num_items}
-        require(min(sizes.values()) >= 1, "positive sizes", "Give the counts of the data set.", **sizes)
+        require(
+            min(sizes.values()) >= 1, "positive sizes", "Give the counts of the data set.", **sizes
+        )
         self.num_users, self.num_items = num_users, num_items
         own = edge_index[1] % num_items
         self._keys = torch.sort(edge_index[0] * num_items + own).values
@@ -51,7 +55,9 @@ class UniformNegatives:
         for _ in range(_ROUNDS):
             if clash.numel() == 0:
                 break
-            again = torch.randint(0, self.num_items, clash.shape, generator=draw, device=users.device)
+            again = torch.randint(
+                0, self.num_items, clash.shape, generator=draw, device=users.device
+            )
             items[clash] = again
             clash = clash[self._taken(users[clash], again)]
         return items + (users // self.num_users) * self.num_items

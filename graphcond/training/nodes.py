@@ -1,4 +1,6 @@
-"""Training node classifiers: B polynomial filters in one batched run, each with its own best epoch."""
+"""Training node classifiers: B polynomial filters in one batched run, each with its own
+best epoch.
+"""
 
 from __future__ import annotations
 
@@ -21,7 +23,8 @@ from graphcond.training.fit import fit
 from graphcond.training.stopping import EarlyStopping
 from graphcond.typing import Tensors
 
-# Activations [n, b·h] of about 2.8 MB stay in a core's cache: measured on Cora, 16 filters at once cost half of 80 at once.
+# Activations [n, b·h] of about 2.8 MB stay in a core's cache: measured on Cora, 16 filters at once
+# cost half of 80 at once.
 _CHUNK_NUMBERS = 700_000
 
 
@@ -34,7 +37,8 @@ class FilterTraining:
         learning_rate: Adam's step size.
         weight_decay: L2 penalty (in the loss, not decoupled).
         dropout: Probability of dropping a hidden activation, in [0, 1).
-        stopping: When to stop a chunk of candidates early, by their mean best validation loss; None trains all epochs.
+        stopping: When to stop a chunk of candidates early, by their mean best validation loss; None
+            trains all epochs.
     """
 
     epochs: int = 200
@@ -44,10 +48,24 @@ class FilterTraining:
     stopping: EarlyStopping | None = None
 
     def __post_init__(self) -> None:
-        require(self.epochs >= 1, "`epochs` >= 1", "It is the number of Adam steps.", epochs=self.epochs)
-        require(self.learning_rate > 0, "`learning_rate` > 0", "0.01 is usual.", learning_rate=self.learning_rate)
-        require(self.weight_decay >= 0, "`weight_decay` >= 0", "5e-4 is usual.", weight_decay=self.weight_decay)
-        require(0 <= self.dropout < 1, "`dropout` in [0, 1)", "0 switches it off.", dropout=self.dropout)
+        require(
+            self.epochs >= 1, "`epochs` >= 1", "It is the number of Adam steps.", epochs=self.epochs
+        )
+        require(
+            self.learning_rate > 0,
+            "`learning_rate` > 0",
+            "0.01 is usual.",
+            learning_rate=self.learning_rate,
+        )
+        require(
+            self.weight_decay >= 0,
+            "`weight_decay` >= 0",
+            "5e-4 is usual.",
+            weight_decay=self.weight_decay,
+        )
+        require(
+            0 <= self.dropout < 1, "`dropout` in [0, 1)", "0 switches it off.", dropout=self.dropout
+        )
 
 
 @dataclass(frozen=True)
@@ -75,17 +93,21 @@ class FilterGraph:
 
 
 def filter_graph(data: Data, operator: Operator | None = None) -> FilterGraph:
-    """Return a data set as filters train on it; nothing is cached, so two graphs of one size cannot be confused.
+    """Return a data set as filters train on it; nothing is cached, so two graphs of one size cannot
+    be confused.
 
     Args:
-        data: Graph with ``x``, ``edge_index``, optional ``edge_weight``, ``y``, ``train_mask``, ``val_mask``; original or condensed.
+        data: Graph with ``x``, ``edge_index``, optional ``edge_weight``, ``y``, ``train_mask``,
+            ``val_mask``; original or condensed.
         operator: What is propagated with; None: the scaled Laplacian, λ_max = 2.
 
     Returns:
         The operator, the features in their fastest form, labels and node ids.
     """
     if operator is None:
-        operator = filter_operator(data.edge_index, int(data.num_nodes or 0), data.get("edge_weight"), dtype=data.x.dtype)
+        operator = filter_operator(
+            data.edge_index, int(data.num_nodes or 0), data.get("edge_weight"), dtype=data.x.dtype
+        )
     train, val = (data[f"{part}_mask"].nonzero().squeeze(1) for part in ("train", "val"))
     return FilterGraph(operator, filter_features(data.x), data.y, train, val)
 
@@ -94,12 +116,14 @@ def filter_graph(data: Data, operator: Operator | None = None) -> FilterGraph:
 class FilterRuns:
     """Results of B trained filters.
 
-    Candidates are ranked after the last step, where L*(λ) is defined (two seeds of Cora then agree with ρ = .995 by loss, against .987 at
-    the best epochs); the model that is used is the one of the best epoch.
+    Candidates are ranked after the last step, where L*(λ) is defined (two seeds of Cora then agree
+    with ρ = .995 by loss, against .987 at the best epochs); the model that is used is the one of
+    the best epoch.
 
     Attributes:
         lam: Hyperparameters λ [B, H].
-        loss: Validation cross-entropy after the last step [B], L*(λ); with early stopping, after the step that its looks found best.
+        loss: Validation cross-entropy after the last step [B], L*(λ); with early stopping, after
+            the step that its looks found best.
         accuracy: Validation accuracy after the last step [B].
         params: Parameters after the last step, B models.
         best_loss: Lowest validation cross-entropy [B].
@@ -131,11 +155,12 @@ def train_filters(
 ) -> FilterRuns:
     """Train one model for each λ, many at a time, and validate every epoch.
 
-    Candidates are independent: without dropout and early stopping, which a chunk of them shares, results do not depend on how many are
-    trained together. All start from the same weights, as trials
-    of a search with a fixed seed do: what the draw of the weights adds to every loss then leaves their order alone. They run in chunks
-    whose activations fit a core's cache. Features that no node has are left out, which changes no result; their weights are returned as 0,
-    where weight decay would take them.
+    Candidates are independent: without dropout and early stopping, which a chunk of them shares,
+    results do not depend on how many are trained together. All start from the same weights, as
+    trials of a search with a fixed seed do: what the draw of the weights adds to every loss then
+    leaves their order alone. They run in chunks whose activations fit a core's cache. Features that
+    no node has are left out, which changes no result; their weights are returned as 0, where weight
+    decay would take them.
 
     Args:
         net: The architecture.
@@ -162,33 +187,61 @@ def train_filters(
     if live is not None:
         graph = replace(graph, x=cast(Tensor, graph.x)[:, live].contiguous())
         net, params["weight0"] = replace(net, num_features=len(live)), params["weight0"][:, live]
-    size = max(1, min(lam.size(0), _CHUNK_NUMBERS // (graph.num_nodes * max(width for _, width in net.widths))))
+    size = max(
+        1,
+        min(
+            lam.size(0), _CHUNK_NUMBERS // (graph.num_nodes * max(width for _, width in net.widths))
+        ),
+    )
     parts, seconds = [], 0.0
     for first in range(0, lam.size(0), size):
         chosen = slice(first, first + size)
-        program = FilterProgram(net, lam[chosen], graph, recipe, {name: value[chosen] for name, value in params.items()}, (seed, first))
+        program = FilterProgram(
+            net,
+            lam[chosen],
+            graph,
+            recipe,
+            {name: value[chosen] for name, value in params.items()},
+            (seed, first),
+        )
         kept = None if checkpoint is None else Checkpoint(f"{checkpoint}.{first}", run)
-        # A checkpoint holds a score: without early stopping that is the step's number, whose best is always the last.
-        stopping = recipe.stopping or (None if kept is None else EarlyStopping(patience=recipe.epochs))
-        seconds += fit(program, recipe.epochs, stopping, checkpoint=kept, description="filters").seconds
+        # A checkpoint holds a score: without early stopping that is the step's number, whose best
+        # is always the last.
+        stopping = recipe.stopping or (
+            None if kept is None else EarlyStopping(patience=recipe.epochs)
+        )
+        seconds += fit(
+            program, recipe.epochs, stopping, checkpoint=kept, description="filters"
+        ).seconds
         parts.append(program.finish())
     merged = {name: torch.cat([part[name] for part in parts]) for name in parts[0]}
     if live is not None:
-        merged |= {name: _widened(merged[name], live, width) for name in ("weight0", "best.weight0")}
+        merged |= {
+            name: _widened(merged[name], live, width) for name in ("weight0", "best.weight0")
+        }
     last = {name: merged.pop(name) for name in params}
     best = {name: merged.pop(f"best.{name}") for name in params}
     return FilterRuns(lam=lam, params=last, best_params=best, seconds=seconds, **merged)
 
 
-def _identity(net: PolynomialFilterNet, lam: Tensor, graph: FilterGraph, recipe: FilterTraining, seed: int) -> str:
-    """Name a training by what it depends on. The number of epochs may be raised: a longer run goes on where the shorter one ended."""
-    matrices = [[m] if isinstance(m, Tensor) else [m.indptr, m.indices, m.value] for m in (graph.operator, graph.x)]
+def _identity(
+    net: PolynomialFilterNet, lam: Tensor, graph: FilterGraph, recipe: FilterTraining, seed: int
+) -> str:
+    """Name a training by what it depends on. The number of epochs may be raised: a longer run goes
+    on where the shorter one ended.
+    """
+    matrices = [
+        [m] if isinstance(m, Tensor) else [m.indptr, m.indices, m.value]
+        for m in (graph.operator, graph.x)
+    ]
     content = digest(*matrices[0], *matrices[1], graph.y, graph.train, graph.val, lam)
     return f"{net!r} {describe(replace(recipe, epochs=1))} {seed} {content}"
 
 
 def _live_features(x: Tensor | CSR, width: int) -> Tensor | None:
-    """Return the columns of dense features [n, width] that some node has; None where all of them or none are, or where ``x`` is other."""
+    """Return the columns of dense features [n, width] that some node has; None where all of them or
+    none are, or where ``x`` is other.
+    """
     if isinstance(x, CSR) or x.dim() != 2 or x.size(1) != width:
         return None
     columns = (x != 0).any(0).nonzero().squeeze(1)
@@ -196,7 +249,9 @@ def _live_features(x: Tensor | CSR, width: int) -> Tensor | None:
 
 
 def _widened(weight: Tensor, live: Tensor, width: int) -> Tensor:
-    """Return weights [B, k, h] as [B, width, h] with zeros for the features that are not among the k live ones."""
+    """Return weights [B, k, h] as [B, width, h] with zeros for the features that are not among the
+    k live ones.
+    """
     return weight.new_zeros(weight.size(0), width, weight.size(2)).index_copy_(1, live, weight)
 
 
@@ -213,7 +268,13 @@ class FilterProgram:
     """
 
     def __init__(
-        self, net: PolynomialFilterNet, lam: Tensor, graph: FilterGraph, recipe: FilterTraining, start: Tensors, seeds: tuple[int, int]
+        self,
+        net: PolynomialFilterNet,
+        lam: Tensor,
+        graph: FilterGraph,
+        recipe: FilterTraining,
+        start: Tensors,
+        seeds: tuple[int, int],
     ) -> None:
         self.net, self.lam, self.graph, self.recipe, self.seeds = net, lam, graph, recipe, seeds
         self.params = {name: _leaf(value) for name, value in start.items()}
@@ -224,14 +285,19 @@ class FilterProgram:
         self.accuracy = torch.zeros_like(self.loss)
         self.epoch = torch.zeros(batch, dtype=torch.int64, device=lam.device)
         self.optimiser = torch.optim.Adam(
-            self.params.values(), lr=recipe.learning_rate, weight_decay=recipe.weight_decay, fused=graph.y.device.type in ("cpu", "cuda")
+            self.params.values(),
+            lr=recipe.learning_rate,
+            weight_decay=recipe.weight_decay,
+            fused=graph.y.device.type in ("cpu", "cuda"),
         )
         for value in self.params.values():
             zeros = {"exp_avg": torch.zeros_like(value), "exp_avg_sq": torch.zeros_like(value)}
             self.optimiser.state[value] = {"step": torch.zeros((), device=value.device), **zeros}
 
     def tensors(self) -> Mapping[str, Tensor]:
-        """Return the parameters, the best ones so far and their results, and how many steps they are from the start."""
+        """Return the parameters, the best ones so far and their results, and how many steps they
+        are from the start.
+        """
         best = {f"best.{name}": value for name, value in self.best.items()}
         scores = {"best_loss": self.loss, "best_accuracy": self.accuracy, "best_epoch": self.epoch}
         return {**self.params, **best, **scores, "steps": self.made}
@@ -242,10 +308,18 @@ class FilterProgram:
         return {f"{name}.{key}": entry for name, state in states for key, entry in state.items()}
 
     def step(self, epoch: int) -> float:
-        """Validate the current parameters, then make one Adam step; return the mean training loss before it."""
+        """Validate the current parameters, then make one Adam step; return the mean training loss
+        before it.
+        """
         graph, dropout = self.graph, self.recipe.dropout
-        stream = generator(*self.seeds, "dropout", epoch, device=self.lam.device) if dropout > 0 else None
-        logits = self.net(self.params, self.lam, graph.operator, graph.x, dropout=dropout, stream=stream)
+        stream = (
+            generator(*self.seeds, "dropout", epoch, device=self.lam.device)
+            if dropout > 0
+            else None
+        )
+        logits = self.net(
+            self.params, self.lam, graph.operator, graph.x, dropout=dropout, stream=stream
+        )
         with torch.no_grad():
             self.look(epoch, self._evaluate() if dropout > 0 else logits)
         batch = self.lam.size(0)
@@ -272,21 +346,40 @@ class FilterProgram:
         """
         graph, batch = self.graph, self.lam.size(0)
         chosen, y = logits[:, graph.val], graph.y[graph.val]
-        each = cross_entropy(chosen.reshape(batch * y.numel(), -1), y.repeat(batch), reduction="none")
+        each = cross_entropy(
+            chosen.reshape(batch * y.numel(), -1), y.repeat(batch), reduction="none"
+        )
         loss = each.view(batch, -1).mean(1)
         accuracy = (chosen.argmax(-1) == y).to(loss.dtype).mean(1)
         bad = (~loss.isfinite()).nonzero().flatten()
-        law, cure = "finite validation losses", "Lower the learning rate, or check the features and edge weights for huge values."
+        law, cure = (
+            "finite validation losses",
+            "Lower the learning rate, or check the features and edge weights for huge values.",
+        )
         where = self.lam[bad[:1]].tolist()
-        require(bad.numel() == 0, law, cure, error=NumericalError, epoch=epoch, candidate=self.seeds[1] + int(bad[:1].sum()), lam=where)
+        require(
+            bad.numel() == 0,
+            law,
+            cure,
+            error=NumericalError,
+            epoch=epoch,
+            candidate=self.seeds[1] + int(bad[:1].sum()),
+            lam=where,
+        )
         better = (loss < self.loss).nonzero().flatten()
         for name, value in self.params.items():
             self.best[name][better] = value.detach()[better]
-        self.loss[better], self.accuracy[better], self.epoch[better] = loss[better], accuracy[better], epoch
+        self.loss[better], self.accuracy[better], self.epoch[better] = (
+            loss[better],
+            accuracy[better],
+            epoch,
+        )
         return loss, accuracy
 
     def validate(self) -> float:
-        """Return minus the mean best validation loss, or the number of steps made if nothing stops early."""
+        """Return minus the mean best validation loss, or the number of steps made if nothing stops
+        early.
+        """
         return float(self.made) if self.recipe.stopping is None else -float(self.loss.mean())
 
     @torch.no_grad()

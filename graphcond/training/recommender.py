@@ -1,4 +1,6 @@
-"""Training embedding recommenders by BPR, with the gradient written out: no autograd graph over the tables."""
+"""Training embedding recommenders by BPR, with the gradient written out: no autograd graph over the
+tables.
+"""
 
 from __future__ import annotations
 
@@ -29,15 +31,19 @@ class BPR:
     """How a recommender is trained; step size, weight decay and dropout belong to the model.
 
     Args:
-        batch_size: Triplets of one Adam step (of each model, where several are trained side by side); None is |D| / 40, at least 1,024
-            and at most 8,192: an Adam step costs the size of the tables, whatever the batch.
-        min_steps: Fewest steps of a round. A round is one pass over the interactions, or as many as make this many steps, so that
-            early stopping grants a small set as many steps between two looks as a large one.
+        batch_size: Triplets of one Adam step (of each model, where several are trained side by
+            side); None is |D| / 40, at least 1,024 and at most 8,192: an Adam step costs the size
+            of the tables, whatever the batch.
+        min_steps: Fewest steps of a round. A round is one pass over the interactions, or as many as
+            make this many steps, so that early stopping grants a small set as many steps between
+            two looks as a large one.
         rounds: Most rounds.
         stopping: When to look at validation NDCG@10, in rounds, and when to stop.
-        weighted: Whether ``edge_weight`` weighs the losses and the propagation. Off by default: interactions are implicit feedback,
-            and play counts or ratings as weights of the loss let a few pairs take over.
-        val_users: Most users, drawn once, whose validation interactions are looked at; all are when there are fewer.
+        weighted: Whether ``edge_weight`` weighs the losses and the propagation. Off by default:
+            interactions are implicit feedback, and play counts or ratings as weights of the loss
+            let a few pairs take over.
+        val_users: Most users, drawn once, whose validation interactions are looked at; all are when
+            there are fewer.
     """
 
     batch_size: int | None = None
@@ -59,7 +65,9 @@ class BPR:
 
     def batch(self, interactions: int) -> int:
         """Return the triplets of one step for a set of so many interactions."""
-        return max(1024, min(8192, interactions // 40)) if self.batch_size is None else self.batch_size
+        return (
+            max(1024, min(8192, interactions // 40)) if self.batch_size is None else self.batch_size
+        )
 
 
 @dataclass(frozen=True)
@@ -87,7 +95,12 @@ class Recommender:
             Scores [U, k] and item ids [U, k], best first; -inf and -1 where nothing is left.
         """
         size = (self.users.size(0), self.items.size(0))
-        return topk(self.users, self.items, k, None if exclude is None else CSR.from_edges(exclude[0], exclude[1], size))
+        return topk(
+            self.users,
+            self.items,
+            k,
+            None if exclude is None else CSR.from_edges(exclude[0], exclude[1], size),
+        )
 
 
 def fit_recommender(
@@ -106,7 +119,8 @@ def fit_recommender(
         factory: Makes the model, for example ``partial(nn.MF, dim=64)``.
         train: Trained on: its ``edge_index`` and, if ``recipe.weighted``, its ``edge_weight``.
         val: Validation interactions [2, V]; with none, all rounds are trained.
-        exclude: Interactions that validation rankings leave out [2, E]; None means those trained on.
+        exclude: Interactions that validation rankings leave out [2, E]; None means those trained
+            on.
         recipe: How to train; None is :class:`BPR` with its defaults.
         seed: Seed of initialisation, order and negatives.
         checkpoint: File to resume from and write to.
@@ -121,15 +135,26 @@ def fit_recommender(
     recipe = recipe or BPR()
     edges, weight = train_edges(train), train[EDGE].get("edge_weight") if recipe.weighted else None
     model = factory(num_users(train), num_items(train), seed=seed).to(edges.device)
-    looks = RankingLooks(val, edges if exclude is None else exclude, (num_users(train), num_items(train)), recipe.val_users)
+    looks = RankingLooks(
+        val,
+        edges if exclude is None else exclude,
+        (num_users(train), num_items(train)),
+        recipe.val_users,
+    )
     program = BPRProgram(model, edges, weight, recipe, looks=looks, seed=seed)
     stopping = recipe.stopping if val.size(1) else None
     kept = None
     if checkpoint is not None:
-        # The number of rounds may be raised: a run that is longer goes on where the shorter one ended.
-        run = f"{describe(replace(recipe, rounds=1))} {describe(factory)} {seed} {digest(train, val, exclude)}"
+        # The number of rounds may be raised: a run that is longer goes on where the shorter one
+        # ended.
+        run = (
+            f"{describe(replace(recipe, rounds=1))} {describe(factory)} {seed}"
+            f" {digest(train, val, exclude)}"
+        )
         kept = Checkpoint(checkpoint, run)
-    history = fit(program, recipe.rounds, stopping, checkpoint=kept, description=type(model).__name__)
+    history = fit(
+        program, recipe.rounds, stopping, checkpoint=kept, description=type(model).__name__
+    )
     with torch.no_grad():
         users, items = model.embeddings(program.graph)
     return Recommender(users.detach(), items.detach(), history)
@@ -145,7 +170,9 @@ class RankingLooks:
         max_users: Most users to look at.
     """
 
-    def __init__(self, held: Tensor, exclude: Tensor, size: tuple[int, int], max_users: int) -> None:
+    def __init__(
+        self, held: Tensor, exclude: Tensor, size: tuple[int, int], max_users: int
+    ) -> None:
         users = torch.unique(held[0])
         if users.numel() > max_users:
             chosen = torch.randperm(users.numel(), generator=generator(0, "looks"))[:max_users]
@@ -158,11 +185,15 @@ class RankingLooks:
         self.exclude = CSR.from_edges(out[0], out[1], (users.numel(), size[1]))
 
     def __call__(self, users: Tensor, items: Tensor) -> float:
-        """Return the mean NDCG@10 of user and item embeddings [U, d] and [I, d]; NaN if they are not finite."""
+        """Return the mean NDCG@10 of user and item embeddings [U, d] and [I, d]; NaN if they are
+        not finite.
+        """
         if not bool(torch.isfinite(items).all()):
             return math.nan
         k = min(10, self.num_items)
-        hit, count = hits(topk(users[self.users], items, k, self.exclude)[1], self.held, self.num_items)
+        hit, count = hits(
+            topk(users[self.users], items, k, self.exclude)[1], self.held, self.num_items
+        )
         return mean_over_users(ndcg(hit, count, k), count)
 
 
@@ -172,7 +203,8 @@ def _renumber(edges: Tensor, place: Tensor) -> Tensor:
 
 
 class BPRProgram:
-    """BPR training of one or several models side by side, as :func:`graphcond.training.fit` runs it.
+    """BPR training of one or several models side by side, as :func:`graphcond.training.fit` runs
+    it.
 
     Args:
         model: The model; its tables are trained in place.
@@ -196,8 +228,20 @@ class BPRProgram:
         looks: RankingLooks | None = None,
         seed: int = 0,
     ) -> None:
-        require(edges.size(1) > 0, "at least one training interaction", "The set to train on is empty.", interactions=edges.size(1))
-        self.model, self.edges, self.weight, self.recipe, self.looks, self.seed = model, edges, weight, recipe, looks, seed
+        require(
+            edges.size(1) > 0,
+            "at least one training interaction",
+            "The set to train on is empty.",
+            interactions=edges.size(1),
+        )
+        self.model, self.edges, self.weight, self.recipe, self.looks, self.seed = (
+            model,
+            edges,
+            weight,
+            recipe,
+            looks,
+            seed,
+        )
         self.graph = model.graph(edges, weight)
         self.decay = _expected_decay(model, edges)
         self.negatives = UniformNegatives(edges, model.num_users, model.num_items)
@@ -215,14 +259,20 @@ class BPRProgram:
         for name, parameter in self.model.named_parameters():
             state = self.optimiser.state[parameter]
             if not state:
-                state.update(step=torch.zeros(()), exp_avg=torch.zeros_like(parameter), exp_avg_sq=torch.zeros_like(parameter))
+                state.update(
+                    step=torch.zeros(()),
+                    exp_avg=torch.zeros_like(parameter),
+                    exp_avg_sq=torch.zeros_like(parameter),
+                )
             named |= {f"{name}.{key}": value for key, value in state.items()}
         return named
 
     @torch.no_grad()
     def step(self, epoch: int) -> float:
         """Train one round; return the mean loss of its triplets."""
-        size = self.recipe.batch(self.edges.size(1) // self.model.num_models) * self.model.num_models
+        size = (
+            self.recipe.batch(self.edges.size(1) // self.model.num_models) * self.model.num_models
+        )
         passes = math.ceil(self.recipe.min_steps / math.ceil(self.edges.size(1) / size))
         draw = generator(self.seed, "round", epoch, device=self.edges.device)
         total = sum(self._one_pass(size, draw) for _ in range(passes))
@@ -235,7 +285,9 @@ class BPRProgram:
         for start in range(0, order.numel(), size):
             some = order[start : start + size]
             weight = None if self.weight is None else self.weight[some]
-            total += self.update(Triplets(self.edges[0, some], self.edges[1, some], negatives[some], weight), draw)
+            total += self.update(
+                Triplets(self.edges[0, some], self.edges[1, some], negatives[some], weight), draw
+            )
         return float(total)
 
     @torch.no_grad()
@@ -250,8 +302,13 @@ class BPRProgram:
             The summed loss, a scalar.
         """
         model = self.model
-        decays = [(_grad(table), table, rate) for table, rate in zip((model.user, model.item), self.decay)]
-        if self.graph is None:  # the learned tables are the scored ones: the decay takes the place of zeroing the buffers
+        decays = [
+            (_grad(table), table, rate) for table, rate in zip((model.user, model.item), self.decay)
+        ]
+        if (
+            self.graph is None
+            # the learned tables are the scored ones: the decay takes the place of zeroing the buffers
+        ):
             for buffer, table, rate in decays:
                 torch.mul(table, rate, out=buffer)
             loss = self._gradient(batch, draw)
@@ -259,7 +316,9 @@ class BPRProgram:
             for buffer, _, _ in decays:
                 buffer.zero_()
             loss = self._gradient(batch, draw)
-            for (buffer, table, rate), value in zip(decays, model.propagate((_grad(model.user), _grad(model.item)), self.graph)):
+            for (buffer, table, rate), value in zip(
+                decays, model.propagate((_grad(model.user), _grad(model.item)), self.graph)
+            ):
                 torch.addcmul(value, table, rate, out=buffer)
         self.optimiser.step()
         return loss
@@ -270,14 +329,21 @@ class BPRProgram:
         into = (_grad(model.user), _grad(model.item))
         mask = None
         if model.dropout:
-            keep = torch.rand(batch.users.numel(), model.dim, generator=draw, device=batch.users.device) >= model.dropout
+            keep = (
+                torch.rand(
+                    batch.users.numel(), model.dim, generator=draw, device=batch.users.device
+                )
+                >= model.dropout
+            )
             mask = keep.to(model.user.dtype).div_(1 - model.dropout)
         gap = None
         if model.item_bias is not None:
             gap = model.item_bias[batch.positives] - model.item_bias[batch.negatives]
         loss, c = bpr_gradient(tables, batch, into, dropout=mask, bias_gap=gap)
         if model.item_bias is not None:
-            _grad(model.item_bias).zero_().index_add_(0, batch.positives, c).index_add_(0, batch.negatives, c, alpha=-1)
+            _grad(model.item_bias).zero_().index_add_(0, batch.positives, c).index_add_(
+                0, batch.negatives, c, alpha=-1
+            )
         return loss
 
     def validate(self) -> float:
@@ -291,8 +357,8 @@ class BPRProgram:
 def _expected_decay(model: EmbeddingRecommender, edges: Tensor) -> tuple[Tensor, Tensor]:
     """λ times how often a triplet is expected to meet each row, [U, 1] and [I, 1].
 
-    In place of the rows that a batch happens to meet: the same mean, less noise, and a dense product instead of three gathers
-    and three scatters a step.
+    In place of the rows that a batch happens to meet: the same mean, less noise, and a dense
+    product instead of three gathers and three scatters a step.
     """
     count = edges.size(1)
     users = torch.bincount(edges[0], minlength=model.user.size(0)) / count
@@ -300,7 +366,9 @@ def _expected_decay(model: EmbeddingRecommender, edges: Tensor) -> tuple[Tensor,
     share = users.view(model.num_models, -1).sum(dim=1) / model.num_items
     met = items + share.repeat_interleave(model.num_items)
     dtype = model.user.dtype
-    return (model.weight_decay * users).to(dtype)[:, None], (model.weight_decay * met).to(dtype)[:, None]
+    return (model.weight_decay * users).to(dtype)[:, None], (model.weight_decay * met).to(dtype)[
+        :, None
+    ]
 
 
 def _grad(parameter: Tensor) -> Tensor:

@@ -31,9 +31,21 @@ class EarlyStopping:
     min_delta: float = 0.0
 
     def __post_init__(self) -> None:
-        require(self.patience >= 1, "`patience` >= 1", "It counts validation looks.", patience=self.patience)
-        require(self.every >= 1, "`every` >= 1", "It counts epochs between two looks.", every=self.every)
-        require(self.min_delta >= 0, "`min_delta` >= 0", "It is the smallest rise that counts.", min_delta=self.min_delta)
+        require(
+            self.patience >= 1,
+            "`patience` >= 1",
+            "It counts validation looks.",
+            patience=self.patience,
+        )
+        require(
+            self.every >= 1, "`every` >= 1", "It counts epochs between two looks.", every=self.every
+        )
+        require(
+            self.min_delta >= 0,
+            "`min_delta` >= 0",
+            "It is the smallest rise that counts.",
+            min_delta=self.min_delta,
+        )
 
     def due(self, epoch: int) -> bool:
         """Whether the score is looked at after ``epoch`` (counted from 0)."""

@@ -12,7 +12,7 @@ from graphcond.cli.judging import as_json
 from graphcond.cli.main import COMMANDS, main
 from graphcond.cli.methods import INTERACTIONS, NODES, build
 from graphcond.cli.options import Budget
-from graphcond.condensers.learning import Learner
+from graphcond.condensers.nodes.learner import Learner
 from graphcond.data import load
 from graphcond.evaluation import COLUMNS
 
@@ -22,38 +22,91 @@ QUICK = ["--seeds", "1", "--candidates", "5"]
 @pytest.mark.parametrize("words", [["--help"], *([name, "--help"] for name in COMMANDS)])
 def test_help_imports_neither_torch_nor_ogb(words: list[str]) -> None:
     code = (
-        "import sys\nfrom graphcond.cli.main import main\n"
-        f"try: main({words!r})\nexcept SystemExit as stop: assert stop.code == 0\n"
-        "heavy = {'torch', 'torch_geometric', 'ogb', 'matplotlib', 'sklearn'} & set(sys.modules)\nassert not heavy, heavy"
+        f"import sys\nfrom graphcond.cli.main import main\ntry: main({words!r})\nexcept SystemExit"
+        " as stop: assert stop.code == 0\nheavy = {'torch', 'torch_geometric', 'ogb',"
+        " 'matplotlib', 'sklearn'} & set(sys.modules)\nassert not heavy, heavy"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
     assert "usage: graphcond" in done.stdout
 
 
-def test_condense_writes_everything_it_promises(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    assert main(["condense", "karate", "--method", "random", "--num_nodes", "4", *QUICK, "--out", str(tmp_path / "out")]) == 0
+def test_condense_writes_everything_it_promises(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert (
+        main(
+            [
+                "condense",
+                "karate",
+                "--method",
+                "random",
+                "--num_nodes",
+                "4",
+                *QUICK,
+                "--out",
+                str(tmp_path / "out"),
+            ]
+        )
+        == 0
+    )
     printed = capsys.readouterr().out
     assert "Whole" in printed
     assert "RandomNodes" in printed
     written = {path.name for path in (tmp_path / "out").iterdir()}
-    assert written == {"config.yaml", "condensed.safetensors", "report.json", "history.jsonl", "comparison.png"}
+    assert written == {
+        "config.yaml",
+        "condensed.safetensors",
+        "report.json",
+        "history.jsonl",
+        "comparison.png",
+    }
     report = json.loads((tmp_path / "out" / "report.json").read_text())
     assert report["card"]["num_train"] == 4
     assert all(set(row) <= set(COLUMNS) for row in report["rows"])
     assert (tmp_path / "out" / "comparison.png").read_bytes()[:4] == b"\x89PNG"
 
 
-def test_evaluate_judges_the_written_file(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    main(["condense", "southern-women", "--method", "random", "--ratio", "0.5", "--judge", "false", "--out", str(tmp_path)])
+def test_evaluate_judges_the_written_file(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    main(
+        [
+            "condense",
+            "southern-women",
+            "--method",
+            "random",
+            "--ratio",
+            "0.5",
+            "--judge",
+            "false",
+            "--out",
+            str(tmp_path),
+        ]
+    )
     capsys.readouterr()
-    assert main(["evaluate", str(tmp_path / "condensed.safetensors"), "southern-women", "--seeds", "1", "--json", "true"]) == 0
+    assert (
+        main(
+            [
+                "evaluate",
+                str(tmp_path / "condensed.safetensors"),
+                "southern-women",
+                "--seeds",
+                "1",
+                "--json",
+                "true",
+            ]
+        )
+        == 0
+    )
     rows = json.loads(capsys.readouterr().out)
     assert {"Full", "RandomInteractions"} <= {row["method"] for row in rows}
     assert all(0 <= row["recall@10"] <= 1 for row in rows)
 
 
-def test_another_runs_unfinished_folder_is_left_alone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_another_runs_unfinished_folder_is_left_alone(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     out = ["--judge", "false", "--out", str(tmp_path)]
     update, calls = Learner.update, []
 
@@ -69,7 +122,10 @@ def test_another_runs_unfinished_folder_is_left_alone(tmp_path: Path, monkeypatc
     monkeypatch.setattr(Learner, "update", update)
     before = {path.name: path.read_bytes() for path in tmp_path.iterdir()}
     assert "checkpoint.train.safetensors" in before
-    for other in (["karate", "--method", "gcond-x", "--num_nodes", "6"], ["southern-women", "--method", "random"]):
+    for other in (
+        ["karate", "--method", "gcond-x", "--num_nodes", "6"],
+        ["southern-women", "--method", "random"],
+    ):
         assert main(["condense", *other, *out]) == 2
         assert {path.name: path.read_bytes() for path in tmp_path.iterdir()} == before
     assert main(interrupted) == 0
@@ -78,22 +134,58 @@ def test_another_runs_unfinished_folder_is_left_alone(tmp_path: Path, monkeypatc
     assert report["card"]["seed"] == 0
 
 
-def test_evaluate_wants_the_condensed_data_set(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    main(["condense", "karate", "--method", "random", "--num_nodes", "4", "--judge", "false", "--out", str(tmp_path)])
+def test_evaluate_wants_the_condensed_data_set(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    main(
+        [
+            "condense",
+            "karate",
+            "--method",
+            "random",
+            "--num_nodes",
+            "4",
+            "--judge",
+            "false",
+            "--out",
+            str(tmp_path),
+        ]
+    )
     for other in ("southern-women", "digits"):
         assert main(["evaluate", str(tmp_path / "condensed.safetensors"), other]) == 2
         assert "the data set that was condensed" in capsys.readouterr().err
 
 
 def test_presets_of_one_class_have_columns_of_their_own(capsys: pytest.CaptureFixture[str]) -> None:
-    words = ["compare", "karate", "--methods", "random, random,herding,gcond-x,doscond", "--num_nodes", "4", "--seeds", "1"]
+    words = [
+        "compare",
+        "karate",
+        "--methods",
+        "random, random,herding,gcond-x,doscond",
+        "--num_nodes",
+        "4",
+        "--seeds",
+        "1",
+    ]
     assert main([*words, "--candidates", "0", "--json", "true"]) == 0
     methods = [row["method"] for row in json.loads(capsys.readouterr().out)]
     assert sorted(methods) == ["Herding", "RandomNodes", "Whole", "doscond", "gcond-x"]
 
 
 def test_a_report_is_json_without_nan(tmp_path: Path) -> None:
-    main(["condense", "karate", "--method", "random", "--num_nodes", "4", *QUICK, "--out", str(tmp_path)])
+    main(
+        [
+            "condense",
+            "karate",
+            "--method",
+            "random",
+            "--num_nodes",
+            "4",
+            *QUICK,
+            "--out",
+            str(tmp_path),
+        ]
+    )
 
     def refuse(name: str) -> None:
         pytest.fail(f"{name} is no JSON")
@@ -102,15 +194,37 @@ def test_a_report_is_json_without_nan(tmp_path: Path) -> None:
     assert as_json({"a": [float("nan"), 1.0]}) == json.dumps({"a": [None, 1.0]}, indent=2)
 
 
-def test_a_missing_matplotlib_costs_the_picture_only(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_missing_matplotlib_costs_the_picture_only(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
-    assert main(["condense", "karate", "--method", "random", "--num_nodes", "4", *QUICK, "--out", str(tmp_path)]) == 0
+    assert (
+        main(
+            [
+                "condense",
+                "karate",
+                "--method",
+                "random",
+                "--num_nodes",
+                "4",
+                *QUICK,
+                "--out",
+                str(tmp_path),
+            ]
+        )
+        == 0
+    )
     assert {"report.json", "condensed.safetensors"} <= {path.name for path in tmp_path.iterdir()}
     assert not (tmp_path / "comparison.png").exists()
 
 
 def test_the_module_returns_the_commands_status() -> None:
-    done = subprocess.run([sys.executable, "-m", "graphcond.cli", "info", "no-such-set"], capture_output=True, text=True, check=False)
+    done = subprocess.run(
+        [sys.executable, "-m", "graphcond.cli", "info", "no-such-set"],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
     assert done.returncode == 2
 
 
@@ -118,12 +232,49 @@ def test_a_small_graph_of_ones_own_is_split_by_shares(tmp_path: Path) -> None:
     y = np.arange(60) % 3
     edges = np.stack([np.arange(60), (np.arange(60) + 3) % 60])
     np.savez(tmp_path / "own.npz", x=np.eye(3, dtype=np.float32)[y], edge_index=edges, y=y)
-    assert main(["condense", str(tmp_path / "own.npz"), "--method", "random", "--num_nodes", "3", *QUICK]) == 0
+    assert (
+        main(
+            [
+                "condense",
+                str(tmp_path / "own.npz"),
+                "--method",
+                "random",
+                "--num_nodes",
+                "3",
+                *QUICK,
+            ]
+        )
+        == 0
+    )
 
 
-def test_search_on_a_condensed_graph_promotes_and_resumes(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    main(["condense", "karate", "--method", "random", "--num_nodes", "8", "--judge", "false", "--out", str(tmp_path)])
-    words = ["search", "karate", "--condensed", str(tmp_path / "condensed.safetensors"), "--epochs", "3", "--top", "2"]
+def test_search_on_a_condensed_graph_promotes_and_resumes(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    main(
+        [
+            "condense",
+            "karate",
+            "--method",
+            "random",
+            "--num_nodes",
+            "8",
+            "--judge",
+            "false",
+            "--out",
+            str(tmp_path),
+        ]
+    )
+    words = [
+        "search",
+        "karate",
+        "--condensed",
+        str(tmp_path / "condensed.safetensors"),
+        "--epochs",
+        "3",
+        "--top",
+        "2",
+    ]
     words += ["--out", str(tmp_path / "found"), "--json", "true"]
     capsys.readouterr()
     assert main([*words, "--trials", "3"]) == 0
@@ -133,19 +284,66 @@ def test_search_on_a_condensed_graph_promotes_and_resumes(tmp_path: Path, capsys
     assert 0 <= first["accuracy"] <= 100
     assert main([*words, "--trials", "4"]) == 0
     assert json.loads(capsys.readouterr().out)["trials"] == 4
-    main(["condense", "karate", "--method", "k-center", "--num_nodes", "6", "--judge", "false", "--out", str(tmp_path)])
+    main(
+        [
+            "condense",
+            "karate",
+            "--method",
+            "k-center",
+            "--num_nodes",
+            "6",
+            "--judge",
+            "false",
+            "--out",
+            str(tmp_path),
+        ]
+    )
     capsys.readouterr()
     assert main([*words, "--trials", "3"]) == 0
-    assert json.loads(capsys.readouterr().out)["trials"] == 3, "another graph under the same name is another study"
+    assert json.loads(capsys.readouterr().out)["trials"] == 3, (
+        "another graph under the same name is another study"
+    )
     (tmp_path / "found" / "search.journal").write_text("no journal\n")
     assert main([*words, "--trials", "3"]) == 2
     assert "a journal of Optuna" in capsys.readouterr().err
-    assert main(["search", "karate", "--space", "filters", "--trials", "3", "--top", "1", "--epochs", "3"]) == 0
+    assert (
+        main(
+            [
+                "search",
+                "karate",
+                "--space",
+                "filters",
+                "--trials",
+                "3",
+                "--top",
+                "1",
+                "--epochs",
+                "3",
+            ]
+        )
+        == 0
+    )
     assert "Test accuracy of the first" in capsys.readouterr().out
 
 
 def test_compare_prints_the_rows_alone_as_json(capsys: pytest.CaptureFixture[str]) -> None:
-    assert main(["compare", "southern-women", "--methods", "random,majority", "--ratio", "0.5", "--seeds", "2", "--json", "true"]) == 0
+    assert (
+        main(
+            [
+                "compare",
+                "southern-women",
+                "--methods",
+                "random,majority",
+                "--ratio",
+                "0.5",
+                "--seeds",
+                "2",
+                "--json",
+                "true",
+            ]
+        )
+        == 0
+    )
     rows = json.loads(capsys.readouterr().out)
     assert {row["seed"] for row in rows} == {0, 1}
     assert {"Full", "RandomInteractions", "Majority"} <= {row["method"] for row in rows}
@@ -159,11 +357,40 @@ def test_compare_prints_the_rows_alone_as_json(capsys: pytest.CaptureFixture[str
         (["condense", "no-such-set"], "Known:"),
         (["condense", "karate", "--candidates", "3"], "`candidates` 0 or at least 5"),
         (["compare", "karate", "--seeds", "0"], "`seeds` ≥ 1"),
-        (["condense", "karate", "--method", "no-such-method", "--num_nodes", "4"], "no-such-method"),
+        (
+            ["condense", "karate", "--method", "no-such-method", "--num_nodes", "4"],
+            "no-such-method",
+        ),
         (["compare", "karate", "--methods", "random,majority", "--num_nodes", "4"], "majority"),
         (["evaluate", "no-such-file.safetensors", "karate"], "no-such-file"),
-        (["condense", "karate", "--method", "random", "--num_nodes", "4", "--seeds", "1", "--out", "/proc/graphcond"], "writable folder"),
-        (["compare", "karate", "--methods", "random", "--num_nodes", "4", "--out", "/proc/graphcond"], "writable folder"),
+        (
+            [
+                "condense",
+                "karate",
+                "--method",
+                "random",
+                "--num_nodes",
+                "4",
+                "--seeds",
+                "1",
+                "--out",
+                "/proc/graphcond",
+            ],
+            "writable folder",
+        ),
+        (
+            [
+                "compare",
+                "karate",
+                "--methods",
+                "random",
+                "--num_nodes",
+                "4",
+                "--out",
+                "/proc/graphcond",
+            ],
+            "writable folder",
+        ),
         (["search", "karate", "--out", "/proc/graphcond"], "writable folder"),
         (["condense", "southern-women", "--num_nodes", "5"], "a budget of interactions"),
         (["condense", "southern-women", "--of", "train"], "a budget of interactions"),
@@ -174,7 +401,9 @@ def test_compare_prints_the_rows_alone_as_json(capsys: pytest.CaptureFixture[str
         (["info", "karate", "--plot", ""], "a path of a file"),
     ],
 )
-def test_bad_input_is_one_clear_line(words: list[str], message: str, capsys: pytest.CaptureFixture[str]) -> None:
+def test_bad_input_is_one_clear_line(
+    words: list[str], message: str, capsys: pytest.CaptureFixture[str]
+) -> None:
     assert main(words) == 2
     captured = capsys.readouterr()
     assert message in captured.err
@@ -198,7 +427,9 @@ def test_info_draws_a_small_graph(tmp_path: Path) -> None:
 def test_datasets_lists_every_card(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["datasets", "--json", "true"]) == 0
     cards = json.loads(capsys.readouterr().out)
-    assert {"digits", "karate", "southern-women", "cora", "gowalla"} <= {card["name"] for card in cards}
+    assert {"digits", "karate", "southern-women", "cora", "gowalla"} <= {
+        card["name"] for card in cards
+    }
     assert all(card["licence"] and card["source"] for card in cards)
 
 

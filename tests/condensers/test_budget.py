@@ -16,7 +16,12 @@ def data() -> Data:
     mask[0, :140], mask[1, 140:640], mask[2, 1708:] = True, True, True
     y = torch.arange(n) % 7
     return Data(
-        x=torch.ones(n, 2), edge_index=torch.empty(2, 0, dtype=torch.long), y=y, train_mask=mask[0], val_mask=mask[1], test_mask=mask[2]
+        x=torch.ones(n, 2),
+        edge_index=torch.empty(2, 0, dtype=torch.long),
+        y=y,
+        train_mask=mask[0],
+        val_mask=mask[1],
+        test_mask=mask[2],
     )
 
 
@@ -50,13 +55,20 @@ def test_ratio_of_training_nodes(data: Data) -> None:
         (True, None, None, r"`ratio` in \(0, 1\]"),
     ],
 )
-def test_counts_are_refused_not_clamped(data: Data, ratio: float | None, num_nodes: int | None, num_val: int | None, words: str) -> None:
+def test_counts_are_refused_not_clamped(
+    data: Data, ratio: float | None, num_nodes: int | None, num_val: int | None, words: str
+) -> None:
     with pytest.raises(BudgetError, match=words):
         node_budget(data, ratio=ratio, num_nodes=num_nodes, of="nodes", num_val=num_val)
 
 
 def test_numpys_numbers_are_numbers(data: Data) -> None:
-    assert node_budget(data, ratio=None, num_nodes=np.int64(49), of="nodes", num_val=np.int32(30)).num_val == 30
+    assert (
+        node_budget(
+            data, ratio=None, num_nodes=np.int64(49), of="nodes", num_val=np.int32(30)
+        ).num_val
+        == 30
+    )
     assert interaction_budget(100, np.float32(0.5)) == 50
 
 

@@ -2,9 +2,9 @@ import pytest
 import torch
 import torch.nn.functional as F
 
-from graphcond.condensers.gradient_matching import DosCond, GCond, GCondX, GradientMatching
-from graphcond.condensers.matching import NetBackbone, SGCBackbone, gradient_distance
-from graphcond.condensers.partition import labelled_members
+from graphcond.condensers.nodes.backbones import NetBackbone, SGCBackbone, gradient_distance
+from graphcond.condensers.nodes.gradient_matching import DosCond, GCond, GCondX, GradientMatching
+from graphcond.condensers.nodes.partition import labelled_members
 from graphcond.data import load, parts, without_test
 from graphcond.errors import InputError, NumericalError, UnknownNameError
 from graphcond.nn.filters import PolynomialFilterNet
@@ -16,7 +16,9 @@ from graphcond.testing.contracts import CondenserContract
 
 class TestGradientMatching(CondenserContract):
     def condenser(self, seed):
-        return GradientMatching(adjacency="learned", num_nodes=4, num_val=3, inits=2, steps=2, seed=seed)
+        return GradientMatching(
+            adjacency="learned", num_nodes=4, num_val=3, inits=2, steps=2, seed=seed
+        )
 
     def data(self):
         return load("karate")
@@ -34,9 +36,17 @@ def weighted(n, seed=0):
 
 def test_closed_form_gradients_of_sgc_equal_automatic_ones(karate):
     members = labelled_members(karate, "train")
-    backbone = SGCBackbone(karate, members, members.labels.unique().repeat(2).sort().values, 100, seed=0)
+    backbone = SGCBackbone(
+        karate, members, members.labels.unique().repeat(2).sort().values, 100, seed=0
+    )
     weight = backbone.fresh(1)["weight"].requires_grad_()
-    z = torch.cat([propagate(propagation(karate), karate.x, 2)[members.nodes], backbone.scale.expand(len(members.nodes), 1)], 1)
+    z = torch.cat(
+        [
+            propagate(propagation(karate), karate.x, 2)[members.nodes],
+            backbone.scale.expand(len(members.nodes), 1),
+        ],
+        1,
+    )
     real = backbone.real({"weight": weight.detach()}, 0)["weight"]
     for i, label in enumerate(backbone.classes.tolist()):
         inside = members.labels == label
@@ -47,7 +57,11 @@ def test_closed_form_gradients_of_sgc_equal_automatic_ones(karate):
 def test_gradients_of_the_synthetic_graph_see_its_edges(karate):
     members = labelled_members(karate, "train")
     y = torch.tensor([0, 0, 1, 1])
-    backbone, x, weight = SGCBackbone(karate, members, y, 100, seed=0), torch.randn(4, karate.num_features), weighted(4)
+    backbone, x, weight = (
+        SGCBackbone(karate, members, y, 100, seed=0),
+        torch.randn(4, karate.num_features),
+        weighted(4),
+    )
     params = backbone.fresh(0)
     w = params["weight"].clone().requires_grad_()
     operator = gcn_norm_dense(weight)
@@ -59,7 +73,9 @@ def test_gradients_of_the_synthetic_graph_see_its_edges(karate):
 
 
 def test_a_net_matches_the_original_with_itself(karate):
-    """The original's own training nodes, features and edges given as the synthetic graph have the same gradients."""
+    """The original's own training nodes, features and edges given as the synthetic graph have the
+    same gradients.
+    """
     members, space = labelled_members(karate, "train"), PolynomialFilters(order=2)
     net = PolynomialFilterNet(karate.num_features, hidden=5, num_classes=2)
     backbone = NetBackbone(net, space, karate, members, members.labels)
@@ -91,7 +107,17 @@ def test_presets_lower_the_distance(preset, karate):
 @pytest.mark.parametrize("space", [None, PolynomialFilters(order=2)])
 def test_matching_with_a_net(space):
     net = PolynomialFilterNet(34, hidden=4, num_classes=2)
-    condense = GradientMatching(net, adjacency="learned", space=space, num_nodes=4, num_val=2, inits=4, steps=8, inner=2, keep_best=False)
+    condense = GradientMatching(
+        net,
+        adjacency="learned",
+        space=space,
+        num_nodes=4,
+        num_val=2,
+        inits=4,
+        steps=8,
+        inner=2,
+        keep_best=False,
+    )
     history = condense.condense(load("karate")).history
     assert history[3]["loss"] < history[0]["loss"]
 
@@ -111,7 +137,11 @@ def test_a_killed_run_resumes_to_the_same_graph(tmp_path, monkeypatch):
     with pytest.raises(KeyboardInterrupt):
         condense.condense(data, checkpoint=tmp_path / "state.safetensors")
     seen = []
-    monkeypatch.setattr(GradientMatching, "_play", lambda self, *args: (seen.append(args[-1]), original(self, *args))[1])
+    monkeypatch.setattr(
+        GradientMatching,
+        "_play",
+        lambda self, *args: (seen.append(args[-1]), original(self, *args))[1],
+    )
     again = condense.condense(data, checkpoint=tmp_path / "state.safetensors").data
     assert seen[:2] == [10, 11]
     assert torch.equal(whole.x, again.x)
@@ -121,7 +151,9 @@ def test_a_killed_run_resumes_to_the_same_graph(tmp_path, monkeypatch):
 def test_divergence_stops_with_the_step_and_the_cure():
     data = load("karate")
     data.x = data.x * 1e30
-    with pytest.raises(NumericalError, match="initialisation 0, step 0.* Lower lr_x .* scale the features"):
+    with pytest.raises(
+        NumericalError, match="initialisation 0, step 0.* Lower lr_x .* scale the features"
+    ):
         GradientMatching(adjacency="learned", num_nodes=4, num_val=2)(data)
 
 

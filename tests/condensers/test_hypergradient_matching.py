@@ -5,9 +5,17 @@ import pytest
 import torch
 from torch_geometric.data import Data
 
-from graphcond.condensers import DosCond, HypergradientMatching, Partition, Pool, RandomNodes, Trajectories, Weights
-from graphcond.condensers import hypergradient_matching as module
-from graphcond.condensers.hypergradient_objective import (
+from graphcond.condensers import (
+    DosCond,
+    HypergradientMatching,
+    Partition,
+    Pool,
+    RandomNodes,
+    Trajectories,
+    Weights,
+)
+from graphcond.condensers.hcdc import condenser as module
+from graphcond.condensers.hcdc.objective import (
     Descent,
     Matching,
     Students,
@@ -16,7 +24,12 @@ from graphcond.condensers.hypergradient_objective import (
     narrowed,
     train_students,
 )
-from graphcond.condensers.hypergradient_teacher import FilterProblem, Target, closed_form_target, network_gradients
+from graphcond.condensers.hcdc.teachers import (
+    FilterProblem,
+    Target,
+    closed_form_target,
+    network_gradients,
+)
 from graphcond.data import Checkpoint, load, parts
 from graphcond.errors import FileFormatError, InputError, NumericalError
 from graphcond.hypergrad import BilevelProblem, Implicit
@@ -34,12 +47,16 @@ def planted(n=120, classes=3, features=6, seed=0):
     """Three homophilous communities with noisy class features."""
     g = torch.Generator().manual_seed(seed)
     y = torch.arange(n) % classes
-    x = torch.nn.functional.one_hot(y, features).float() + 0.8 * torch.randn(n, features, generator=g)
+    x = torch.nn.functional.one_hot(y, features).float() + 0.8 * torch.randn(
+        n, features, generator=g
+    )
     linked = torch.rand(n, n, generator=g) < torch.where(y[:, None] == y, 0.1, 0.01)
     linked = linked.triu(1)
     edge_index = (linked | linked.T).nonzero().T.contiguous()
     order = torch.randperm(n, generator=g)
-    masks = {name: torch.zeros(n, dtype=torch.bool) for name in ("train_mask", "val_mask", "test_mask")}
+    masks = {
+        name: torch.zeros(n, dtype=torch.bool) for name in ("train_mask", "val_mask", "test_mask")
+    }
     for name, part in zip(masks, order.split(n // 3)):
         masks[name][part] = True
     data = Data(x=x, edge_index=edge_index, y=y, **masks)
@@ -48,13 +65,19 @@ def planted(n=120, classes=3, features=6, seed=0):
 
 
 def condenser(**changed):
-    return HypergradientMatching(**{"num_nodes": 9, "num_val": 9, "over": SMALL, "recipe": QUICK, **changed})
+    return HypergradientMatching(
+        **{"num_nodes": 9, "num_val": 9, "over": SMALL, "recipe": QUICK, **changed}
+    )
 
 
 class TestContract(CondenserContract):
     def condenser(self, seed):
         return HypergradientMatching(
-            num_nodes=4, num_val=4, over=Pool(size=10, batch=4, steps=2, copies=1), recipe=FilterTraining(epochs=2), seed=seed
+            num_nodes=4,
+            num_val=4,
+            over=Pool(size=10, batch=4, steps=2, copies=1),
+            recipe=FilterTraining(epochs=2),
+            seed=seed,
         )
 
     def data(self):
@@ -62,8 +85,12 @@ class TestContract(CondenserContract):
 
 
 def test_agreement_on_held_out_filters_rises_far_above_the_start():
-    result = condenser(over=Pool(size=50, batch=30, steps=60), recipe=FilterTraining(epochs=50)).condense(planted())
-    watched = [entry["watched_spearman_loss"] for entry in result.history if entry["part"] == "watch"]
+    result = condenser(
+        over=Pool(size=50, batch=30, steps=60), recipe=FilterTraining(epochs=50)
+    ).condense(planted())
+    watched = [
+        entry["watched_spearman_loss"] for entry in result.history if entry["part"] == "watch"
+    ]
     assert watched[-1] > 0.85
     assert watched[-1] > watched[0] + 0.03
 
@@ -87,13 +114,25 @@ def test_the_teachers_answers_are_those_of_their_models():
     for name in ("linear", "random-features"):
         run, _, lam, found = answers(name)
         model, ridge = run._closed_form(lam)
-        torch.testing.assert_close(found["gradient"], closed_form_target(model, lam, ridge).slopes())
-        assert type(model).__name__ == {"linear": "RidgeFilters", "random-features": "RandomFilters"}[name]
+        torch.testing.assert_close(
+            found["gradient"], closed_form_target(model, lam, ridge).slopes()
+        )
+        assert (
+            type(model).__name__
+            == {"linear": "RidgeFilters", "random-features": "RandomFilters"}[name]
+        )
     run, students, lam, shared = answers("shared")
-    torch.testing.assert_close(shared["gradient"], network_gradients(run.original, students.params, lam, run.how.hypergradient))
+    torch.testing.assert_close(
+        shared["gradient"],
+        network_gradients(run.original, students.params, lam, run.how.hypergradient),
+    )
     run, _, lam, trained = answers("trained")
-    params = train_filters(run.net, lam, run.original.graph, recipe=QUICK, seed=module.derive(0, "teacher")).params
-    torch.testing.assert_close(trained["gradient"], network_gradients(run.original, params, lam, run.how.hypergradient))
+    params = train_filters(
+        run.net, lam, run.original.graph, recipe=QUICK, seed=module.derive(0, "teacher")
+    ).params
+    torch.testing.assert_close(
+        trained["gradient"], network_gradients(run.original, params, lam, run.how.hypergradient)
+    )
     assert not torch.allclose(shared["gradient"], trained["gradient"], atol=1e-3)
 
 
@@ -106,18 +145,25 @@ def test_algorithm_1_follows_trajectories(teacher):
 
 def test_teachers_pull_the_validation_graph_of_algorithm_1_to_different_places():
     plan = Trajectories(starts=4, repeats=1, epochs=5, warmup=1, every=2)
-    made = [condenser(over=plan, teacher=teacher)(planted()).x for teacher in ("linear", "random-features", "trained", "shared")]
+    made = [
+        condenser(over=plan, teacher=teacher)(planted()).x
+        for teacher in ("linear", "random-features", "trained", "shared")
+    ]
     assert not any(torch.equal(one, other) for one, other in itertools.combinations(made, 2))
 
 
 def test_trajectories_lower_the_distance_between_hypergradients():
     recipe = FilterTraining(learning_rate=0.1, weight_decay=5e-3)
-    result = condenser(over=Trajectories(starts=16, repeats=1, epochs=50, warmup=20, every=10), recipe=recipe).condense(planted())
+    result = condenser(
+        over=Trajectories(starts=16, repeats=1, epochs=50, warmup=20, every=10), recipe=recipe
+    ).condense(planted())
     record = result.history[-1]
     assert record["hypergradient"] < 0.8 * record["hypergradient_start"]
 
 
-@pytest.mark.parametrize("training", [RandomNodes(), Partition(), DosCond()], ids=lambda t: type(t).__name__)
+@pytest.mark.parametrize(
+    "training", [RandomNodes(), Partition(), DosCond()], ids=lambda t: type(t).__name__
+)
 def test_any_condenser_makes_the_training_graph(training):
     small = condenser(training=training)(planted())
     train_graph, val_graph = parts(small)
@@ -139,7 +185,9 @@ def test_weak_edges_are_cut_and_every_adjacency_learns():
 
 
 @pytest.mark.parametrize(
-    "over", [Pool(size=10, batch=6, steps=41), Trajectories(starts=3, repeats=2, epochs=4, warmup=1)], ids=["pool", "trajectories"]
+    "over",
+    [Pool(size=10, batch=6, steps=41), Trajectories(starts=3, repeats=2, epochs=4, warmup=1)],
+    ids=["pool", "trajectories"],
 )
 def test_an_interrupted_run_resumes_to_the_same_graph(tmp_path, monkeypatch, over):
     how, path = condenser(over=over), tmp_path / "state.safetensors"
@@ -170,7 +218,9 @@ def test_an_interrupted_run_resumes_to_the_same_graph(tmp_path, monkeypatch, ove
 
 
 def wide(n=120):
-    """The planted graph with features that only some nodes have, as words in documents, and some that none has."""
+    """The planted graph with features that only some nodes have, as words in documents, and some
+    that none has.
+    """
     data = planted(n)
     g = torch.Generator().manual_seed(4)
     words = (torch.rand(n, 200, generator=g) < 0.02).float()
@@ -194,7 +244,12 @@ def test_students_of_few_features_validate_as_those_of_all():
     assert problem.net.num_features == len(columns) < 150
     start = run.net.init(5, seed=0)
     whole = train_students(run.condensed, start, lam, QUICK, seed=0)
-    short = Students(lam, train_students(problem, {**start, "weight0": start["weight0"][:, columns]}, lam, QUICK, seed=0))
+    short = Students(
+        lam,
+        train_students(
+            problem, {**start, "weight0": start["weight0"][:, columns]}, lam, QUICK, seed=0
+        ),
+    )
     graph = run.start(basis)
     operator = filter_operator(torch.tensor([[0, 1], [1, 0]]), 9)
     expected = run.net(whole, lam, operator, graph.x.detach() @ basis)
@@ -204,16 +259,24 @@ def test_students_of_few_features_validate_as_those_of_all():
 
 
 def test_noise_moves_the_first_layer_alone_by_its_own_spread():
-    net, lam = PolynomialFilterNet(50, hidden=40, num_classes=2), PolynomialFilters().sample(6, seed=3)
+    net, lam = (
+        PolynomialFilterNet(50, hidden=40, num_classes=2),
+        PolynomialFilters().sample(6, seed=3),
+    )
     students = Students(lam, net.init(6, seed=0))
     target = Target(lam, torch.arange(1.0, 7), torch.rand(6))
     matching = Matching(net, (students,), target, Weights(0, 1, 0), noise=0.5)
     rows = torch.tensor([4, 1])
-    plain, blurred = (matching._models(students, rows, stream) for stream in (None, torch.Generator().manual_seed(1)))
+    plain, blurred = (
+        matching._models(students, rows, stream)
+        for stream in (None, torch.Generator().manual_seed(1))
+    )
     assert torch.equal(plain["weight1"], blurred["weight1"])
     moved = (blurred["weight0"] - plain["weight0"]).std() / students.params["weight0"].std()
     assert float(moved) == pytest.approx(0.5, rel=0.05)
-    assert not torch.equal(condenser()(planted()).x, condenser(over=replace(SMALL, noise=0.0))(planted()).x)
+    assert not torch.equal(
+        condenser()(planted()).x, condenser(over=replace(SMALL, noise=0.0))(planted()).x
+    )
 
 
 @pytest.mark.parametrize("teacher", ["linear", "random-features"])
@@ -223,23 +286,43 @@ def test_teacher_hypergradients_are_slopes_of_its_losses(teacher):
     target = closed_form_target(model, lam, ridge)
     step = torch.zeros_like(lam)
     step[:, 1] = 1e-4
-    ends = [model.scores((lam + sign * step).double(), torch.tensor([ridge], dtype=torch.float64)).loss[0] for sign in (1, -1)]
-    torch.testing.assert_close(target.gradient[:, 1].double(), (ends[0] - ends[1]) / 2e-4, rtol=1e-3, atol=1e-5)
+    ends = [
+        model.scores((lam + sign * step).double(), torch.tensor([ridge], dtype=torch.float64)).loss[
+            0
+        ]
+        for sign in (1, -1)
+    ]
+    torch.testing.assert_close(
+        target.gradient[:, 1].double(), (ends[0] - ends[1]) / 2e-4, rtol=1e-3, atol=1e-5
+    )
 
 
 def test_gradients_of_networks_do_not_depend_on_the_chunks(monkeypatch):
     data, lam = planted(), PolynomialFilters().sample(5, seed=5)
     data.x, lam = data.x.double(), lam.double()
     net = PolynomialFilterNet(6, 4, 3)
-    problem = FilterProblem(net, filter_graph(data, filter_operator(data.edge_index, 120, torch.ones(data.num_edges).double())), 5e-2)
+    problem = FilterProblem(
+        net,
+        filter_graph(
+            data, filter_operator(data.edge_index, 120, torch.ones(data.num_edges).double())
+        ),
+        5e-2,
+    )
     params = net.init(5, seed=1, dtype=torch.float64)
     whole = network_gradients(problem, params, lam, Implicit(CG(max_steps=20)))
-    monkeypatch.setattr("graphcond.condensers.hypergradient_teacher._CHUNK_NUMBERS", 1)
-    torch.testing.assert_close(network_gradients(problem, params, lam, Implicit(CG(max_steps=20))), whole, rtol=1e-3, atol=1e-5)
+    monkeypatch.setattr("graphcond.condensers.hcdc.teachers._CHUNK_NUMBERS", 1)
+    torch.testing.assert_close(
+        network_gradients(problem, params, lam, Implicit(CG(max_steps=20))),
+        whole,
+        rtol=1e-3,
+        atol=1e-5,
+    )
 
 
 def test_a_diverging_solve_names_step_lambda_and_cure():
-    with pytest.raises(NumericalError, match="step='sensitivities of the condensed training graph'.*lam=.*damping"):
+    with pytest.raises(
+        NumericalError, match="step='sensitivities of the condensed training graph'.*lam=.*damping"
+    ):
         condenser(hypergradient=Implicit(Neumann(terms=50, step=1e4)))(planted())
 
 
@@ -300,7 +383,11 @@ def test_a_net_that_does_not_fit_is_refused(net, law):
         condenser(net=net)(planted())
 
 
-@pytest.mark.parametrize("over", [SMALL, Trajectories(starts=2, repeats=1, epochs=3, warmup=1)], ids=["pool", "trajectories"])
+@pytest.mark.parametrize(
+    "over",
+    [SMALL, Trajectories(starts=2, repeats=1, epochs=3, warmup=1)],
+    ids=["pool", "trajectories"],
+)
 @pytest.mark.parametrize("teacher", ["linear", "random-features", "trained", "shared"])
 def test_float64_stays_float64(teacher, over):
     data = planted()
@@ -337,25 +424,41 @@ def test_wrong_plans_name_the_law():
 
 
 def test_images_are_grid_graphs():
-    """Appendix C.2: pixels are nodes, labels are per pixel, images are split; the code is the same."""
+    """Appendix C.2: pixels are nodes, labels are per pixel, images are split; the code is
+    the same.
+    """
     from sklearn.datasets import load_digits
     from torch_geometric.utils import grid
 
     pictures = torch.from_numpy(load_digits().images[:12]).float() / 16
     edge_index = grid(8, 8)[0]
-    edge_index = torch.cat([edge_index[:, edge_index[0] != edge_index[1]] + 64 * i for i in range(12)], 1)
+    edge_index = torch.cat(
+        [edge_index[:, edge_index[0] != edge_index[1]] + 64 * i for i in range(12)], 1
+    )
     near = torch.nn.functional.avg_pool2d(pictures[:, None], 3, 1, 1)[:, 0]
     x = torch.stack([pictures, near], -1).view(-1, 2)
     image = torch.arange(12).repeat_interleave(64)
-    data = Data(x=x, edge_index=edge_index, y=(pictures.view(-1) > 0.5).long(), train_mask=image < 6, val_mask=image >= 6)
-    result = condenser(num_nodes=8, num_val=8, over=Pool(size=40, batch=20, steps=60)).condense(data)
-    watched = [entry["watched_spearman_loss"] for entry in result.history if entry["part"] == "watch"]
+    data = Data(
+        x=x,
+        edge_index=edge_index,
+        y=(pictures.view(-1) > 0.5).long(),
+        train_mask=image < 6,
+        val_mask=image >= 6,
+    )
+    result = condenser(num_nodes=8, num_val=8, over=Pool(size=40, batch=20, steps=60)).condense(
+        data
+    )
+    watched = [
+        entry["watched_spearman_loss"] for entry in result.history if entry["part"] == "watch"
+    ]
     assert result.report["num_train"] == 8
     assert watched[-1] > max(watched[0], 0.5)
 
 
 def test_problem_takes_gauss_newton_or_the_hessian():
-    problem = FilterProblem(PolynomialFilterNet(6, 4, 3), filter_graph(planted()), 5e-4, gauss_newton=False)
+    problem = FilterProblem(
+        PolynomialFilterNet(6, 4, 3), filter_graph(planted()), 5e-4, gauss_newton=False
+    )
     assert problem.bilevel().curvature is None
     assert isinstance(problem.bilevel(), BilevelProblem)
 

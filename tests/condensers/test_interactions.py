@@ -5,11 +5,19 @@ from dataclasses import replace
 import pytest
 import torch
 
-from graphcond.condensers import DosCondInteractions, Majority, RandomInteractions, SVPEasiest, SVPHardest, TeacherChoice, teacher_choice
-from graphcond.condensers.doscond_interactions import _OneStep
-from graphcond.condensers.outer_loop import Schedule
-from graphcond.condensers.policy_gradient import PolicyGradient
-from graphcond.condensers.teacher_choice import Mixture, fit_teacher
+from graphcond.condensers import (
+    DosCondInteractions,
+    Majority,
+    RandomInteractions,
+    SVPEasiest,
+    SVPHardest,
+    TeacherChoice,
+)
+from graphcond.condensers.dconrec.condenser import PolicyGradient
+from graphcond.condensers.dconrec.outer_loop import Schedule
+from graphcond.condensers.interactions import teacher_choice
+from graphcond.condensers.interactions.doscond import _OneStep
+from graphcond.condensers.interactions.teacher_choice import Mixture, fit_teacher
 from graphcond.data import EDGE, load, num_users, split_interactions, train_edges, without_test
 from graphcond.errors import BudgetError, FileFormatError, InputError
 from graphcond.nn import MF
@@ -38,7 +46,9 @@ def test_majority_covers_the_most_users():
     kept = torch.bincount(train_edges(Majority(ratio=0.5)(data))[0], minlength=num_users(data))
     degree = torch.bincount(train_edges(data)[0], minlength=num_users(data))
     whole = degree[kept == degree]
-    assert (kept > 0).sum() >= (torch.sort(degree).values.cumsum(0) <= int(0.5 * degree.sum())).sum()
+    assert (kept > 0).sum() >= (
+        torch.sort(degree).values.cumsum(0) <= int(0.5 * degree.sum())
+    ).sum()
     assert whole.max() <= degree[kept < degree].min()
 
 
@@ -76,7 +86,9 @@ class TestTeacherChoice(OnSouthernWomen):
 
 def test_svp_easiest_and_hardest_are_opposite_ends():
     data = split_interactions(load("southern-women"), seed=0)
-    ends = [set(zip(*train_edges(end(ratio=0.5)(data)).tolist())) for end in (SVPHardest, SVPEasiest)]
+    ends = [
+        set(zip(*train_edges(end(ratio=0.5)(data)).tolist())) for end in (SVPHardest, SVPEasiest)
+    ]
     assert not ends[0] & ends[1]
 
 
@@ -93,13 +105,19 @@ def test_doscond_gradient_is_autograds():
     want = torch.autograd.grad((mask * losses).sum(), [users, items], create_graph=True)
     for ours, theirs in zip(one.gradient(mask.detach()), want):
         torch.testing.assert_close(ours, theirs.detach())
-    sides = torch.ones_like(users), torch.randn(items.shape, generator=torch.Generator().manual_seed(3))
+    sides = (
+        torch.ones_like(users),
+        torch.randn(items.shape, generator=torch.Generator().manual_seed(3)),
+    )
     credit = torch.autograd.grad(sum((a * b).sum() for a, b in zip(want, sides)), mask)[0]
     torch.testing.assert_close(one.credit(sides), credit, rtol=1e-4, atol=1e-6)
 
 
 def test_doscond_resumes_to_the_same_set(tmp_path, monkeypatch):
-    data, how = split_interactions(load("southern-women"), seed=0), DosCondInteractions(ratio=0.5, steps=4)
+    data, how = (
+        split_interactions(load("southern-women"), seed=0),
+        DosCondInteractions(ratio=0.5, steps=4),
+    )
     whole, match, calls = how(data), DosCondInteractions._match, []
 
     def stops(self, *args):
@@ -119,7 +137,10 @@ def test_doscond_resumes_to_the_same_set(tmp_path, monkeypatch):
 
 @pytest.mark.parametrize(
     "how",
-    [DosCondInteractions(ratio=0.5, steps=2), TeacherChoice(ratio=0.5, ensemble=0, factors=0, rank=4, recipe=BPR(rounds=2))],
+    [
+        DosCondInteractions(ratio=0.5, steps=2),
+        TeacherChoice(ratio=0.5, ensemble=0, factors=0, rank=4, recipe=BPR(rounds=2)),
+    ],
     ids=lambda how: type(how).__name__,
 )
 def test_a_checkpoint_of_another_seed_or_other_data_is_refused(how, tmp_path):
@@ -128,22 +149,31 @@ def test_a_checkpoint_of_another_seed_or_other_data_is_refused(how, tmp_path):
     with pytest.raises(FileFormatError, match="same settings and data"):
         replace(how, seed=1).condense(data, checkpoint=tmp_path / "c")
     other = copy.copy(data)
-    other[EDGE].val_edge_index, other[EDGE].test_edge_index = other[EDGE].test_edge_index, other[EDGE].val_edge_index
+    other[EDGE].val_edge_index, other[EDGE].test_edge_index = (
+        other[EDGE].test_edge_index,
+        other[EDGE].val_edge_index,
+    )
     with pytest.raises(FileFormatError, match="same settings and data"):
         how.condense(other, checkpoint=tmp_path / "c")
 
 
 def test_a_bad_path_fails_before_the_teacher_is_trained(tmp_path, monkeypatch):
     (tmp_path / "file").write_text("not a folder")
-    monkeypatch.setattr(teacher_choice, "fit_teacher", lambda *_, **__: pytest.fail("the teacher was trained"))
+    monkeypatch.setattr(
+        teacher_choice, "fit_teacher", lambda *_, **__: pytest.fail("the teacher was trained")
+    )
     with pytest.raises(InputError, match="folder"):
-        TeacherChoice(ratio=0.5).condense(split_interactions(load("southern-women"), seed=0), checkpoint=tmp_path / "file" / "c")
+        TeacherChoice(ratio=0.5).condense(
+            split_interactions(load("southern-women"), seed=0), checkpoint=tmp_path / "file" / "c"
+        )
 
 
 def test_teacher_choice_without_observed_interactions():
     data = split_interactions(load("southern-women"), seed=0)
     observed = set(zip(*train_edges(data).tolist()))
-    small = TeacherChoice(ratio=0.6, ensemble=0, factors=0, rank=4, mixtures=(Mixture(-math.inf, 0.0),))(data)
+    small = TeacherChoice(
+        ratio=0.6, ensemble=0, factors=0, rank=4, mixtures=(Mixture(-math.inf, 0.0),)
+    )(data)
     pairs = set(zip(*train_edges(small).tolist()))
     assert not pairs & observed
     assert len(pairs) == small.card["num_pseudo"] == int(0.6 * len(observed))
@@ -153,9 +183,13 @@ def test_teacher_choice_without_observed_interactions():
 def test_teacher_choice_with_a_high_bonus_keeps_observed_interactions():
     data = split_interactions(load("southern-women"), seed=0)
     observed = set(zip(*train_edges(data).tolist()))
-    small = TeacherChoice(ratio=0.3, ensemble=0, factors=4, rank=0, mixtures=(Mixture(100.0, 0.0),))(data)
+    small = TeacherChoice(
+        ratio=0.3, ensemble=0, factors=4, rank=0, mixtures=(Mixture(100.0, 0.0),)
+    )(data)
     assert set(zip(*train_edges(small).tolist())) <= observed
-    assert torch.bincount(train_edges(small)[0]).unique().numel() <= 2  # all users alike, up to the remainder
+    assert (
+        torch.bincount(train_edges(small)[0]).unique().numel() <= 2
+    )  # all users alike, up to the remainder
 
 
 def test_teacher_choice_resumes_without_repeating_what_is_done(tmp_path, monkeypatch):
@@ -186,7 +220,14 @@ def test_teacher_choice_resumes_without_repeating_what_is_done(tmp_path, monkeyp
 def test_teacher_choice_takes_a_fitted_teacher():
     data = without_test(split_interactions(load("southern-women"), seed=0))
     teacher = fit_teacher(data, MF, (1, 4, 4), recipe=BPR(rounds=2), seed=3)
-    options = {"ratio": 0.4, "seed": 3, "ensemble": 1, "factors": 4, "rank": 4, "recipe": BPR(rounds=2)}
+    options = {
+        "ratio": 0.4,
+        "seed": 3,
+        "ensemble": 1,
+        "factors": 4,
+        "rank": 4,
+        "recipe": BPR(rounds=2),
+    }
     given, own = TeacherChoice(teacher=teacher, **options)(data), TeacherChoice(**options)(data)
     assert torch.equal(train_edges(given), train_edges(own))
     other = Recommender(teacher.users[:-1], teacher.items, teacher.history)
@@ -212,7 +253,9 @@ def test_condensed_sets_keep_original_ids(how):
     assert torch.equal(how(data)["user"].original_id, data["user"].original_id)
 
 
-@pytest.mark.parametrize("wrong", [{"steps": 0}, {"learning_rate": 0.0}, {"temperature": -1.0}, {"init_std": 0.0}])
+@pytest.mark.parametrize(
+    "wrong", [{"steps": 0}, {"learning_rate": 0.0}, {"temperature": -1.0}, {"init_std": 0.0}]
+)
 def test_doscond_arguments(wrong):
     with pytest.raises(InputError, match=next(iter(wrong))):
         DosCondInteractions(ratio=0.5, **wrong)
@@ -226,15 +269,24 @@ def test_svp_needs_a_negative():
 def test_teacher_choice_returns_the_mixture_that_validates_best():
     data = split_interactions(load("southern-women"), seed=0)
     tried = (Mixture(-math.inf, 0.0), Mixture(10.0, 0.0), Mixture(10.0, 1.0))
-    result = TeacherChoice(ratio=0.6, ensemble=0, rank=4, mixtures=tried, recipe=BPR(rounds=5)).condense(data)
+    result = TeacherChoice(
+        ratio=0.6, ensemble=0, rank=4, mixtures=tried, recipe=BPR(rounds=5)
+    ).condense(data)
     scores = [record["val_ndcg@10"] for record in result.history]
     best = tried[scores.index(max(scores))]
-    assert (result.report["bonus"], result.report["evenness"]) == (None if math.isinf(best.bonus) else best.bonus, best.evenness)
+    assert (result.report["bonus"], result.report["evenness"]) == (
+        None if math.isinf(best.bonus) else best.bonus,
+        best.evenness,
+    )
     alone = TeacherChoice(ratio=0.6, ensemble=0, rank=4, mixtures=(best,))(data)
     assert torch.equal(train_edges(alone), train_edges(result.data))
 
 
 def test_teacher_choice_arguments():
-    for wrong in ({"ensemble": 0, "factors": 0, "rank": 0}, {"mixtures": ()}, {"mixtures": (Mixture(0.0, -1.0),)}):
+    for wrong in (
+        {"ensemble": 0, "factors": 0, "rank": 0},
+        {"mixtures": ()},
+        {"mixtures": (Mixture(0.0, -1.0),)},
+    ):
         with pytest.raises(InputError, match="must hold"):
             TeacherChoice(ratio=0.5, **wrong)

@@ -1,13 +1,17 @@
 import pytest
 import torch
 
-from graphcond.condensers.item_prices import best_of_each, candidates, item_prices
+from graphcond.condensers.interactions.item_prices import best_of_each, candidates, item_prices
 from graphcond.training import Fitted, Recommender
 
 
 def teacher(num_users, num_items, seed=0):
     draw = torch.Generator().manual_seed(seed)
-    return Recommender(torch.randn(num_users, 8, generator=draw), torch.randn(num_items, 8, generator=draw), Fitted())
+    return Recommender(
+        torch.randn(num_users, 8, generator=draw),
+        torch.randn(num_items, 8, generator=draw),
+        Fitted(),
+    )
 
 
 def test_candidates_are_the_observed_and_the_best_unobserved():
@@ -26,7 +30,10 @@ def test_candidates_are_the_observed_and_the_best_unobserved():
 def test_best_of_each_is_each_users_sort():
     draw = torch.Generator().manual_seed(0)
     users = torch.randint(20, (300,), generator=draw).sort().values
-    keys, count = 1e3 * torch.randn(300, generator=draw), torch.randint(0, 25, (20,), generator=draw)
+    keys, count = (
+        1e3 * torch.randn(300, generator=draw),
+        torch.randint(0, 25, (20,), generator=draw),
+    )
     want = []
     for user in range(20):
         own = (users == user).nonzero().squeeze(1)
@@ -37,7 +44,9 @@ def test_best_of_each_is_each_users_sort():
 @pytest.mark.parametrize("seed", range(3))
 def test_prices_share_the_budget_as_asked(seed):
     model = teacher(400, 30, seed)
-    options = candidates(model, torch.stack([torch.arange(400), torch.zeros(400, dtype=torch.int64)]), 29)
+    options = candidates(
+        model, torch.stack([torch.arange(400), torch.zeros(400, dtype=torch.int64)]), 29
+    )
     count, target = torch.full((400,), 3), torch.full((30,), 40.0, dtype=torch.float64)
     share = []
     for rounds in (0, 40):

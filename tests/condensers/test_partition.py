@@ -2,8 +2,8 @@ import pytest
 import torch
 from torch_geometric.data import Data
 
-from graphcond.condensers.partition import Members, Partition, cluster, cluster_means
-from graphcond.condensers.synthesis import NodeSynthesis, WorseThanRandomWarning
+from graphcond.condensers.nodes.partition import Members, Partition, cluster, cluster_means
+from graphcond.condensers.nodes.synthesis import NodeSynthesis, WorseThanRandomWarning
 from graphcond.data import load, parts
 from graphcond.errors import BudgetError, NumericalError
 from graphcond.nn.synthetic import gcn_norm_dense
@@ -30,13 +30,17 @@ def dense_operator(data):
 def test_cluster_means_are_weighted_means_of_propagated_features(hops, count):
     data = load("karate")
     random = torch.Generator().manual_seed(0)
-    members = Members(torch.arange(30), torch.zeros(30).long(), torch.rand(30, generator=random) + 0.1)
+    members = Members(
+        torch.arange(30), torch.zeros(30).long(), torch.rand(30, generator=random) + 0.1
+    )
     assigned = torch.arange(30) % min(count, 30)
     propagated = torch.linalg.matrix_power(dense_operator(data), hops) @ data.x
     got = cluster_means(data, members, assigned, count, hops)
     for j in range(min(count, 30)):
         inside = (assigned == j).nonzero()[:, 0]
-        expected = (members.weight[inside, None] * propagated[inside]).sum(0) / members.weight[inside].sum()
+        expected = (members.weight[inside, None] * propagated[inside]).sum(0) / members.weight[
+            inside
+        ].sum()
         assert torch.allclose(got[j], expected, atol=1e-6)
 
 
@@ -56,12 +60,16 @@ def test_the_teacher_equals_ridge_regression_written_out():
     target = torch.nn.functional.one_hot(data.y[data.train_mask]).float()
     rows = z[data.train_mask] - z[data.train_mask].mean(0)
     level = 0.5 * rows.square().sum(1).mean()
-    weight = torch.linalg.solve(rows.T @ rows + level * torch.eye(z.shape[1]), rows.T @ (target - target.mean(0)))
+    weight = torch.linalg.solve(
+        rows.T @ rows + level * torch.eye(z.shape[1]), rows.T @ (target - target.mean(0))
+    )
     scores = (z - z[data.train_mask].mean(0)) @ weight + target.mean(0)
     rest = ~data.train_mask
     assert torch.allclose(taught.scores[rest], scores[rest], atol=1e-4)
     assert (taught.labels[data.train_mask] == data.y[data.train_mask]).all()
-    assert taught.accuracy == pytest.approx((scores.argmax(1) == data.y)[data.val_mask].float().mean().item())
+    assert taught.accuracy == pytest.approx(
+        (scores.argmax(1) == data.y)[data.val_mask].float().mean().item()
+    )
 
 
 def test_labels_train_uses_training_nodes_alone():
@@ -97,9 +105,15 @@ class Noise(NodeSynthesis):
     scale = 1.0
 
     def part(self, data, part, count, checkpoint=None):
-        x = torch.randn(count, data.num_features, generator=torch.Generator().manual_seed(0)) * self.scale
+        x = (
+            torch.randn(count, data.num_features, generator=torch.Generator().manual_seed(0))
+            * self.scale
+        )
         none = torch.empty(2, 0, dtype=torch.long)
-        return Data(x=x, y=torch.arange(count) % 10, edge_index=none, edge_weight=torch.empty(0)), []
+        return (
+            Data(x=x, y=torch.arange(count) % 10, edge_index=none, edge_weight=torch.empty(0)),
+            [],
+        )
 
 
 class Broken(Noise):

@@ -5,11 +5,11 @@ import pytest
 import torch
 
 from graphcond import masks, nn, pools
-from graphcond.condensers import outer_loop
-from graphcond.condensers.outer_loop import Schedule, State, resumed
-from graphcond.condensers.outer_loss import OuterLoss
-from graphcond.condensers.policy_gradient import PolicyGradient, Tail
-from graphcond.condensers.unrolled import Unrolled
+from graphcond.condensers.dconrec import outer_loop
+from graphcond.condensers.dconrec.condenser import PolicyGradient, Tail
+from graphcond.condensers.dconrec.one_step import Unrolled
+from graphcond.condensers.dconrec.outer_loop import Schedule, State, resumed
+from graphcond.condensers.dconrec.outer_loss import OuterLoss
 from graphcond.data import (
     EDGE,
     Checkpoint,
@@ -38,7 +38,12 @@ def interactions(seed=0, users=40, items=60, count=700):
 
 
 def condenser(**changes):
-    settings = {"ratio": 0.4, "schedule": Schedule(steps=4), "tail": Tail(threshold=12), "control": 0}
+    settings = {
+        "ratio": 0.4,
+        "schedule": Schedule(steps=4),
+        "tail": Tail(threshold=12),
+        "control": 0,
+    }
     settings |= {"inner": EPOCH, "estimator": masks.LeaveOneOut(), "outer": "validation"}
     return PolicyGradient(MF, POOL, **{**settings, **changes})
 
@@ -53,19 +58,34 @@ class TestPolicyGradientContract(CondenserContract):
 
 class TestOneStepContract(CondenserContract):
     def condenser(self, seed):
-        return condenser(seed=seed, schedule=Schedule(steps=2), estimator=masks.OneStep(), inner=Unrolled(), outer="held-out")
+        return condenser(
+            seed=seed,
+            schedule=Schedule(steps=2),
+            estimator=masks.OneStep(),
+            inner=Unrolled(),
+            outer="held-out",
+        )
 
     def data(self):
         return interactions()
 
 
-ESTIMATORS = [masks.Reinforce(samples=2), masks.MeanBaseline(), masks.LeaveOneOut(), masks.PerUser()]
+ESTIMATORS = [
+    masks.Reinforce(samples=2),
+    masks.MeanBaseline(),
+    masks.LeaveOneOut(),
+    masks.PerUser(),
+]
 
 
 @pytest.mark.parametrize("estimator", ESTIMATORS, ids=lambda e: type(e).__name__)
-@pytest.mark.parametrize("inner", [EPOCH, Unrolled(), Unrolled(steps=2, start="fresh", dim=4), Unrolled(start="proxy")])
+@pytest.mark.parametrize(
+    "inner", [EPOCH, Unrolled(), Unrolled(steps=2, start="fresh", dim=4), Unrolled(start="proxy")]
+)
 def test_every_estimator_with_every_inner_training(estimator, inner):
-    result = condenser(estimator=estimator, inner=inner, schedule=Schedule(steps=2)).condense(interactions())
+    result = condenser(estimator=estimator, inner=inner, schedule=Schedule(steps=2)).condense(
+        interactions()
+    )
     budget = int(0.4 * train_edges(interactions()).size(1))
     assert result.report["num_edges"] == budget
     assert len(result.history) == 2
@@ -85,7 +105,16 @@ def test_the_card_and_the_history_say_what_happened():
     assert 0 < card["validation_ndcg@10_random"] <= 1
     steps = [record["step"] for record in result.history]
     assert steps == [0, 1, 2, 3]
-    for name in ("loss", "mapping_norm", "prob_observed", "prob_pseudo", "cosine", "variance", "noise_level", "learning_rate"):
+    for name in (
+        "loss",
+        "mapping_norm",
+        "prob_observed",
+        "prob_pseudo",
+        "cosine",
+        "variance",
+        "noise_level",
+        "learning_rate",
+    ):
         assert result.history[-1][name] is not None
 
 
@@ -124,8 +153,13 @@ def test_the_published_preset_has_the_released_codes_accounting():
     data = interactions()
     method = PolicyGradient.published(MF, POOL, ratio=0.25, steps=1)
     card = method(data).card
-    assert (method.estimator, method.schedule) == (masks.Reinforce(samples=1), Schedule(steps=1, every=100, centred=False))
-    assert abs(card["num_selected"] - 0.25 * card["num_pool"]) < 5 * (card["num_pool"] * 0.19) ** 0.5
+    assert (method.estimator, method.schedule) == (
+        masks.Reinforce(samples=1),
+        Schedule(steps=1, every=100, centred=False),
+    )
+    assert (
+        abs(card["num_selected"] - 0.25 * card["num_pool"]) < 5 * (card["num_pool"] * 0.19) ** 0.5
+    )
     assert card["ratio_actual"] > 0.25
     assert "extra" in card["condenser"]
 
@@ -143,7 +177,9 @@ def test_held_out_interactions_leave_the_pool():
     inside = set((pool.edges[0] * 60 + pool.edges[1]).tolist())
     assert held.size(1) > 0
     assert not inside & set((held[0] * 60 + held[1]).tolist())
-    assert set((held[0] * 60 + held[1]).tolist()) <= set((train_edges(data)[0] * 60 + train_edges(data)[1]).tolist())
+    assert set((held[0] * 60 + held[1]).tolist()) <= set(
+        (train_edges(data)[0] * 60 + train_edges(data)[1]).tolist()
+    )
     assert method(data).card["ratio_actual"] <= 0.4
 
 
@@ -161,10 +197,16 @@ def test_no_proxy_has_seen_held_out_interactions(monkeypatch):
     assert seen
     for edges in seen:
         assert edges.size(1) + held.size(1) == train_edges(data).size(1)
-        assert not bool(torch.isin(edges[0] * num_items(data) + edges[1], held[0] * num_items(data) + held[1]).any())
+        assert not bool(
+            torch.isin(
+                edges[0] * num_items(data) + edges[1], held[0] * num_items(data) + held[1]
+            ).any()
+        )
 
 
-@pytest.mark.parametrize("settings", [{}, {"estimator": masks.OneStep(), "inner": Unrolled()}], ids=["epoch", "unrolled"])
+@pytest.mark.parametrize(
+    "settings", [{}, {"estimator": masks.OneStep(), "inner": Unrolled()}], ids=["epoch", "unrolled"]
+)
 @pytest.mark.parametrize("killed_at", [0, 1, 3])
 def test_killed_and_resumed_equals_unbroken(tmp_path, monkeypatch, settings, killed_at):
     monkeypatch.setattr(Checkpoint, "due", lambda self: True)
@@ -186,7 +228,10 @@ def test_killed_and_resumed_equals_unbroken(tmp_path, monkeypatch, settings, kil
     assert whole.data.card == resumed.data.card
 
     def facts(history):
-        return [{name: value for name, value in record.items() if name != "seconds"} for record in history]
+        return [
+            {name: value for name, value in record.items() if name != "seconds"}
+            for record in history
+        ]
 
     assert facts(whole.history) == facts(resumed.history)
     again = condenser(**settings).condense(data, checkpoint=path)
@@ -224,7 +269,9 @@ def test_a_disk_that_fills_up_loses_no_step(tmp_path, monkeypatch):
     with pytest.warns(RuntimeWarning, match="last one stands"):
         result = condenser().condense(data, checkpoint=path)
     assert torch.equal(train_edges(whole.data), train_edges(result.data))
-    state, _ = resumed(Checkpoint(path, f"{condenser()._identity()} on {digest(without_test(data))}"))
+    state, _ = resumed(
+        Checkpoint(path, f"{condenser()._identity()} on {digest(without_test(data))}")
+    )
     assert len(state.history) == 1
 
 
@@ -242,7 +289,9 @@ def test_an_interrupt_inside_a_step_leaves_the_last_checkpoint(tmp_path, monkeyp
     with pytest.raises(KeyboardInterrupt):
         condenser().condense(data, checkpoint=path)
     monkeypatch.setattr(outer_loop.OuterLoop, "_adam", adam)
-    assert torch.equal(train_edges(whole.data), train_edges(condenser().condense(data, checkpoint=path).data))
+    assert torch.equal(
+        train_edges(whole.data), train_edges(condenser().condense(data, checkpoint=path).data)
+    )
 
 
 def test_nan_stops_with_the_step_and_the_cure(monkeypatch):
@@ -259,7 +308,9 @@ def test_nan_stops_with_the_step_and_the_cure(monkeypatch):
 
 def test_the_designs_own_line_runs():
     pool = pools.Union(pools.Observed(), pools.ProxyTopK(MF, ratio=0.3, recipe=BPR(rounds=2)))
-    method = PolicyGradient(MF, pool, ratio=0.25, estimator=masks.LeaveOneOut(samples=4), schedule=Schedule(steps=2))
+    method = PolicyGradient(
+        MF, pool, ratio=0.25, estimator=masks.LeaveOneOut(samples=4), schedule=Schedule(steps=2)
+    )
     card = method(interactions()).card
     assert card["ratio_actual"] <= 0.25
     assert card["control_has_seen_validation"] is False
@@ -274,7 +325,9 @@ def test_a_teacher_asks_for_what_the_proxy_ranks_first_and_sees_no_validation():
     scores[train_edges(data)[0], train_edges(data)[1]] = -torch.inf
     assert asked[1, asked[0] == 0].tolist() == scores[0].topk(10).indices.tolist()
     assert method(data).card["ratio_actual"] <= 0.4
-    without = PolicyGradient(MF, pools.Observed(), ratio=0.4, outer="teacher", control=0, schedule=Schedule(steps=1))
+    without = PolicyGradient(
+        MF, pools.Observed(), ratio=0.4, outer="teacher", control=0, schedule=Schedule(steps=1)
+    )
     assert without(data).card["share_pseudo"] == 0.0
 
 
@@ -306,7 +359,9 @@ def test_bad_arguments():
 
 
 def test_the_losses_of_one_mask_do_not_depend_on_its_neighbours_start():
-    """All K models of a step start from the same tables: without training they have the same loss."""
+    """All K models of a step start from the same tables: without training they have the
+    same loss.
+    """
     data = without_test(interactions())
     method = condenser(estimator=masks.LeaveOneOut(4))
     pool = method._pool(data)
@@ -318,7 +373,9 @@ def test_the_losses_of_one_mask_do_not_depend_on_its_neighbours_start():
 
 
 def test_schedule():
-    assert [round(Schedule(steps=1000, every=100).at(step), 5) for step in (0, 99, 100, 250, 999)] == [0.1, 0.1, 0.01, 0.001, 0.0001]
+    assert [
+        round(Schedule(steps=1000, every=100).at(step), 5) for step in (0, 99, 100, 250, 999)
+    ] == [0.1, 0.1, 0.01, 0.001, 0.0001]
 
 
 def test_state_is_small():

@@ -7,8 +7,8 @@ import torch
 
 from graphcond import masks, nn, pools
 from graphcond.condensers import PolicyGradient, Schedule, Tail
-from graphcond.condensers.outer_loop import State
-from graphcond.condensers.policy_gradient import ONE_EPOCH
+from graphcond.condensers.dconrec.condenser import ONE_EPOCH
+from graphcond.condensers.dconrec.outer_loop import State
 from graphcond.data import EDGE, make_interactions, train_edges
 
 USERS, ITEMS, BLOCKS = 200, 160, 4
@@ -16,7 +16,9 @@ MF = partial(nn.MF, dim=16)
 
 
 def planted(seed):
-    """Users like the items of their own block; noise is drawn from the other blocks. Validation is clean."""
+    """Users like the items of their own block; noise is drawn from the other blocks. Validation is
+    clean.
+    """
     draw = torch.Generator().manual_seed(seed)
     like = torch.arange(USERS)[:, None] % BLOCKS == torch.arange(ITEMS)[None] % BLOCKS
     real = (like & (torch.rand(USERS, ITEMS, generator=draw) < 0.4)).nonzero().T
@@ -30,7 +32,9 @@ def planted(seed):
 
 def separation(data, useless, **settings):
     """Probability that a useful interaction has a larger s than a useless one (0.5 is chance)."""
-    method = PolicyGradient(MF, pools.Observed(), ratio=0.4, tail=Tail(threshold=0), control=0, **settings)
+    method = PolicyGradient(
+        MF, pools.Observed(), ratio=0.4, tail=Tail(threshold=0), control=0, **settings
+    )
     pool = method._pool(data)
     loop = method.loop(data, pool)
     state = State.start(method._start(loop))
@@ -43,9 +47,19 @@ def separation(data, useless, **settings):
 
 CLAIMS = {
     "one-step": ({"outer": "validation"}, 0.8),
-    "one-step at sampled masks": ({"estimator": masks.OneStep(at="sample"), "outer": "validation"}, 0.8),
+    "one-step at sampled masks": (
+        {"estimator": masks.OneStep(at="sample"), "outer": "validation"},
+        0.8,
+    ),
     "teacher": ({"outer": "teacher"}, 0.85),
-    "per user": ({"estimator": masks.PerUser(samples=8), "outer": "validation", "schedule": Schedule(steps=60)}, 0.75),
+    "per user": (
+        {
+            "estimator": masks.PerUser(samples=8),
+            "outer": "validation",
+            "schedule": Schedule(steps=60),
+        },
+        0.75,
+    ),
 }
 
 
@@ -53,7 +67,9 @@ CLAIMS = {
 @pytest.mark.parametrize("seed", range(3))
 @pytest.mark.parametrize("claim", CLAIMS)
 def test_useless_interactions_are_found(claim, seed):
-    """Over four seeds the standard deviation is .013 at most; every bound lies at least 5 of them below the mean: one failure in 10^6."""
+    """Over four seeds the standard deviation is .013 at most; every bound lies at least 5 of them
+    below the mean: one failure in 10^6.
+    """
     settings, least = CLAIMS[claim]
     data, useless = planted(seed)
     assert 0.35 < float(useless.float().mean()) < 0.45
@@ -67,5 +83,10 @@ def test_one_loss_for_all_users_finds_nothing():
     30 steps of 8 masks leave S at chance, within 5 standard deviations of .01.
     """
     data, useless = planted(0)
-    settings = {"estimator": masks.LeaveOneOut(samples=8), "inner": ONE_EPOCH, "outer": "validation", "schedule": Schedule(steps=30)}
+    settings = {
+        "estimator": masks.LeaveOneOut(samples=8),
+        "inner": ONE_EPOCH,
+        "outer": "validation",
+        "schedule": Schedule(steps=30),
+    }
     assert 0.45 < separation(data, useless, **settings) < 0.55

@@ -42,7 +42,9 @@ def points_of_one_class(n=9):
     y = torch.zeros(n + 4, dtype=torch.int64)
     x = torch.cat([x, torch.zeros(4, 2)])
     edges = torch.stack([torch.arange(n + 3), torch.arange(1, n + 4)])
-    return Data(x=x, y=y, edge_index=torch.cat([edges, edges.flip(0)], 1), train_mask=mask, val_mask=~mask)
+    return Data(
+        x=x, y=y, edge_index=torch.cat([edges, edges.flip(0)], 1), train_mask=mask, val_mask=~mask
+    )
 
 
 def rows_of(small):
@@ -54,7 +56,10 @@ def test_k_center_is_within_twice_the_best_radius():
     x = data.x[data.train_mask]
     centers = rows_of(KCenter(num_nodes=3, num_val=1, hops=0)(data))
     radius = torch.cdist(x, centers).min(1).values.max()
-    best = min(torch.cdist(x, x[list(three)]).min(1).values.max() for three in itertools.combinations(range(len(x)), 3))
+    best = min(
+        torch.cdist(x, x[list(three)]).min(1).values.max()
+        for three in itertools.combinations(range(len(x)), 3)
+    )
     assert radius <= 2 * best + 1e-6
 
 
@@ -64,7 +69,10 @@ def test_herding_starts_nearest_to_the_mean_and_beats_random_means():
     chosen = rows_of(Herding(num_nodes=4, num_val=1, hops=0)(data))
     assert torch.equal(chosen[0], x[(x - x.mean(0)).norm(dim=1).argmin()])
     gap = (chosen.mean(0) - x.mean(0)).norm()
-    gaps = [(rows_of(RandomNodes(num_nodes=4, num_val=1, seed=s)(data)).mean(0) - x.mean(0)).norm() for s in range(20)]
+    gaps = [
+        (rows_of(RandomNodes(num_nodes=4, num_val=1, seed=s)(data)).mean(0) - x.mean(0)).norm()
+        for s in range(20)
+    ]
     assert gap < sorted(gaps)[4]
 
 
@@ -72,7 +80,9 @@ def test_herding_starts_nearest_to_the_mean_and_beats_random_means():
 def test_edges_are_those_induced_within_each_part(method):
     data = load("karate")
     small = method(num_nodes=8, num_val=6)(data)
-    places = [int((data.x == row).all(1).nonzero()[0]) for row in small.x]  # karate's features are the nodes' identities
+    places = [
+        int((data.x == row).all(1).nonzero()[0]) for row in small.x
+    ]  # karate's features are the nodes' identities
     known = set(map(tuple, data.edge_index.T.tolist()))
     kept = {(places[i], places[j]) for i, j in small.edge_index.T.tolist()}
     train, val = places[:8], places[8:]
@@ -84,7 +94,10 @@ def test_edges_are_those_induced_within_each_part(method):
 
 def test_propagation_changes_what_is_chosen():
     data = load("karate")
-    assert not torch.equal(Herding(num_nodes=6, num_val=5, hops=0)(data).x, Herding(num_nodes=6, num_val=5, hops=2)(data).x)
+    assert not torch.equal(
+        Herding(num_nodes=6, num_val=5, hops=0)(data).x,
+        Herding(num_nodes=6, num_val=5, hops=2)(data).x,
+    )
     with pytest.raises(InputError, match="hops"):
         KCenter(num_nodes=6, hops=-1)
 

@@ -10,14 +10,33 @@ from graphcond.data import Card, find_card, names
 from graphcond.data.card import cards, cards_folder, read_card, verify_counts
 from graphcond.errors import FileFormatError, InputError, UnknownNameError
 
-READERS = {"planetoid", "shchur", "heterophilous", "reddit", "arxiv", "arxiv-partial", "interactions"}
+READERS = {
+    "planetoid",
+    "shchur",
+    "heterophilous",
+    "reddit",
+    "arxiv",
+    "arxiv-partial",
+    "interactions",
+}
 MADE = {"digits", "karate", "southern-women", "planted-graph", "planted-interactions"}
 
 
 def test_names_and_aliases_are_unique() -> None:
     every = [name for card in cards().values() for name in (card.name, *card.aliases)]
     assert len(every) == len(set(every))
-    assert {"cora", "citeseer", "pubmed", "ogbn-arxiv", "reddit", "gowalla", "ciao", "dianping", "lastfm", "amazon-book"} <= set(names())
+    assert {
+        "cora",
+        "citeseer",
+        "pubmed",
+        "ogbn-arxiv",
+        "reddit",
+        "gowalla",
+        "ciao",
+        "dianping",
+        "lastfm",
+        "amazon-book",
+    } <= set(names())
     assert names() == sorted(names())
 
 
@@ -46,7 +65,9 @@ def test_a_card_says_all_it_must(name: str) -> None:
 
 
 def test_pickled_files_have_checksums() -> None:
-    """Planetoid's files are pickles: none is opened before its checksum is known to be the published one."""
+    """Planetoid's files are pickles: none is opened before its checksum is known to be the
+    published one.
+    """
     for card in cards().values():
         if card.reader == "planetoid":
             assert set(card.sha256) == set(card.files[0])

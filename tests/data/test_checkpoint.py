@@ -17,7 +17,9 @@ def test_what_is_saved_comes_back_to_the_same_run_only(tmp_path):
     with pytest.raises(FileFormatError, match="same settings and data"):
         Checkpoint(tmp_path / "c", "another").load()
     assert Checkpoint(tmp_path / "none", "one").load() is None
-    assert Checkpoint(tmp_path / "c.safetensors", "one").beside("val").path.name == "c.val.safetensors"
+    assert (
+        Checkpoint(tmp_path / "c.safetensors", "one").beside("val").path.name == "c.val.safetensors"
+    )
 
 
 def test_a_write_is_due_after_its_time(monkeypatch, tmp_path):
@@ -39,10 +41,15 @@ def test_a_path_that_cannot_be_written_fails_at_once(tmp_path):
 
 
 def test_a_full_disk_costs_a_warning_and_the_last_file_stands(tmp_path):
-    """A limit on the size of files stands for a full disk: the system refuses the write in the same way."""
+    """A limit on the size of files stands for a full disk: the system refuses the write in the same
+    way.
+    """
     checkpoint = Checkpoint(tmp_path / "c", "run")
     checkpoint.save({"x": torch.zeros(10)}, {"step": 1})
-    limits, handler = resource.getrlimit(resource.RLIMIT_FSIZE), signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+    limits, handler = (
+        resource.getrlimit(resource.RLIMIT_FSIZE),
+        signal.signal(signal.SIGXFSZ, signal.SIG_IGN),
+    )
     try:
         resource.setrlimit(resource.RLIMIT_FSIZE, (10_000, limits[1]))
         with pytest.warns(RuntimeWarning, match="last one stands"):
@@ -62,7 +69,11 @@ def test_a_digest_names_the_content():
     same = graph.clone()
     same.card = {"name": "another"}
     assert digest(graph) == digest(same)
-    for name, value in (("edge_weight", torch.ones(2)), ("x", torch.eye(3).double()), ("x", torch.eye(3).flip(0))):
+    for name, value in (
+        ("edge_weight", torch.ones(2)),
+        ("x", torch.eye(3).double()),
+        ("x", torch.eye(3).flip(0)),
+    ):
         changed = graph.clone()
         changed[name] = value
         assert digest(graph) != digest(changed)

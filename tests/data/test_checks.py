@@ -9,7 +9,14 @@ from typing import Any
 import pytest
 import torch
 
-from graphcond.data import EDGE, check_interactions, check_nodes, load, make_interactions, split_interactions
+from graphcond.data import (
+    EDGE,
+    check_interactions,
+    check_nodes,
+    load,
+    make_interactions,
+    split_interactions,
+)
 from graphcond.errors import InputError
 from graphcond.testing import awkward_graph, awkward_interactions, small_graph, small_interactions
 
@@ -35,29 +42,77 @@ NODE_FAULTS = {
     "no columns": (_set("x", lambda data: data.x[:, :0]), r"`x` of shape \[n, d\]"),
     "integer features": (_set("x", lambda data: data.x.long()), "float32 or float64"),
     "sparse features": (_set("x", lambda data: data.x.to_sparse()), "dense features `x`"),
-    "NaN feature": (_poke("x", (7, 2), float("nan")), r"finite features `x` must hold, but got \(nodes=\[7\], count=1\)"),
+    "NaN feature": (
+        _poke("x", (7, 2), float("nan")),
+        r"finite features `x` must hold, but got \(nodes=\[7\], count=1\)",
+    ),
     "infinite feature": (_poke("x", (8, 0), float("inf")), r"nodes=\[8\]"),
-    "transposed edges": (_set("edge_index", lambda data: data.edge_index.t()), r"`edge_index` of shape \[2, m\]"),
-    "float edges": (_set("edge_index", lambda data: data.edge_index.float()), "`edge_index` of an integer type"),
-    "id too large": (_poke("edge_index", (0, 0), 120), r"node ids of `edge_index` in \[0, n\) must hold.*largest=120, n=120"),
+    "transposed edges": (
+        _set("edge_index", lambda data: data.edge_index.t()),
+        r"`edge_index` of shape \[2, m\]",
+    ),
+    "float edges": (
+        _set("edge_index", lambda data: data.edge_index.float()),
+        "`edge_index` of an integer type",
+    ),
+    "id too large": (
+        _poke("edge_index", (0, 0), 120),
+        r"node ids of `edge_index` in \[0, n\) must hold.*largest=120, n=120",
+    ),
     "negative id": (_poke("edge_index", (1, 3), -1), "smallest=-1"),
-    "short weights": (_set("edge_weight", lambda data: torch.ones(3)), r"`edge_weight` with one entry per edge"),
-    "NaN weight": (_set("edge_weight", lambda data: torch.full((data.num_edges,), float("nan"))), "finite edge weights"),
-    "one-hot labels": (_set("y", lambda data: torch.nn.functional.one_hot(data.y)), r"labels `y` of shape \[n\]"),
+    "short weights": (
+        _set("edge_weight", lambda data: torch.ones(3)),
+        r"`edge_weight` with one entry per edge",
+    ),
+    "NaN weight": (
+        _set("edge_weight", lambda data: torch.full((data.num_edges,), float("nan"))),
+        "finite edge weights",
+    ),
+    "one-hot labels": (
+        _set("y", lambda data: torch.nn.functional.one_hot(data.y)),
+        r"labels `y` of shape \[n\]",
+    ),
     "short labels": (_set("y", lambda data: data.y[:5]), r"labels `y` of shape \[n\]"),
     "float labels": (_set("y", lambda data: data.y.float()), "labels `y` of type int64"),
     "label -2": (_poke("y", 0, -2), "smallest=-2"),
-    "mask of indices": (_set("train_mask", lambda data: torch.arange(5)), "`train_mask` of type bool"),
-    "ten splits": (_set("val_mask", lambda data: data.val_mask.repeat(10, 1).t()), r"`val_mask` of shape \[n\]"),
-    "empty training": (_set("train_mask", lambda data: torch.zeros(120, dtype=torch.bool)), "a node in `train_mask`"),
-    "empty validation": (_set("val_mask", lambda data: torch.zeros(120, dtype=torch.bool)), "a node in `val_mask`"),
-    "empty test": (_set("test_mask", lambda data: torch.zeros(120, dtype=torch.bool)), "a node in `test_mask`"),
-    "unlabelled training": (_set("y", lambda data: torch.full((120,), -1)), "labelled nodes in `train_mask`"),
+    "mask of indices": (
+        _set("train_mask", lambda data: torch.arange(5)),
+        "`train_mask` of type bool",
+    ),
+    "ten splits": (
+        _set("val_mask", lambda data: data.val_mask.repeat(10, 1).t()),
+        r"`val_mask` of shape \[n\]",
+    ),
+    "empty training": (
+        _set("train_mask", lambda data: torch.zeros(120, dtype=torch.bool)),
+        "a node in `train_mask`",
+    ),
+    "empty validation": (
+        _set("val_mask", lambda data: torch.zeros(120, dtype=torch.bool)),
+        "a node in `val_mask`",
+    ),
+    "empty test": (
+        _set("test_mask", lambda data: torch.zeros(120, dtype=torch.bool)),
+        "a node in `test_mask`",
+    ),
+    "unlabelled training": (
+        _set("y", lambda data: torch.full((120,), -1)),
+        "labelled nodes in `train_mask`",
+    ),
     "overlap": (_set("val_mask", lambda data: data.train_mask), "no node in both"),
-    "trained on the test part": (_set("test_mask", lambda data: data.train_mask), "both `train_mask` and `test_mask`"),
+    "trained on the test part": (
+        _set("test_mask", lambda data: data.train_mask),
+        "both `train_mask` and `test_mask`",
+    ),
     "half features": (_set("x", lambda data: data.x.half()), "float32 or float64"),
-    "weights of another type": (_set("edge_weight", lambda data: torch.ones(data.num_edges).double()), "`edge_weight` of the type of `x`"),
-    "negative weight": (_set("edge_weight", lambda data: -torch.ones(data.num_edges)), "edge weights ≥ 0"),
+    "weights of another type": (
+        _set("edge_weight", lambda data: torch.ones(data.num_edges).double()),
+        "`edge_weight` of the type of `x`",
+    ),
+    "negative weight": (
+        _set("edge_weight", lambda data: -torch.ones(data.num_edges)),
+        "edge weights ≥ 0",
+    ),
 }
 
 
@@ -74,7 +129,9 @@ def test_faults_of_node_data_are_named(fault: str) -> None:
 
 
 def _edge(name: str, value: Any) -> Callable[[Any], None]:
-    return lambda data: data[EDGE].__setattr__(name, value(data[EDGE]) if callable(value) else value)
+    return lambda data: data[EDGE].__setattr__(
+        name, value(data[EDGE]) if callable(value) else value
+    )
 
 
 def _no_users(data: Any) -> None:
@@ -83,23 +140,52 @@ def _no_users(data: Any) -> None:
 
 INTERACTION_FAULTS = {
     "no number of users": (_no_users, "a number of users"),
-    "float ids": (_edge("edge_index", lambda store: store.edge_index.double()), "`edge_index` of an integer type"),
-    "three rows": (_edge("edge_index", lambda store: store.edge_index[[0, 1, 1]]), r"`edge_index` of shape \[2, E\]"),
-    "rows swapped": (_edge("edge_index", lambda store: store.edge_index.flip(0)), "row 0 holds users and row 1 items"),
+    "float ids": (
+        _edge("edge_index", lambda store: store.edge_index.double()),
+        "`edge_index` of an integer type",
+    ),
+    "three rows": (
+        _edge("edge_index", lambda store: store.edge_index[[0, 1, 1]]),
+        r"`edge_index` of shape \[2, E\]",
+    ),
+    "rows swapped": (
+        _edge("edge_index", lambda store: store.edge_index.flip(0)),
+        "row 0 holds users and row 1 items",
+    ),
     "held-out id": (_edge("val_edge_index", torch.tensor([[40], [0]])), "`val_edge_index`"),
     "held-out type": (_edge("test_edge_index", [[0], [0]]), r"`test_edge_index` of shape"),
-    "nothing to train on": (_edge("edge_index", torch.empty(2, 0, dtype=torch.long)), "at least one training interaction"),
-    "nothing to validate on": (_edge("val_edge_index", torch.empty(2, 0, dtype=torch.long)), "at least one validation interaction"),
-    "repeated pair": (_edge("edge_index", lambda store: torch.cat([store.edge_index, store.edge_index[:, :2]], 1)), "repeated=2"),
+    "nothing to train on": (
+        _edge("edge_index", torch.empty(2, 0, dtype=torch.long)),
+        "at least one training interaction",
+    ),
+    "nothing to validate on": (
+        _edge("val_edge_index", torch.empty(2, 0, dtype=torch.long)),
+        "at least one validation interaction",
+    ),
+    "repeated pair": (
+        _edge(
+            "edge_index", lambda store: torch.cat([store.edge_index, store.edge_index[:, :2]], 1)
+        ),
+        "repeated=2",
+    ),
     "leaking validation": (
         _edge("val_edge_index", lambda store: store.edge_index[:, :3]),
         "both the training and the validation part .*shared=3",
     ),
-    "repeated test pair": (_edge("test_edge_index", lambda store: store.test_edge_index.repeat(1, 2)), "distinct test interactions"),
-    "validated on the test part": (_edge("val_edge_index", lambda store: store.test_edge_index), "both the validation and the test part"),
+    "repeated test pair": (
+        _edge("test_edge_index", lambda store: store.test_edge_index.repeat(1, 2)),
+        "distinct test interactions",
+    ),
+    "validated on the test part": (
+        _edge("val_edge_index", lambda store: store.test_edge_index),
+        "both the validation and the test part",
+    ),
     "leaking test": (_edge("test_edge_index", lambda store: store.edge_index[:, :1]), "shared=1"),
     "short weights": (_edge("edge_weight", torch.ones(2)), "`edge_weight` with one entry per edge"),
-    "NaN weights": (_edge("edge_weight", lambda store: torch.full((store.edge_index.size(1),), float("nan"))), "finite edge weights"),
+    "NaN weights": (
+        _edge("edge_weight", lambda store: torch.full((store.edge_index.size(1),), float("nan"))),
+        "finite edge weights",
+    ),
 }
 
 
@@ -130,7 +216,10 @@ def test_unsplit_and_foreign_data_are_named() -> None:
 def test_awkward_but_legal_data_pass() -> None:
     check_nodes(awkward_graph())
     check_interactions(awkward_interactions())
-    lonely = split_interactions(make_interactions(torch.tensor([[0, 1, 1, 1, 1, 1], [0, 0, 1, 2, 3, 4]]), 9, 9), ratios=(0.5, 0.25, 0.25))
+    lonely = split_interactions(
+        make_interactions(torch.tensor([[0, 1, 1, 1, 1, 1], [0, 0, 1, 2, 3, 4]]), 9, 9),
+        ratios=(0.5, 0.25, 0.25),
+    )
     check_interactions(lonely)
     graph = copy.copy(small_graph())
     graph.edge_index = graph.edge_index.int()

@@ -65,7 +65,9 @@ def test_message_passing_on_the_union_is_message_passing_on_each_part() -> None:
     train, val = _graph(7, 0), _graph(5, 1)
     both = union(train, val)
     layer = GCNConv(4, 3)
-    apart = torch.cat([layer(graph.x, graph.edge_index, graph.edge_weight) for graph in (train, val)])
+    apart = torch.cat(
+        [layer(graph.x, graph.edge_index, graph.edge_weight) for graph in (train, val)]
+    )
     torch.testing.assert_close(layer(both.x, both.edge_index, both.edge_weight), apart)
 
 

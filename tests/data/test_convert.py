@@ -10,7 +10,16 @@ import torch
 from torch_geometric.data import HeteroData
 from torch_geometric.utils import is_undirected
 
-from graphcond.data import EDGE, check_nodes, from_hetero, from_networkx, split_interactions, split_nodes, test_edges, to_hetero
+from graphcond.data import (
+    EDGE,
+    check_nodes,
+    from_hetero,
+    from_networkx,
+    split_interactions,
+    split_nodes,
+    test_edges,
+    to_hetero,
+)
 from graphcond.errors import InputError
 from graphcond.testing import small_interactions
 
@@ -34,7 +43,10 @@ def test_directed_edges_self_loops_and_parallel_edges() -> None:
     assert data.y.tolist() == [-1] * 4, "without a label attribute all nodes are unlabelled"
     assert data.card == {"name": "small", "classes": [], "nodes": ["a", "b", "c", "lonely"]}
     loop = networkx.Graph([(0, 0), (0, 1)])
-    assert from_networkx(loop).edge_index.tolist() == [[0, 0, 1], [0, 1, 0]], "an undirected self-loop counts once"
+    assert from_networkx(loop).edge_index.tolist() == [
+        [0, 0, 1],
+        [0, 1, 0],
+    ], "an undirected self-loop counts once"
 
 
 def test_labels_and_features_come_from_attributes() -> None:
@@ -73,10 +85,26 @@ def test_a_label_that_is_missing_in_a_table_is_unknown() -> None:
     [
         (networkx.Graph(), {}, "a graph with nodes"),
         (networkx.path_graph(3), {"label": "club"}, "a node attribute 'club'"),
-        (networkx.path_graph(3), {"features": ["size"]}, "a node attribute 'size' at every node must hold.*nodes_without=3"),
-        (networkx.karate_club_graph(), {"features": ["club"]}, "numbers in the node attribute 'club'"),
-        (networkx.Graph([(0, 1, {"weight": "heavy"})]), {}, "numbers in the edge attribute 'weight'"),
-        (_labelled([["a"], ["b"]]), {"label": "club"}, "numbers or texts in the node attribute 'club'"),
+        (
+            networkx.path_graph(3),
+            {"features": ["size"]},
+            "a node attribute 'size' at every node must hold.*nodes_without=3",
+        ),
+        (
+            networkx.karate_club_graph(),
+            {"features": ["club"]},
+            "numbers in the node attribute 'club'",
+        ),
+        (
+            networkx.Graph([(0, 1, {"weight": "heavy"})]),
+            {},
+            "numbers in the edge attribute 'weight'",
+        ),
+        (
+            _labelled([["a"], ["b"]]),
+            {"label": "club"},
+            "numbers or texts in the node attribute 'club'",
+        ),
     ],
 )
 def test_faulty_graphs_are_named(graph: Any, options: dict[str, Any], law: str) -> None:
@@ -124,7 +152,9 @@ def test_unclear_edge_types_are_named() -> None:
 def test_to_hetero_and_back() -> None:
     data = small_interactions()
     out = to_hetero(data)
-    assert torch.equal(out["item", "rev_interacts", "user"].edge_index, data[EDGE].edge_index.flip(0))
+    assert torch.equal(
+        out["item", "rev_interacts", "user"].edge_index, data[EDGE].edge_index.flip(0)
+    )
     back = from_hetero(out)
     assert int((back[EDGE].split == 2).sum()) == test_edges(data).size(1)
     assert int((back[EDGE].split == 0).sum()) == data[EDGE].edge_index.size(1)

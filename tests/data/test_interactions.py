@@ -5,30 +5,54 @@ from __future__ import annotations
 import pytest
 import torch
 
-from graphcond.data import EDGE, make_interactions, num_items, num_users, test_edges, train_edges, val_edges
+from graphcond.data import (
+    EDGE,
+    make_interactions,
+    num_items,
+    num_users,
+    test_edges,
+    train_edges,
+    val_edges,
+)
 from graphcond.errors import InputError
 
 PAIRS = torch.tensor([[1, 0, 1, 1, 0], [2, 0, 2, 0, 0]])
 
 
 def test_repeated_pairs_are_merged_and_counted() -> None:
-    data = make_interactions(PAIRS, 3, 4, edge_weight=torch.tensor([1.0, 2.0, 3.0, 4.0, 5.0]), split=torch.tensor([2, 1, 0, 2, 1]))
+    data = make_interactions(
+        PAIRS,
+        3,
+        4,
+        edge_weight=torch.tensor([1.0, 2.0, 3.0, 4.0, 5.0]),
+        split=torch.tensor([2, 1, 0, 2, 1]),
+    )
     assert train_edges(data).tolist() == [[0, 1, 1], [0, 0, 2]]
     assert data[EDGE].edge_weight.tolist() == [7.0, 4.0, 4.0]
-    assert data[EDGE].split.tolist() == [1, 2, 0], "the earliest part wins, so that no held-out pair is also a training pair"
+    assert data[EDGE].split.tolist() == [
+        1,
+        2,
+        0,
+    ], "the earliest part wins, so that no held-out pair is also a training pair"
     assert data.card["duplicates_merged"] == 2
     assert (num_users(data), num_items(data)) == (3, 4)
 
 
 def test_ids_may_be_any_integer_type_and_come_back_as_int64() -> None:
     for dtype in (torch.int32, torch.int16, torch.uint8, torch.int64):
-        assert torch.equal(train_edges(make_interactions(PAIRS.to(dtype), 2, 3)), train_edges(make_interactions(PAIRS, 2, 3)))
+        assert torch.equal(
+            train_edges(make_interactions(PAIRS.to(dtype), 2, 3)),
+            train_edges(make_interactions(PAIRS, 2, 3)),
+        )
     assert train_edges(make_interactions(PAIRS.int(), 2, 3)).dtype == torch.int64
 
 
 def test_large_id_ranges_do_not_overflow() -> None:
     pairs = torch.tensor([[99_999, 0], [0, 99_999]], dtype=torch.int32)
-    assert train_edges(make_interactions(pairs, 100_000, 100_000)).tolist() == [[0, 99_999], [99_999, 0]]
+    assert train_edges(make_interactions(pairs, 100_000, 100_000)).tolist() == [
+        [0, 99_999],
+        [99_999, 0],
+    ]
 
 
 def test_no_interactions_is_an_empty_set() -> None:

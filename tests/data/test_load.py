@@ -16,7 +16,18 @@ from scipy import sparse
 from torch_geometric.utils import contains_self_loops, is_undirected
 
 import graphcond.data.raw as raw
-from graphcond.data import EDGE, Card, check_nodes, find_card, load, names, num_items, num_users, statistics, train_edges
+from graphcond.data import (
+    EDGE,
+    Card,
+    check_nodes,
+    find_card,
+    load,
+    names,
+    num_items,
+    num_users,
+    statistics,
+    train_edges,
+)
 from graphcond.data.citation import arxiv, reddit, structural_features
 from graphcond.data.embedded import nearest_neighbors
 from graphcond.data.loading import _cached
@@ -71,7 +82,9 @@ def test_unknown_names_list_near_ones() -> None:
     assert isinstance(caught.value, LookupError)
 
 
-def test_every_missing_set_says_where_it_looked_and_what_to_do(tmp_root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_every_missing_set_says_where_it_looked_and_what_to_do(
+    tmp_root: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     def unplugged(url: str, timeout: float) -> None:
         raise OSError(f"no network for {url} within {timeout}")
 
@@ -85,7 +98,9 @@ def test_every_missing_set_says_where_it_looked_and_what_to_do(tmp_root: Path, m
         assert str(tmp_root.parent / "cache") in text
         assert "no network" in text or "cannot be downloaded" in text
         assert "or give `root`" in text
-    assert not any(path.is_file() for path in tmp_root.rglob("*")), "nothing half-downloaded is left"
+    assert not any(path.is_file() for path in tmp_root.rglob("*")), (
+        "nothing half-downloaded is left"
+    )
 
 
 def _serve(folder: Path, text: dict[str, str]) -> dict[str, str]:
@@ -96,14 +111,27 @@ def _serve(folder: Path, text: dict[str, str]) -> dict[str, str]:
 
 
 def _card(download: dict[str, str], **change: object) -> Card:
-    card = Card("toy", "interactions", "interactions", "nowhere", "none", "published", folders=("toy",), files=(("train.txt", "test.txt"),))
-    return replace(card, download=download, counts={"users": 3, "items": 4, "interactions": 5}, **change)  # type: ignore[arg-type]
+    card = Card(
+        "toy",
+        "interactions",
+        "interactions",
+        "nowhere",
+        "none",
+        "published",
+        folders=("toy",),
+        files=(("train.txt", "test.txt"),),
+    )
+    return replace(
+        card, download=download, counts={"users": 3, "items": 4, "interactions": 5}, **change
+    )  # type: ignore[arg-type]
 
 
 TEXT = {"train.txt": "0 1 2\n1 0\n", "test.txt": "0 3\n2 2\n"}
 
 
-def test_files_are_downloaded_once_and_found_again(tmp_root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_files_are_downloaded_once_and_found_again(
+    tmp_root: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     card = _card(_serve(tmp_root.parent / "server", TEXT))
     monkeypatch.setattr("graphcond.data.loading.find_card", lambda name: card)
     assert train_edges(load("toy", tmp_root)).size(1) == 5
@@ -113,7 +141,9 @@ def test_files_are_downloaded_once_and_found_again(tmp_root: Path, monkeypatch: 
     assert load("toy", tmp_root).card["source"] == "nowhere"
 
 
-def test_a_read_only_root_downloads_to_the_cache(tmp_root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_read_only_root_downloads_to_the_cache(
+    tmp_root: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     card = _card(_serve(tmp_root.parent / "server", TEXT))
     monkeypatch.setattr(raw, "_writable", lambda folder: folder != tmp_root)
     assert raw.raw_folder(card, tmp_root) == tmp_root.parent / "cache" / "graphcond" / "toy"
@@ -134,8 +164,13 @@ def test_archives_are_unpacked(tmp_root: Path) -> None:
         raw.raw_folder(_card({"toy.zip": archive.as_uri()}, folders=("other",)), tmp_root)
 
 
-def test_damaged_files_and_other_versions_are_named(tmp_root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    wrong = _card(_serve(tmp_root.parent / "server", TEXT), sha256={"test.txt": hashlib.sha256(b"other").hexdigest()})
+def test_damaged_files_and_other_versions_are_named(
+    tmp_root: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    wrong = _card(
+        _serve(tmp_root.parent / "server", TEXT),
+        sha256={"test.txt": hashlib.sha256(b"other").hexdigest()},
+    )
     with pytest.raises(FileFormatError, match=r"the checksum of 'test.txt' .* delete it"):
         raw.raw_folder(wrong, tmp_root)
     counted = replace(wrong, sha256={}, counts={"users": 3, "items": 4, "interactions": 6})
@@ -152,17 +187,30 @@ def test_the_environment_names_the_root(tmp_root: Path, monkeypatch: pytest.Monk
 
 
 def test_own_arrays_are_loaded(tmp_path: Path) -> None:
-    np.savez(tmp_path / "pairs.npz", user=np.array([0, 0, 1]), item=np.array([2, 2, 0]), split=np.array([0, 2, 1]))
+    np.savez(
+        tmp_path / "pairs.npz",
+        user=np.array([0, 0, 1]),
+        item=np.array([2, 2, 0]),
+        split=np.array([0, 2, 1]),
+    )
     data = load(tmp_path / "pairs.npz")
     assert data[EDGE].split.tolist() == [0, 1]
     assert (num_users(data), num_items(data), data.card["duplicates_merged"]) == (2, 3, 1)
-    graph = {"x": np.eye(3, dtype=np.float32), "edge_index": np.array([[0], [1]]), "y": np.array([0, 1, 0])}
+    graph = {
+        "x": np.eye(3, dtype=np.float32),
+        "edge_index": np.array([[0], [1]]),
+        "y": np.array([0, 1, 0]),
+    }
     np.savez(tmp_path / "graph.npz", **graph)
     assert load(tmp_path / "graph.npz").num_edges == 1
     del graph["y"]
     np.savez(tmp_path / "graph.npz", **graph)
     assert load(tmp_path / "graph.npz").y.tolist() == [-1] * 3
-    counted = {"x": np.eye(3, dtype=np.int64), "edge_index": np.array([[0], [1]]), "edge_weight": np.ones(1)}
+    counted = {
+        "x": np.eye(3, dtype=np.int64),
+        "edge_index": np.array([[0], [1]]),
+        "edge_weight": np.ones(1),
+    }
     np.savez(tmp_path / "counted.npz", **counted)
     made = load(tmp_path / "counted.npz")
     assert (made.x.dtype, made.edge_weight.dtype) == (torch.float32, torch.float32)
@@ -189,7 +237,9 @@ def test_own_arrays_are_loaded(tmp_path: Path) -> None:
         load(tmp_path / "pickled.npz")
 
 
-def test_a_folder_in_the_way_does_not_hide_a_name(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_folder_in_the_way_does_not_hide_a_name(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.chdir(tmp_path)
     (tmp_path / "karate").mkdir()
     assert load("karate").num_nodes == 34
@@ -199,11 +249,17 @@ def test_a_folder_in_the_way_does_not_hide_a_name(tmp_path: Path, monkeypatch: p
 
 
 def test_the_package_imports_lightly() -> None:
-    """ogb's import opens a network connection, the others take seconds: none is imported before it is needed."""
+    """ogb's import opens a network connection, the others take seconds: none is imported before it
+    is needed.
+    """
     heavy = {"ogb", "pandas", "networkx", "sklearn"}
     for path in Path(raw.__file__).parent.glob("*.py"):
         for node in ast.parse(path.read_text()).body:
-            found = {alias.name for alias in node.names} if isinstance(node, ast.Import) else {getattr(node, "module", None) or ""}
+            found = (
+                {alias.name for alias in node.names}
+                if isinstance(node, ast.Import)
+                else {getattr(node, "module", None) or ""}
+            )
             assert not {name.split(".")[0] for name in found} & heavy, path.name
 
 
@@ -224,7 +280,11 @@ def test_slow_sets_are_kept_in_the_cache_and_a_damaged_copy_is_made_anew(tmp_roo
     data = _cached(source, lambda: arxiv(tmp_root))
     assert data.edge_index.tolist() == [[0, 1, 1, 2], [1, 0, 2, 1]]
     assert (data.x.dtype, data.y.tolist()) == (torch.float32, [0, 1, 2, 0])
-    assert [data[f"{part}_mask"].tolist().count(True) for part in ("train", "val", "test")] == [1, 1, 2]
+    assert [data[f"{part}_mask"].tolist().count(True) for part in ("train", "val", "test")] == [
+        1,
+        1,
+        2,
+    ]
     copy = next(iter((tmp_root.parent / "cache").rglob("*.safetensors")))
     again = _cached(source, lambda: pytest.fail("the copy was not used"))
     assert torch.equal(again.x, data.x)
@@ -247,19 +307,32 @@ def test_stand_in_features_use_the_graph_alone() -> None:
 
 
 def test_reddit_s_archive_is_read(tmp_path: Path) -> None:
-    arrays = {"feature": np.eye(4), "label": np.array([0, 1, 2, 0]), "node_types": np.array([1, 2, 3, 1])}
+    arrays = {
+        "feature": np.eye(4),
+        "label": np.array([0, 1, 2, 0]),
+        "node_types": np.array([1, 2, 3, 1]),
+    }
     np.savez(tmp_path / "reddit_data.npz", **arrays)
-    sparse.save_npz(tmp_path / "reddit_graph.npz", sparse.coo_matrix(([1, 1, 1], ([0, 1, 0], [1, 0, 1])), shape=(4, 4)))
+    sparse.save_npz(
+        tmp_path / "reddit_graph.npz",
+        sparse.coo_matrix(([1, 1, 1], ([0, 1, 0], [1, 0, 1])), shape=(4, 4)),
+    )
     data = reddit(tmp_path)
     assert data.edge_index.tolist() == [[0, 1], [1, 0]]
-    assert (data.train_mask.tolist(), data.test_mask.tolist()) == ([True, False, False, True], [False, False, True, False])
+    assert (data.train_mask.tolist(), data.test_mask.tolist()) == (
+        [True, False, False, True],
+        [False, False, True, False],
+    )
 
 
 @pytest.mark.parametrize(
     ("options", "text"),
     [
         ({"pairs": ["u.data"], "first_id": 1, "value": "rating"}, "1\t2\t5\t88\n2\t1\t3\t89\n"),
-        ({"pairs": ["u.data"], "first_id": 1, "value": "rating", "delimiter": "::"}, "1::2::5::88\n2::1::3::89\n"),
+        (
+            {"pairs": ["u.data"], "first_id": 1, "value": "rating", "delimiter": "::"},
+            "1::2::5::88\n2::1::3::89\n",
+        ),
     ],
 )
 def test_movielens_tables_are_read(tmp_path: Path, options: dict[str, object], text: str) -> None:

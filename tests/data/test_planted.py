@@ -6,7 +6,15 @@ import pytest
 import torch
 from torch_geometric.utils import contains_self_loops, is_undirected
 
-from graphcond.data import EDGE, check_interactions, check_nodes, planted_graph, planted_interactions, split_interactions, statistics
+from graphcond.data import (
+    EDGE,
+    check_interactions,
+    check_nodes,
+    planted_graph,
+    planted_interactions,
+    split_interactions,
+    statistics,
+)
 from graphcond.errors import InputError
 
 
@@ -14,7 +22,8 @@ def test_the_graph_has_its_homophily_degree_and_class_features() -> None:
     data = planted_graph(num_nodes=2000, homophily=0.7, degree=10, seed=1)
     check_nodes(data)
     figures = statistics(data)
-    # 10,000 pairs: five standard deviations of a share of 0.7 are 0.023; merged repeats add a little.
+    # 10,000 pairs: five standard deviations of a share of 0.7 are 0.023; merged repeats add a
+    # little.
     assert abs(figures["homophily"] - 0.7) < 0.04
     assert 9.0 < figures["mean_degree"] <= 10.0
     assert is_undirected(data.edge_index)
@@ -27,7 +36,11 @@ def test_the_graph_has_its_homophily_degree_and_class_features() -> None:
 def test_equal_seeds_give_equal_sets() -> None:
     for make in (planted_graph, planted_interactions):
         first, second, other = make(seed=1), make(seed=1), make(seed=2)
-        pick = (lambda data: data.edge_index) if make is planted_graph else (lambda data: data[EDGE].edge_index)
+        pick = (
+            (lambda data: data.edge_index)
+            if make is planted_graph
+            else (lambda data: data[EDGE].edge_index)
+        )
         assert torch.equal(pick(first), pick(second))
         assert pick(first).shape != pick(other).shape or not torch.equal(pick(first), pick(other))
 
@@ -61,7 +74,9 @@ def test_impossible_graphs_are_named(change: dict[str, float]) -> None:
         planted_graph(**change)  # type: ignore[arg-type]
 
 
-@pytest.mark.parametrize("change", [{"useless": 1.0}, {"num_interactions": 10}, {"num_interactions": 10**6}])
+@pytest.mark.parametrize(
+    "change", [{"useless": 1.0}, {"num_interactions": 10}, {"num_interactions": 10**6}]
+)
 def test_impossible_interactions_are_named(change: dict[str, float]) -> None:
     with pytest.raises(InputError, match="must hold, but got"):
         planted_interactions(**change)  # type: ignore[arg-type]

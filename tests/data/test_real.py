@@ -1,4 +1,6 @@
-"""Real data sets: counts are on the cards and checked by ``load``; here, agreement with PyG and what cards cannot say."""
+"""Real data sets: counts are on the cards and checked by ``load``; here, agreement with PyG and
+what cards cannot say.
+"""
 
 from __future__ import annotations
 
@@ -10,7 +12,17 @@ import pytest
 import torch
 from torch_geometric.datasets import Amazon, Coauthor, HeterophilousGraphDataset, Planetoid
 
-from graphcond.data import EDGE, check_interactions, check_nodes, load, split_interactions, statistics, test_edges, train_edges, val_edges
+from graphcond.data import (
+    EDGE,
+    check_interactions,
+    check_nodes,
+    load,
+    split_interactions,
+    statistics,
+    test_edges,
+    train_edges,
+    val_edges,
+)
 
 pytestmark = pytest.mark.dataset
 
@@ -30,7 +42,9 @@ def test_planetoid_agrees_with_pyg(name: str, data_root: Path, tmp_path: Path) -
     for key in ("edge_index", "y", "train_mask", "val_mask", "test_mask"):
         assert torch.equal(theirs[key], ours[key]), key
     torch.testing.assert_close(theirs.x / theirs.x.sum(1, keepdim=True).clamp(min=1e-12), ours.x)
-    assert load(name.lower(), tmp_path).num_edges == ours.num_edges, "the layout PyG makes is found too"
+    assert load(name.lower(), tmp_path).num_edges == ours.num_edges, (
+        "the layout PyG makes is found too"
+    )
 
 
 def test_citeseer_has_its_isolated_nodes(data_root: Path) -> None:
@@ -41,11 +55,24 @@ def test_citeseer_has_its_isolated_nodes(data_root: Path) -> None:
     ("name", "folder", "raw", "make"),
     [
         ("amazon-photo", "amazon", "Photo", lambda root: Amazon(root, "Photo")),
-        pytest.param("coauthor-cs", "coauthor", "CS", lambda root: Coauthor(root, "CS"), marks=pytest.mark.slow),
-        ("tolokers", "heterophilous", "tolokers", lambda root: HeterophilousGraphDataset(root, "Tolokers")),
+        pytest.param(
+            "coauthor-cs",
+            "coauthor",
+            "CS",
+            lambda root: Coauthor(root, "CS"),
+            marks=pytest.mark.slow,
+        ),
+        (
+            "tolokers",
+            "heterophilous",
+            "tolokers",
+            lambda root: HeterophilousGraphDataset(root, "Tolokers"),
+        ),
     ],
 )
-def test_archives_agree_with_pyg(name: str, folder: str, raw: str, make, data_root: Path, tmp_path: Path) -> None:  # type: ignore[no-untyped-def]
+def test_archives_agree_with_pyg(
+    name: str, folder: str, raw: str, make, data_root: Path, tmp_path: Path
+) -> None:  # type: ignore[no-untyped-def]
     _linked(data_root / folder / raw / "raw", tmp_path / raw / "raw")
     theirs, ours = make(str(tmp_path))[0], load(name, data_root)
     check_nodes(ours)
@@ -82,7 +109,9 @@ def test_lastfm_keeps_plays_apart_from_weights(data_root: Path) -> None:
 
 
 @pytest.mark.slow
-def test_stand_in_features_of_arxiv_say_something_and_are_kept(data_root: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_stand_in_features_of_arxiv_say_something_and_are_kept(
+    data_root: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
     data = load("ogbn-arxiv-partial", data_root)
     check_nodes(data)
@@ -91,7 +120,8 @@ def test_stand_in_features_of_arxiv_say_something_and_are_kept(data_root: Path, 
     target = torch.nn.functional.one_hot(data.y[data.train_mask], 40).float()
     weight = torch.linalg.solve(train.t() @ train + torch.eye(128), train.t() @ target)
     guess = (data.x[data.val_mask] @ weight).argmax(1)
-    # The largest class is 22 % of the validation nodes; features that say something of the topic beat it by far.
+    # The largest class is 22 % of the validation nodes; features that say something of the topic
+    # beat it by far.
     assert float((guess == data.y[data.val_mask]).float().mean()) > 0.45
     assert len(list(tmp_path.rglob("*.safetensors"))) == 1
     assert torch.equal(data.x, load("ogbn-arxiv-partial", data_root).x)

@@ -6,7 +6,13 @@ import torch
 from torch_geometric.nn import GCNConv
 from torch_geometric.nn.models import LightGCN
 
-from graphcond.testing import awkward_graph, awkward_interactions, dense, small_graph, small_interactions
+from graphcond.testing import (
+    awkward_graph,
+    awkward_interactions,
+    dense,
+    small_graph,
+    small_interactions,
+)
 
 
 def test_adjacency_passes_messages_from_row_0_to_row_1() -> None:
@@ -37,7 +43,9 @@ def test_chebyshev_follows_the_recurrence() -> None:
 def test_lightgcn_is_pyg_s() -> None:
     pairs = small_interactions()["user", "interacts", "item"].edge_index
     model = LightGCN(100, 8, num_layers=2)
-    both = torch.cat([pairs + torch.tensor([[0], [40]]), (pairs + torch.tensor([[0], [40]])).flip(0)], dim=1)
+    both = torch.cat(
+        [pairs + torch.tensor([[0], [40]]), (pairs + torch.tensor([[0], [40]])).flip(0)], dim=1
+    )
     wanted = model.get_embedding(both)
     weight = model.embedding.weight.detach()
     users, items = dense.lightgcn(pairs, weight[:40], weight[40:], 2)

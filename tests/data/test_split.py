@@ -37,7 +37,9 @@ def _keys(pairs: torch.Tensor, data: Any) -> torch.Tensor:
 @settings(max_examples=40, deadline=None)
 @given(st.integers(0, 2**31), st.lists(st.integers(1, 12), min_size=1, max_size=12))
 def test_a_random_split_is_a_partition_per_user(seed: int, degrees: list[int]) -> None:
-    pairs = torch.tensor([(user, item) for user, degree in enumerate(degrees) for item in range(degree)]).t()
+    pairs = torch.tensor(
+        [(user, item) for user, degree in enumerate(degrees) for item in range(degree)]
+    ).t()
     data = make_interactions(pairs, len(degrees) + 1, 12)
     out = split_interactions(data, seed=seed)
     parts = [train_edges(out), val_edges(out), test_edges(out)]
@@ -51,13 +53,16 @@ def test_a_random_split_is_a_partition_per_user(seed: int, degrees: list[int]) -
 def test_the_shares_are_right_on_average_for_small_users_too() -> None:
     pairs = torch.stack([torch.arange(3000).repeat_interleave(4), torch.arange(4).repeat(3000)])
     out = split_interactions(make_interactions(pairs, 3000, 4), seed=0)
-    # 3,000 users with 0.4 expected each; five standard deviations of a Bernoulli sum is 0.0112 of all interactions.
+    # 3,000 users with 0.4 expected each; five standard deviations of a Bernoulli sum is 0.0112 of
+    # all interactions.
     assert abs(val_edges(out).size(1) / 12_000 - 0.1) < 0.0112
     assert abs(test_edges(out).size(1) / 12_000 - 0.1) < 0.0112
 
 
 def test_a_user_with_one_interaction_keeps_it_for_training() -> None:
-    data = make_interactions(torch.stack([torch.arange(50), torch.zeros(50, dtype=torch.long)]), 50, 1)
+    data = make_interactions(
+        torch.stack([torch.arange(50), torch.zeros(50, dtype=torch.long)]), 50, 1
+    )
     out = split_interactions(data, ratios=(0.2, 0.4, 0.4))
     assert train_edges(out).size(1) == 50
 
@@ -80,15 +85,25 @@ def test_per_edge_values_follow_the_training_part() -> None:
     data = planted_interactions(60, 50, 600, useless=0.3)
     truth = dict(zip(map(tuple, data[EDGE].edge_index.t().tolist()), data[EDGE].useless.tolist()))
     out = split_interactions(data)
-    assert [truth[tuple(pair)] for pair in train_edges(out).t().tolist()] == out[EDGE].useless.tolist()
+    assert [truth[tuple(pair)] for pair in train_edges(out).t().tolist()] == out[
+        EDGE
+    ].useless.tolist()
 
 
 def test_the_published_split_is_taken_and_missing_validation_is_drawn_from_train() -> None:
     pairs = torch.stack([torch.arange(40).repeat_interleave(10), torch.arange(10).repeat(40)])
     given_split = torch.arange(10).repeat(40) // 4
-    out = split_interactions(make_interactions(pairs, 40, 10, split=given_split), source="published")
-    assert [part.size(1) for part in (train_edges(out), val_edges(out), test_edges(out))] == [160, 160, 80]
-    drawn = split_interactions(make_interactions(pairs, 40, 10, split=given_split // 2 * 2), source="published")
+    out = split_interactions(
+        make_interactions(pairs, 40, 10, split=given_split), source="published"
+    )
+    assert [part.size(1) for part in (train_edges(out), val_edges(out), test_edges(out))] == [
+        160,
+        160,
+        80,
+    ]
+    drawn = split_interactions(
+        make_interactions(pairs, 40, 10, split=given_split // 2 * 2), source="published"
+    )
     assert test_edges(drawn).size(1) == 80
     assert 0 < val_edges(drawn).size(1) < 80
     assert "split" not in drawn[EDGE]
@@ -126,10 +141,14 @@ def test_nodes_are_split_by_class_counts() -> None:
     assert torch.bincount(out.y[out.train_mask]).tolist() == [4] * 5
     assert int(out.val_mask.sum()) == 30
     assert int(out.test_mask.sum()) == 180 - 20 - 30
-    assert not bool((out.train_mask | out.val_mask | out.test_mask)[:20].any()), "unlabelled nodes are in no part"
+    assert not bool((out.train_mask | out.val_mask | out.test_mask)[:20].any()), (
+        "unlabelled nodes are in no part"
+    )
     assert int((out.train_mask.int() + out.val_mask.int() + out.test_mask.int()).max()) == 1
     assert torch.equal(out.train_mask, split_nodes(_graph(), seed=3, train=4, val=30).train_mask)
-    assert not torch.equal(out.train_mask, split_nodes(_graph(), seed=4, train=4, val=30).train_mask)
+    assert not torch.equal(
+        out.train_mask, split_nodes(_graph(), seed=4, train=4, val=30).train_mask
+    )
 
 
 def test_nodes_are_split_by_shares() -> None:
@@ -138,7 +157,9 @@ def test_nodes_are_split_by_shares() -> None:
     check_nodes(out)
 
 
-@pytest.mark.parametrize("change", [{"train": 36}, {"val": 0}, {"val": 500}, {"test": 0}, {"train": 0}])
+@pytest.mark.parametrize(
+    "change", [{"train": 36}, {"val": 0}, {"val": 500}, {"test": 0}, {"train": 0}]
+)
 def test_empty_or_too_large_parts_are_named(change: dict[str, int]) -> None:
     with pytest.raises(InputError, match="every part"):
         split_nodes(_graph(), **{"train": 4, "val": 30, **change})  # type: ignore[arg-type]
@@ -178,6 +199,8 @@ def test_without_test_hides_interactions() -> None:
     assert test_edges(out).size(1) == 0
     assert test_edges(data).size(1) > 0
     assert out[EDGE].edge_index is data[EDGE].edge_index
-    published = make_interactions(torch.tensor([[0, 0, 1], [0, 1, 1]]), 2, 2, split=torch.tensor([0, 2, 1]))
+    published = make_interactions(
+        torch.tensor([[0, 0, 1], [0, 1, 1]]), 2, 2, split=torch.tensor([0, 2, 1])
+    )
     assert without_test(published)[EDGE].edge_index.tolist() == [[0, 1], [0, 1]]
     assert num_users(without_test(published)) == 2

@@ -13,7 +13,17 @@ import torch
 from safetensors.torch import save_file
 from torch_geometric.data import Data, HeteroData
 
-from graphcond.data import EDGE, load, load_state, planted_interactions, read, save, save_state, split_interactions, write_atomically
+from graphcond.data import (
+    EDGE,
+    load,
+    load_state,
+    planted_interactions,
+    read,
+    save,
+    save_state,
+    split_interactions,
+    write_atomically,
+)
 from graphcond.errors import FileFormatError, InputError
 from graphcond.testing import awkward_graph, small_interactions
 
@@ -33,7 +43,10 @@ def _assert_same(first: Any, second: Any) -> None:
                 assert value == b[key], key
 
 
-@pytest.mark.parametrize("make", [awkward_graph, small_interactions, lambda: load("southern-women"), lambda: load("karate")])
+@pytest.mark.parametrize(
+    "make",
+    [awkward_graph, small_interactions, lambda: load("southern-women"), lambda: load("karate")],
+)
 def test_a_file_gives_back_what_was_saved(tmp_path: Path, make: Any) -> None:
     data = make()
     data.card = {**data.card, "nested": {"list": [1, 2.5, None, "ü"], "flag": True}}
@@ -64,8 +77,18 @@ def make_same(data: Any) -> Any:
 
 def test_views_shared_memory_and_all_types_survive(tmp_path: Path) -> None:
     base = torch.arange(12.0).reshape(3, 4)
-    data = Data(x=base.t(), twin=base, part=base[:, 1:3], edge_index=torch.tensor([[0, 1], [1, 2]]), empty=torch.empty(0, dtype=torch.long))
-    data.big, data.half, data.flag = torch.tensor([2**40, -(2**40)]), base.bfloat16(), torch.tensor([True, False])
+    data = Data(
+        x=base.t(),
+        twin=base,
+        part=base[:, 1:3],
+        edge_index=torch.tensor([[0, 1], [1, 2]]),
+        empty=torch.empty(0, dtype=torch.long),
+    )
+    data.big, data.half, data.flag = (
+        torch.tensor([2**40, -(2**40)]),
+        base.bfloat16(),
+        torch.tensor([True, False]),
+    )
     data.scalar = torch.tensor(3)
     save(tmp_path / "a.safetensors", data)
     _assert_same(data, read(tmp_path / "a.safetensors"))
@@ -108,7 +131,11 @@ def test_damaged_files_are_named(tmp_path: Path) -> None:
         path.write_bytes(whole[:cut])
         with pytest.raises(FileFormatError, match="a complete graphcond file must hold"):
             read(path)
-    for name, content in (("text", b"user,item\n"), ("pickle", pickle.dumps({"x": 1})), ("npz", b"PK\x03\x04" + b"0" * 40)):
+    for name, content in (
+        ("text", b"user,item\n"),
+        ("pickle", pickle.dumps({"x": 1})),
+        ("npz", b"PK\x03\x04" + b"0" * 40),
+    ):
         path.write_bytes(content)
         with pytest.raises(FileFormatError, match="complete graphcond file"):
             read(path)
@@ -126,7 +153,9 @@ def test_foreign_and_newer_files_are_named(tmp_path: Path) -> None:
     with pytest.raises(FileFormatError, match="another program"):
         read(path)
     save_file({}, path, metadata={"graphcond": json.dumps({"version": 99, "kind": "Data"})})
-    with pytest.raises(FileFormatError, match=r"format version ≤ 1 must hold, but got .*version=99.* Upgrade"):
+    with pytest.raises(
+        FileFormatError, match=r"format version ≤ 1 must hold, but got .*version=99.* Upgrade"
+    ):
         read(path)
     for text in ("not json", "[]", "{}", json.dumps({"version": 1, "kind": "Data"})):
         save_file({}, path, metadata={"graphcond": text})
@@ -157,7 +186,10 @@ def test_a_failed_write_leaves_the_old_file(tmp_path: Path) -> None:
 
 def test_unwritable_folders_are_named(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
-    with pytest.raises(InputError, match=r"a writable folder must hold, but got \(folder=.*Choose another output path"):
+    with pytest.raises(
+        InputError,
+        match=r"a writable folder must hold, but got \(folder=.*Choose another output path",
+    ):
         save(tmp_path / "file" / "a.safetensors", awkward_graph())
     with pytest.raises(InputError, match="It is a folder"):
         save(tmp_path, awkward_graph())

@@ -36,7 +36,10 @@ def _write(path: Path, text: str) -> Path:
         ("b.csv", "10,7\n10,30\n2,7\n10,7\n"),
         ("c.tsv", "item_id\tuserId\trating\n7\t10\t5\n30\t10\t1\n7\t2\t3\n7\t10\t5\n"),
         ("d.csv", "\ufeff timestamp; Item ;User_ID\n0;7;10\n1;30;10\n\n2;7;2\n3;7;10"),
-        ("e.inter", "user_id:token\titem_id:token\trating:float\n10\t7\t1\n10\t30\t2\n2\t7\t3\n10\t7\t1\n"),
+        (
+            "e.inter",
+            "user_id:token\titem_id:token\trating:float\n10\t7\t1\n10\t30\t2\n2\t7\t3\n10\t7\t1\n",
+        ),
         ("f.csv", "user item\n10 7\n10 30\n2 7\n10 7\n"),
     ],
 )
@@ -101,7 +104,9 @@ def test_lightgcn_text_goes_out_and_comes_back(tmp_path: Path) -> None:
     written = write_lightgcn(tmp_path / "set", data)
     assert [path.name for path in written] == ["train.txt", "valid.txt", "test.txt"]
     first = (tmp_path / "set" / "train.txt").read_text().splitlines()[0].split()
-    assert [int(item) for item in first[1:]] == sorted(train_edges(data)[1][train_edges(data)[0] == 0].tolist())
+    assert [int(item) for item in first[1:]] == sorted(
+        train_edges(data)[1][train_edges(data)[0] == 0].tolist()
+    )
     back = load(tmp_path / "set")
     assert back.card["name"] == "set"
     again = split_interactions(back, source="published")
@@ -131,7 +136,11 @@ def test_lightgcn_users_without_items_are_kept(tmp_path: Path) -> None:
 def test_recbole_files_go_out_and_come_back(tmp_path: Path) -> None:
     data = load("southern-women")
     assert [path.name for path in write_inter(tmp_path / "davis.inter", data)] == ["davis.inter"]
-    assert (tmp_path / "davis.inter").read_text().startswith("user_id:token\titem_id:token\nEvelyn Jefferson\tE1\n")
+    assert (
+        (tmp_path / "davis.inter")
+        .read_text()
+        .startswith("user_id:token\titem_id:token\nEvelyn Jefferson\tE1\n")
+    )
     back = load(tmp_path / "davis.inter")
     assert train_edges(back).size(1) == 89
     assert back["user"].original_id == sorted(data["user"].original_id)
@@ -147,7 +156,11 @@ def test_recbole_files_go_out_and_come_back(tmp_path: Path) -> None:
 def test_condensed_sets_are_written_with_the_ids_users_know(tmp_path: Path) -> None:
     data = load("southern-women")
     small = with_interactions(data, train_edges(data)[:, [0, -1]], torch.tensor([1.0, 2.0]))
-    assert (num_users(small), num_items(small), small[EDGE].edge_weight.tolist()) == (18, 14, [1.0, 2.0])
+    assert (num_users(small), num_items(small), small[EDGE].edge_weight.tolist()) == (
+        18,
+        14,
+        [1.0, 2.0],
+    )
     write_inter(tmp_path / "small.inter", small)
     first, last = (tmp_path / "small.inter").read_text().splitlines()[1:]
     assert first == "Evelyn Jefferson\tE1"

@@ -29,7 +29,11 @@ def planted(n=300, seed=0):
     x = torch.eye(8)[y] + 1.2 * torch.randn(n, 8, generator=stream)
     role = torch.rand(n, generator=stream)
     data = Data(x=x, y=y, edge_index=torch.cat([pairs, pairs.flip(0)], 1).unique(dim=1))
-    data.train_mask, data.val_mask, data.test_mask = role < 0.2, (role >= 0.2) & (role < 0.6), role >= 0.6
+    data.train_mask, data.val_mask, data.test_mask = (
+        role < 0.2,
+        (role >= 0.2) & (role < 0.6),
+        role >= 0.6,
+    )
     data.card = {"name": "planted"}
     return data
 
@@ -56,11 +60,20 @@ def test_columns_are_what_they_say(whole):
     run, row = train_filters(NET, LAM, small, recipe=RECIPE, seed=3), report.condensed_rows[0]
     torch.testing.assert_close(report.loss[0], run.loss)
     loss, truth = run.loss.double(), 100 * whole.held_out.double().mean(0)
-    assert row["spearman_loss"] == pytest.approx(sum(spearman(whole.loss[s].double(), loss) for s in (0, 1)) / 2)
-    assert row["kendall_loss"] == pytest.approx(sum(kendall(whole.loss[s].double(), loss) for s in (0, 1)) / 2)
+    assert row["spearman_loss"] == pytest.approx(
+        sum(spearman(whole.loss[s].double(), loss) for s in (0, 1)) / 2
+    )
+    assert row["kendall_loss"] == pytest.approx(
+        sum(kendall(whole.loss[s].double(), loss) for s in (0, 1)) / 2
+    )
     assert row["regret"] == pytest.approx(regret(truth, -loss))
     assert row["accuracy"] == pytest.approx(float(truth[loss.argmin()]))
-    assert (row["num_train"], row["num_val"], row["method"], row["dataset"]) == (40, 60, "RandomNodes", "planted")
+    assert (row["num_train"], row["num_val"], row["method"], row["dataset"]) == (
+        40,
+        60,
+        "RandomNodes",
+        "planted",
+    )
     assert row["seconds_train"] > 0
 
 
@@ -76,7 +89,9 @@ def test_a_stand_in_is_not_judged_by_its_own_test_results(whole):
 
 
 def test_an_empty_stand_in_scores_worthless(whole):
-    """A peer's evaluator re-reads files by name and gives zeros a good score; ours judges the object it is handed."""
+    """A peer's evaluator re-reads files by name and gives zeros a good score; ours judges the
+    object it is handed.
+    """
     good, zeros = planted(), planted()
     zeros.x, zeros.edge_weight = torch.zeros_like(good.x), torch.zeros(good.edge_index.size(1))
     honest = calibrate(NET, LAM, full=whole, condensed=good, seeds=(5,), recipe=RECIPE)
@@ -88,7 +103,11 @@ def test_an_empty_stand_in_scores_worthless(whole):
 
 def test_a_constant_stand_in_ranks_nothing(whole):
     small = RandomNodes(num_nodes=40, num_val=60)(planted())
-    small.x, small.edge_index, small.edge_weight = torch.zeros_like(small.x), torch.zeros(2, 0, dtype=torch.long), None
+    small.x, small.edge_index, small.edge_weight = (
+        torch.zeros_like(small.x),
+        torch.zeros(2, 0, dtype=torch.long),
+        None,
+    )
     report = calibrate(NET, LAM, full=whole, condensed=small, seeds=(0,))
     assert math.isnan(report.mean("spearman_accuracy"))
 
@@ -104,7 +123,9 @@ def test_the_cache_is_keyed_by_content(tmp_path):
     assert again.seconds == first.seconds
     other = planted()
     other.x[0, 0] += 1
-    assert not torch.equal(reference(NET, LAM, other, recipe=recipe, cache=tmp_path).loss, first.loss)
+    assert not torch.equal(
+        reference(NET, LAM, other, recipe=recipe, cache=tmp_path).loss, first.loss
+    )
     assert len(list(tmp_path.iterdir())) == 4
 
 

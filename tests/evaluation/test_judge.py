@@ -24,4 +24,6 @@ def test_filters_see_a_set_without_edges_as_identity():
     want = calibrate(net, lam, full=whole, condensed=looped(bare), seeds=(0,)).condensed_rows[0]
     assert row["spearman_loss"] == want["spearman_loss"]
     raw = calibrate(net, lam, full=whole, condensed=bare, seeds=(0,))
-    assert not torch.equal(raw.loss, calibrate(net, lam, full=whole, condensed=looped(bare), seeds=(0,)).loss)
+    assert not torch.equal(
+        raw.loss, calibrate(net, lam, full=whole, condensed=looped(bare), seeds=(0,)).loss
+    )

@@ -43,7 +43,9 @@ def test_the_object_handed_in_is_judged_not_a_file_of_its_name(karate):
 
 
 def test_test_labels_do_not_reach_the_training(karate):
-    """With other test labels the trained model is the same, on a condensed graph and on the original itself."""
+    """With other test labels the trained model is the same, on a condensed graph and on the
+    original itself.
+    """
     changed = copy.copy(karate)
     changed.y = karate.y.clone()
     changed.y[karate.test_mask] = 1 - karate.y[karate.test_mask]
@@ -57,7 +59,9 @@ def test_test_labels_do_not_reach_the_training(karate):
         for train in (RandomNodes(num_nodes=6, num_val=5)(karate), data):
             evaluate_node(spied, train, data, seeds=(0,), recipe=RECIPE)
     for first, second in ((0, 2), (1, 3)):
-        for one, other in zip(weights[first].parameters(), weights[second].parameters(), strict=True):
+        for one, other in zip(
+            weights[first].parameters(), weights[second].parameters(), strict=True
+        ):
             assert torch.equal(one, other)
 
 
@@ -76,7 +80,9 @@ def test_models_blind_to_weights_are_announced_and_sparsified(karate, kind):
         evaluate_node(model, small, karate, seeds=(0,), recipe=RECIPE)
     with warnings.catch_warnings():
         warnings.simplefilter("error")
-        warnings.filterwarnings("ignore", category=DeprecationWarning, module="torch_geometric")  # on Python 3.13
+        warnings.filterwarnings(
+            "ignore", category=DeprecationWarning, module="torch_geometric"
+        )  # on Python 3.13
         report = evaluate_node(model, small, karate, seeds=(0,), recipe=RECIPE, sparsify=0.5)
         evaluate_node(GCN, small, karate, seeds=(0,), recipe=RECIPE)
     assert report.rows[0]["num_edges"] == int((small.edge_weight >= 0.5).sum())
@@ -84,7 +90,11 @@ def test_models_blind_to_weights_are_announced_and_sparsified(karate, kind):
 
 
 def test_a_graph_without_edges_becomes_the_identity_adjacency():
-    data = Data(x=torch.ones(4, 1), edge_index=torch.tensor([[0, 1], [1, 0]]), edge_weight=torch.tensor([0.5, 0.5]))
+    data = Data(
+        x=torch.ones(4, 1),
+        edge_index=torch.tensor([[0, 1], [1, 0]]),
+        edge_weight=torch.tensor([0.5, 0.5]),
+    )
     full = looped(data)
     assert full.edge_index.tolist() == [[0, 1, 2, 3], [1, 0, 2, 3]]
     assert full.edge_weight.tolist() == [0.5, 0.5, 1.0, 1.0]
@@ -107,5 +117,7 @@ def test_wrong_pairs_are_refused(karate):
 def test_gcn_on_all_of_cora_reaches_its_published_accuracy(data_root):
     data = load("cora", data_root)
     recipe = ClassifierTraining(epochs=200, stopping=EarlyStopping(patience=200))
-    report = evaluate_node(partial(nn.GraphNet, kind="gcn", hidden=16), data, data, seeds=range(5), recipe=recipe)
+    report = evaluate_node(
+        partial(nn.GraphNet, kind="gcn", hidden=16), data, data, seeds=range(5), recipe=recipe
+    )
     assert 80.5 <= report.mean("accuracy") <= 82.5

@@ -37,7 +37,11 @@ def test_a_report_names_set_method_sizes_and_percent(data):
     small = RandomInteractions(ratio=0.5)(data)
     report = evaluate_recommender(MF, small, data, seeds=range(2), recipe=SHORT, full=full)
     row = report.rows[0]
-    assert (row["dataset"], row["method"], row["ratio"]) == ("southern-women", "RandomInteractions", 0.5)
+    assert (row["dataset"], row["method"], row["ratio"]) == (
+        "southern-women",
+        "RandomInteractions",
+        0.5,
+    )
     assert row["num_edges"] == train_edges(small).size(1) <= 0.5 * train_edges(data).size(1)
     assert row["percent_of_full"] == pytest.approx(100 * row["ndcg@10"] / full.mean("ndcg@10"))
     assert full.rows[0]["method"] == "Full"
@@ -52,7 +56,9 @@ def test_training_items_of_the_original_are_never_recommended(data):
     small = make_interactions(pairs[:, pairs[0] > 0], 18, num_items(data))
     left = num_items(data) - torch.bincount(pairs[0], minlength=18)
     report = evaluate_recommender(MF, small, data, ks=(num_items(data),), seeds=[0], recipe=SHORT)
-    assert report.rows[0][f"recall@{num_items(data)}"] == 1  # every item left is listed, so every held-out one is found
+    assert (
+        report.rows[0][f"recall@{num_items(data)}"] == 1
+    )  # every item left is listed, so every held-out one is found
     assert left.min() > 0
 
 

@@ -17,7 +17,10 @@ def test_rows_have_one_vocabulary() -> None:
 
 
 def test_mean_and_sample_deviation_over_seeds() -> None:
-    rows = [make_row(dataset="d", method="A", ratio=0.5, seed=s, accuracy=value) for s, value in enumerate((1.0, 2.0, 3.0))]
+    rows = [
+        make_row(dataset="d", method="A", ratio=0.5, seed=s, accuracy=value)
+        for s, value in enumerate((1.0, 2.0, 3.0))
+    ]
     rows.append(make_row(dataset="d", method="B", accuracy=7.0))
     first, second = summarise(rows)
     assert first["seeds"] == 3
@@ -27,7 +30,12 @@ def test_mean_and_sample_deviation_over_seeds() -> None:
 
 
 def test_the_table_is_markdown_and_hides_empty_columns() -> None:
-    text = format_table([make_row(dataset="d", method="A", accuracy=81.234), make_row(dataset="d", method="A", accuracy=math.nan)])
+    text = format_table(
+        [
+            make_row(dataset="d", method="A", accuracy=81.234),
+            make_row(dataset="d", method="A", accuracy=math.nan),
+        ]
+    )
     header, rule, line = text.splitlines()
     assert header.split(" | ")[0].strip("| ") == "dataset"
     assert set(rule) <= set("|- ")

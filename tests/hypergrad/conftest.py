@@ -6,7 +6,9 @@ from graphcond.linalg import Exact, Hessian, vectors
 
 
 class Ridge:
-    """min_w |X diag(lam) w - y|² + ridge |w|², judged on another design that λ scales as well: everything has a formula."""
+    """min_w |X diag(lam) w - y|² + ridge |w|², judged on another design that λ scales as well:
+    everything has a formula.
+    """
 
     def __init__(self, batch=3, size=3, seed=0):
         g = torch.Generator().manual_seed(seed)
@@ -25,8 +27,16 @@ class Ridge:
 
     def optimum(self, lam):
         design = self.x * lam.unsqueeze(-2)
-        gram = design.mT @ design / len(self.y) + self.ridge * torch.eye(lam.shape[-1], dtype=lam.dtype)
-        return {"w": torch.linalg.solve(gram, (design.mT @ self.y / len(self.y)).unsqueeze(-1)).squeeze(-1)}
+        gram = design.mT @ design / len(self.y) + self.ridge * torch.eye(
+            lam.shape[-1], dtype=lam.dtype
+        )
+        return {
+            "w": (
+                torch.linalg.solve(gram, (design.mT @ self.y / len(self.y)).unsqueeze(-1)).squeeze(
+                    -1
+                )
+            )
+        }
 
     @property
     def problem(self):
@@ -39,13 +49,18 @@ def ridge():
 
 
 class Softplus:
-    """A two-layer network with a smooth activation: no formula, an inner optimum by Newton's method."""
+    """A two-layer network with a smooth activation: no formula, an inner optimum by Newton's
+    method.
+    """
 
     def __init__(self, batch=2, seed=1):
         g = torch.Generator().manual_seed(seed)
         rand = lambda *shape: torch.randn(*shape, generator=g, dtype=torch.float64)  # noqa: E731
         self.bases, self.y = rand(2, 9, 3), torch.randint(2, (9,), generator=g)
-        self.bases_val, self.y_val = rand(2, 6, 3).requires_grad_(), torch.randint(2, (6,), generator=g)
+        self.bases_val, self.y_val = (
+            rand(2, 6, 3).requires_grad_(),
+            torch.randint(2, (6,), generator=g),
+        )
         self.lam = rand(batch, 2)
         self.start = {"a": rand(batch, 3, 2) * 0.3, "b": rand(batch, 2, 2) * 0.3}
 
@@ -57,7 +72,9 @@ class Softplus:
         return -self.logits(params, lam, bases).log_softmax(-1)[:, torch.arange(len(y)), y].mean(-1)
 
     def inner(self, params, lam):
-        return self.loss(params, lam, self.bases, self.y) + 0.1 * sum((p**2).flatten(1).sum(1) for p in params.values())
+        return self.loss(params, lam, self.bases, self.y) + 0.1 * sum(
+            (p**2).flatten(1).sum(1) for p in params.values()
+        )
 
     def outer(self, params, lam):
         return self.loss(params, lam, self.bases_val, self.y_val)

@@ -20,7 +20,9 @@ def test_implicit_is_the_closed_form_on_ridge(ridge):
     exact = ClosedForm(ridge.optimum)(ridge.problem, {}, ridge.lam)
     optimum = ridge.optimum(ridge.lam)
     for solver in (TIGHT, Neumann(terms=3000, tolerance=1e-13), Exact()):
-        torch.testing.assert_close(Implicit(solver)(ridge.problem, optimum, ridge.lam), exact, rtol=1e-8, atol=1e-9)
+        torch.testing.assert_close(
+            Implicit(solver)(ridge.problem, optimum, ridge.lam), exact, rtol=1e-8, atol=1e-9
+        )
 
 
 def test_implicit_is_finite_differences_of_the_network(softplus):
@@ -30,8 +32,13 @@ def test_implicit_is_finite_differences_of_the_network(softplus):
     for h in range(lam.shape[1]):
         step = torch.zeros_like(lam)
         step[:, h] = eps
-        ends = [softplus.outer(softplus.optimum(lam + s * step, optimum), lam + s * step) for s in (1, -1)]
-        torch.testing.assert_close(found[:, h], (ends[0] - ends[1]) / (2 * eps), rtol=1e-4, atol=1e-6)
+        ends = [
+            softplus.outer(softplus.optimum(lam + s * step, optimum), lam + s * step)
+            for s in (1, -1)
+        ]
+        torch.testing.assert_close(
+            found[:, h], (ends[0] - ends[1]) / (2 * eps), rtol=1e-4, atol=1e-6
+        )
 
 
 def test_forward_sensitivity_gives_the_same_hypergradient_and_is_dtheta_dlam(ridge):
@@ -39,8 +46,12 @@ def test_forward_sensitivity_gives_the_same_hypergradient_and_is_dtheta_dlam(rid
     forward = sensitivity(ridge.problem, optimum, ridge.lam, TIGHT)
     value, grad = forward.hypergradient(ridge.outer, optimum, ridge.lam)
     torch.testing.assert_close(value, ridge.outer(optimum, ridge.lam))
-    torch.testing.assert_close(grad, ClosedForm(ridge.optimum)(ridge.problem, {}, ridge.lam), rtol=1e-8, atol=1e-9)
-    jacobian = torch.autograd.functional.jacobian(lambda lam: ridge.optimum(lam)["w"].sum(0), ridge.lam)
+    torch.testing.assert_close(
+        grad, ClosedForm(ridge.optimum)(ridge.problem, {}, ridge.lam), rtol=1e-8, atol=1e-9
+    )
+    jacobian = torch.autograd.functional.jacobian(
+        lambda lam: ridge.optimum(lam)["w"].sum(0), ridge.lam
+    )
     columns = torch.stack([column["w"] for column in forward.columns], dim=-1)
     torch.testing.assert_close(columns, jacobian.permute(1, 0, 2), rtol=1e-8, atol=1e-9)
 
@@ -48,7 +59,9 @@ def test_forward_sensitivity_gives_the_same_hypergradient_and_is_dtheta_dlam(rid
 @pytest.mark.parametrize("steps", [1, 2, 7, 30])
 def test_i_neumann_terms_are_i_unrolled_steps_from_the_optimum(softplus, steps):
     optimum = softplus.optimum(softplus.lam, softplus.start)
-    series = Implicit(Neumann(terms=steps, step=0.2, tolerance=0))(softplus.problem, optimum, softplus.lam)
+    series = Implicit(Neumann(terms=steps, step=0.2, tolerance=0))(
+        softplus.problem, optimum, softplus.lam
+    )
     unrolled = Unrolled(steps=steps, learning_rate=0.2)(softplus.problem, optimum, softplus.lam)
     torch.testing.assert_close(series, unrolled, rtol=1e-5, atol=1e-7)
 
@@ -57,7 +70,9 @@ def test_one_hyperparameter_without_a_batch(ridge):
     alone = ridge.optimum(ridge.lam[0])
     batched = Implicit(TIGHT)(ridge.problem, ridge.optimum(ridge.lam), ridge.lam)
     torch.testing.assert_close(Implicit(TIGHT)(ridge.problem, alone, ridge.lam[0]), batched[0])
-    _, grad = sensitivity(ridge.problem, alone, ridge.lam[0], TIGHT).hypergradient(ridge.outer, alone, ridge.lam[0])
+    _, grad = sensitivity(ridge.problem, alone, ridge.lam[0], TIGHT).hypergradient(
+        ridge.outer, alone, ridge.lam[0]
+    )
     torch.testing.assert_close(grad, batched[0])
 
 
@@ -74,22 +89,37 @@ def test_the_direct_term_is_kept_and_can_be_dropped_as_the_paper_does(ridge):
 @pytest.mark.parametrize("kind", ["implicit", "unrolled", "closed form", "sensitivity"])
 def test_gradient_flows_to_the_validation_set(ridge, kind):
     optimum = ridge.optimum(ridge.lam)
-    weight = torch.randn(ridge.lam.shape, dtype=torch.float64, generator=torch.Generator().manual_seed(4))
+    weight = torch.randn(
+        ridge.lam.shape, dtype=torch.float64, generator=torch.Generator().manual_seed(4)
+    )
 
     def value():
         if kind == "sensitivity":
-            return (weight * sensitivity(ridge.problem, optimum, ridge.lam, TIGHT).hypergradient(ridge.outer, optimum, ridge.lam)[1]).sum()
-        how = {"implicit": Implicit(TIGHT), "unrolled": Unrolled(12, 0.1), "closed form": ClosedForm(ridge.optimum)}[kind]
+            return (
+                weight
+                * sensitivity(ridge.problem, optimum, ridge.lam, TIGHT).hypergradient(
+                    ridge.outer, optimum, ridge.lam
+                )[1]
+            ).sum()
+        how = {
+            "implicit": Implicit(TIGHT),
+            "unrolled": Unrolled(12, 0.1),
+            "closed form": ClosedForm(ridge.optimum),
+        }[kind]
         return (weight * how(ridge.problem, optimum, ridge.lam)).sum()
 
     (grad,) = torch.autograd.grad(value(), ridge.x_val)
     with torch.no_grad():
-        plan = torch.randn(ridge.x_val.shape, dtype=torch.float64, generator=torch.Generator().manual_seed(5))
+        plan = torch.randn(
+            ridge.x_val.shape, dtype=torch.float64, generator=torch.Generator().manual_seed(5)
+        )
         ridge.x_val += 1e-5 * plan
         up = value()
         ridge.x_val -= 2e-5 * plan
         down = value()
-    torch.testing.assert_close((grad * plan).sum(), ((up - down) / 2e-5).detach(), rtol=1e-5, atol=1e-7)
+    torch.testing.assert_close(
+        (grad * plan).sum(), ((up - down) / 2e-5).detach(), rtol=1e-5, atol=1e-7
+    )
 
 
 def test_gauss_newton_curvature_where_the_hessian_is_indefinite(softplus):
@@ -99,7 +129,9 @@ def test_gauss_newton_curvature_where_the_hessian_is_indefinite(softplus):
         return -logits.log_softmax(-1)[:, torch.arange(len(softplus.y)), softplus.y].mean(-1)
 
     def curvature(params, lam):
-        return Damped(GaussNewton(lambda p: softplus.logits(p, lam, softplus.bases), criterion, params), 0.01)
+        return Damped(
+            GaussNewton(lambda p: softplus.logits(p, lam, softplus.bases), criterion, params), 0.01
+        )
 
     def loss(params, lam):
         return softplus.loss(params, lam, softplus.bases, softplus.y)
@@ -107,7 +139,9 @@ def test_gauss_newton_curvature_where_the_hessian_is_indefinite(softplus):
     plain = BilevelProblem(loss, softplus.outer)
     with pytest.warns(UserWarning, match="negative curvature in [12]"):
         Implicit(CG(max_steps=50))(plain, far, softplus.lam)
-    _, solution = Implicit(CG(max_steps=200)).solve(BilevelProblem(loss, softplus.outer, curvature), far, softplus.lam)
+    _, solution = Implicit(CG(max_steps=200)).solve(
+        BilevelProblem(loss, softplus.outer, curvature), far, softplus.lam
+    )
     assert bool(solution.converged.all())
     assert not bool(solution.negative_curvature.any())
 
@@ -118,4 +152,6 @@ def test_distances():
     torch.testing.assert_close(cosine_distance(a, -a), torch.full((2,), 2.0))
     torch.testing.assert_close(euclidean_distance(a, 2 * a), a.norm(dim=1))
     torch.testing.assert_close(pearson_distance(a[0], 7 - 2 * a[0]), torch.tensor(2.0))
-    torch.testing.assert_close(pearson_distance(a[0], 7 + 2 * a[0]), torch.tensor(0.0), atol=1e-6, rtol=0)
+    torch.testing.assert_close(
+        pearson_distance(a[0], 7 + 2 * a[0]), torch.tensor(0.0), atol=1e-6, rtol=0
+    )

@@ -2,7 +2,15 @@ import pytest
 import torch
 
 from graphcond.errors import InputError
-from graphcond.linalg import Damped, Dense, GaussNewton, Hessian, Scaled, largest_eigenvalue, vectors
+from graphcond.linalg import (
+    Damped,
+    Dense,
+    GaussNewton,
+    Hessian,
+    Scaled,
+    largest_eigenvalue,
+    vectors,
+)
 
 torch_double = torch.float64
 
@@ -34,7 +42,9 @@ def test_hessian_is_autograds_dense_hessian_block_by_block():
     for b in range(3):
         one = {name: p[b : b + 1] for name, p in params.items()}
         flat = vectors.flatten(one)
-        reference = torch.autograd.functional.hessian(lambda v, one=one: loss(vectors.unflatten(v, one)).sum(), flat)
+        reference = torch.autograd.functional.hessian(
+            lambda v, one=one: loss(vectors.unflatten(v, one)).sum(), flat
+        )
         torch.testing.assert_close(dense[b], reference)
 
 
@@ -61,30 +71,47 @@ def test_gauss_newton_is_positive_semidefinite_and_the_hessian_of_a_linear_model
     torch.testing.assert_close(dense, dense.mT)
     assert float(torch.linalg.eigvalsh(dense).min()) > -1e-12
     assert float(torch.linalg.eigvalsh(Hessian(loss, params).dense(params)).min()) < -1e-4
-    linear = {"w": torch.randn(2, 4, 3, dtype=torch_double, generator=torch.Generator().manual_seed(3))}
+    linear = {
+        "w": torch.randn(2, 4, 3, dtype=torch_double, generator=torch.Generator().manual_seed(3))
+    }
     exact = Hessian(lambda p: criterion(x @ p["w"]), linear).dense(linear)
-    torch.testing.assert_close(GaussNewton(lambda p: x @ p["w"], criterion, linear).dense(linear), exact)
+    torch.testing.assert_close(
+        GaussNewton(lambda p: x @ p["w"], criterion, linear).dense(linear), exact
+    )
 
 
 def test_damped_and_scaled_take_one_number_a_block():
     matrix = torch.eye(2, dtype=torch_double).expand(3, 2, 2)
     like = {"w": torch.zeros(3, 2, dtype=torch_double)}
     shift = torch.tensor([0.0, 1.0, 2.0], dtype=torch_double)
-    torch.testing.assert_close(Damped(Dense(matrix), shift).dense(like), (1 + shift).view(-1, 1, 1) * matrix)
-    torch.testing.assert_close(Scaled(Dense(matrix), shift).dense(like), shift.view(-1, 1, 1) * matrix)
+    torch.testing.assert_close(
+        Damped(Dense(matrix), shift).dense(like), (1 + shift).view(-1, 1, 1) * matrix
+    )
+    torch.testing.assert_close(
+        Scaled(Dense(matrix), shift).dense(like), shift.view(-1, 1, 1) * matrix
+    )
 
 
 def test_a_parameter_the_loss_is_linear_in_gets_zeros():
     params = {"a": torch.ones(3), "b": torch.ones(2)}
-    product = Hessian(lambda p: (p["a"] ** 2).sum() + p["b"].sum(), params) @ {"a": torch.ones(3), "b": torch.ones(2)}
+    product = Hessian(lambda p: (p["a"] ** 2).sum() + p["b"].sum(), params) @ {
+        "a": torch.ones(3),
+        "b": torch.ones(2),
+    }
     assert torch.equal(product["a"], torch.full((3,), 2.0))
     assert torch.equal(product["b"], torch.zeros(2))
 
 
 def test_largest_eigenvalue_by_block():
-    matrix = torch.stack([torch.diag(torch.tensor([1.0, -5.0, 2.0])), torch.diag(torch.tensor([0.1, 0.2, 0.9]))]).double()
-    found = largest_eigenvalue(Dense(matrix), {"w": torch.zeros(2, 3, dtype=torch_double)}, steps=60)
-    torch.testing.assert_close(found, torch.tensor([5.0, 0.9], dtype=torch_double), rtol=1e-6, atol=0)
+    matrix = torch.stack(
+        [torch.diag(torch.tensor([1.0, -5.0, 2.0])), torch.diag(torch.tensor([0.1, 0.2, 0.9]))]
+    ).double()
+    found = largest_eigenvalue(
+        Dense(matrix), {"w": torch.zeros(2, 3, dtype=torch_double)}, steps=60
+    )
+    torch.testing.assert_close(
+        found, torch.tensor([5.0, 0.9], dtype=torch_double), rtol=1e-6, atol=0
+    )
 
 
 def test_wrong_input_names_the_law():

@@ -14,7 +14,10 @@ def definite(batch, size, seed=0):
 
 def right_hand_side(batch, seed=1):
     g = torch.Generator().manual_seed(seed)
-    return {"a": torch.randn(batch, 2, 3, generator=g, dtype=torch.float64), "b": torch.randn(batch, 2, generator=g, dtype=torch.float64)}
+    return {
+        "a": torch.randn(batch, 2, 3, generator=g, dtype=torch.float64),
+        "b": torch.randn(batch, 2, generator=g, dtype=torch.float64),
+    }
 
 
 SOLVERS = [CG(max_steps=40, tolerance=1e-12), Neumann(terms=2000, tolerance=1e-10), Exact()]
@@ -37,16 +40,25 @@ def test_gradient_in_b_is_the_same_solve(solver):
     weight = torch.randn(2, 8, dtype=torch.float64, generator=torch.Generator().manual_seed(5))
 
     def value(*tensors):
-        return (vectors.flatten(solver(Dense(matrix), dict(zip(b, tensors))).value, True) * weight).sum()
+        return (
+            vectors.flatten(solver(Dense(matrix), dict(zip(b, tensors))).value, True) * weight
+        ).sum()
 
     grads = torch.autograd.grad(value(*b.values()), list(b.values()))
-    torch.testing.assert_close(torch.cat([g.flatten(1) for g in grads], 1), torch.linalg.solve(matrix, weight), rtol=1e-6, atol=1e-8)
+    torch.testing.assert_close(
+        torch.cat([g.flatten(1) for g in grads], 1),
+        torch.linalg.solve(matrix, weight),
+        rtol=1e-6,
+        atol=1e-8,
+    )
 
 
 def test_gradient_is_itself_differentiable():
     matrix, solver = definite(1, 3), CG(max_steps=10, tolerance=1e-14)
     b = torch.ones(1, 3, dtype=torch.float64, requires_grad=True)
-    assert torch.autograd.gradgradcheck(lambda t: (solver(Dense(matrix), {"w": t}).value["w"] ** 3).sum(), b)
+    assert torch.autograd.gradgradcheck(
+        lambda t: (solver(Dense(matrix), {"w": t}).value["w"] ** 3).sum(), b
+    )
 
 
 def test_residual_is_the_residual():
@@ -54,12 +66,16 @@ def test_residual_is_the_residual():
     for solver in (CG(max_steps=3), Neumann(terms=5)):
         solution = solver(Dense(matrix), b)
         left = vectors.flatten(b, True) - vectors.flatten(Dense(matrix) @ solution.value, True)
-        torch.testing.assert_close(solution.residual, left.norm(dim=1) / vectors.flatten(b, True).norm(dim=1))
+        torch.testing.assert_close(
+            solution.residual, left.norm(dim=1) / vectors.flatten(b, True).norm(dim=1)
+        )
         assert not bool(solution.converged.any())
 
 
 def test_cg_stops_and_says_so_on_negative_curvature_while_other_blocks_go_on():
-    matrix = torch.stack([torch.diag(torch.tensor([1.0, -1.0, 2.0])), torch.diag(torch.tensor([1.0, 3.0, 2.0]))]).double()
+    matrix = torch.stack(
+        [torch.diag(torch.tensor([1.0, -1.0, 2.0])), torch.diag(torch.tensor([1.0, 3.0, 2.0]))]
+    ).double()
     b = {"w": torch.tensor([[1.0, 3.0, 1.0], [1.0, 3.0, 2.0]], dtype=torch.float64)}
     solution = CG(max_steps=20)(Dense(matrix), b)
     assert solution.negative_curvature.tolist() == [True, False]
@@ -69,7 +85,9 @@ def test_cg_stops_and_says_so_on_negative_curvature_while_other_blocks_go_on():
 
 
 def test_neumann_detects_a_diverging_series_and_keeps_the_best_sum():
-    matrix = torch.stack([torch.diag(torch.tensor([1.0, 5.0])), torch.diag(torch.tensor([1.0, 1.5]))]).double()
+    matrix = torch.stack(
+        [torch.diag(torch.tensor([1.0, 5.0])), torch.diag(torch.tensor([1.0, 1.5]))]
+    ).double()
     b = {"w": torch.ones(2, 2, dtype=torch.float64)}
     solution = Neumann(terms=500, step=1.0)(Dense(matrix), b)
     assert solution.diverged.tolist() == [True, False]
@@ -80,7 +98,10 @@ def test_neumann_detects_a_diverging_series_and_keeps_the_best_sum():
 
 
 def test_neumann_terms_are_the_partial_sums():
-    matrix, b = torch.diag(torch.tensor([0.5, 1.5], dtype=torch.float64)), {"w": torch.ones(2, dtype=torch.float64)}
+    matrix, b = (
+        torch.diag(torch.tensor([0.5, 1.5], dtype=torch.float64)),
+        {"w": torch.ones(2, dtype=torch.float64)},
+    )
     inner = torch.eye(2, dtype=torch.float64) - 0.4 * matrix
     total = 0.4 * sum(torch.linalg.matrix_power(inner, j) for j in range(6)) @ b["w"]
     torch.testing.assert_close(Neumann(terms=6, step=0.4)(Dense(matrix), b).value["w"], total)

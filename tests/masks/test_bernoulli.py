@@ -24,7 +24,9 @@ def test_log_prob_of_impossible_and_certain_masks():
 
 
 def test_score_is_the_gradient_of_log_prob():
-    probs = torch.rand(7, generator=torch.Generator().manual_seed(0), dtype=torch.float64) * 0.9 + 0.05
+    probs = (
+        torch.rand(7, generator=torch.Generator().manual_seed(0), dtype=torch.float64) * 0.9 + 0.05
+    )
     probs.requires_grad_()
     masks = BernoulliMask(probs.detach()).sample(3, seed=1)
     for row in masks:
@@ -73,12 +75,18 @@ def test_global_generator_is_left_alone():
 
 @pytest.mark.parametrize("grouped", [False, True])
 def test_weighted_scores_equal_the_dense_sum(grouped):
-    probs = torch.rand(BLOCK + 9, generator=torch.Generator().manual_seed(0), dtype=torch.float64) * 0.9 + 0.05
+    probs = (
+        torch.rand(BLOCK + 9, generator=torch.Generator().manual_seed(0), dtype=torch.float64) * 0.9
+        + 0.05
+    )
     mask = BernoulliMask(probs)
     draws, score = mask.draws(4, seed=0), mask.score(mask.sample(4, seed=0))
     draw = torch.Generator().manual_seed(1)
     if grouped:
-        weights, group = torch.randn(5, 2, 4, generator=draw, dtype=torch.float64), torch.arange(len(probs)) % 5
+        weights, group = (
+            torch.randn(5, 2, 4, generator=draw, dtype=torch.float64),
+            torch.arange(len(probs)) % 5,
+        )
         expected = torch.einsum("prk,kp->rp", weights[group], score)
         found = weighted_scores(draws, weights, group)
     else:
@@ -87,7 +95,10 @@ def test_weighted_scores_equal_the_dense_sum(grouped):
     torch.testing.assert_close(found, expected)
 
 
-@pytest.mark.parametrize("probs", [torch.tensor([0.5, 1.2]), torch.tensor([float("nan")]), torch.tensor([1]), torch.ones(2, 2)])
+@pytest.mark.parametrize(
+    "probs",
+    [torch.tensor([0.5, 1.2]), torch.tensor([float("nan")]), torch.tensor([1]), torch.ones(2, 2)],
+)
 def test_bad_probabilities(probs):
     with pytest.raises(InputError, match="must hold, but got"):
         BernoulliMask(probs)

@@ -11,7 +11,9 @@ from graphcond.masks.poisson import ConditionalPoisson
 
 def probabilities(edges, size, seed=0):
     draw = torch.Generator().manual_seed(seed)
-    return CappedSimplex(size, exact=True).project(torch.rand(edges, generator=draw, dtype=torch.float64))
+    return CappedSimplex(size, exact=True).project(
+        torch.rand(edges, generator=draw, dtype=torch.float64)
+    )
 
 
 @pytest.mark.parametrize("draw", [systematic, conditional_poisson])
@@ -54,7 +56,9 @@ def test_frequencies_follow_the_probabilities(draw):
     probs, times = probabilities(12, 5), 1500
     mean = torch.stack([draw(probs, 5, seed=s) for s in range(times)]).double().mean(0)
     # 12 tests at 4.5 standard deviations: a false alarm in 12,000 sets of seeds.
-    assert bool(((mean - probs).abs() <= 4.5 * torch.sqrt(probs * (1 - probs) / times) + 1e-12).all())
+    assert bool(
+        ((mean - probs).abs() <= 4.5 * torch.sqrt(probs * (1 - probs) / times) + 1e-12).all()
+    )
 
 
 def test_certain_and_impossible_edges():
@@ -71,14 +75,20 @@ def test_conditional_poisson_joint_distribution_by_enumeration():
     design = ConditionalPoisson.with_inclusion(probs, size)
     torch.testing.assert_close(design.inclusion(), probs, atol=1e-9, rtol=0)
     weights = {
-        chosen: float(torch.tensor([design.working[i] if i in chosen else 1 - design.working[i] for i in range(6)]).prod())
+        chosen: float(
+            torch.tensor(
+                [design.working[i] if i in chosen else 1 - design.working[i] for i in range(6)]
+            ).prod()
+        )
         for chosen in itertools.combinations(range(6), size)
     }
     total = sum(weights.values())
     times, counts = 2000, dict.fromkeys(weights, 0)
     for seed in range(times):
         counts[tuple(design.sample(seed).nonzero().squeeze(1).tolist())] += 1
-    chi2 = sum((counts[c] - times * w / total) ** 2 / (times * w / total) for c, w in weights.items())
+    chi2 = sum(
+        (counts[c] - times * w / total) ** 2 / (times * w / total) for c, w in weights.items()
+    )
     assert chi2 < 45.8  # 19 degrees of freedom, quantile 1 - 5e-4
 
 
@@ -101,7 +111,9 @@ def test_hajek_expansion_above_the_exact_limit(monkeypatch):
 def test_inclusion_fills_up_to_the_size():
     probs = torch.tensor([0.1, 0.2, 0.0, 0.9])
     assert float(inclusion(probs, 2).sum()) == pytest.approx(2.0)
-    torch.testing.assert_close(inclusion(torch.tensor([0.5, 0.5, 1.0]), 2), torch.tensor([0.5, 0.5, 1.0]))
+    torch.testing.assert_close(
+        inclusion(torch.tensor([0.5, 0.5, 1.0]), 2), torch.tensor([0.5, 0.5, 1.0])
+    )
 
 
 def test_bernoulli_has_a_random_size():

@@ -13,7 +13,9 @@ EVERY = torch.cartesian_prod(*[torch.tensor([0.0, 1.0], dtype=torch.float64)] * 
 
 
 class Table:
-    """A loss per user for each of the 2^P masks: arbitrary, or a multilinear polynomial of low degree."""
+    """A loss per user for each of the 2^P masks: arbitrary, or a multilinear polynomial of low
+    degree.
+    """
 
     def __init__(self, seed=0):
         draw = torch.Generator().manual_seed(seed)
@@ -32,7 +34,9 @@ class Table:
 
 
 def exact(objective, group=None):
-    """The gradient of the expected loss by enumeration: of the total, or of each edge's own group."""
+    """The gradient of the expected loss by enumeration: of the total, or of each edge's own
+    group.
+    """
     probs = PROBS.clone().requires_grad_()
     weight = BernoulliMask(probs).log_prob(EVERY).exp()
     losses = weight @ torch.stack([objective.per_group(m) for m in EVERY])
@@ -46,7 +50,9 @@ def expectation(estimator, objective):
     """The expected estimate over all K-tuples of masks, with the draws replaced by enumeration."""
     total, mass = torch.zeros(P, dtype=torch.float64), 0.0
     log_prob = BernoulliMask(PROBS).log_prob(EVERY)
-    for picks in torch.cartesian_prod(*[torch.arange(len(EVERY))] * estimator.samples).view(-1, estimator.samples):
+    for picks in torch.cartesian_prod(*[torch.arange(len(EVERY))] * estimator.samples).view(
+        -1, estimator.samples
+    ):
         weight = float(log_prob[picks].sum().exp())
         total += weight * estimator(objective, Enumerated(EVERY[picks]), seed=0).grad
         mass += weight
@@ -83,7 +89,10 @@ def test_enumeration_reinforce_is_unbiased():
     torch.testing.assert_close(expectation(masks.Reinforce(samples=1), Table()), exact(Table()))
 
 
-@pytest.mark.parametrize(("estimator", "factor"), [(masks.LeaveOneOut(samples=2), 1.0), (masks.MeanBaseline(samples=2), 0.5)])
+@pytest.mark.parametrize(
+    ("estimator", "factor"),
+    [(masks.LeaveOneOut(samples=2), 1.0), (masks.MeanBaseline(samples=2), 0.5)],
+)
 def test_enumeration_baselines(estimator, factor):
     torch.testing.assert_close(expectation(estimator, Table()), factor * exact(Table()))
 
@@ -106,7 +115,9 @@ def test_one_step_is_exact_for_multilinear_losses_and_only_for_them():
         def per_group(self, m):
             return super().per_group(m) ** 2
 
-    assert not torch.allclose(masks.OneStep(samples=1)(Curved(), mask, seed=0).grad, exact(Curved()))
+    assert not torch.allclose(
+        masks.OneStep(samples=1)(Curved(), mask, seed=0).grad, exact(Curved())
+    )
 
 
 @pytest.mark.parametrize("kind", [masks.Reinforce, masks.LeaveOneOut, masks.PerUser])
@@ -122,7 +133,8 @@ def test_variance_and_mean_over_many_seeds(kind):
     if kind is masks.Reinforce:
         assert found == pytest.approx(spread, rel=0.15)
     else:
-        # The halves have baselines from fewer masks, so the reported variance errs on the safe side.
+        # The halves have baselines from fewer masks, so the reported variance errs on the safe
+        # side.
         assert 0.95 * spread < found < 2.0 * spread
 
 
@@ -139,9 +151,13 @@ def test_the_baseline_lowers_the_variance():
     table, mask = Table(), BernoulliMask(PROBS)
 
     def spread(estimator):
-        return float(torch.stack([estimator(table, mask, seed=s).grad for s in range(400)]).var(0).sum())
+        return float(
+            torch.stack([estimator(table, mask, seed=s).grad for s in range(400)]).var(0).sum()
+        )
 
-    plain, loo, own = (spread(kind(samples=4)) for kind in (masks.Reinforce, masks.LeaveOneOut, masks.PerUser))
+    plain, loo, own = (
+        spread(kind(samples=4)) for kind in (masks.Reinforce, masks.LeaveOneOut, masks.PerUser)
+    )
     assert own < loo < plain
 
 
@@ -152,7 +168,12 @@ def test_cosine_tells_signal_from_noise():
 
     class Noise(Table):
         def __call__(self, drawn):
-            return torch.randn(len(drawn), G, generator=torch.Generator().manual_seed(int(drawn[0].sum())), dtype=torch.float64)
+            return torch.randn(
+                len(drawn),
+                G,
+                generator=torch.Generator().manual_seed(int(drawn[0].sum())),
+                dtype=torch.float64,
+            )
 
     mask = BernoulliMask(torch.full((2000,), 0.5, dtype=torch.float64))
     signal = masks.OneStep(samples=2)(Linear(), mask, seed=0).cosine
@@ -168,7 +189,9 @@ def test_too_few_samples_for_halves_is_nan_not_a_number_made_up():
     assert math.isnan(estimate.variance)
 
 
-@pytest.mark.parametrize("kind", [masks.Reinforce, masks.MeanBaseline, masks.LeaveOneOut, masks.PerUser, masks.OneStep])
+@pytest.mark.parametrize(
+    "kind", [masks.Reinforce, masks.MeanBaseline, masks.LeaveOneOut, masks.PerUser, masks.OneStep]
+)
 def test_nan_losses_raise_and_seeds_are_kept(kind):
     class Broken(Table):
         def per_group(self, m):
@@ -182,7 +205,9 @@ def test_nan_losses_raise_and_seeds_are_kept(kind):
         estimator(Broken(), mask, seed=0)
 
 
-@pytest.mark.parametrize("kind", [masks.Reinforce, masks.MeanBaseline, masks.LeaveOneOut, masks.PerUser, masks.OneStep])
+@pytest.mark.parametrize(
+    "kind", [masks.Reinforce, masks.MeanBaseline, masks.LeaveOneOut, masks.PerUser, masks.OneStep]
+)
 def test_number_of_samples_is_checked(kind):
     with pytest.raises(InputError, match="samples"):
         kind(samples=0)

@@ -43,13 +43,17 @@ def test_many_values_float32():
         assert found.dtype == torch.float32
         assert abs(float(found.double().sum()) - 40_000) < 0.05
         v = CappedSimplex(40_000.0, exact=True).shift(values.double())
-        torch.testing.assert_close(found.double(), (values.double() - v).clamp(0, 1), atol=1e-6, rtol=0)
+        torch.testing.assert_close(
+            found.double(), (values.double() - v).clamp(0, 1), atol=1e-6, rtol=0
+        )
 
 
 @pytest.mark.parametrize("sharded", [False, True])
 @pytest.mark.parametrize(("ones", "last"), [(4_000, 0.0039), (100_000, 0.099)])
 def test_a_step_over_many_breakpoints_is_not_taken_for_the_solution(ones, last, sharded):
-    """At shift 0 one value lies inside and the sum is close: the Newton step would push all the ones below 1."""
+    """At shift 0 one value lies inside and the sum is close: the Newton step would push all the
+    ones below 1.
+    """
     values = torch.tensor([1.0] * ones + [last])
     projected = CappedSimplex(float(ones), sharded=sharded).project(values)
     assert float(projected.double().sum()) == pytest.approx(ones, rel=1e-6)
@@ -73,7 +77,9 @@ def test_projection_is_idempotent_and_nearest():
         assert float((values - found).norm()) <= float((values - other).norm()) + 1e-12
 
 
-@pytest.mark.parametrize("values", [[0.5] * 4, [1.0, 1.0, 0.0, 0.0], [5.0, -5.0, 5.0, -5.0], [0.0] * 4])
+@pytest.mark.parametrize(
+    "values", [[0.5] * 4, [1.0, 1.0, 0.0, 0.0], [5.0, -5.0, 5.0, -5.0], [0.0] * 4]
+)
 @pytest.mark.parametrize("budget", [0.0, 1.0, 2.0, 4.0])
 def test_ties_and_edges_of_the_domain(values, budget):
     values = torch.tensor(values, dtype=torch.float64)
@@ -98,7 +104,9 @@ def test_nan_and_bad_budgets_name_the_cure():
 
 def _worker(rank, world, path, queue):
     os.environ["GLOO_SOCKET_IFNAME"] = "lo"
-    torch.distributed.init_process_group("gloo", init_method=f"file://{path}", rank=rank, world_size=world)
+    torch.distributed.init_process_group(
+        "gloo", init_method=f"file://{path}", rank=rank, world_size=world
+    )
     values = torch.randn(1001, generator=torch.Generator().manual_seed(2), dtype=torch.float64)
     own = shard(len(values))
     part = CappedSimplex(100.0, sharded=True).project(values[own.start : own.stop])
@@ -110,7 +118,10 @@ def _worker(rank, world, path, queue):
 def test_two_shards_equal_one(tmp_path):
     context = multiprocessing.get_context("spawn")
     queue = context.SimpleQueue()
-    workers = [context.Process(target=_worker, args=(rank, 2, tmp_path / "store", queue)) for rank in range(2)]
+    workers = [
+        context.Process(target=_worker, args=(rank, 2, tmp_path / "store", queue))
+        for rank in range(2)
+    ]
     for worker in workers:
         worker.start()
     parts = dict(queue.get() for _ in workers)

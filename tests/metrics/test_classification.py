@@ -17,4 +17,6 @@ def test_batched_accuracy_equals_sklearns_on_each_model():
 
 def test_an_empty_mask_is_refused():
     with pytest.raises(InputError, match="at least one node"):
-        accuracy(torch.zeros(3, 2), torch.zeros(3, dtype=torch.long), torch.zeros(3, dtype=torch.bool))
+        accuracy(
+            torch.zeros(3, 2), torch.zeros(3, dtype=torch.long), torch.zeros(3, dtype=torch.bool)
+        )

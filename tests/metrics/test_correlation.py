@@ -9,7 +9,9 @@ from scipy import stats
 from graphcond.errors import InputError
 from graphcond.metrics.correlation import kendall, ranks, regret, spearman, top_quarter_spearman
 
-PAIRS = st.integers(2, 40).flatmap(lambda m: st.tuples(*[st.lists(st.integers(0, 9), min_size=m, max_size=m)] * 2))
+PAIRS = st.integers(2, 40).flatmap(
+    lambda m: st.tuples(*[st.lists(st.integers(0, 9), min_size=m, max_size=m)] * 2)
+)
 
 
 @settings(max_examples=60, deadline=None)
@@ -33,7 +35,12 @@ def test_monotone_maps_keep_the_correlation():
 
 def test_top_quarter_looks_only_at_the_references_best():
     reference = torch.arange(20.0)
-    other = torch.cat([torch.randperm(15, generator=torch.Generator().manual_seed(0)).float(), torch.tensor([20.0, 19, 18, 17, 16])])
+    other = torch.cat(
+        [
+            torch.randperm(15, generator=torch.Generator().manual_seed(0)).float(),
+            torch.tensor([20.0, 19, 18, 17, 16]),
+        ]
+    )
     assert top_quarter_spearman(reference, other) == pytest.approx(-1)
 
 

@@ -10,14 +10,18 @@ from graphcond.metrics import hits, mean_over_users, ndcg, recall
 def test_agrees_with_pyg(k):
     draw = torch.Generator().manual_seed(k)
     users, items = 40, 30
-    scores = -torch.rand(users, items, generator=draw)  # all negative: a mask by zeros would rank excluded items first
+    scores = -torch.rand(
+        users, items, generator=draw
+    )  # all negative: a mask by zeros would rank excluded items first
     relevant = (torch.rand(users, items, generator=draw) < 0.15).nonzero().T
     relevant = relevant[:, relevant[0] > 4]  # five users without items; many with fewer than k
     top = scores.topk(k).indices
     hit, count = hits(top, relevant, items)
     for ours, theirs in ((recall, LinkPredRecall(k)), (ndcg, LinkPredNDCG(k))):
         theirs.update(top, relevant)
-        assert mean_over_users(ours(hit, count, k), count) == pytest.approx(float(theirs.compute()), abs=1e-6)
+        assert mean_over_users(ours(hit, count, k), count) == pytest.approx(
+            float(theirs.compute()), abs=1e-6
+        )
 
 
 def test_a_perfect_list_scores_one_even_with_fewer_relevant_items_than_k():
@@ -26,7 +30,9 @@ def test_a_perfect_list_scores_one_even_with_fewer_relevant_items_than_k():
 
 
 def test_empty_places_and_users_without_items_count_nothing():
-    hit, count = hits(torch.tensor([[-1, -1], [1, -1]]), torch.tensor([[1, 1], [1, 0]]), num_items=2)
+    hit, count = hits(
+        torch.tensor([[-1, -1], [1, -1]]), torch.tensor([[1, 1], [1, 0]]), num_items=2
+    )
     assert hit.tolist() == [[False, False], [True, False]]
     assert mean_over_users(recall(hit, count, 2), count) == 0.5
 

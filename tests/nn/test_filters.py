@@ -2,7 +2,14 @@ import pytest
 import torch
 
 from graphcond.errors import InputError
-from graphcond.nn import PolynomialFilterNet, dense_operator, filter_features, filter_operator, polynomial, stored_bases
+from graphcond.nn import (
+    PolynomialFilterNet,
+    dense_operator,
+    filter_features,
+    filter_operator,
+    polynomial,
+    stored_bases,
+)
 from graphcond.seeding import generator
 from graphcond.sparse import CSR
 
@@ -18,10 +25,14 @@ def graph(n=160, d=6, seed=0):
 
 def reference(net, params, lam, operator, x):
     """One filter at a time, with the polynomial as a dense matrix."""
-    terms = stored_bases(operator, torch.eye(operator.size(0), dtype=x.dtype), net.order(lam), basis=net.basis)
+    terms = stored_bases(
+        operator, torch.eye(operator.size(0), dtype=x.dtype), net.order(lam), basis=net.basis
+    )
     outputs = []
     for b in range(lam.size(0)):
-        coefficients = lam[b].view(net.num_layers if net.per_layer else 1, -1).expand(net.num_layers, -1)
+        coefficients = (
+            lam[b].view(net.num_layers if net.per_layer else 1, -1).expand(net.num_layers, -1)
+        )
         hidden = x
         for layer in range(net.num_layers):
             matrix = torch.einsum("k,knm->nm", coefficients[layer], terms)
@@ -36,14 +47,25 @@ def reference(net, params, lam, operator, x):
 @pytest.mark.parametrize("order", [0, 1, 2, 4])
 @pytest.mark.parametrize("layers", [1, 2, 3])
 @pytest.mark.parametrize("classes", [3, 7])
-def test_every_form_of_operator_and_features_gives_the_dense_reference(basis, per_layer, order, layers, classes):
+def test_every_form_of_operator_and_features_gives_the_dense_reference(
+    basis, per_layer, order, layers, classes
+):
     edge_index, weight, x = graph()
-    net = PolynomialFilterNet(6, hidden=4, num_classes=classes, num_layers=layers, basis=basis, per_layer=per_layer)
+    net = PolynomialFilterNet(
+        6, hidden=4, num_classes=classes, num_layers=layers, basis=basis, per_layer=per_layer
+    )
     params = {name: value + 0.1 for name, value in net.init(2, seed=0, dtype=torch.float64).items()}
-    lam = torch.randn(2, (order + 1) * (layers if per_layer else 1), generator=generator(0, "lam"), dtype=torch.float64)
+    lam = torch.randn(
+        2,
+        (order + 1) * (layers if per_layer else 1),
+        generator=generator(0, "lam"),
+        dtype=torch.float64,
+    )
     sparse = filter_operator(edge_index, len(x), weight)
     assert isinstance(sparse, CSR)
-    dense = dense_operator(torch.zeros(len(x), len(x), dtype=x.dtype).index_put((edge_index[1], edge_index[0]), weight))
+    dense = dense_operator(
+        torch.zeros(len(x), len(x), dtype=x.dtype).index_put((edge_index[1], edge_index[0]), weight)
+    )
     torch.testing.assert_close(sparse.to_dense(), dense)
     wanted = reference(net, params, lam, dense, x)
     row, col = x.nonzero(as_tuple=True)
@@ -70,14 +92,25 @@ def test_a_batch_is_its_members_and_init_does_not_depend_on_the_batch():
 def test_second_derivatives_in_weights_filters_adjacency_and_features(basis):
     stream = generator(1, "second")
     net = PolynomialFilterNet(2, hidden=3, num_classes=2, basis=basis)
-    params = {name: value.requires_grad_() for name, value in net.init(2, seed=0, dtype=torch.float64).items()}
+    params = {
+        name: value.requires_grad_()
+        for name, value in net.init(2, seed=0, dtype=torch.float64).items()
+    }
     adjacency = torch.rand(4, 4, generator=stream, dtype=torch.float64) + 0.1
-    x, lam = torch.randn(4, 2, generator=stream, dtype=torch.float64), torch.randn(2, 3, generator=stream, dtype=torch.float64)
+    x, lam = (
+        torch.randn(4, 2, generator=stream, dtype=torch.float64),
+        torch.randn(2, 3, generator=stream, dtype=torch.float64),
+    )
 
     def logits(adjacency, x, lam, *values):
         return net(dict(zip(params, values)), lam, dense_operator((adjacency + adjacency.T) / 2), x)
 
-    inputs = [adjacency.requires_grad_(), x.requires_grad_(), lam.requires_grad_(), *params.values()]
+    inputs = [
+        adjacency.requires_grad_(),
+        x.requires_grad_(),
+        lam.requires_grad_(),
+        *params.values(),
+    ]
     first = torch.autograd.grad(logits(*inputs).square().sum(), inputs, create_graph=True)
     assert all(grad.requires_grad for grad in first)
     assert torch.autograd.gradgradcheck(logits, inputs)
@@ -110,7 +143,10 @@ def test_isolated_nodes_have_an_identity_laplacian_and_a_finite_gradient():
 
 
 def test_clenshaw_is_the_sum_over_stored_bases():
-    operator, x = dense_operator(torch.ones(5, 5).double()), torch.randn(5, 3, generator=generator(0, "x"), dtype=torch.float64)
+    operator, x = (
+        dense_operator(torch.ones(5, 5).double()),
+        torch.randn(5, 3, generator=generator(0, "x"), dtype=torch.float64),
+    )
     c = torch.randn(6, 3, generator=generator(0, "c"), dtype=torch.float64)
     for basis in ("chebyshev", "power"):
         wanted = (stored_bases(operator, x, 5, basis=basis) * c[:, None]).sum(0)
@@ -122,8 +158,11 @@ def test_dropout_keeps_the_mean_and_needs_its_own_generator():
     params, x = net.init(1, seed=0), torch.rand(4, 3, generator=generator(0, "x"))
     args = (params, torch.ones(1, 1), torch.eye(4), x)
     whole = net(*args)
-    halves = torch.stack([net(*args, dropout=0.5, stream=generator(s, "dropout")) for s in range(40)])
-    # The mean of 40 draws lies within 5 standard errors: this fails by chance about once in 10^6 runs, and the seeds are fixed.
+    halves = torch.stack(
+        [net(*args, dropout=0.5, stream=generator(s, "dropout")) for s in range(40)]
+    )
+    # The mean of 40 draws lies within 5 standard errors: this fails by chance about once in 10^6
+    # runs, and the seeds are fixed.
     assert ((halves.mean(0) - whole).abs() <= 5 * halves.std(0) / 40**0.5 + 1e-6).all()
     with pytest.raises(InputError, match="generator"):
         net(*args, dropout=0.5)
@@ -149,7 +188,12 @@ def test_features_become_sparse_only_where_that_pays():
 )
 def test_wrong_shapes_name_the_law(change, law):
     net = PolynomialFilterNet(3, hidden=4, num_classes=2)
-    call = {"params": net.init(5, seed=0), "lam": torch.ones(5, 3), "operator": torch.eye(6), "x": torch.ones(6, 3)} | change
+    call = {
+        "params": net.init(5, seed=0),
+        "lam": torch.ones(5, 3),
+        "operator": torch.eye(6),
+        "x": torch.ones(6, 3),
+    } | change
     with pytest.raises(InputError, match=law):
         net(**call)
 

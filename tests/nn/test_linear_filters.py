@@ -11,19 +11,31 @@ from graphcond.seeding import generator
 def test_closed_form_equals_ridge_on_the_filtered_features(basis, per_layer, d, small_task):
     operator, x, y, (train, val) = small_task(d=d)
     lam = torch.randn(4, 6 if per_layer else 3, generator=generator(0, "lam"), dtype=torch.float64)
-    model = ridge_filters(operator, x, y, (train, val), 2, num_classes=3, basis=basis, per_layer=per_layer)
+    model = ridge_filters(
+        operator, x, y, (train, val), 2, num_classes=3, basis=basis, per_layer=per_layer
+    )
     assert model.kernel == (d == 40)
     ridges = torch.tensor([0.01, 0.5], dtype=torch.float64)
     found = model.scores(lam, ridges)
     for b in range(4):
         first, second = lam[b].split(3) if per_layer else (lam[b], lam[b])
-        z = polynomial(operator, polynomial(operator, x, first[:, None], basis=basis), second[:, None], basis=basis)
+        z = polynomial(
+            operator,
+            polynomial(operator, x, first[:, None], basis=basis),
+            second[:, None],
+            basis=basis,
+        )
         target = torch.eye(3, dtype=x.dtype)[y] - 1 / 3
         for r, ridge in enumerate(ridges):
-            weight = torch.linalg.solve(z[train].T @ z[train] + ridge * train.sum() * torch.eye(d), z[train].T @ target[train])
+            weight = torch.linalg.solve(
+                z[train].T @ z[train] + ridge * train.sum() * torch.eye(d),
+                z[train].T @ target[train],
+            )
             wanted = z[val] @ weight
             torch.testing.assert_close(model.outputs(lam, ridge)[b], wanted)
-            torch.testing.assert_close(found.loss[r, b], (wanted - target[val]).square().sum(1).mean())
+            torch.testing.assert_close(
+                found.loss[r, b], (wanted - target[val]).square().sum(1).mean()
+            )
             assert found.accuracy[r, b] == (wanted.argmax(1) == y[val]).double().mean()
 
 
@@ -32,8 +44,12 @@ def test_composition_is_the_product_of_filters(small_task):
     lam = torch.randn(1, 3, generator=generator(2, "lam"), dtype=torch.float64)
     for basis in ("chebyshev", "power"):
         once = polynomial(operator, x, lam.T, basis=basis)
-        thrice = polynomial(operator, polynomial(operator, once, lam.T, basis=basis), lam.T, basis=basis)
-        torch.testing.assert_close(polynomial(operator, x, compose(lam, 3, basis=basis).T, basis=basis), thrice)
+        thrice = polynomial(
+            operator, polynomial(operator, once, lam.T, basis=basis), lam.T, basis=basis
+        )
+        torch.testing.assert_close(
+            polynomial(operator, x, compose(lam, 3, basis=basis).T, basis=basis), thrice
+        )
 
 
 def test_the_loss_is_differentiable_in_the_filter(small_task):

@@ -11,13 +11,19 @@ from graphcond.seeding import generator
 @pytest.mark.parametrize("per_layer", [False, True])
 @pytest.mark.parametrize("layers", [2, 3])
 @pytest.mark.parametrize("count", [30, 120])
-def test_it_is_ridge_regression_on_the_last_hidden_layer(basis, per_layer, layers, count, monkeypatch, small_task):
-    """15 training nodes are fewer than the 16 features, so the dual system is solved; 60 are more."""
+def test_it_is_ridge_regression_on_the_last_hidden_layer(
+    basis, per_layer, layers, count, monkeypatch, small_task
+):
+    """15 training nodes are fewer than the 16 features, so the dual system is solved; 60
+    are more.
+    """
     monkeypatch.setattr("graphcond.nn.random_features._WIDTH", (16, 16))
     operator, x, y, (train, val) = small_task(n=count)
     options = {"num_classes": 3, "num_layers": layers, "basis": basis, "per_layer": per_layer}
     model = random_filters(operator, x, y, (train, val), 2, seed=1, **options)
-    lam = torch.randn(2, 3 * layers if per_layer else 3, generator=generator(0, "lam"), dtype=torch.float64)
+    lam = torch.randn(
+        2, 3 * layers if per_layer else 3, generator=generator(0, "lam"), dtype=torch.float64
+    )
     ridges = torch.tensor([0.01, 0.5], dtype=torch.float64)
     found = model.scores(lam, ridges)
     for b in range(2):
@@ -29,9 +35,14 @@ def test_it_is_ridge_regression_on_the_last_hidden_layer(basis, per_layer, layer
         z = polynomial(operator, hidden, rows[-1][:, None], basis=basis)
         target = one_hot(y, 3).double() - 1 / 3
         for r, ridge in enumerate(ridges):
-            weight = torch.linalg.solve(z[train].T @ z[train] + ridge * train.sum() * torch.eye(16), z[train].T @ target[train])
+            weight = torch.linalg.solve(
+                z[train].T @ z[train] + ridge * train.sum() * torch.eye(16),
+                z[train].T @ target[train],
+            )
             outputs = z[val] @ weight
-            torch.testing.assert_close(found.loss[r, b], (outputs - target[val]).square().sum(1).mean())
+            torch.testing.assert_close(
+                found.loss[r, b], (outputs - target[val]).square().sum(1).mean()
+            )
             assert found.accuracy[r, b] == (outputs.argmax(1) == y[val]).double().mean()
 
 
@@ -44,7 +55,11 @@ def test_the_loss_is_differentiable_in_the_filter(small_task):
 
 def test_the_width_is_bounded_by_the_nodes(small_task):
     operator, x, y, masks = small_task()
-    assert random_filters(operator, x, y, masks, 2, num_classes=3, seed=0).bases.shape == (3, 30, 512)
+    assert random_filters(operator, x, y, masks, 2, num_classes=3, seed=0).bases.shape == (
+        3,
+        30,
+        512,
+    )
 
 
 def test_it_sees_what_is_not_linear_in_the_features():
@@ -52,10 +67,21 @@ def test_it_sees_what_is_not_linear_in_the_features():
     stream = generator(0, "product")
     x = torch.randn(600, 2, generator=stream, dtype=torch.float64)
     y, train = (x.prod(1) > 0).long(), torch.arange(600) < 300
-    operator, lam = torch.eye(600, dtype=torch.float64), torch.tensor([[1.0, 0.2, 0.0]], dtype=torch.float64)
+    operator, lam = (
+        torch.eye(600, dtype=torch.float64),
+        torch.tensor([[1.0, 0.2, 0.0]], dtype=torch.float64),
+    )
     ridges = torch.tensor([0.01], dtype=torch.float64)
-    linear = ridge_filters(operator, x, y, (train, ~train), 2, num_classes=2).scores(lam, ridges).accuracy
-    random = random_filters(operator, x, y, (train, ~train), 2, num_classes=2, seed=0).scores(lam, ridges).accuracy
+    linear = (
+        ridge_filters(operator, x, y, (train, ~train), 2, num_classes=2)
+        .scores(lam, ridges)
+        .accuracy
+    )
+    random = (
+        random_filters(operator, x, y, (train, ~train), 2, num_classes=2, seed=0)
+        .scores(lam, ridges)
+        .accuracy
+    )
     assert float(linear) < 0.6
     assert float(random) > 0.9
 

@@ -6,7 +6,9 @@ from graphcond.errors import InputError
 
 
 def random_edges(users=6, items=9, count=25, seed=0):
-    keys = torch.unique(torch.randint(0, users * items, (count,), generator=torch.Generator().manual_seed(seed)))
+    keys = torch.unique(
+        torch.randint(0, users * items, (count,), generator=torch.Generator().manual_seed(seed))
+    )
     return torch.stack([keys // items, keys % items])
 
 
@@ -47,7 +49,9 @@ def test_models_side_by_side_do_not_mix(make):
         alone.user.copy_(both.user[6:])
         alone.item.copy_(both.item[9:])
     pairs = torch.cat([both.offset(first, 0), both.offset(second, 1)], dim=1)
-    torch.testing.assert_close(both(both.offset(second, 1), both.graph(pairs)), alone(second, alone.graph(second)))
+    torch.testing.assert_close(
+        both(both.offset(second, 1), both.graph(pairs)), alone(second, alone.graph(second))
+    )
 
 
 def test_bias_is_one_more_coordinate():
@@ -66,7 +70,16 @@ def test_seed_decides_the_tables_and_the_global_generator_is_left_alone():
     assert torch.equal(state, torch.random.get_rng_state())
 
 
-@pytest.mark.parametrize("wrong", [{"dropout": 1.0}, {"weight_decay": -1.0}, {"dim": 0}, {"learning_rate": 0.0}, {"init_std": 0.0}])
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        {"dropout": 1.0},
+        {"weight_decay": -1.0},
+        {"dim": 0},
+        {"learning_rate": 0.0},
+        {"init_std": 0.0},
+    ],
+)
 def test_wrong_arguments(wrong):
     with pytest.raises(InputError, match="must hold"):
         nn.MF(3, 4, **wrong)

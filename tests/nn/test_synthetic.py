@@ -4,7 +4,14 @@ from torch_geometric.nn.conv.gcn_conv import gcn_norm
 from torch_geometric.utils import get_laplacian, to_dense_adj
 
 from graphcond.errors import BudgetError, InputError, UnknownNameError
-from graphcond.nn.adjacency import Bernoulli, Identity, Learned, PairMLP, homophilous_start, make_adjacency
+from graphcond.nn.adjacency import (
+    Bernoulli,
+    Identity,
+    Learned,
+    PairMLP,
+    homophilous_start,
+    make_adjacency,
+)
 from graphcond.nn.filters import dense_operator
 from graphcond.nn.synthetic import (
     DiffusedBases,
@@ -30,7 +37,9 @@ def random_weight(n, seed=0):
     return (weight + weight.T) / 2 * (1 - torch.eye(n))
 
 
-@pytest.mark.parametrize(("num_nodes", "expected"), [(3, [1, 1, 1]), (10, [6, 3, 1]), (20, [12, 6, 2]), (7, [4, 2, 1])])
+@pytest.mark.parametrize(
+    ("num_nodes", "expected"), [(3, [1, 1, 1]), (10, [6, 3, 1]), (20, [12, 6, 2]), (7, [4, 2, 1])]
+)
 def test_labels_keep_class_proportions(num_nodes, expected):
     y = torch.tensor([0] * 60 + [1] * 30 + [2] * 10 + [-1] * 50)
     assert synthetic_labels(y, num_nodes).bincount().tolist() == expected
@@ -67,13 +76,19 @@ def test_factored_mlp_equals_the_mlp_on_concatenated_pairs(points):
     x, y = points
     params = {name: value.double() for name, value in PairMLP(hidden=8).init(x, y).items()}
     n, wide = len(y), torch.cat([params["left"], params["right"]])
-    pairs = torch.cat([x[:, None].expand(n, n, -1), x[None].expand(n, n, -1)], dim=-1).reshape(n * n, -1).double()
+    pairs = (
+        torch.cat([x[:, None].expand(n, n, -1), x[None].expand(n, n, -1)], dim=-1)
+        .reshape(n * n, -1)
+        .double()
+    )
 
     def standardised(value):
         return (value - value.mean(0)) / (value.var(0, correction=0) + 1e-5).sqrt()
 
     hidden = torch.relu(standardised(pairs @ wide) * params["scale0"] + params["shift0"])
-    hidden = torch.relu(standardised(hidden @ params["weight1"]) * params["scale1"] + params["shift1"])
+    hidden = torch.relu(
+        standardised(hidden @ params["weight1"]) * params["scale1"] + params["shift1"]
+    )
     out = (hidden @ params["weight2"] + params["bias2"]).reshape(n, n)
     expected = torch.sigmoid((out + out.T) / 2) * (1 - torch.eye(n))
     assert torch.allclose(PairMLP(hidden=8)(params, x.double()), expected, atol=1e-10)
@@ -95,7 +110,10 @@ def test_gradients_reach_every_parameter(rule, points):
     graph = SyntheticGraph.start(x, y, rule)
     weight = graph.weight(seed=3)
     (gcn_norm_dense(weight) @ graph.x).square().sum().backward()
-    assert all(value.grad is not None and torch.isfinite(value.grad).all() for value in graph.params.values())
+    assert all(
+        value.grad is not None and torch.isfinite(value.grad).all()
+        for value in graph.params.values()
+    )
 
 
 def test_normalisations_agree_with_pyg():
@@ -104,7 +122,9 @@ def test_normalisations_agree_with_pyg():
     edge_index = weight.nonzero().T
     values = weight[edge_index[0], edge_index[1]]
     index, value = gcn_norm(edge_index, values, 7, add_self_loops=True, dtype=torch.float64)
-    assert torch.allclose(gcn_norm_dense(weight), to_dense_adj(index, edge_attr=value, max_num_nodes=7)[0])
+    assert torch.allclose(
+        gcn_norm_dense(weight), to_dense_adj(index, edge_attr=value, max_num_nodes=7)[0]
+    )
     index, value = get_laplacian(edge_index, values, "sym", num_nodes=7)
     laplacian = to_dense_adj(index, edge_attr=value, max_num_nodes=7)[0]
     assert torch.allclose(dense_operator(weight, 1.5), 2 * laplacian / 1.5 - torch.eye(7))
@@ -147,4 +167,9 @@ def test_unknown_adjacency_is_named():
 
 def test_start_connects_nearest_of_class():
     x = torch.tensor([[1.0, 0.0], [0.9, 0.1], [0.0, 1.0], [1.0, 0.0]])
-    assert homophilous_start(x, torch.tensor([0, 0, 0, 1]), 1).nonzero().tolist() == [[0, 1], [1, 0], [1, 2], [2, 1]]
+    assert homophilous_start(x, torch.tensor([0, 0, 0, 1]), 1).nonzero().tolist() == [
+        [0, 1],
+        [1, 0],
+        [1, 2],
+        [2, 1],
+    ]

@@ -31,7 +31,10 @@ def test_a_seed_is_the_whole_source_of_the_weights():
     first = GraphNet(3, 2, "gat", hidden=8, seed=4).state_dict()
     assert torch.equal(state, torch.get_rng_state())
     torch.manual_seed(2)
-    second, third = GraphNet(3, 2, "gat", hidden=8, seed=4).state_dict(), GraphNet(3, 2, "gat", hidden=8, seed=5).state_dict()
+    second, third = (
+        GraphNet(3, 2, "gat", hidden=8, seed=4).state_dict(),
+        GraphNet(3, 2, "gat", hidden=8, seed=5).state_dict(),
+    )
     assert all(torch.equal(first[name], second[name]) for name in first)
     assert any(not torch.equal(first[name], third[name]) for name in first)
 
@@ -71,7 +74,10 @@ def test_nothing_is_cached_between_graphs_of_one_size():
     assert torch.equal(net(X, EDGES), before)
 
 
-@pytest.mark.parametrize("wrong", [{"kind": "transformer"}, {"hidden": 0}, {"dropout": 1.0}, {"kind": "gat", "hidden": 12}])
+@pytest.mark.parametrize(
+    "wrong",
+    [{"kind": "transformer"}, {"hidden": 0}, {"dropout": 1.0}, {"kind": "gat", "hidden": 12}],
+)
 def test_wrong_arguments_are_refused(wrong):
     with pytest.raises(GraphcondError):
         GraphNet(**({"num_features": 3, "num_classes": 2} | wrong))

@@ -4,7 +4,16 @@ import pytest
 import torch
 
 from graphcond import nn, pools
-from graphcond.data import EDGE, load, make_interactions, num_items, num_users, split_interactions, train_edges, without_test
+from graphcond.data import (
+    EDGE,
+    load,
+    make_interactions,
+    num_items,
+    num_users,
+    split_interactions,
+    train_edges,
+    without_test,
+)
 from graphcond.errors import InputError
 from graphcond.pools.proxy import apportion, best_overall, best_per_user
 from graphcond.training import BPR
@@ -15,7 +24,9 @@ FAST = BPR(rounds=2)
 @pytest.fixture(scope="module")
 def data():
     draw = torch.Generator().manual_seed(0)
-    edges = torch.stack([torch.randint(0, 40, (600,), generator=draw), torch.randint(0, 60, (600,), generator=draw)])
+    edges = torch.stack(
+        [torch.randint(0, 40, (600,), generator=draw), torch.randint(0, 60, (600,), generator=draw)]
+    )
     return split_interactions(make_interactions(edges, 40, 60), seed=0)
 
 
@@ -34,7 +45,9 @@ def test_observed_is_the_training_split(data):
 @pytest.mark.parametrize("quota", ["degree", "sqrt", "uniform", "global"])
 @pytest.mark.parametrize("ensemble", [1, 2])
 def test_proxy_top_k(data, quota, ensemble):
-    builder = pools.ProxyTopK(partial(nn.MF, dim=8), ratio=0.5, quota=quota, ensemble=ensemble, recipe=FAST, block=7)
+    builder = pools.ProxyTopK(
+        partial(nn.MF, dim=8), ratio=0.5, quota=quota, ensemble=ensemble, recipe=FAST, block=7
+    )
     pool = builder(without_test(data), seed=3)
     observed = train_edges(data)
     assert len(pool) == round(0.5 * observed.size(1)) == pool.num_pseudo
@@ -51,12 +64,20 @@ def test_proxy_top_k(data, quota, ensemble):
         expected = torch.stack([reference // 60, reference % 60])
     else:
         count = torch.bincount(pool.edges[0], minlength=40)
-        expected = torch.cat([torch.stack([torch.full((n,), u), scores[u].topk(n).indices]) for u, n in enumerate(count.tolist())], dim=1)
+        expected = torch.cat(
+            [
+                torch.stack([torch.full((n,), u), scores[u].topk(n).indices])
+                for u, n in enumerate(count.tolist())
+            ],
+            dim=1,
+        )
     assert keys(pool.edges) == keys(expected)
 
 
 def test_lightgcn_as_proxy(data):
-    pool = pools.ProxyTopK(partial(nn.LightGCN, dim=8, num_layers=2), ratio=0.1, recipe=FAST)(without_test(data), seed=0)
+    pool = pools.ProxyTopK(partial(nn.LightGCN, dim=8, num_layers=2), ratio=0.1, recipe=FAST)(
+        without_test(data), seed=0
+    )
     assert len(pool) == round(0.1 * train_edges(data).size(1))
 
 
@@ -69,7 +90,9 @@ def test_union_keeps_the_first_origin_and_one_order(data):
     assert pool.num_pseudo == round(0.3 * train_edges(data).size(1))
     shuffled = data.clone()
     shuffled[EDGE].edge_index = train_edges(data).flip(1)
-    assert torch.equal(pools.Observed()(shuffled, seed=0).edges, pools.Observed()(data, seed=0).edges)
+    assert torch.equal(
+        pools.Observed()(shuffled, seed=0).edges, pools.Observed()(data, seed=0).edges
+    )
     assert pools.Union(pools.Observed(), proxy) == pools.Union(pools.Observed(), proxy)
     assert "ProxyTopK" in repr(pools.Union(pools.Observed(), proxy))
 
@@ -92,7 +115,9 @@ def test_apportion_sums_and_respects_room():
         assert int(count[share == 0].sum()) == 0
     even = apportion(torch.ones(4).double(), 10, torch.full((4,), 9))
     assert sorted(even.tolist()) == [2, 2, 3, 3]
-    assert apportion(torch.tensor([100.0, 0.001]).double(), 10, torch.tensor([99, 99])).tolist() == [9, 1]
+    assert apportion(
+        torch.tensor([100.0, 0.001]).double(), 10, torch.tensor([99, 99])
+    ).tolist() == [9, 1]
 
 
 def test_blocked_selection_runs_out_of_items_gracefully():
@@ -133,6 +158,8 @@ def test_bad_arguments(data):
 
 def test_real_graph():
     data = split_interactions(load("southern-women"), seed=0)
-    pool = pools.Union(pools.Observed(), pools.ProxyTopK(partial(nn.MF, dim=4), ratio=0.2, recipe=FAST))(without_test(data), seed=0)
+    pool = pools.Union(
+        pools.Observed(), pools.ProxyTopK(partial(nn.MF, dim=4), ratio=0.2, recipe=FAST)
+    )(without_test(data), seed=0)
     assert int(pool.edges[0].max()) < num_users(data)
     assert int(pool.edges[1].max()) < num_items(data)

@@ -54,7 +54,9 @@ def test_an_interrupted_search_goes_on(tmp_path):
 
 
 def test_a_killed_worker_leaves_no_running_trial(tmp_path):
-    storage = optuna.storages.JournalStorage(optuna.storages.journal.JournalFileBackend(str(tmp_path / "j")))
+    storage = optuna.storages.JournalStorage(
+        optuna.storages.journal.JournalFileBackend(str(tmp_path / "j"))
+    )
     left = optuna.create_study(storage=storage, study_name="search", direction="maximize").ask()
     x = left.suggest_float("x", -1.0, 1.0)
     study = search(quadratic, 2, journal=tmp_path / "j")
@@ -73,7 +75,9 @@ def test_promotion_is_decided_by_the_other_objective():
 def test_only_the_graph_changes():
     full = planted_graph(seed=0)
     small = RandomNodes(num_nodes=20)(full)
-    objective = partial(ModelObjective, space=SPACE, recipe=QUICK, num_classes=int(full.y.max()) + 1)
+    objective = partial(
+        ModelObjective, space=SPACE, recipe=QUICK, num_classes=int(full.y.max()) + 1
+    )
     best = promote(search(objective(small), 4, finite=True), objective(full), top=2)
     assert len(best) == 2
     assert all(each.full == objective(full)(fixed(each.params)) for each in best)
@@ -85,7 +89,13 @@ def test_a_filters_value_is_minus_its_validation_loss():
     objective = FilterObjective(data, recipe=FilterTraining(epochs=5))
     trial = fixed({"lambda0": 0.5, "lambda1": -0.25, "lambda2": 1.0})
     assert objective.choice(trial).tolist() == [[0.5, -0.25, 1.0]]
-    runs = train_filters(objective.network, torch.tensor([[0.5, -0.25, 1.0]]), data, recipe=FilterTraining(epochs=5), seed=0)
+    runs = train_filters(
+        objective.network,
+        torch.tensor([[0.5, -0.25, 1.0]]),
+        data,
+        recipe=FilterTraining(epochs=5),
+        seed=0,
+    )
     assert objective(trial) == -float(runs.loss)
 
 
@@ -108,10 +118,15 @@ def test_counts_are_checked():
 def test_the_original_may_judge_networks_trained_on_a_condensed_graph():
     data, trial = load("karate"), fixed({"kind": "gcn", "hidden": 8, "num_layers": 2})
     small = RandomNodes(num_nodes=8, num_val=2)(data)
-    model, value = ModelObjective(small, SPACE, QUICK, validation=data).trained(SPACE.decode(SPACE.all()[1:2])[0])
+    model, value = ModelObjective(small, SPACE, QUICK, validation=data).trained(
+        SPACE.decode(SPACE.all()[1:2])[0]
+    )
     right = float(accuracy(model(data.x, data.edge_index), data.y, data.val_mask))
     assert 0 < right - value < 1e-3
     elsewhere = data.clone()
     elsewhere.y = torch.where(data.val_mask, 1 - data.y.clamp(max=1), data.y)
-    judged = [ModelObjective(small, SPACE, QUICK, num_classes=4, validation=graph)(trial) for graph in (data, elsewhere)]
+    judged = [
+        ModelObjective(small, SPACE, QUICK, num_classes=4, validation=graph)(trial)
+        for graph in (data, elsewhere)
+    ]
     assert judged[0] != judged[1], "other validation labels, another value"

@@ -24,11 +24,18 @@ def test_relax_is_the_nearest_point_and_contains_knows_the_outside():
 
 
 def test_decode_names_coefficients():
-    assert PolynomialFilters(order=1).decode(torch.tensor([[0.5, -1.0]])) == [{"lambda0": 0.5, "lambda1": -1.0}]
-    assert list(PolynomialFilters(order=0, num_layers=2).decode(torch.zeros(1, 2))[0]) == ["layer0.lambda0", "layer1.lambda0"]
+    assert PolynomialFilters(order=1).decode(torch.tensor([[0.5, -1.0]])) == [
+        {"lambda0": 0.5, "lambda1": -1.0}
+    ]
+    assert list(PolynomialFilters(order=0, num_layers=2).decode(torch.zeros(1, 2))[0]) == [
+        "layer0.lambda0",
+        "layer1.lambda0",
+    ]
 
 
-@pytest.mark.parametrize("wrong", [{"order": -1}, {"low": 1.0}, {"num_layers": 0}, {"basis": "fourier"}])
+@pytest.mark.parametrize(
+    "wrong", [{"order": -1}, {"low": 1.0}, {"num_layers": 0}, {"basis": "fourier"}]
+)
 def test_wrong_arguments_are_refused(wrong):
     with pytest.raises(InputError):
         PolynomialFilters(**wrong)

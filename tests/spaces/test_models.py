@@ -40,7 +40,8 @@ def test_gumbel_noise_samples_the_softmax():
     logits = torch.tensor([[1.0, 0.0, 0.0, 0.0]]).expand(4000, -1)
     picks = space.relax(logits, stream=generator(0, "gumbel"))[:, 0] > 0.5
     wanted = torch.tensor([1.0, 0.0]).softmax(0)[0]
-    # 4,000 draws: the mean lies within 4 standard errors (.03) of the probability but for one seed in 10^4; the seed is fixed.
+    # 4,000 draws: the mean lies within 4 standard errors (.03) of the probability but for one seed
+    # in 10^4; the seed is fixed.
     assert abs(picks.float().mean() - wanted) < 0.03
 
 

@@ -40,7 +40,9 @@ def _random(rows: int, cols: int, edges: int, seed: int, dtype: torch.dtype = to
     make = torch.Generator().manual_seed(seed)
     row = torch.randint(0, rows - 2, (edges - 2,), generator=make)
     col = torch.randint(0, cols - 1, (edges - 2,), generator=make)
-    return Graph(torch.cat([row, row[:2]]).to(dtype), torch.cat([col, col[:2]]).to(dtype), (rows, cols))
+    return Graph(
+        torch.cat([row, row[:2]]).to(dtype), torch.cat([col, col[:2]]).to(dtype), (rows, cols)
+    )
 
 
 GRAPHS = {

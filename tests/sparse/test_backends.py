@@ -1,4 +1,6 @@
-"""Changing the back end changes results by rounding only: drawn graphs, every back end here, against fp64 dense algebra."""
+"""Changing the back end changes results by rounding only: drawn graphs, every back end here,
+against fp64 dense algebra.
+"""
 
 import os
 
@@ -12,25 +14,41 @@ from torch.autograd import grad
 from graphcond.sparse import CSR, compact, sample_mask, sddmm, spmm
 from graphcond.sparse.backends import available, use
 
-BACKENDS = [pytest.param(name, marks=pytest.mark.triton if name == "triton" else ()) for name in available()]
+BACKENDS = [
+    pytest.param(name, marks=pytest.mark.triton if name == "triton" else ()) for name in available()
+]
 EXAMPLES = 8 if os.environ.get("TRITON_INTERPRET") == "1" else 25
 BOUND = {torch.float32: 1e-5, torch.float64: 1e-12}
 
 
 @st.composite
 def programs(draw):
-    """A graph with whatever repeats and gaps chance gives, features of an awkward width, two factors, index and number types."""
+    """A graph with whatever repeats and gaps chance gives, features of an awkward width, two
+    factors, index and number types.
+    """
     rows, cols = draw(st.integers(1, 9)), draw(st.integers(1, 9))
-    edges = draw(st.lists(st.tuples(st.integers(0, rows - 1), st.integers(0, cols - 1)), max_size=30))
+    edges = draw(
+        st.lists(st.tuples(st.integers(0, rows - 1), st.integers(0, cols - 1)), max_size=30)
+    )
     index = draw(st.sampled_from([torch.int32, torch.int64]))
     row, col = torch.tensor(edges, dtype=index).view(-1, 2).unbind(1)
     width = draw(st.sampled_from([1, 3, 7, 16, 33, 100, 130]))
     factors = draw(st.tuples(*[st.sampled_from([1.0, 2.0, -1.0, 1 / 3, 0.1])] * 2))
-    return row, col, (rows, cols), width, factors, draw(st.sampled_from(list(BOUND))), draw(st.integers(0, 99))
+    return (
+        row,
+        col,
+        (rows, cols),
+        width,
+        factors,
+        draw(st.sampled_from(list(BOUND))),
+        draw(st.integers(0, 99)),
+    )
 
 
 def close(got: Tensor, wanted: Tensor, bound: float, scale: float) -> bool:
-    """Rounding relative to the largest number of the result (and to 1), since cancellation can make single ones small."""
+    """Rounding relative to the largest number of the result (and to 1), since cancellation can make
+    single ones small.
+    """
     return bool(((got.double() - wanted).abs() <= bound * scale).all())
 
 
@@ -41,7 +59,9 @@ def test_values_gradients_and_curvature_round_only(backend, program):
     row, col, size, width, (alpha, beta), dtype, seed = program
     make = torch.Generator().manual_seed(seed)
     shapes = ((row.numel(),), (size[1], width), (size[0], width))
-    exact = [torch.randn(*shape, generator=make).to(dtype).double().requires_grad_() for shape in shapes]
+    exact = [
+        torch.randn(*shape, generator=make).to(dtype).double().requires_grad_() for shape in shapes
+    ]
     leaves = [part.detach().to(dtype).requires_grad_() for part in exact]
     along = [torch.randn(*shape, generator=make).to(dtype).double() for shape in shapes]
     csr = CSR.from_edges(row, col, size)
@@ -50,7 +70,9 @@ def test_values_gradients_and_curvature_round_only(backend, program):
         return spmm(csr, x, weight[csr.perm], alpha=alpha, beta=beta, z=z)
 
     def dense(weight: Tensor, x: Tensor, z: Tensor) -> Tensor:
-        matrix = torch.zeros(size, dtype=torch.float64).index_put((row.long(), col.long()), weight, accumulate=True)
+        matrix = torch.zeros(size, dtype=torch.float64).index_put(
+            (row.long(), col.long()), weight, accumulate=True
+        )
         return alpha * matrix @ x + beta * z
 
     def everything(product, inputs, directions) -> list[Tensor]:
@@ -74,14 +96,19 @@ def test_masks_and_inner_products_round_only(backend, program):
     row, col, size, width, _, dtype, seed = program
     make = torch.Generator().manual_seed(seed)
     probs = torch.rand(row.numel(), generator=make)
-    weight, x, a = (torch.randn(*shape, generator=make).to(dtype) for shape in ((row.numel(),), (2 * size[1], width), (size[0], width)))
+    weight, x, a = (
+        torch.randn(*shape, generator=make).to(dtype)
+        for shape in ((row.numel(),), (2 * size[1], width), (size[0], width))
+    )
     mask = torch.stack([sample_mask(probs, seed, stream) for stream in range(2)])
     csr = CSR.from_edges(row, col, size, weight)
     with use(backend):
         out = spmm(compact(csr, mask), x)
         products = sddmm(csr, a, x[: size[1]])
     blocks = [
-        torch.zeros(size, dtype=torch.float64).index_put((row.long(), col.long()), (weight * keep).double(), accumulate=True)
+        torch.zeros(size, dtype=torch.float64).index_put(
+            (row.long(), col.long()), (weight * keep).double(), accumulate=True
+        )
         for keep in mask
     ]
     scale = max(1.0, width**0.5)

@@ -39,13 +39,18 @@ def test_several_models_from_a_compacted_list(square, rand):
     together = bpr_losses(users, items, (kept.row[edge], kept.indices[edge], negatives))
     for model in range(3):
         mine = kept.row[edge] // 11 == model
-        local = tuple(ids[mine].long() - 11 * model for ids in (kept.row[edge], kept.indices[edge], negatives))
+        local = tuple(
+            ids[mine].long() - 11 * model for ids in (kept.row[edge], kept.indices[edge], negatives)
+        )
         block = slice(11 * model, 11 * model + 11)
         assert_close(bpr_losses(users[block], items[block], local), together[mine])
 
 
 def test_deterministic_gradients_repeat_bit_for_bit(rand, triples):
-    users, items = rand(6, 33, grad=True, dtype=torch.float32), rand(9, 33, grad=True, dtype=torch.float32)
+    users, items = (
+        rand(6, 33, grad=True, dtype=torch.float32),
+        rand(9, 33, grad=True, dtype=torch.float32),
+    )
     runs = [grad(bpr_losses(users, items, triples).mean(), (users, items)) for _ in range(3)]
     assert all(torch.equal(a, b) for run in runs[1:] for a, b in zip(runs[0], run, strict=True))
 

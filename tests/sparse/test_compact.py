@@ -1,4 +1,6 @@
-"""Masks compacted into a CSR: one mask or K, both orientations, gradients to kept or to all edges."""
+"""Masks compacted into a CSR: one mask or K, both orientations, gradients to kept or to all
+edges.
+"""
 
 import pytest
 import torch
@@ -7,7 +9,16 @@ from torch.autograd import grad
 from torch.testing import assert_close
 
 from graphcond.errors import InputError
-from graphcond.sparse import CSR, block_diagonal, compact, gcn_norm, masked_spmm, sample_compact, sample_mask, spmm
+from graphcond.sparse import (
+    CSR,
+    block_diagonal,
+    compact,
+    gcn_norm,
+    masked_spmm,
+    sample_compact,
+    sample_mask,
+    spmm,
+)
 from graphcond.sparse.pattern import Pattern
 
 
@@ -37,9 +48,13 @@ def test_transpose_by_compaction_is_the_sorted_transpose(graph):
 
 
 def both_ways() -> tuple[CSR, Tensor]:
-    """A symmetric pattern with repeated edges and loops, directions after one another, and the undirected id of each edge."""
+    """A symmetric pattern with repeated edges and loops, directions after one another, and the
+    undirected id of each edge.
+    """
     one, two = torch.tensor([0, 0, 3, 1, 1, 2, 5, 0]), torch.tensor([1, 1, 4, 2, 5, 2, 6, 6])
-    return CSR.from_edges(torch.cat([one, two]), torch.cat([two, one]), (8, 8)), torch.arange(8).repeat(2)
+    return CSR.from_edges(torch.cat([one, two]), torch.cat([two, one]), (8, 8)), torch.arange(
+        8
+    ).repeat(2)
 
 
 @pytest.mark.parametrize("count", [1, 3])
@@ -47,16 +62,30 @@ def both_ways() -> tuple[CSR, Tensor]:
 def test_masks_by_undirected_edge_are_compacted_once(rand, count, loops):
     csr, ids = both_ways()
     csr = gcn_norm(csr) if loops else csr
-    named, mask = csr.named(ids), torch.stack([sample_mask(torch.full((8,), 0.5), 4, k) for k in range(count)])
+    named, mask = (
+        csr.named(ids),
+        torch.stack([sample_mask(torch.full((8,), 0.5), 4, k) for k in range(count)]),
+    )
     kept = compact(named, mask)
     again = CSR(Pattern(kept.indptr, kept.indices, kept.size))
     shared = kept.pattern.T.indices.data_ptr() == kept.pattern.indices.data_ptr()
-    assert shared != loops, "one compaction serves both orientations, unless added loops at the ends of rows make their orders differ"
-    for ours, theirs in ((kept.T.indptr, again.T.indptr), (kept.T.indices, again.T.indices), (kept.pattern.order, again.pattern.order)):
+    assert shared != loops, (
+        "one compaction serves both orientations, unless added loops at the ends of rows make their"
+        " orders differ"
+    )
+    for ours, theirs in (
+        (kept.T.indptr, again.T.indptr),
+        (kept.T.indices, again.T.indices),
+        (kept.pattern.order, again.pattern.order),
+    ):
         assert torch.equal(ours, theirs)
-    assert torch.equal(kept.T.pattern.cache["source"], compact(named.T, mask).pattern.cache["source"])
+    assert torch.equal(
+        kept.T.pattern.cache["source"], compact(named.T, mask).pattern.cache["source"]
+    )
     weight, x = rand(csr.nnz, grad=True), rand(kept.size[0], 3, grad=True)
-    dense = torch.block_diag(*[(named.with_value(weight * (m[named.perm] | (named.perm < 0))).to_dense()) for m in mask])
+    dense = torch.block_diag(
+        *[(named.with_value(weight * (m[named.perm] | (named.perm < 0))).to_dense()) for m in mask]
+    )
     ours = grad(spmm(compact(named.with_value(weight), mask), x).sin().sum(), (weight, x))
     assert_close(ours, grad((dense @ x).sin().sum(), (weight, x)), rtol=1e-12, atol=1e-12)
 
@@ -64,7 +93,12 @@ def test_masks_by_undirected_edge_are_compacted_once(rand, count, loops):
 def test_masks_that_tell_directions_apart_are_compacted_twice():
     csr, ids = both_ways()
     mask = torch.arange(16) % 3 == 0
-    for one in (csr, csr.named(torch.arange(16)), csr.named(ids), csr.named(torch.arange(16).flip(0))):
+    for one in (
+        csr,
+        csr.named(torch.arange(16)),
+        csr.named(ids),
+        csr.named(torch.arange(16).flip(0)),
+    ):
         kept = compact(one, mask)
         again = CSR(Pattern(kept.indptr, kept.indices, kept.size))
         assert torch.equal(kept.T.indices, again.T.indices)
@@ -75,21 +109,36 @@ def test_blocks_are_the_single_masks(square, backend, tolerance, rand):
     mask, x, weight = masks(square, 3), rand(3, square.size[1], 4), rand(square.edges)
     csr = CSR.from_edges(square.row, square.col, square.size, weight)
     together = spmm(compact(csr, mask), x.flatten(0, 1)).view(3, square.size[0], 4)
-    assert_close(together, torch.stack([spmm(compact(csr, m), f) for m, f in zip(mask, x, strict=True)]), **tolerance)
+    assert_close(
+        together,
+        torch.stack([spmm(compact(csr, m), f) for m, f in zip(mask, x, strict=True)]),
+        **tolerance,
+    )
     drawn = sample_compact(csr, torch.full((square.edges,), 0.5), 0, range(3))
     assert_close(spmm(drawn, x.flatten(0, 1)).view_as(together), together, **tolerance)
 
 
 def test_gradients_reach_the_kept_entries(rectangular, backend, tolerance, rand):
-    mask, weight, x = masks(rectangular, 1)[0], rand(rectangular.edges, grad=True), rand(rectangular.size[1], 3, grad=True)
+    mask, weight, x = (
+        masks(rectangular, 1)[0],
+        rand(rectangular.edges, grad=True),
+        rand(rectangular.size[1], 3, grad=True),
+    )
 
     def ours() -> Tensor:
-        return spmm(compact(CSR.from_edges(rectangular.row, rectangular.col, rectangular.size, weight), mask), x)
+        return spmm(
+            compact(
+                CSR.from_edges(rectangular.row, rectangular.col, rectangular.size, weight), mask
+            ),
+            x,
+        )
 
     def theirs() -> Tensor:
         return rectangular.dense(weight * mask) @ x
 
-    assert_close(grad(ours().sin().sum(), (weight, x)), grad(theirs().sin().sum(), (weight, x)), **tolerance)
+    assert_close(
+        grad(ours().sin().sum(), (weight, x)), grad(theirs().sin().sum(), (weight, x)), **tolerance
+    )
 
 
 @pytest.mark.parametrize("count", [1, 3])
@@ -104,16 +153,25 @@ def test_gradients_to_dropped_edges_on_request(rectangular, backend, tolerance, 
         return masked_spmm(csr, kept, t, (g * weight)[:, csr.perm])
 
     def theirs(g: Tensor, t: Tensor) -> Tensor:
-        return torch.cat([rectangular.dense(w * weight) @ part for w, part in zip(g, t.chunk(count), strict=True)])
+        return torch.cat(
+            [
+                rectangular.dense(w * weight) @ part
+                for w, part in zip(g, t.chunk(count), strict=True)
+            ]
+        )
 
     results = []
     for product in (ours, theirs):
         first = grad(product(gate, x).sin().sum(), (gate, x), create_graph=True)
         second = grad(first, (gate, x), along)
-        results.append((*first, *second, *torch.func.jvp(product, (gate.detach(), x.detach()), along)))
+        results.append(
+            (*first, *second, *torch.func.jvp(product, (gate.detach(), x.detach()), along))
+        )
         assert all(g.requires_grad for g in first)
     assert_close(results[0], results[1], **tolerance)
-    assert float(results[0][0][~mask].detach().abs().min()) > 0, "dropped edges have a gradient of their own"
+    assert float(results[0][0][~mask].detach().abs().min()) > 0, (
+        "dropped edges have a gradient of their own"
+    )
 
 
 def test_masks_made_inside_a_transform(square, backend, tolerance, rand):
@@ -122,8 +180,12 @@ def test_masks_made_inside_a_transform(square, backend, tolerance, rand):
     def energy(product, w: Tensor) -> Tensor:
         return product(w, sample_mask(w.sigmoid(), 0, 0) & (w > -1)).sin().sum()
 
-    ours = torch.func.grad(lambda w: energy(lambda v, keep: spmm(compact(csr.with_value(v[csr.perm]), keep), x), w))(weight)
-    theirs = torch.func.grad(lambda w: energy(lambda v, keep: square.dense(v * keep) @ x, w))(weight)
+    ours = torch.func.grad(
+        lambda w: energy(lambda v, keep: spmm(compact(csr.with_value(v[csr.perm]), keep), x), w)
+    )(weight)
+    theirs = torch.func.grad(lambda w: energy(lambda v, keep: square.dense(v * keep) @ x, w))(
+        weight
+    )
     assert_close(ours, theirs, **tolerance)
 
 
@@ -153,7 +215,10 @@ def test_added_self_loops_survive_every_mask(square):
 
 def test_small_graphs_on_one_diagonal(backend, tolerance, rand):
     sizes = [(2, 3), (4, 1), (3, 3)]
-    graphs = [CSR.from_edges(torch.tensor([0, r - 1]), torch.tensor([c - 1, 0]), (r, c), rand(2)) for r, c in sizes]
+    graphs = [
+        CSR.from_edges(torch.tensor([0, r - 1]), torch.tensor([c - 1, 0]), (r, c), rand(2))
+        for r, c in sizes
+    ]
     dense = torch.block_diag(*[g.to_dense() for g in graphs])
     x = rand(dense.size(1), 5)
     assert_close(spmm(block_diagonal(graphs), x), dense @ x, **tolerance)

@@ -18,8 +18,14 @@ def test_entries_lie_by_row_then_column_then_input_order():
 
 @pytest.mark.parametrize("dtype", [torch.int32, torch.int64])
 def test_indices_are_int32_and_perm_int64(dtype):
-    csr = CSR.from_edges(torch.tensor([0, 1], dtype=dtype), torch.tensor([1, 0], dtype=dtype), (2, 2))
-    assert (csr.indptr.dtype, csr.indices.dtype, csr.perm.dtype) == (torch.int32, torch.int32, torch.int64)
+    csr = CSR.from_edges(
+        torch.tensor([0, 1], dtype=dtype), torch.tensor([1, 0], dtype=dtype), (2, 2)
+    )
+    assert (csr.indptr.dtype, csr.indices.dtype, csr.perm.dtype) == (
+        torch.int32,
+        torch.int32,
+        torch.int64,
+    )
 
 
 def test_int64_patterns_multiply_too(square, rand):

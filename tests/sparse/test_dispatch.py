@@ -1,4 +1,6 @@
-"""Which back end is chosen, and how one is forced; without Triton and CUDA nothing is said and everything is right."""
+"""Which back end is chosen, and how one is forced; without Triton and CUDA nothing is said and
+everything is right.
+"""
 
 import importlib.util
 

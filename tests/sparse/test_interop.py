@@ -12,7 +12,17 @@ from torch_geometric import EdgeIndex
 from torch_geometric.data import Data
 
 from graphcond.errors import InputError
-from graphcond.sparse import CSR, as_csr, spmm, to_data, to_edge_index, to_pyg_edge_index, to_scipy, to_sparse_tensor, to_torch
+from graphcond.sparse import (
+    CSR,
+    as_csr,
+    spmm,
+    to_data,
+    to_edge_index,
+    to_pyg_edge_index,
+    to_scipy,
+    to_sparse_tensor,
+    to_torch,
+)
 
 
 class SparseTensorDouble:
@@ -33,7 +43,11 @@ def csr(graph, rand):
     return CSR.from_edges(graph.row, graph.col, graph.size, rand(graph.edges))
 
 
-@pytest.mark.parametrize("out", [to_torch, lambda c: to_torch(c, torch.sparse_coo), to_scipy], ids=["csr", "coo", "scipy"])
+@pytest.mark.parametrize(
+    "out",
+    [to_torch, lambda c: to_torch(c, torch.sparse_coo), to_scipy],
+    ids=["csr", "coo", "scipy"],
+)
 def test_matrices_there_and_back(csr, rand, out):
     back = as_csr(out(csr))
     x = rand(csr.size[1], 3)
@@ -51,7 +65,11 @@ def test_scipy_formats_and_integer_entries():
 
 def test_sparse_tensor_there_and_back(csr, monkeypatch):
     if importlib.util.find_spec("torch_sparse") is None:
-        monkeypatch.setitem(sys.modules, "torch_sparse", SimpleNamespace(SparseTensor=SparseTensorDouble, __spec__=object()))
+        monkeypatch.setitem(
+            sys.modules,
+            "torch_sparse",
+            SimpleNamespace(SparseTensor=SparseTensorDouble, __spec__=object()),
+        )
     assert_close(as_csr(to_sparse_tensor(csr)).to_dense(), csr.to_dense())
 
 
@@ -68,7 +86,11 @@ def test_edge_lists_there_and_back(square, rand):
     assert_close(csr.to_dense(), square.dense(weight))
     again, entries = to_edge_index(csr)
     assert_close(CSR.from_edge_index(again, 11, entries).to_dense(), csr.to_dense())
-    for source in (edge_index, EdgeIndex(edge_index, sparse_size=(11, 11)), Data(edge_index=edge_index, num_nodes=11)):
+    for source in (
+        edge_index,
+        EdgeIndex(edge_index, sparse_size=(11, 11)),
+        Data(edge_index=edge_index, num_nodes=11),
+    ):
         assert_close(as_csr(source, 11).to_dense(), square.dense(torch.ones(square.edges)))
     assert as_csr(EdgeIndex(edge_index, sparse_size=(11, 11))).size == (11, 11)
     assert_close(as_csr(to_data(csr)).to_dense(), csr.to_dense())

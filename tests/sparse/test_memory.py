@@ -1,4 +1,6 @@
-"""Nothing of size n x n or edges x width is built; measured in a fresh process, where the peak is ours alone."""
+"""Nothing of size n x n or edges x width is built; measured in a fresh process, where the peak is
+ours alone.
+"""
 
 import subprocess
 import sys
@@ -40,7 +42,11 @@ torch.autograd.grad(spmm(kept, x).sin().sum(), x)
 
 
 def test_peak_memory_stays_below_edges_times_width():
-    """n x n would be 1,526 MiB, edges x width 195; half of the latter is the bound for all three programs together."""
+    """n x n would be 1,526 MiB, edges x width 195; half of the latter is the bound for all three
+    programs together.
+    """
     program = PROGRAM.format(body=HESSIAN + NORMALISED + MASKED)
-    out = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
+    out = subprocess.run(
+        [sys.executable, "-c", program], capture_output=True, text=True, check=True
+    )
     assert float(out.stdout) < 100

@@ -38,9 +38,9 @@ def test_gradients_to_weights_go_through_the_degrees(square, rand):
     mix, along = rand(11, 11), torch.linspace(-1, 1, weight.numel(), dtype=torch.float64)
 
     def dense() -> torch.Tensor:
-        full = torch.zeros(11, 11, dtype=torch.float64).index_put((edge_index[1], edge_index[0]), weight) + torch.eye(
-            11, dtype=torch.float64
-        )
+        full = torch.zeros(11, 11, dtype=torch.float64).index_put(
+            (edge_index[1], edge_index[0]), weight
+        ) + torch.eye(11, dtype=torch.float64)
         root = full.sum(1).rsqrt()
         return (root[:, None] * full * root[None] * mix).sin().sum()
 
@@ -73,7 +73,9 @@ def test_bipartite_norm_and_degrees(rectangular, rand):
     dense = csr.to_dense()
     left, right = (d.clamp(min=1e-300).rsqrt() * (d > 0) for d in (dense.sum(1), dense.sum(0)))
     assert_close(degree(csr), dense.sum(1))
-    assert_close(degree(rectangular.csr, torch.float64), rectangular.dense(torch.ones_like(weight)).sum(1))
+    assert_close(
+        degree(rectangular.csr, torch.float64), rectangular.dense(torch.ones_like(weight)).sum(1)
+    )
     assert_close(bipartite_norm(csr).to_dense(), left[:, None] * dense * right[None])
 
 

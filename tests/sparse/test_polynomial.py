@@ -27,14 +27,18 @@ def test_terms_and_gradients_are_dense(square, backend, rand, basis, order):
         assert len(ours) == order + 1
         if order:
             energies = [sum(t.sin().sum() for t in terms) for terms in (ours, theirs)]
-            assert_close(*[grad(e, (weight, x), retain_graph=True) for e in energies], rtol=1e-11, atol=1e-11)
+            assert_close(
+                *[grad(e, (weight, x), retain_graph=True) for e in energies], rtol=1e-11, atol=1e-11
+            )
 
 
 @pytest.mark.parametrize("basis", [chebyshev, powers])
 def test_batches(square, rand, basis):
     csr, x = square.csr.with_value(0.1 * rand(square.edges)), rand(2, 11, 3)
     for operator in (csr, csr.to_dense()):
-        for got, *parts in zip(basis(operator, x, 3), basis(operator, x[0], 3), basis(operator, x[1], 3), strict=True):
+        for got, *parts in zip(
+            basis(operator, x, 3), basis(operator, x[0], 3), basis(operator, x[1], 3), strict=True
+        ):
             assert_close(got, torch.stack(parts))
 
 

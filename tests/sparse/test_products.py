@@ -1,4 +1,6 @@
-"""spmm and sddmm against the dense product: every back end, every oddity, every order of derivative."""
+"""spmm and sddmm against the dense product: every back end, every oddity, every order of
+derivative.
+"""
 
 import pytest
 import torch
@@ -22,12 +24,19 @@ def dense_energy(graph, weight: Tensor, x: Tensor) -> Tensor:
 def test_forward_has_the_dense_value_at_every_width(graph, backend, tolerance, rand, width):
     weight, x, z = rand(graph.edges), rand(graph.size[1], width), rand(graph.size[0], width)
     csr = graph.csr
-    assert_close(spmm(csr, x, weight[csr.perm], alpha=1 / 3, beta=-0.1, z=z), graph.dense(weight) @ x / 3 - 0.1 * z, **tolerance)
+    assert_close(
+        spmm(csr, x, weight[csr.perm], alpha=1 / 3, beta=-0.1, z=z),
+        graph.dense(weight) @ x / 3 - 0.1 * z,
+        **tolerance,
+    )
 
 
 @pytest.mark.parametrize("width", [1, 7, 16, 100, 130, 1030])
 def test_single_precision_rounds_only(graph, backend, rand, width):
-    weight, x, z = (rand(*shape, dtype=torch.float32) for shape in ((graph.edges,), (graph.size[1], width), (graph.size[0], width)))
+    weight, x, z = (
+        rand(*shape, dtype=torch.float32)
+        for shape in ((graph.edges,), (graph.size[1], width), (graph.size[0], width))
+    )
     csr = graph.csr
     exact = 0.5 * graph.dense(weight.double()) @ x.double() - 2 * z
     for out in (
@@ -65,7 +74,9 @@ def test_first_gradients_are_dense_and_can_be_differentiated_again(graph, backen
     weight, x = rand(graph.edges, grad=True), rand(graph.size[1], 7, grad=True)
     ours = grad(sparse_energy(graph, weight, x), (weight, x), create_graph=True)
     theirs = grad(dense_energy(graph, weight, x), (weight, x), create_graph=True)
-    assert all(g.requires_grad for g in ours), "gradgradcheck drops outputs without it, so it is asserted here"
+    assert all(g.requires_grad for g in ours), (
+        "gradgradcheck drops outputs without it, so it is asserted here"
+    )
     assert_close(ours, theirs, **tolerance)
 
 
@@ -89,15 +100,24 @@ def test_forward_mode_and_forward_over_reverse(graph, backend, tolerance, rand):
 
 
 def test_dual_numbers_pass_without_gradients_too(rectangular, backend, tolerance, rand):
-    """Forward mode works under no_grad, where the short cut for untracked calls must not be taken."""
+    """Forward mode works under no_grad, where the short cut for untracked calls must not be
+    taken.
+    """
     csr, weight, x, z = rectangular.csr, rand(rectangular.edges), rand(6, 3), rand(9, 3)
     dot_weight, dot_x, dot_z = rand(rectangular.edges), rand(6, 3), rand(9, 3)
     with torch.no_grad(), torch.autograd.forward_ad.dual_level():
-        duals = [torch.autograd.forward_ad.make_dual(p, d) for p, d in ((weight, dot_weight), (x, dot_x), (z, dot_z))]
+        duals = [
+            torch.autograd.forward_ad.make_dual(p, d)
+            for p, d in ((weight, dot_weight), (x, dot_x), (z, dot_z))
+        ]
         out = spmm(csr, duals[1], duals[0][csr.perm], alpha=2.0, beta=0.5, z=duals[2])
         tangent = torch.autograd.forward_ad.unpack_dual(out).tangent
-        only_z = torch.autograd.forward_ad.unpack_dual(spmm(csr, x, weight[csr.perm], beta=0.5, z=duals[2])).tangent
-    wanted = 2 * (rectangular.dense(dot_weight) @ x + rectangular.dense(weight) @ dot_x) + 0.5 * dot_z
+        only_z = torch.autograd.forward_ad.unpack_dual(
+            spmm(csr, x, weight[csr.perm], beta=0.5, z=duals[2])
+        ).tangent
+    wanted = (
+        2 * (rectangular.dense(dot_weight) @ x + rectangular.dense(weight) @ dot_x) + 0.5 * dot_z
+    )
     assert_close(tangent, wanted, **tolerance)
     assert_close(only_z, 0.5 * dot_z, **tolerance)
 
@@ -120,8 +140,14 @@ def test_sddmm_derivatives_of_both_modes_and_orders(rectangular, backend, tolera
         return (a @ b.T)[csr.row.long(), csr.indices.long()].sin().sum()
 
     for function in (torch.func.grad, lambda f, argnums: torch.func.hessian(f, argnums)):
-        assert_close(function(ours, argnums=(0, 1))(*point), function(theirs, argnums=(0, 1))(*point), **tolerance)
-    assert_close(torch.func.jvp(ours, point, along), torch.func.jvp(theirs, point, along), **tolerance)
+        assert_close(
+            function(ours, argnums=(0, 1))(*point),
+            function(theirs, argnums=(0, 1))(*point),
+            **tolerance,
+        )
+    assert_close(
+        torch.func.jvp(ours, point, along), torch.func.jvp(theirs, point, along), **tolerance
+    )
 
 
 @pytest.mark.parametrize("in_dims", [(None, 0), (0, None), (0, 0), (1, 2)])
@@ -131,8 +157,12 @@ def test_vmap_over_entries_and_features(rectangular, backend, tolerance, rand, i
     weight = weight.movedim(0, in_dims[0]) if in_dims[0] else weight
     x = x.movedim(0, in_dims[1]) if in_dims[1] else x
     for transform in (lambda f: f, lambda f: torch.func.grad(f, argnums=(0, 1))):
-        ours = torch.vmap(transform(lambda w, t: sparse_energy(rectangular, w, t)), in_dims)(weight, x)
-        theirs = torch.vmap(transform(lambda w, t: dense_energy(rectangular, w, t)), in_dims)(weight, x)
+        ours = torch.vmap(transform(lambda w, t: sparse_energy(rectangular, w, t)), in_dims)(
+            weight, x
+        )
+        theirs = torch.vmap(transform(lambda w, t: dense_energy(rectangular, w, t)), in_dims)(
+            weight, x
+        )
         assert_close(ours, theirs, **tolerance)
 
 
@@ -143,7 +173,9 @@ def test_vmap_of_sddmm(rectangular, backend, tolerance, rand):
 
 
 def test_bilevel_program_has_the_dense_hypergradient(square, backend, tolerance, rand):
-    """Unrolled inner steps on x, outer gradient to the edge weights: where torch-sparse is silently wrong."""
+    """Unrolled inner steps on x, outer gradient to the edge weights: where torch-sparse is silently
+    wrong.
+    """
     start, target = rand(square.size[1], 3), rand(square.size[0], 3)
 
     def hypergradient(product) -> Tensor:
@@ -169,13 +201,25 @@ def test_inputs_need_not_be_contiguous(rectangular, backend, tolerance, rand):
     a = rand(12, rectangular.size[0]).T[:, ::2]
     assert_close(sddmm(csr, a, x), sddmm(csr, a.contiguous(), x.contiguous()), **tolerance)
     expanded = rand(1, 6).expand(rectangular.size[1], 6)
-    assert_close(spmm(csr, expanded, weight[csr.perm]), rectangular.dense(weight) @ expanded, **tolerance)
+    assert_close(
+        spmm(csr, expanded, weight[csr.perm]), rectangular.dense(weight) @ expanded, **tolerance
+    )
 
 
 def test_batches_and_vectors_are_the_same_product(rectangular, backend, tolerance, rand):
-    csr, batch, z = rectangular.csr, rand(3, rectangular.size[1], 4, grad=True), rand(3, rectangular.size[0], 4)
+    csr, batch, z = (
+        rectangular.csr,
+        rand(3, rectangular.size[1], 4, grad=True),
+        rand(3, rectangular.size[0], 4),
+    )
     out = spmm(csr, batch, alpha=2.0, beta=0.5, z=z)
-    assert_close(out, torch.stack([spmm(csr, x, alpha=2.0, beta=0.5, z=b) for x, b in zip(batch, z, strict=True)]), **tolerance)
+    assert_close(
+        out,
+        torch.stack(
+            [spmm(csr, x, alpha=2.0, beta=0.5, z=b) for x, b in zip(batch, z, strict=True)]
+        ),
+        **tolerance,
+    )
     grad(out.sum(), batch)
     assert_close(spmm(csr, batch[0, :, 0]), spmm(csr, batch[0])[:, 0], **tolerance)
 
@@ -183,14 +227,26 @@ def test_batches_and_vectors_are_the_same_product(rectangular, backend, toleranc
 @pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
 def test_every_road_to_the_kernel_gives_the_same_bits(square, backend, rand, dtype):
     """Untracked, recorded and transformed calls take different shortcuts around autograd."""
-    csr, weight, x = square.csr, rand(square.edges, dtype=dtype), rand(square.size[1], 5, dtype=dtype)
-    z, leaves = torch.zeros(square.size[0], 5, dtype=dtype), [t.clone().requires_grad_() for t in (weight, x)]
-    for product, checked in ((spmm(csr, x, weight), spmm(csr, x, weight, beta=1.0, z=z)), (sddmm(csr, x, x), sddmm(csr, x, x.double()))):
+    csr, weight, x = (
+        square.csr,
+        rand(square.edges, dtype=dtype),
+        rand(square.size[1], 5, dtype=dtype),
+    )
+    z, leaves = (
+        torch.zeros(square.size[0], 5, dtype=dtype),
+        [t.clone().requires_grad_() for t in (weight, x)],
+    )
+    for product, checked in (
+        (spmm(csr, x, weight), spmm(csr, x, weight, beta=1.0, z=z)),
+        (sddmm(csr, x, x), sddmm(csr, x, x.double())),
+    ):
         assert not product.requires_grad
         assert_close(product, checked.to(dtype))
     assert torch.equal(spmm(csr, leaves[1], leaves[0]), spmm(csr, x, weight))
     assert torch.equal(sddmm(csr, leaves[1], x), sddmm(csr, x, x))
-    assert torch.equal(torch.func.vjp(lambda w, t: spmm(csr, t, w), weight, x)[0], spmm(csr, x, weight))
+    assert torch.equal(
+        torch.func.vjp(lambda w, t: spmm(csr, t, w), weight, x)[0], spmm(csr, x, weight)
+    )
     assert torch.equal(torch.func.vjp(lambda t: sddmm(csr, t, t), x)[0], sddmm(csr, x, x))
 
 
@@ -208,7 +264,9 @@ def test_results_repeat_bit_for_bit(square, backend, rand):
         assert all(torch.equal(one, two) for one, two in zip(runs[0], other, strict=True))
 
 
-@pytest.mark.parametrize(("dtype", "bound"), [(torch.float32, 1e-5), (torch.bfloat16, 2e-2), (torch.float16, 2e-3)])
+@pytest.mark.parametrize(
+    ("dtype", "bound"), [(torch.float32, 1e-5), (torch.bfloat16, 2e-2), (torch.float16, 2e-3)]
+)
 def test_narrow_floats_stay_near_fp64(rectangular, backend, rand, dtype, bound):
     weight, x = rand(rectangular.edges), rand(rectangular.size[1], 16)
     csr = rectangular.csr

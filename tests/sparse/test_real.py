@@ -15,7 +15,11 @@ def test_interactions_propagate_as_by_scatter(data_root, rand):
     file = np.load(data_root / "lastfm-lightgcn/interactions.npz")
     users, items = (torch.from_numpy(file[key].astype(np.int64)) for key in ("user", "item"))
     size = (int(users.max()) + 1, int(items.max()) + 1)
-    weight, x, along = rand(users.numel(), grad=True), rand(size[1], 16, grad=True), (rand(users.numel()), rand(size[1], 16))
+    weight, x, along = (
+        rand(users.numel(), grad=True),
+        rand(size[1], 16, grad=True),
+        (rand(users.numel()), rand(size[1], 16)),
+    )
     csr = CSR.from_edges(users, items, size)
 
     def theirs(w: torch.Tensor, t: torch.Tensor) -> torch.Tensor:
@@ -32,5 +36,8 @@ def test_interactions_propagate_as_by_scatter(data_root, rand):
     kept = compact(csr, mask)
     assert_close(spmm(kept, x), theirs(mask.double(), x))
     assert_close(
-        spmm(kept.T, results[0][0]), scatter(results[0][0][users] * mask.unsqueeze(1), items, dim=0, dim_size=size[1], reduce="sum")
+        spmm(kept.T, results[0][0]),
+        scatter(
+            results[0][0][users] * mask.unsqueeze(1), items, dim=0, dim_size=size[1], reduce="sum"
+        ),
     )

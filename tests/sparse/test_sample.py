@@ -1,7 +1,8 @@
-"""The mask generator: known answers, independence of order, and statistics with a stated failure rate.
+"""The mask generator: known answers, independence of order, and statistics with a stated failure
+rate.
 
-Statistical bounds are 5 standard deviations of an exact law, so each fails by chance for fewer than one seed in a million;
-the seeds are fixed, so none fails at all unless the generator changes.
+Statistical bounds are 5 standard deviations of an exact law, so each fails by chance for fewer than
+one seed in a million; the seeds are fixed, so none fails at all unless the generator changes.
 """
 
 import pytest
@@ -21,7 +22,13 @@ def bits(seed: int, stream: int, count: int = COUNT) -> torch.Tensor:
 
 def test_finaliser_gives_the_published_numbers():
     """The first outputs of splitmix64 seeded with 1234567, as in its reference implementations."""
-    known = [6457827717110365317, 3203168211198807973, 9817491932198370423, 4593380528125082431, 16408922859458223821]
+    known = [
+        6457827717110365317,
+        3203168211198807973,
+        9817491932198370423,
+        4593380528125082431,
+        16408922859458223821,
+    ]
     assert [mix64(1234567 + (i + 1) * _GOLDEN) for i in range(5)] == known
 
 
@@ -50,7 +57,9 @@ def test_same_seed_and_stream_same_mask_whatever_the_order_or_share():
     assert torch.equal(sample_mask(probs[shuffle], 5, 9, shuffle), whole[shuffle])
     shards = [sample_mask(probs[s::3], 5, 9, torch.arange(s, probs.numel(), 3)) for s in range(3)]
     assert all(torch.equal(shard, whole[s::3]) for s, shard in enumerate(shards))
-    assert torch.equal(sample_mask(probs, 5, 9, torch.arange(probs.numel(), dtype=torch.int32)), whole)
+    assert torch.equal(
+        sample_mask(probs, 5, 9, torch.arange(probs.numel(), dtype=torch.int32)), whole
+    )
 
 
 def test_both_directions_of_an_edge_share_their_fate():
@@ -81,7 +90,9 @@ def test_hash_is_uniform_over_its_range():
 @pytest.mark.parametrize("lag", [1, 2, 3, 64, 1000])
 def test_neighbouring_edges_are_uncorrelated(lag):
     draws = bits(0, 0)
-    assert abs(float(torch.corrcoef(torch.stack([draws[:-lag], draws[lag:]]))[0, 1])) < 5 / COUNT**0.5
+    assert (
+        abs(float(torch.corrcoef(torch.stack([draws[:-lag], draws[lag:]]))[0, 1])) < 5 / COUNT**0.5
+    )
 
 
 @pytest.mark.parametrize("others", [[(0, 1), (1, 0), (0, 2), (1, 1), (-1, 0), (0, -1), (2**40, 0)]])
@@ -92,7 +103,10 @@ def test_streams_and_seeds_are_uncorrelated(others):
 
 
 def test_one_edge_over_many_streams_is_a_fair_coin():
-    flips = torch.tensor([mix64(stream_key(0, stream) + 8 * _GOLDEN) >> 63 for stream in range(4000)], dtype=torch.float64)
+    flips = torch.tensor(
+        [mix64(stream_key(0, stream) + 8 * _GOLDEN) >> 63 for stream in range(4000)],
+        dtype=torch.float64,
+    )
     assert abs(float(flips.mean()) - 0.5) < 5 * 0.5 / 4000**0.5
 
 

@@ -40,4 +40,9 @@ def test_bad_input_is_named():
     with pytest.raises(InputError, match="one width|`users`"):
         topk(torch.ones(2, 3), torch.ones(4, 2), 1)
     with pytest.raises(InputError, match="exclude"):
-        topk(torch.ones(2, 3), torch.ones(4, 3), 1, CSR.from_edges(torch.tensor([0]), torch.tensor([0]), (1, 1)))
+        topk(
+            torch.ones(2, 3),
+            torch.ones(4, 3),
+            1,
+            CSR.from_edges(torch.tensor([0]), torch.tensor([0]), (1, 1)),
+        )

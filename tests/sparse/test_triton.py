@@ -1,4 +1,5 @@
-"""What only the Triton back end has: split rows, masks on the device, 16-bit inputs, programs compiled ahead of time.
+"""What only the Triton back end has: split rows, masks on the device, 16-bit inputs, programs
+compiled ahead of time.
 
 Run as a job of its own: ``TRITON_INTERPRET=1 python -m pytest -m triton``.
 """
@@ -14,7 +15,17 @@ import torch
 from torch.autograd import grad
 from torch.testing import assert_close
 
-from graphcond.sparse import CSR, block_diagonal, compact, gcn_norm, sample_compact, sddmm, spmm, to_edge_index, to_torch
+from graphcond.sparse import (
+    CSR,
+    block_diagonal,
+    compact,
+    gcn_norm,
+    sample_compact,
+    sddmm,
+    spmm,
+    to_edge_index,
+    to_torch,
+)
 from graphcond.sparse.backends import available, use
 
 pytestmark = pytest.mark.triton
@@ -68,10 +79,14 @@ def test_filters_accumulate_over_split_rows(triton, hubs, rand):
 
 @pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float16])
 def test_half_inputs_are_added_up_in_fp32(triton, hubs, rand, dtype):
-    """700 terms near 1: a 16-bit accumulator would be off by tens of percents. The interpreter cuts bf16 off, a GPU rounds it."""
+    """700 terms near 1: a 16-bit accumulator would be off by tens of percents. The interpreter cuts
+    bf16 off, a GPU rounds it.
+    """
     x = (1 + 0.01 * rand(13, 16)).to(dtype)
     exact = hubs.to_dense().double() @ x.double()
-    assert float((spmm(hubs, x).double() / exact - 1)[exact > 0].abs().max()) < 2 ** (-7 if dtype == torch.bfloat16 else -11)
+    assert float((spmm(hubs, x).double() / exact - 1)[exact > 0].abs().max()) < 2 ** (
+        -7 if dtype == torch.bfloat16 else -11
+    )
 
 
 @pytest.mark.parametrize("named", [False, True])
@@ -114,7 +129,9 @@ def test_compaction_across_blocks_and_long_rows(triton, rand):
 
 
 def test_gradients_to_entries_of_padded_masks(triton, rectangular, rand):
-    """Unused room takes no part: gradients, curvature and the transpose's order are those of the trimmed matrix."""
+    """Unused room takes no part: gradients, curvature and the transpose's order are those of the
+    trimmed matrix.
+    """
     weight, x = rand(rectangular.edges, grad=True), rand(2 * rectangular.size[1], 3, grad=True)
     along = (rand(rectangular.edges), rand(2 * rectangular.size[1], 3))
     results = []
@@ -132,7 +149,11 @@ def test_unused_room_never_leaves(triton, square):
     kept = compact(square.csr, torch.arange(square.edges) % 2 == 0)
     half = (square.edges + 1) // 2
     assert kept.nnz == square.edges
-    assert (kept.trim().nnz, to_torch(kept).values().numel(), to_edge_index(kept)[0].size(1)) == (half, half, half)
+    assert (kept.trim().nnz, to_torch(kept).values().numel(), to_edge_index(kept)[0].size(1)) == (
+        half,
+        half,
+        half,
+    )
     assert_close(kept.to_dense(), square.dense((torch.arange(square.edges) % 2 == 0).float()))
     assert bool((sddmm(kept, torch.ones(11, 2), torch.ones(11, 2))[half:] == 0).all())
 
@@ -144,25 +165,47 @@ def test_what_needs_exact_sizes_trims(triton, square):
         with use(backend):
             kept = sample_compact(square.csr, torch.full((square.edges,), 0.5), 0, [0])
             again = sample_compact(kept, torch.full((square.edges,), 0.5), 0, [1])
-            results.append([part.to_dense() for part in (gcn_norm(kept), again, block_diagonal([kept, again]))])
+            results.append(
+                [part.to_dense() for part in (gcn_norm(kept), again, block_diagonal([kept, again]))]
+            )
     assert_close(results[0], results[1])
 
 
 def test_many_small_graphs_in_one_product(triton, rand):
-    graphs = [CSR.from_edges(torch.tensor([0, 1, 1]), torch.tensor([1, 0, 1]), (2, 2), rand(3)) for _ in range(10)]
+    graphs = [
+        CSR.from_edges(torch.tensor([0, 1, 1]), torch.tensor([1, 0, 1]), (2, 2), rand(3))
+        for _ in range(10)
+    ]
     x = rand(20, 4)
-    assert_close(spmm(block_diagonal(graphs), x), torch.block_diag(*[g.to_dense() for g in graphs]) @ x)
+    assert_close(
+        spmm(block_diagonal(graphs), x), torch.block_diag(*[g.to_dense() for g in graphs]) @ x
+    )
 
 
 def test_programs_compile_for_hopper_without_spills():
-    """On any machine: no spilled registers, no stack, and 16-byte loads of features in all product programs."""
+    """On any machine: no spilled registers, no stack, and 16-byte loads of features in all product
+    programs.
+    """
     pytest.importorskip("triton")
     environment = {**os.environ, "TRITON_DEFAULT_FP_FUSION": "1"}
     environment.pop("TRITON_INTERPRET", None)
     script = Path(__file__).with_name("ahead_of_time.py")
-    out = subprocess.run([sys.executable, str(script)], capture_output=True, text=True, env=environment, check=True)
+    out = subprocess.run(
+        [sys.executable, str(script)], capture_output=True, text=True, env=environment, check=True
+    )
     rows = json.loads(out.stdout)
-    assert {row["program"] for row in rows} == {"spmm_pieces", "spmm_join", "sddmm_entries", "draw_and_count", "count", "write_kept"}
+    assert {row["program"] for row in rows} == {
+        "spmm_pieces",
+        "spmm_join",
+        "sddmm_entries",
+        "draw_and_count",
+        "count",
+        "write_kept",
+    }
     assert all(row["spills"] == row["stack"] == 0 for row in rows)
-    assert all(row["load_bytes"] == 16 for row in rows if row["program"] in ("spmm_pieces", "sddmm_entries"))
+    assert all(
+        row["load_bytes"] == 16
+        for row in rows
+        if row["program"] in ("spmm_pieces", "sddmm_entries")
+    )
     assert all(row["registers"] <= 64 for row in rows), "enough programs fit on a multiprocessor"

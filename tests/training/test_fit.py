@@ -58,7 +58,12 @@ def test_a_resumed_run_is_the_unbroken_one(tmp_path, killed):
     scores = [0.1, 0.5, 0.2, 0.6, 0.3, 0.4, 0.5]
     whole = Walk(scores)
     want = fit(whole, 7, EarlyStopping(patience=3))
-    fit(Walk(scores), killed, EarlyStopping(patience=3), checkpoint=Checkpoint(tmp_path / "c", "a walk"))
+    fit(
+        Walk(scores),
+        killed,
+        EarlyStopping(patience=3),
+        checkpoint=Checkpoint(tmp_path / "c", "a walk"),
+    )
     again = Walk(scores)
     got = fit(again, 7, EarlyStopping(patience=3), checkpoint=Checkpoint(tmp_path / "c", "a walk"))
     assert torch.equal(again.x, whole.x)

@@ -18,7 +18,12 @@ def test_graph_filter_is_the_dense_formula():
 
 def test_ensemble_adds_standardised_scores():
     draw = torch.Generator().manual_seed(0)
-    models = tuple(Recommender(torch.randn(5, d, generator=draw), torch.randn(50, d, generator=draw) + 1, Fitted()) for d in (1, 3))
+    models = tuple(
+        Recommender(
+            torch.randn(5, d, generator=draw), torch.randn(50, d, generator=draw) + 1, Fitted()
+        )
+        for d in (1, 3)
+    )
     scores = [m.users @ m.items.T for m in models]
     want = sum(s / s.std(dim=1, keepdim=True) for s in scores) / 2
     both = ensemble(models)

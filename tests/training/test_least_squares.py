@@ -1,7 +1,14 @@
 import pytest
 import torch
 
-from graphcond.data import load, num_items, num_users, planted_interactions, split_interactions, train_edges
+from graphcond.data import (
+    load,
+    num_items,
+    num_users,
+    planted_interactions,
+    split_interactions,
+    train_edges,
+)
 from graphcond.errors import InputError
 from graphcond.training import fit_least_squares, least_squares
 
@@ -26,13 +33,18 @@ def test_users_solve_their_normal_equations():
     for user in range(num_users(data)):
         own = items * met[user][:, None]
         decay = 0.003 * (met[user].sum() + 0.1 * num_items(data))
-        want = torch.linalg.solve(own.T @ own + 0.1 * items.T @ items + decay * torch.eye(4).double(), own.sum(0))
+        want = torch.linalg.solve(
+            own.T @ own + 0.1 * items.T @ items + decay * torch.eye(4).double(), own.sum(0)
+        )
         torch.testing.assert_close(model.users[user].double(), want, rtol=1e-3, atol=1e-4)
 
 
 def test_sweeps_lower_the_objective():
     data = split_interactions(load("southern-women"), seed=0)
-    losses = [objective(data, fit_least_squares(data, 4, sweeps=sweeps), 0.1, 0.003) for sweeps in (1, 3, 12)]
+    losses = [
+        objective(data, fit_least_squares(data, 4, sweeps=sweeps), 0.1, 0.003)
+        for sweeps in (1, 3, 12)
+    ]
     assert losses[0] > losses[1] > losses[2]
 
 
@@ -40,7 +52,9 @@ def test_blocks_do_not_change_the_answer(monkeypatch):
     data = split_interactions(planted_interactions(80, 60, 900, seed=0), seed=0)
     whole = fit_least_squares(data, 8, sweeps=2)
     monkeypatch.setattr(least_squares, "_BUFFER", 1000)
-    torch.testing.assert_close(fit_least_squares(data, 8, sweeps=2).users, whole.users, rtol=1e-3, atol=1e-4)
+    torch.testing.assert_close(
+        fit_least_squares(data, 8, sweeps=2).users, whole.users, rtol=1e-3, atol=1e-4
+    )
 
 
 def test_arguments():

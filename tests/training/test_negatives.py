@@ -9,7 +9,8 @@ def test_never_a_training_item_and_every_other_item_alike():
     items = draw(torch.zeros(30_000, dtype=torch.long), torch.Generator().manual_seed(0))
     count = torch.bincount(items, minlength=6)
     assert count[[0, 2, 4]].sum() == 0
-    # 10,000 each; six standard deviations of a binomial are 490: fails by chance less than once in 10^8 runs
+    # 10,000 each; six standard deviations of a binomial are 490: fails by chance less than once in
+    # 10^8 runs
     assert (count[[1, 3, 5]] - 10_000).abs().max() < 490
 
 
@@ -19,8 +20,12 @@ def test_a_user_with_every_item_ends():
 
 
 def test_models_side_by_side_get_negatives_of_their_own():
-    pairs = torch.tensor([[0, 3], [1, 4 + 2]])  # user 0 of model 0, user 1 of model 1; two users, four items each
-    items = UniformNegatives(pairs, num_users=2, num_items=4)(torch.tensor([0, 3]).repeat(200), torch.Generator().manual_seed(0))
+    pairs = torch.tensor(
+        [[0, 3], [1, 4 + 2]]
+    )  # user 0 of model 0, user 1 of model 1; two users, four items each
+    items = UniformNegatives(pairs, num_users=2, num_items=4)(
+        torch.tensor([0, 3]).repeat(200), torch.Generator().manual_seed(0)
+    )
     assert items[0::2].max() < 4
     assert items[1::2].min() >= 4
     assert (items[0::2] != 1).all()

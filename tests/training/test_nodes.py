@@ -22,7 +22,13 @@ def planted(n=180, seed=0):
     pairs = pairs[:, (y[pairs[0]] == y[pairs[1]]) | (torch.rand(12 * n, generator=stream) < 0.1)]
     x = torch.eye(6)[y] + 0.8 * torch.randn(n, 6, generator=stream)
     role = torch.rand(n, generator=stream)
-    return Data(x=x, y=y, edge_index=torch.cat([pairs, pairs.flip(0)], 1).unique(dim=1), train_mask=role < 0.3, val_mask=role > 0.6)
+    return Data(
+        x=x,
+        y=y,
+        edge_index=torch.cat([pairs, pairs.flip(0)], 1).unique(dim=1),
+        train_mask=role < 0.3,
+        val_mask=role > 0.6,
+    )
 
 
 def test_filters_learn_and_a_batch_gives_what_its_members_give_alone():
@@ -43,11 +49,18 @@ def test_results_are_those_of_the_parameters_returned():
     data = planted()
     runs = train_filters(NET, LAM, data, recipe=FilterTraining(epochs=30))
     graph = filter_graph(data)
-    for params, loss, accuracy in ((runs.params, runs.loss, runs.accuracy), (runs.best_params, runs.best_loss, runs.best_accuracy)):
+    for params, loss, accuracy in (
+        (runs.params, runs.loss, runs.accuracy),
+        (runs.best_params, runs.best_loss, runs.best_accuracy),
+    ):
         logits = NET(params, LAM, graph.operator, graph.x)[:, data.val_mask]
-        wanted = torch.stack([torch.nn.functional.cross_entropy(each, data.y[data.val_mask]) for each in logits])
+        wanted = torch.stack(
+            [torch.nn.functional.cross_entropy(each, data.y[data.val_mask]) for each in logits]
+        )
         torch.testing.assert_close(loss, wanted)
-        torch.testing.assert_close(accuracy, (logits.argmax(-1) == data.y[data.val_mask]).float().mean(1))
+        torch.testing.assert_close(
+            accuracy, (logits.argmax(-1) == data.y[data.val_mask]).float().mean(1)
+        )
 
 
 @pytest.mark.parametrize("absent", [[], [1, 4]])
@@ -66,7 +79,9 @@ def test_one_candidate_equals_plain_adam(absent):
     runs = train_filters(NET, LAM[:1], data, recipe=recipe)
     with torch.no_grad():
         logits = NET(leaves, LAM[:1], graph.operator, graph.x)[0, data.val_mask]
-        torch.testing.assert_close(runs.loss[0], torch.nn.functional.cross_entropy(logits, data.y[data.val_mask]))
+        torch.testing.assert_close(
+            runs.loss[0], torch.nn.functional.cross_entropy(logits, data.y[data.val_mask])
+        )
         leaves["weight0"][:, absent] = 0
     for name, value in leaves.items():
         torch.testing.assert_close(runs.params[name], value.detach(), rtol=1e-4, atol=1e-5)
@@ -93,11 +108,18 @@ def test_early_stopping_keeps_each_candidates_best():
     data = planted()
     whole = train_filters(NET, LAM, data, recipe=FilterTraining(epochs=150, learning_rate=0.05))
     rule = EarlyStopping(patience=5, min_delta=1e-3)
-    stopped = train_filters(NET, LAM, data, recipe=FilterTraining(epochs=150, learning_rate=0.05, stopping=rule))
+    stopped = train_filters(
+        NET, LAM, data, recipe=FilterTraining(epochs=150, learning_rate=0.05, stopping=rule)
+    )
     assert stopped.best_epoch.max() < 150
     assert (stopped.best_loss >= whole.best_loss - 1e-6).all()
     for candidate in stopped.best_epoch.nonzero().flatten().tolist():
-        there = train_filters(NET, LAM, data, recipe=FilterTraining(epochs=int(stopped.best_epoch[candidate]), learning_rate=0.05))
+        there = train_filters(
+            NET,
+            LAM,
+            data,
+            recipe=FilterTraining(epochs=int(stopped.best_epoch[candidate]), learning_rate=0.05),
+        )
         torch.testing.assert_close(there.loss[candidate], stopped.best_loss[candidate])
 
 
@@ -117,13 +139,22 @@ def test_a_checkpoint_of_other_filters_is_refused(tmp_path):
     for change in ({"lam": LAM.flip(0)}, {"seed": 7}, {"graph": planted(seed=1)}):
         call = {"net": NET, "lam": LAM, "graph": data, **change}
         with pytest.raises(FileFormatError, match="same settings and data"):
-            train_filters(call.pop("net"), call.pop("lam"), call.pop("graph"), recipe=recipe, checkpoint=tmp_path / "run", **call)
+            train_filters(
+                call.pop("net"),
+                call.pop("lam"),
+                call.pop("graph"),
+                recipe=recipe,
+                checkpoint=tmp_path / "run",
+                **call,
+            )
 
 
 def test_float64_on_a_small_dense_graph():
     data = planted(n=60)
     data.x = data.x.double()
-    assert train_filters(NET, LAM, data, recipe=FilterTraining(epochs=2)).loss.dtype == torch.float64
+    assert (
+        train_filters(NET, LAM, data, recipe=FilterTraining(epochs=2)).loss.dtype == torch.float64
+    )
 
 
 def test_seeds_matter_and_the_global_generator_does_not():
@@ -141,7 +172,9 @@ def test_divergence_names_the_step_and_the_filter():
         train_filters(NET, LAM, planted(), recipe=FilterTraining(epochs=5, learning_rate=1e30))
 
 
-@pytest.mark.parametrize("wrong", [{"epochs": 0}, {"learning_rate": 0.0}, {"weight_decay": -1.0}, {"dropout": 1.0}])
+@pytest.mark.parametrize(
+    "wrong", [{"epochs": 0}, {"learning_rate": 0.0}, {"weight_decay": -1.0}, {"dropout": 1.0}]
+)
 def test_a_wrong_recipe_is_refused(wrong):
     with pytest.raises(InputError):
         FilterTraining(**wrong)

@@ -21,7 +21,14 @@ def blocks(users=60, items=40, seed=0):
     return data
 
 
-@pytest.mark.parametrize("factory", [partial(nn.MF, dim=8), partial(nn.LightGCN, dim=8), partial(nn.MF, dim=8, bias=True, dropout=0.2)])
+@pytest.mark.parametrize(
+    "factory",
+    [
+        partial(nn.MF, dim=8),
+        partial(nn.LightGCN, dim=8),
+        partial(nn.MF, dim=8, bias=True, dropout=0.2),
+    ],
+)
 def test_learns_two_tastes(factory):
     data = blocks()
     model = fit_recommender(factory, data, val_edges(data), recipe=BPR(batch_size=256, rounds=40))
@@ -44,7 +51,12 @@ def test_a_killed_run_resumes_to_the_same_tables(tmp_path):
 def test_held_out_items_are_drawn_as_negatives():
     data = blocks()
     program = BPRProgram(nn.MF(60, 40), data[EDGE].edge_index, None, BPR())
-    drawn = torch.cat([program.negatives(data[EDGE].edge_index[0], torch.Generator().manual_seed(s)) for s in range(20)])
+    drawn = torch.cat(
+        [
+            program.negatives(data[EDGE].edge_index[0], torch.Generator().manual_seed(s))
+            for s in range(20)
+        ]
+    )
     pairs = set(zip(data[EDGE].edge_index[0].repeat(20).tolist(), drawn.tolist()))
     held = set(zip(*val_edges(data).tolist()))
     assert len(held & pairs) > 0.9 * len(held)
@@ -78,7 +90,9 @@ def test_one_step_of_decay_and_gradient_matches_autograd(make):
     program.update(nn.Triplets(pairs[0], pairs[1], negatives), draw)
     rate = 0.5 * torch.bincount(pairs[0], minlength=60) / pairs.size(1)
     before = make(60, 40, dim=4, init_std=0.3).user
-    torch.testing.assert_close(model.user.grad, want[0] + rate[:, None] * before.detach(), rtol=1e-4, atol=1e-6)
+    torch.testing.assert_close(
+        model.user.grad, want[0] + rate[:, None] * before.detach(), rtol=1e-4, atol=1e-6
+    )
 
 
 def test_nothing_to_train_on():

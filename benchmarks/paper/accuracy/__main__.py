@@ -1,7 +1,8 @@
-"""The accuracy table: GCNs trained on condensed graphs, 10 trainings × 3 condensations; resumes where it was stopped.
+"""The accuracy table: GCNs trained on condensed graphs, 10 trainings × 3 condensations; resumes
+where it was stopped.
 
-Validation labels choose epochs (all methods alike) and, where a condenser says so, one of its settings or rounds; test labels are looked at
-once, by the evaluator, at the chosen epoch.
+Validation labels choose epochs (all methods alike) and, where a condenser says so, one of its
+settings or rounds; test labels are looked at once, by the evaluator, at the chosen epoch.
 """
 
 from __future__ import annotations
@@ -20,8 +21,16 @@ from benchmarks.store import RESULTS, Store
 from graphcond import condensers
 from graphcond.data import load, statistics
 
-BUDGETS = {"cora": (35, 70, 140), "citeseer": (30, 60, 120), "amazon-photo": (24, 48), "coauthor-cs": (45, 90)}
-TIMING = "CPU seconds of one thread, which is what an idle core takes; seconds_condense_wall is the clock of a shared, loaded machine"
+BUDGETS = {
+    "cora": (35, 70, 140),
+    "citeseer": (30, 60, 120),
+    "amazon-photo": (24, 48),
+    "coauthor-cs": (45, 90),
+}
+TIMING = (
+    "CPU seconds of one thread, which is what an idle core takes; seconds_condense_wall is the"
+    " clock of a shared, loaded machine"
+)
 METHODS = {
     "KIP": condensers.KernelInducingPoints,
     "Partition": condensers.Partition,
@@ -33,7 +42,9 @@ METHODS = {
     "K-Center": condensers.KCenter,
     "DosCond": condensers.DosCond,
     "SFGC": condensers.TrajectoryMatching,
-    "Matching, all nodes": partial(condensers.GradientMatching, adjacency="identity", targets="teacher", start="partition"),
+    "Matching, all nodes": partial(
+        condensers.GradientMatching, adjacency="identity", targets="teacher", start="partition"
+    ),
     "Partition, training nodes": partial(condensers.Partition, labels="train"),
 }
 """Names of the table; budgets and seeds are added to each."""
@@ -42,48 +53,105 @@ METHODS = {
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--root", default=os.environ.get("GRAPHCOND_DATA"))
-    parser.add_argument("--datasets", nargs="+", default=["cora", "citeseer"], choices=list(BUDGETS))
-    parser.add_argument("--methods", nargs="+", default=[*METHODS, "Whole"], choices=[*METHODS, "Whole"])
+    parser.add_argument(
+        "--datasets", nargs="+", default=["cora", "citeseer"], choices=list(BUDGETS)
+    )
+    parser.add_argument(
+        "--methods", nargs="+", default=[*METHODS, "Whole"], choices=[*METHODS, "Whole"]
+    )
     parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2])
     parser.add_argument("--counts", type=int, nargs="+", help="only these budgets")
-    parser.add_argument("--quick", action="store_true", help="one seed, one budget, three methods, two trainings")
+    parser.add_argument(
+        "--quick", action="store_true", help="one seed, one budget, three methods, two trainings"
+    )
     options = parser.parse_args()
     path = RESULTS / ("accuracy_quick.json" if options.quick else "accuracy.json")
-    store, evaluator, trainings = Store(path, ("dataset", "method", "count", "seed")), Evaluator(), 10
+    store, evaluator, trainings = (
+        Store(path, ("dataset", "method", "count", "seed")),
+        Evaluator(),
+        10,
+    )
     if options.quick:
-        options.seeds, options.datasets, options.methods, trainings = [0], options.datasets[:1], ["Partition", "Random", "KIP"], 2
+        options.seeds, options.datasets, options.methods, trainings = (
+            [0],
+            options.datasets[:1],
+            ["Partition", "Random", "KIP"],
+            2,
+        )
     graphs = {name: load(name, options.root) for name in options.datasets}
     for seed in options.seeds:
         for method in options.methods:
             for name, data in graphs.items():
-                counts = BUDGETS[name][1:2] if options.quick else BUDGETS[name] if method != "Whole" else (0,)
-                for count in (count for count in counts if options.counts is None or count in options.counts):
+                counts = (
+                    BUDGETS[name][1:2]
+                    if options.quick
+                    else BUDGETS[name]
+                    if method != "Whole"
+                    else (0,)
+                )
+                for count in (
+                    count for count in counts if options.counts is None or count in options.counts
+                ):
                     if not store.has(dataset=name, method=method, count=count, seed=seed):
                         store.add(
-                            {"dataset": name, "method": method, "count": count, **cell(method, data, count, seed, evaluator, trainings)}
+                            {
+                                "dataset": name,
+                                "method": method,
+                                "count": count,
+                                **cell(method, data, count, seed, evaluator, trainings),
+                            }
                         )
 
 
-def cell(method: str, data: Data, count: int, seed: int, evaluator: Evaluator, trainings: int) -> dict[str, object]:
+def cell(
+    method: str, data: Data, count: int, seed: int, evaluator: Evaluator, trainings: int
+) -> dict[str, object]:
     """Condense once, train many times."""
     row: dict[str, object] = {"seed": seed, "trainings": trainings, "evaluator": str(evaluator)}
     small = data
     if method == "Whole":
-        row |= {"num_train": int(data.train_mask.sum()), "num_edges": data.num_edges, "bytes": statistics(data)["bytes"]}
+        row |= {
+            "num_train": int(data.train_mask.sum()),
+            "num_edges": data.num_edges,
+            "bytes": statistics(data)["bytes"],
+        }
     else:
         with warnings.catch_warnings(record=True) as caught:
             warnings.simplefilter("always", UserWarning)
             began = time.process_time()
-            made = METHODS[method](num_nodes=count, num_val=int(data.y.max()) + 1, seed=seed).condense(data)
-        row |= {"seconds_condense": time.process_time() - began, "seconds_condense_wall": made.report["seconds_condense"], "timing": TIMING}
+            made = METHODS[method](
+                num_nodes=count, num_val=int(data.y.max()) + 1, seed=seed
+            ).condense(data)
+        row |= {
+            "seconds_condense": time.process_time() - began,
+            "seconds_condense_wall": made.report["seconds_condense"],
+            "timing": TIMING,
+        }
         row |= {"condenser": made.data.card["condenser"]}
-        row |= {"worse_than_random": any(issubclass(entry.category, condensers.WorseThanRandomWarning) for entry in caught)}
-        fields = ("ratio_actual", "ratio_train", "num_train", "num_val", "num_edges", "bytes", "nonzeros", "peak_mib")
+        row |= {
+            "worse_than_random": any(
+                issubclass(entry.category, condensers.WorseThanRandomWarning) for entry in caught
+            )
+        }
+        fields = (
+            "ratio_actual",
+            "ratio_train",
+            "num_train",
+            "num_val",
+            "num_edges",
+            "bytes",
+            "nonzeros",
+            "peak_mib",
+        )
         row |= {name: made.report[name] for name in fields}
         train = made.data.train_mask
         small = made.data.subgraph(train)
     began = time.process_time()
-    accuracy = 100 * (evaluator(small, data, trainings, seed) if method != "Whole" else whole(evaluator, data, trainings, seed))
+    accuracy = 100 * (
+        evaluator(small, data, trainings, seed)
+        if method != "Whole"
+        else whole(evaluator, data, trainings, seed)
+    )
     return row | {
         "accuracy": float(accuracy.mean()),
         "std_trainings": float(accuracy.std()),
@@ -105,7 +173,9 @@ def whole(evaluator: Evaluator, data: Data, trainings: int, seed: int) -> torch.
         stopping=EarlyStopping(patience=evaluator.epochs, every=evaluator.every),
     )
     factory = partial(nn.GraphNet, kind="gcn", hidden=evaluator.hidden, dropout=evaluator.dropout)
-    report = evaluate_node(factory, data, data, seeds=range(10 * seed, 10 * seed + trainings), recipe=recipe)
+    report = evaluate_node(
+        factory, data, data, seeds=range(10 * seed, 10 * seed + trainings), recipe=recipe
+    )
     return torch.tensor([float(row["accuracy"]) / 100 for row in report.rows])  # type: ignore[arg-type]
 
 

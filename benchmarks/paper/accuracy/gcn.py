@@ -18,7 +18,9 @@ from graphcond.sparse import CSR, spmm
 
 @dataclass(frozen=True)
 class Evaluator:
-    """Two-layer GCNs trained from scratch, all of them in one batched run; the epoch is chosen on the original's validation nodes."""
+    """Two-layer GCNs trained from scratch, all of them in one batched run; the epoch is chosen on
+    the original's validation nodes.
+    """
 
     hidden: int = 64
     epochs: int = 200
@@ -29,18 +31,23 @@ class Evaluator:
 
     def __str__(self) -> str:
         return (
-            f"GCN, 2 layers, hidden {self.hidden}, dropout {self.dropout} before both, Adam {self.learning_rate}, weight decay "
-            f"{self.weight_decay}, {self.epochs} epochs, epoch of best validation accuracy on the original, looked at every {self.every}"
+            f"GCN, 2 layers, hidden {self.hidden}, dropout {self.dropout} before both, Adam"
+            f" {self.learning_rate}, weight decay {self.weight_decay}, {self.epochs} epochs, epoch"
+            f" of best validation accuracy on the original, looked at every {self.every}"
         )
 
     def __call__(self, small: Data, full: Data, trainings: int, seed: int) -> Tensor:
-        """Return the test accuracy [trainings] on ``full`` of GCNs trained on the training nodes of ``small``."""
+        """Return the test accuracy [trainings] on ``full`` of GCNs trained on the training nodes of
+        ``small``.
+        """
         classes, stream = int(full.y.max()) + 1, generator(seed, "gcn")
         params = start(trainings, full.num_features, self.hidden, classes, stream)
         operator = propagation(small).to_dense()
         nodes, x, features = small.train_mask, small.x, propagated_features(full)
         outer, target = propagation(full), small.y[small.train_mask].repeat(trainings)
-        optimizer = torch.optim.Adam(params, lr=self.learning_rate, weight_decay=self.weight_decay, fused=True)
+        optimizer = torch.optim.Adam(
+            params, lr=self.learning_rate, weight_decay=self.weight_decay, fused=True
+        )
         best, test = torch.full((trainings,), -1.0), torch.zeros(trainings)
         for epoch in range(1, self.epochs + 1):
             optimizer.zero_grad()
@@ -56,7 +63,9 @@ class Evaluator:
         return test
 
 
-def start(batch: int, num_features: int, hidden: int, classes: int, stream: torch.Generator) -> list[Tensor]:
+def start(
+    batch: int, num_features: int, hidden: int, classes: int, stream: torch.Generator
+) -> list[Tensor]:
     """Return Glorot-uniform weights and zero biases of two layers."""
     params = []
     for fan_in, fan_out in ((num_features, hidden), (hidden, classes)):
@@ -66,10 +75,14 @@ def start(batch: int, num_features: int, hidden: int, classes: int, stream: torc
     return params
 
 
-def forward(params: list[Tensor], operator: Tensor, x: Tensor, dropout: float, stream: torch.Generator) -> Tensor:
+def forward(
+    params: list[Tensor], operator: Tensor, x: Tensor, dropout: float, stream: torch.Generator
+) -> Tensor:
     """Return logits [B, n, C] on a small dense graph."""
     first, shift, second, offset = params
-    hidden = torch.relu(operator @ (_drop(x.expand(len(first), -1, -1), dropout, stream) @ first) + shift)
+    hidden = torch.relu(
+        operator @ (_drop(x.expand(len(first), -1, -1), dropout, stream) @ first) + shift
+    )
     return operator @ (_drop(hidden, dropout, stream) @ second) + offset
 
 

@@ -1,4 +1,5 @@
-"""What HCDC costs on ogbn-arxiv's real graph (stand-in features), in one process: condensing, and filters on the original and on it.
+"""What HCDC costs on ogbn-arxiv's real graph (stand-in features), in one process: condensing, and
+filters on the original and on it.
 
 python -m benchmarks.paper.hcdc.arxiv --root DATA [--quick]
 """
@@ -25,7 +26,9 @@ from graphcond.training import FilterTraining, train_filters
 def main() -> None:
     """Condense once, calibrate on one seed of the original, and write the row."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--root", default=os.environ.get("GRAPHCOND_DATA"), help="folder with raw data sets")
+    parser.add_argument(
+        "--root", default=os.environ.get("GRAPHCOND_DATA"), help="folder with raw data sets"
+    )
     parser.add_argument("--quick", action="store_true", help="ten filters, five steps, two epochs")
     parser.add_argument("--ratio", type=float, default=0.0025)
     parser.add_argument("--filters", type=int, default=20)
@@ -37,7 +40,9 @@ def main() -> None:
     start, began = time.process_time(), time.perf_counter()
     made = HypergradientMatching(ratio=options.ratio, over=over).condense(data)
     row = {**made.report, "cpu_seconds_condense": time.process_time() - start}
-    row |= {f"seconds_{entry['part']}": entry["seconds"] for entry in made.history if "seconds" in entry}
+    row |= {
+        f"seconds_{entry['part']}": entry["seconds"] for entry in made.history if "seconds" in entry
+    }
     net, lam = network(data), candidates(options.filters)
     clock = time.process_time()
     with Measure() as cost:
@@ -56,7 +61,11 @@ def main() -> None:
         row[f"{name}spearman_accuracy"] = spearman(truth.accuracy.double(), found.accuracy.double())
         row[f"{name}regret_val"] = 100 * regret(truth.accuracy.double(), -found.loss.double())
     row |= {"filters": options.filters, "peak_mib": max(cost.peak_mib, float(row["peak_mib"]))}
-    row |= {"seconds_all": time.perf_counter() - began, "cpu_seconds_all": time.process_time() - start, "load": os.getloadavg()[0]}
+    row |= {
+        "seconds_all": time.perf_counter() - began,
+        "cpu_seconds_all": time.process_time() - start,
+        "load": os.getloadavg()[0],
+    }
     Store(Path(options.out), ("dataset",)).add(row)
 
 

@@ -1,1 +1,3 @@
-"""Tables and figures of the node-classification half; run with ``python -m benchmarks.paper.node.<name>``."""
+"""Tables and figures of the node-classification half; run with ``python -m
+benchmarks.paper.node.<name>``.
+"""

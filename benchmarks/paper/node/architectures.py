@@ -1,4 +1,6 @@
-"""Architectures: does a condensed graph rank models of HCDC's discrete space (appendix J) as the original does?"""
+"""Architectures: does a condensed graph rank models of HCDC's discrete space (appendix J) as the
+original does?
+"""
 
 from __future__ import annotations
 
@@ -13,7 +15,14 @@ from statistics import fmean
 import torch
 from torch_geometric.data import Data
 
-from benchmarks.paper.node.common import BUDGETS, arguments, as_used, condensed, original, regret_of_shortlist
+from benchmarks.paper.node.common import (
+    BUDGETS,
+    arguments,
+    as_used,
+    condensed,
+    original,
+    regret_of_shortlist,
+)
 from benchmarks.store import RESULTS, Store
 from graphcond.data import without_test
 from graphcond.metrics import accuracy, kendall, regret, spearman
@@ -26,13 +35,17 @@ KEY = ("dataset", "method", "count", "seed", "judge")
 SPACE = ModelChoices(widths=(128,))
 """The paper's ten kinds and two depths; its second width, 256, would take another twice as long."""
 RECIPE = ClassifierTraining(stopping=EarlyStopping(patience=10, every=5))
-"""At most 200 epochs; a training ends once 50 epochs brought no better validation accuracy, on any graph."""
+"""At most 200 epochs; a training ends once 50 epochs brought no better validation accuracy, on any
+graph.
+"""
 EARLY = replace(RECIPE, epochs=20)
 """The rival that condenses nothing and stops early."""
 
 
 def train_all(objective: ModelObjective, test: Data, count: int) -> dict[str, object]:
-    """Train the first ``count`` models: what each is worth, its accuracy on the original's test nodes, and CPU seconds."""
+    """Train the first ``count`` models: what each is worth, its accuracy on the original's test
+    nodes, and CPU seconds.
+    """
     values, tests, start = list[float](), list[float](), time.process_time()
     for choice in SPACE.decode(SPACE.sample(count)):
         model, value = objective.trained(choice)
@@ -43,7 +56,10 @@ def train_all(objective: ModelObjective, test: Data, count: int) -> dict[str, ob
 
 def scores(values: list[float], whole: list[dict]) -> dict[str, float]:
     """Compare what models are worth on a graph with some trainings on the original."""
-    own, truths = torch.tensor(values).double(), [torch.tensor(row["values"]).double() for row in whole]
+    own, truths = (
+        torch.tensor(values).double(),
+        [torch.tensor(row["values"]).double() for row in whole],
+    )
     tests = torch.tensor([row["tests"] for row in whole]).double().mean(0)
     return {
         "spearman": fmean(spearman(truth, own) for truth in truths),
@@ -56,15 +72,26 @@ def scores(values: list[float], whole: list[dict]) -> dict[str, float]:
 def main() -> None:
     """Train what is missing."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--wholes", type=int, default=2, help="trainings of the original, at least 2")
+    parser.add_argument(
+        "--wholes", type=int, default=2, help="trainings of the original, at least 2"
+    )
     options = arguments(parser, datasets=("cora",), seeds=3)
     warnings.simplefilter("ignore", UserWarning)
-    store = Store(RESULTS / ("node_architectures_quick.json" if options.quick else "node_architectures.json"), KEY)
+    store = Store(
+        RESULTS / ("node_architectures_quick.json" if options.quick else "node_architectures.json"),
+        KEY,
+    )
     models = 3 if options.quick else len(SPACE.all())
     for name in options.datasets:
         data, count = original(name, options.root), BUDGETS[name][1]
-        seen, objective = without_test(data), partial(ModelObjective, num_classes=int(data.y.max()) + 1)
-        keys = [{"dataset": name, "method": "Whole", "count": None, "seed": seed} for seed in range(options.wholes)]
+        seen, objective = (
+            without_test(data),
+            partial(ModelObjective, num_classes=int(data.y.max()) + 1),
+        )
+        keys = [
+            {"dataset": name, "method": "Whole", "count": None, "seed": seed}
+            for seed in range(options.wholes)
+        ]
         for seed, key in enumerate(keys):
             if not store.has(**key):
                 store.add(key | train_all(objective(seen, recipe=RECIPE, seed=seed), data, models))
@@ -75,13 +102,19 @@ def main() -> None:
         if not store.has(**key):
             found = train_all(objective(seen, recipe=EARLY, seed=options.wholes), data, models)
             store.add(key | found | scores(found["values"], whole))
-        for seed, method, judge in product(range(options.seeds), options.methods, (None, "original")):
+        for seed, method, judge in product(
+            range(options.seeds), options.methods, (None, "original")
+        ):
             key = {"dataset": name, "method": method, "count": count, "seed": seed, "judge": judge}
             if not store.has(**key):
                 made, seconds = condensed(method, data, count, seed, options.cache)
                 small, outer = as_used(method, made), seen if judge else None
-                found = train_all(objective(small, recipe=RECIPE, seed=seed, validation=outer), data, models)
-                store.add(key | found | scores(found["values"], whole) | {"seconds_condense": seconds})
+                found = train_all(
+                    objective(small, recipe=RECIPE, seed=seed, validation=outer), data, models
+                )
+                store.add(
+                    key | found | scores(found["values"], whole) | {"seconds_condense": seconds}
+                )
 
 
 if __name__ == "__main__":

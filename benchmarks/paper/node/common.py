@@ -1,4 +1,6 @@
-"""What the node-classification benchmarks share: methods, budgets, and a JSON file of rows that grows and resumes."""
+"""What the node-classification benchmarks share: methods, budgets, and a JSON file of rows that
+grows and resumes.
+"""
 
 from __future__ import annotations
 
@@ -27,11 +29,15 @@ BUDGETS = {
     "tolokers": (24, 48, 96),
     "ogbn-arxiv-partial": (169, 423, 847),
 }
-"""Condensed training nodes of Table 2; c_val is the same. HCDC's shares of CiteSeer's nodes, read literally, are 43, 87 and 173 nodes
-(``--counts 43 87``); the third is more than its 120 training nodes."""
+"""Condensed training nodes of Table 2; c_val is the same. HCDC's shares of CiteSeer's nodes, read
+literally, are 43, 87 and 173 nodes (``--counts 43 87``); the third is more than its 120 training
+nodes.
+"""
 SPACE = PolynomialFilters(order=2, basis="chebyshev")
 REFERENCE = (0, 1, 2, 3, 4)
-"""Seeds of the trainings on the original; the best of 80 noisy means looks better than it is, the more so the fewer seeds."""
+"""Seeds of the trainings on the original; the best of 80 noisy means looks better than it is, the
+more so the fewer seeds.
+"""
 LARGE = ("pubmed", "amazon-photo", "coauthor-cs", "tolokers", "ogbn-arxiv-partial")
 """Data sets whose original is trained from two of the seeds only: five take hours on two cores."""
 METHODS: dict[str, Callable[..., condensers.NodeCondenser]] = {
@@ -49,16 +55,21 @@ METHODS: dict[str, Callable[..., condensers.NodeCondenser]] = {
     "HCDC-random": partial(condensers.HypergradientMatching, teacher="random-features"),
     "HCDC": partial(condensers.HypergradientMatching, teacher="trained"),
 }
-"""Condensers of Table 2, cheap ones first; a size (c_val is the same) and a seed are added to each."""
+"""Condensers of Table 2, cheap ones first; a size (c_val is the same) and a seed are added to each.
+"""
 
 
 def candidates(count: int = 80) -> torch.Tensor:
-    """The held-out filters. Seeds 1 and 2 are spent: defaults, and starting all filters from the same weights, were compared on them."""
+    """The held-out filters. Seeds 1 and 2 are spent: defaults, and starting all filters from the
+    same weights, were compared on them.
+    """
     return SPACE.sample(count, seed=3)
 
 
 def held_out(name: str) -> torch.Tensor:
-    """Return the held-out filters of a data set: 20 on ogbn-arxiv, where training one takes a minute, 80 elsewhere."""
+    """Return the held-out filters of a data set: 20 on ogbn-arxiv, where training one takes a
+    minute, 80 elsewhere.
+    """
     return candidates(20 if name == "ogbn-arxiv-partial" else 80)
 
 
@@ -71,7 +82,9 @@ def network(data: Data) -> PolynomialFilterNet:
     return PolynomialFilterNet(data.num_features, hidden=16, num_classes=int(data.y.max()) + 1)
 
 
-def condensed(method: str, data: Data, count: int, seed: int, cache: str, num_val: int | None = None) -> tuple[Data, float]:
+def condensed(
+    method: str, data: Data, count: int, seed: int, cache: str, num_val: int | None = None
+) -> tuple[Data, float]:
     """Return a condensed graph and what making it took, kept in ``cache`` for the other scripts.
 
     The cache is keyed by names: delete it after changing a condenser.
@@ -87,33 +100,50 @@ def condensed(method: str, data: Data, count: int, seed: int, cache: str, num_va
 
 
 def as_used(method: str, made: Data) -> Data:
-    """Return a condensed graph as it is searched on, every baseline at its best: a node without edges gets a self-loop (A' = I).
+    """Return a condensed graph as it is searched on, every baseline at its best: a node without
+    edges gets a self-loop (A' = I).
 
     HCDC learned its edges and is taken as it is.
     """
     return made if method.startswith("HCDC") else looped(made)
 
 
-def regret_of_shortlist(loss: torch.Tensor, whole: torch.Tensor, tests: torch.Tensor, size: int = 5) -> float:
-    """Return what is lost of ``tests`` [B] by taking the original's favourite of the ``size`` candidates that ``loss`` [B] ranks first.
+def regret_of_shortlist(
+    loss: torch.Tensor, whole: torch.Tensor, tests: torch.Tensor, size: int = 5
+) -> float:
+    """Return what is lost of ``tests`` [B] by taking the original's favourite of the ``size``
+    candidates that ``loss`` [B] ranks first.
 
-    ``whole`` [B] are the original's losses; ``tests`` are its accuracies on test nodes, whose unit the regret has.
+    ``whole`` [B] are the original's losses; ``tests`` are its accuracies on test nodes, whose unit
+    the regret has.
     """
     shortlist = loss.argsort()[:size]
     return float(tests.max() - tests[shortlist[whole[shortlist].argmin()]])
 
 
 def arguments(
-    parser: argparse.ArgumentParser, datasets: tuple[str, ...] = ("cora", "citeseer"), seeds: int | None = 5
+    parser: argparse.ArgumentParser,
+    datasets: tuple[str, ...] = ("cora", "citeseer"),
+    seeds: int | None = 5,
 ) -> argparse.Namespace:
-    """Parse a script's own options and those that all scripts have; ``seeds=None`` where a script neither repeats nor keeps anything."""
-    parser.add_argument("--root", default=os.environ.get("GRAPHCOND_DATA"), help="folder with the real data sets")
+    """Parse a script's own options and those that all scripts have; ``seeds=None`` where a script
+    neither repeats nor keeps anything.
+    """
+    parser.add_argument(
+        "--root", default=os.environ.get("GRAPHCOND_DATA"), help="folder with the real data sets"
+    )
     parser.add_argument("--datasets", nargs="+", default=list(datasets), choices=BUDGETS)
     parser.add_argument("--methods", nargs="+", default=list(METHODS), choices=METHODS)
     if seeds is not None:
         parser.add_argument("--seeds", type=int, default=seeds)
-        parser.add_argument("--cache", default=str(RESULTS / ".cache"), help="where trainings on the originals are kept")
-    parser.add_argument("--quick", action="store_true", help="one seed, one ratio, few methods: a smoke test")
+        parser.add_argument(
+            "--cache",
+            default=str(RESULTS / ".cache"),
+            help="where trainings on the originals are kept",
+        )
+    parser.add_argument(
+        "--quick", action="store_true", help="one seed, one ratio, few methods: a smoke test"
+    )
     options = parser.parse_args()
     if options.quick:
         options.seeds, options.datasets = 1, options.datasets[:1]

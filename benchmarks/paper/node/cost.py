@@ -1,4 +1,6 @@
-"""Cost: searching 80 filters on the original and on a condensed graph, break-even candidates, and cost against the number of edges."""
+"""Cost: searching 80 filters on the original and on a condensed graph, break-even candidates, and
+cost against the number of edges.
+"""
 
 from __future__ import annotations
 
@@ -41,9 +43,18 @@ def search(store: Store, data: Data, count: int, method: str, rounds: int) -> No
         times["linear_small"].append(linear_surrogate(net, lam, small).seconds)
     median = {key: statistics.median(values) for key, values in times.items()}
     gain = (median["whole"] - median["small"]) / 80
-    row = {f"cpu_seconds_80_{key}": value for key, value in median.items()} | {"cpu_seconds_condense": statistics.median(condense)}
-    row |= {"ratio_gnn": median["whole"] / median["small"], "ratio_linear": median["whole"] / median["linear_small"]}
-    row |= {"break_even_candidates": statistics.median(condense) / gain, "epochs": FilterTraining().epochs, "rounds": rounds}
+    row = {f"cpu_seconds_80_{key}": value for key, value in median.items()} | {
+        "cpu_seconds_condense": statistics.median(condense)
+    }
+    row |= {
+        "ratio_gnn": median["whole"] / median["small"],
+        "ratio_linear": median["whole"] / median["linear_small"],
+    }
+    row |= {
+        "break_even_candidates": statistics.median(condense) / gain,
+        "epochs": FilterTraining().epochs,
+        "rounds": rounds,
+    }
     store.add({"kind": "search", "dataset": name, "method": method, "count": count} | row)
 
 
@@ -53,31 +64,51 @@ def grown(num_edges: int, features: int = 32, classes: int = 5) -> Data:
     stream = generator(0, "cost", num_edges)
     y = torch.randint(classes, (n,), generator=stream)
     pairs = torch.randint(n, (2, num_edges // 2), generator=stream)
-    x = torch.nn.functional.one_hot(y, features).float() + torch.randn(n, features, generator=stream)
+    x = torch.nn.functional.one_hot(y, features).float() + torch.randn(
+        n, features, generator=stream
+    )
     role = torch.rand(n, generator=stream)
     masks = {"train_mask": role < min(0.3, 100 / n + 0.01), "val_mask": role > 0.9}
     return Data(x=x, y=y, edge_index=torch.cat([pairs, pairs.flip(0)], 1), **masks)
 
 
 def growth(store: Store, sizes: tuple[int, ...], method: str) -> None:
-    """CPU seconds of one training step of one filter, of the surrogate's statistics and of condensing, against edges."""
+    """CPU seconds of one training step of one filter, of the surrogate's statistics and of
+    condensing, against edges.
+    """
     net, lam = PolynomialFilterNet(32, hidden=16, num_classes=5), candidates()[:1]
     points = []
     for size in sizes:
         data = grown(size)
         train_filters(net, lam, data, recipe=FilterTraining(epochs=1))
-        epoch = min(clocked(lambda: train_filters(net, lam, data, recipe=FilterTraining(epochs=4)))[1] for _ in range(2)) / 5  # noqa: B023
+        epoch = (
+            min(
+                clocked(lambda: train_filters(net, lam, data, recipe=FilterTraining(epochs=4)))[1]
+                for _ in range(2)
+            )
+            / 5
+        )  # noqa: B023
         linear = clocked(lambda: linear_surrogate(net, lam, data))[1]  # noqa: B023
         condense = clocked(lambda: METHODS[method](num_nodes=20, seed=0)(data))[1]  # noqa: B023
-        row = {"edges": size, "nodes": data.num_nodes, "cpu_seconds_epoch": epoch, "cpu_seconds_surrogate": linear}
+        row = {
+            "edges": size,
+            "nodes": data.num_nodes,
+            "cpu_seconds_epoch": epoch,
+            "cpu_seconds_surrogate": linear,
+        }
         row |= {"cpu_seconds_condense": condense}
         points.append(row)
         store.add({"kind": "growth", "dataset": "planted", "method": method, "count": size} | row)
-    store.add({"kind": "slope", "dataset": "planted", "method": method, "count": len(points)} | slopes(points))
+    store.add(
+        {"kind": "slope", "dataset": "planted", "method": method, "count": len(points)}
+        | slopes(points)
+    )
 
 
 def slopes(points: list[dict[str, float]]) -> dict[str, float]:
-    """Fitted exponents of the costs in the edges: over all sizes, and over the largest three, where nothing fits a cache any longer."""
+    """Fitted exponents of the costs in the edges: over all sizes, and over the largest three, where
+    nothing fits a cache any longer.
+    """
     found = {}
     for column in ("cpu_seconds_epoch", "cpu_seconds_surrogate", "cpu_seconds_condense"):
         for name, some in (("slope", points), ("slope_large", points[-3:])):
@@ -87,9 +118,13 @@ def slopes(points: list[dict[str, float]]) -> dict[str, float]:
 
 
 def main() -> None:
-    options = arguments(argparse.ArgumentParser(description=__doc__), datasets=("cora",), seeds=None)
+    options = arguments(
+        argparse.ArgumentParser(description=__doc__), datasets=("cora",), seeds=None
+    )
     store = Store(RESULTS / "node_cost.json", ("kind", "dataset", "method", "count"))
-    methods = [m for m in options.methods if m in ("Random", "Partition", "HCDC-linear")] or options.methods
+    methods = [
+        m for m in options.methods if m in ("Random", "Partition", "HCDC-linear")
+    ] or options.methods
     for name in options.datasets:
         data = original(name, options.root)
         for method in methods[: 1 if options.quick else None]:

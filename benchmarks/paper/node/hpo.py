@@ -1,4 +1,6 @@
-"""Continuous hyperparameter optimisation (Lorraine et al., 2020): descend the hypergradient on a graph, warm-starting the weights."""
+"""Continuous hyperparameter optimisation (Lorraine et al., 2020): descend the hypergradient on a
+graph, warm-starting the weights.
+"""
 
 from __future__ import annotations
 
@@ -6,7 +8,7 @@ import torch
 from torch_geometric.data import Data
 
 from benchmarks.paper.node.common import SPACE
-from graphcond.condensers.hypergradient_teacher import FilterProblem
+from graphcond.condensers.hcdc.teachers import FilterProblem
 from graphcond.hypergrad import Implicit
 from graphcond.linalg import CG
 from graphcond.nn import PolynomialFilterNet
@@ -14,9 +16,17 @@ from graphcond.training import FilterTraining, filter_graph, train_filters
 
 
 def descend(
-    net: PolynomialFilterNet, data: Data, starts: torch.Tensor, *, rounds: int = 10, rate: float = 0.1, seed: int = 0
+    net: PolynomialFilterNet,
+    data: Data,
+    starts: torch.Tensor,
+    *,
+    rounds: int = 10,
+    rate: float = 0.1,
+    seed: int = 0,
 ) -> torch.Tensor:
-    """Return the filter [1, H] with the lowest validation loss on ``data`` after descending from every start [P, H]."""
+    """Return the filter [1, H] with the lowest validation loss on ``data`` after descending from
+    every start [P, H].
+    """
     graph, recipe = filter_graph(data), FilterTraining()
     problem = FilterProblem(net, graph, recipe.weight_decay)
     params, lam = train_filters(net, starts, graph, recipe=recipe, seed=seed).params, starts.clone()

@@ -15,8 +15,8 @@ from benchmarks.paper.policy_gradient.setting import MF, condenser
 from benchmarks.store import Store
 from graphcond import masks, pools
 from graphcond.condensers import DosCondInteractions, Schedule
-from graphcond.condensers.outer_loop import OuterLoop, State
-from graphcond.condensers.policy_gradient import ONE_EPOCH
+from graphcond.condensers.dconrec.condenser import ONE_EPOCH
+from graphcond.condensers.dconrec.outer_loop import OuterLoop, State
 from graphcond.data import load, num_items, num_users, split_interactions, train_edges, without_test
 from graphcond.masks import CappedSimplex
 from graphcond.measure import Measure
@@ -50,17 +50,48 @@ def table3(store: Store, names: Sequence[str], ratios: Sequence[float], steps: i
     for name in names:
         data = without_test(split_interactions(load(name), seed=0))
         pseudo, draw = round(0.3 * train_edges(data).size(1)), torch.Generator().manual_seed(0)
-        extra = torch.stack([torch.randint(0, size, (pseudo,), generator=draw) for size in (num_users(data), num_items(data))])
+        extra = torch.stack(
+            [
+                torch.randint(0, size, (pseudo,), generator=draw)
+                for size in (num_users(data), num_items(data))
+            ]
+        )
         edges = torch.cat([train_edges(data), extra], dim=1)
-        pool = pools.make_pool(edges, torch.cat([torch.zeros_like(train_edges(data)[0]), torch.ones_like(extra[0])]))
+        pool = pools.make_pool(
+            edges, torch.cat([torch.zeros_like(train_edges(data)[0]), torch.ones_like(extra[0])])
+        )
         for ratio in ratios:
-            for label, estimator in (("DConRec", masks.Reinforce(samples=1)), ("DConRec, K = 4", masks.LeaveOneOut(samples=4))):
-                method = condenser(name, 0, ratio, estimator=estimator, inner=ONE_EPOCH, outer="validation")
+            for label, estimator in (
+                ("DConRec", masks.Reinforce(samples=1)),
+                ("DConRec, K = 4", masks.LeaveOneOut(samples=4)),
+            ):
+                method = condenser(
+                    name, 0, ratio, estimator=estimator, inner=ONE_EPOCH, outer="validation"
+                )
                 loop = method.loop(data, pool)
-                seconds = {label: _seconds(loop, steps), f"{label}-Optim": _seconds(replace(loop, objective=NoTraining(pool.edges)), steps)}
+                seconds = {
+                    label: _seconds(loop, steps),
+                    f"{label}-Optim": _seconds(
+                        replace(loop, objective=NoTraining(pool.edges)), steps
+                    ),
+                }
                 for method_name, (wall, cpu) in seconds.items():
-                    key = {"dataset": name, "method": method_name, "seed": 0, "ratio": ratio, "setting": "100 outer steps"}
-                    store.add({**key, "seconds": 100 * wall, "cpu_seconds": 100 * cpu, "steps_timed": steps, "num_pool": len(pool)})
+                    key = {
+                        "dataset": name,
+                        "method": method_name,
+                        "seed": 0,
+                        "ratio": ratio,
+                        "setting": "100 outer steps",
+                    }
+                    store.add(
+                        {
+                            **key,
+                            "seconds": 100 * wall,
+                            "cpu_seconds": 100 * cpu,
+                            "steps_timed": steps,
+                            "num_pool": len(pool),
+                        }
+                    )
             _rival(store, data, name, ratio, steps)
 
 
@@ -72,13 +103,23 @@ def _rival(store: Store, data: HeteroData, name: str, ratio: float, steps: int) 
         DosCondInteractions(recommender=MF, ratio=ratio, steps=count).condense(data)
         taken.append((time.perf_counter() - wall, time.process_time() - cpu))
     wall, cpu = ((taken[1][n] - taken[0][n]) / steps for n in range(2))
-    key = {"dataset": name, "method": "DosCond", "seed": 0, "ratio": ratio, "setting": "100 outer steps"}
+    key = {
+        "dataset": name,
+        "method": "DosCond",
+        "seed": 0,
+        "ratio": ratio,
+        "setting": "100 outer steps",
+    }
     store.add({**key, "seconds": 100 * wall, "cpu_seconds": 100 * cpu, "steps_timed": steps})
 
 
 def _seconds(loop: OuterLoop, steps: int) -> tuple[float, float]:
     """Return the median wall and CPU seconds of a step."""
-    state, walls, cpus = State.start(torch.full_like(loop.pool.edges[0], 0.2, dtype=torch.float32)), [], []
+    state, walls, cpus = (
+        State.start(torch.full_like(loop.pool.edges[0], 0.2, dtype=torch.float32)),
+        [],
+        [],
+    )
     for _ in range(steps + 1):
         wall, cpu = time.perf_counter(), time.process_time()
         loop.step(state)
@@ -97,7 +138,9 @@ def speed(store: Store, repeats: int) -> None:
     data = without_test(split_interactions(load("gowalla"), seed=0))
     key = {"dataset": "gowalla", "seed": 0, "ratio": 0.25}
     draw, size = torch.Generator().manual_seed(0), (num_users(data), num_items(data))
-    model = Recommender(torch.randn(size[0], 64, generator=draw), torch.randn(size[1], 64, generator=draw), Fitted())
+    model = Recommender(
+        torch.randn(size[0], 64, generator=draw), torch.randn(size[1], 64, generator=draw), Fitted()
+    )
     for quota in ("degree", "global"):
         builder = pools.ProxyTopK(MF, ratio=0.3, quota=quota)
         with Measure() as idle:
@@ -106,11 +149,19 @@ def speed(store: Store, repeats: int) -> None:
         with Measure() as spent:
             pseudo = builder.select((model,), data)
         cpu = time.process_time() - cpu
-        row = {"method": f"proxy top-k, quota {quota}", "setting": "all users", "num_pseudo": pseudo.size(1)}
+        row = {
+            "method": f"proxy top-k, quota {quota}",
+            "setting": "all users",
+            "num_pseudo": pseudo.size(1),
+        }
         above = spent.peak_mib - idle.peak_mib
-        store.add({**key, **row, "seconds": spent.seconds, "cpu_seconds": cpu, "mib_above_data": above})
+        store.add(
+            {**key, **row, "seconds": spent.seconds, "cpu_seconds": cpu, "mib_above_data": above}
+        )
     edges = torch.cat([train_edges(data), pseudo], dim=1)
-    pool = pools.make_pool(edges, torch.cat([torch.zeros_like(train_edges(data)[0]), torch.ones_like(pseudo[0])]))
+    pool = pools.make_pool(
+        edges, torch.cat([torch.zeros_like(train_edges(data)[0]), torch.ones_like(pseudo[0])])
+    )
     simplex = CappedSimplex(0.25 * train_edges(data).size(1))
     for estimator in (masks.Reinforce(samples=4), masks.LeaveOneOut(samples=4)):
         loop = OuterLoop(NoTraining(pool.edges), pool, True, simplex, estimator, Schedule(), 0)  # type: ignore[arg-type]
@@ -118,12 +169,25 @@ def speed(store: Store, repeats: int) -> None:
         state = State.start(torch.zeros(len(pool)))
         held = (pool.edges, pool.origin, pool.kept, state.probs, state.moment, state.square)
         bytes_each = sum(part.numel() * part.element_size() for part in held) / len(pool)
-        row = {"method": f"outer step, {type(estimator).__name__}", "setting": "K = 4, no inner training", "num_pool": len(pool)}
-        store.add({**key, **row, "seconds": wall, "cpu_seconds": cpu, "bytes_per_interaction": bytes_each})
+        row = {
+            "method": f"outer step, {type(estimator).__name__}",
+            "setting": "K = 4, no inner training",
+            "num_pool": len(pool),
+        }
+        store.add(
+            {**key, **row, "seconds": wall, "cpu_seconds": cpu, "bytes_per_interaction": bytes_each}
+        )
     values = 0.19 + 0.1 * torch.randn(len(pool), generator=draw)
     times = []
     for _ in range(repeats):
         cpu = time.process_time()
         simplex.project(values)
         times.append(time.process_time() - cpu)
-    store.add({**key, "method": "projection", "setting": "one vector", "cpu_nanoseconds_per_edge": 1e9 * median(times) / len(pool)})
+    store.add(
+        {
+            **key,
+            "method": "projection",
+            "setting": "one vector",
+            "cpu_nanoseconds_per_edge": 1e9 * median(times) / len(pool),
+        }
+    )

@@ -13,7 +13,7 @@ from torch_geometric.data import HeteroData
 from benchmarks.store import Store
 from graphcond import masks, nn, pools
 from graphcond.condensers import PolicyGradient, Schedule, Tail
-from graphcond.condensers.policy_gradient import ONE_EPOCH
+from graphcond.condensers.dconrec.condenser import ONE_EPOCH
 from graphcond.data import (
     load,
     make_interactions,
@@ -67,7 +67,9 @@ class Built(PoolBuilder):
         if not self.ratio:
             return replace(observed, proxies=proxies)
         pseudo = pools.ProxyTopK(MF, ratio=self.ratio).select(proxies, data)
-        origin = torch.cat([observed.origin, torch.full_like(pseudo[0], pools.PSEUDO, dtype=torch.int8)])
+        origin = torch.cat(
+            [observed.origin, torch.full_like(pseudo[0], pools.PSEUDO, dtype=torch.int8)]
+        )
         return pools.make_pool(torch.cat([observed.edges, pseudo], dim=1), origin, proxies)
 
 
@@ -79,7 +81,11 @@ def variants(steps: int) -> dict[str, dict[str, Any]]:
     epoch: dict[str, Any] = {"schedule": slow, "inner": ONE_EPOCH, "outer": "validation"}
     return {
         "OneStep, proxy items, teacher": {**one_step, "outer": "teacher"},
-        "Reinforce, one epoch (paper)": {**epoch, "estimator": masks.Reinforce(samples=1), "schedule": replace(slow, centred=False)},
+        "Reinforce, one epoch (paper)": {
+            **epoch,
+            "estimator": masks.Reinforce(samples=1),
+            "schedule": replace(slow, centred=False),
+        },
         "OneStep, proxy items": {**one_step, "outer": "validation"},
         "PerUser, proxy items": {**items, "estimator": masks.PerUser(samples=8)},
         "LeaveOneOut, proxy items": {**items, "estimator": masks.LeaveOneOut(samples=8)},
@@ -92,19 +98,26 @@ def variants(steps: int) -> dict[str, dict[str, Any]]:
 def control(data: HeteroData, size: int, pool: DataPool, method: PolicyGradient) -> HeteroData:
     """Return a random set of so many interactions with the method's tail, from its pool."""
     limit = method.budget(data) // 2 if method.honest else None
-    pool, _ = pools.keep_tail(pool, num_users(data), threshold=method.tail.threshold, of=method.tail.of, limit=limit)
+    pool, _ = pools.keep_tail(
+        pool, num_users(data), threshold=method.tail.threshold, of=method.tail.of, limit=limit
+    )
     free = (~pool.kept).float()
     left = size - int(pool.kept.sum())
     chosen: Tensor = masks.systematic(free * left / free.sum(), left, seed=method.seed) | pool.kept
     return make_interactions(pool.edges[:, chosen], num_users(data), num_items(data))
 
 
-def judge(store: Store, row: dict[str, Any], small: HeteroData, data: HeteroData, full: float | None) -> dict[str, Any]:
+def judge(
+    store: Store, row: dict[str, Any], small: HeteroData, data: HeteroData, full: float | None
+) -> dict[str, Any]:
     """Train on a set, rank all items for all users, add the row."""
     report = evaluate_recommender(MF, small, data, ks=(5, 10), seeds=(row["seed"],))
     made = {name: value for name, value in report.rows[0].items() if value is not None}
     percent = 100 * float(made["ndcg@10"]) / full if full else None
-    counts = {"num_edges": train_edges(small).size(1), "bytes": statistics(without_test(small))["bytes"]}
+    counts = {
+        "num_edges": train_edges(small).size(1),
+        "bytes": statistics(without_test(small))["bytes"],
+    }
     base = make_row(**{k: v for k, v in row.items() if k in ("dataset", "method", "seed", "ratio")})
     done = {**base, **made, **counts, **row, "percent_of_full": percent}
     done["ratio_actual"] = counts["num_edges"] / train_edges(data).size(1)
@@ -124,7 +137,9 @@ def full_score(store: Store, name: str, seed: int) -> float:
     return float(store.get(**key)["ndcg@10"])
 
 
-def compare(store: Store, name: str, method: PolicyGradient, label: str, setting: str, *, control_of: str) -> None:
+def compare(
+    store: Store, name: str, method: PolicyGradient, label: str, setting: str, *, control_of: str
+) -> None:
     """Condense and judge, and judge the random set of the same size, tail and pool.
 
     Args:
@@ -135,7 +150,13 @@ def compare(store: Store, name: str, method: PolicyGradient, label: str, setting
         setting: The row's setting.
         control_of: Rows with the same size, tail and pool share one random control under this name.
     """
-    key = {"dataset": name, "method": label, "seed": method.seed, "ratio": method.ratio, "setting": setting}
+    key = {
+        "dataset": name,
+        "method": label,
+        "seed": method.seed,
+        "ratio": method.ratio,
+        "setting": setting,
+    }
     twin = {**key, "method": "random control", "setting": control_of}
     if store.has(**key) and store.has(**twin):
         return
@@ -143,14 +164,28 @@ def compare(store: Store, name: str, method: PolicyGradient, label: str, setting
     result = method.condense(data)
     if not store.has(**twin):
         pool = method.pool(without_test(data), seed=method.seed)
-        judge(store, twin, control(data, train_edges(result.data).size(1), pool, method), data, full)
+        judge(
+            store, twin, control(data, train_edges(result.data).size(1), pool, method), data, full
+        )
     if store.has(**key):
         return
     cosines = [record["cosine"] for record in result.history if record["cosine"] is not None]
-    facts = {"seconds_condense": result.report["seconds_condense"], "cosine": sum(cosines) / len(cosines) if cosines else None}
+    facts = {
+        "seconds_condense": result.report["seconds_condense"],
+        "cosine": sum(cosines) / len(cosines) if cosines else None,
+    }
     if result.history:
-        facts |= {"noise_level": result.history[-1]["noise_level"], "outer_steps": len(result.history)}
-    for fact in ("num_tail", "tail_threshold", "share_pseudo", "mean_prob_observed", "mean_prob_pseudo"):
+        facts |= {
+            "noise_level": result.history[-1]["noise_level"],
+            "outer_steps": len(result.history),
+        }
+    for fact in (
+        "num_tail",
+        "tail_threshold",
+        "share_pseudo",
+        "mean_prob_observed",
+        "mean_prob_pseudo",
+    ):
         facts[fact] = result.report.get(fact)
     judge(store, {**key, **facts, "control": store.get(**twin)["ndcg@10"]}, result.data, data, full)
 
@@ -162,7 +197,8 @@ def condenser(name: str, seed: int, ratio: float, **settings: Any) -> PolicyGrad
         name: Data set.
         seed: Seed of split, proxy, condensation and judging.
         ratio: r.
-        **settings: ``pseudo`` (r_pseudo, 0.3), ``threshold`` (ε, 10), and fields of :class:`PolicyGradient`.
+        **settings: ``pseudo`` (r_pseudo, 0.3), ``threshold`` (ε, 10), and fields of
+        :class:`PolicyGradient`.
     """
     pool = Built(name, seed, settings.pop("pseudo", 0.3))
     tail = Tail(threshold=settings.pop("threshold", 10))

@@ -1,1 +1,3 @@
-"""Table 2 of DConRec and transfer between models, with this library's methods beside the published ones."""
+"""Table 2 of DConRec and transfer between models, with this library's methods beside the published
+ones.
+"""

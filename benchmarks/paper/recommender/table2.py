@@ -1,10 +1,11 @@
 """Table 2: every method at r = .25 and .5, judged by a model trained from scratch on what it kept.
 
-A seed is a split, a condensation and an initialisation. Rows are merged by key, so that a stopped run goes on where it was::
+A seed is a split, a condensation and an initialisation. Rows are merged by key, so that a stopped
+run goes on where it was::
 
-    GRAPHCOND_DATA=... python -m benchmarks.paper.recommender.table2 --datasets lastfm ciao --seeds 0 1 2
-    python -m benchmarks.paper.recommender.table2 --quick
-    python -m benchmarks.paper.recommender.table2 --transfer --datasets lastfm
+    GRAPHCOND_DATA=... python -m benchmarks.paper.recommender.table2 --datasets lastfm ciao --seeds
+    0 1 2 python -m benchmarks.paper.recommender.table2 --quick python -m
+    benchmarks.paper.recommender.table2 --transfer --datasets lastfm
 """
 
 from __future__ import annotations
@@ -31,9 +32,9 @@ from graphcond.condensers import (
     SVPHardest,
     TeacherChoice,
 )
-from graphcond.condensers.item_prices import candidates
-from graphcond.condensers.policy_gradient import ONE_EPOCH
-from graphcond.condensers.teacher_choice import fit_teacher
+from graphcond.condensers.dconrec.condenser import ONE_EPOCH
+from graphcond.condensers.interactions.item_prices import candidates
+from graphcond.condensers.interactions.teacher_choice import fit_teacher
 from graphcond.data import num_items, train_edges, with_interactions, without_test
 from graphcond.evaluation import evaluate_recommender
 from graphcond.seeding import generator
@@ -52,19 +53,30 @@ def plain(kind: Callable[..., Any], name: str, ratio: float, seed: int, **option
 @cache
 def _teacher(name: str, seed: int) -> tuple[Recommender, float]:
     """Return one teacher for all ratios, and its seconds, which count in each of them."""
-    start, parts = time.perf_counter(), (TeacherChoice.ensemble, TeacherChoice.factors, TeacherChoice.rank)
-    return fit_teacher(without_test(data_of(name, seed)), MODELS["MF"], parts, seed=seed), time.perf_counter() - start
+    start, parts = (
+        time.perf_counter(),
+        (TeacherChoice.ensemble, TeacherChoice.factors, TeacherChoice.rank),
+    )
+    return (
+        fit_teacher(without_test(data_of(name, seed)), MODELS["MF"], parts, seed=seed),
+        time.perf_counter() - start,
+    )
 
 
 def taught(name: str, ratio: float, seed: int) -> Made:
     """Condense by TeacherChoice."""
     teacher, seconds = _teacher(name, seed)
     result = TeacherChoice(ratio=ratio, seed=seed, teacher=teacher).condense(data_of(name, seed))
-    return result.data, {**result.report, "seconds_condense": seconds + float(result.report["seconds_condense"])}
+    return result.data, {
+        **result.report,
+        "seconds_condense": seconds + float(result.report["seconds_condense"]),
+    }
 
 
 def taught_control(name: str, ratio: float, seed: int) -> Made:
-    """Draw TeacherChoice's control: its budget at random from D and as many favourites of the teacher's for every user."""
+    """Draw TeacherChoice's control: its budget at random from D and as many favourites of the
+    teacher's for every user.
+    """
     (teacher, _), data = _teacher(name, seed), without_test(data_of(name, seed))
     budget = TeacherChoice(ratio=ratio).budget(data)
     per_user = -(-budget // int(train_edges(data)[0].unique().numel()))
@@ -80,13 +92,19 @@ def learned(settings: dict[str, Any], name: str, ratio: float, seed: int) -> Mad
 
 
 def learned_control(name: str, ratio: float, seed: int) -> Made:
-    """Draw the control of both policy gradients: their tail, and random interactions from their pool up to the budget."""
+    """Draw the control of both policy gradients: their tail, and random interactions from their
+    pool up to the budget.
+    """
     method, data = condenser(name, seed, ratio), data_of(name, seed)
     pool = method.pool(without_test(data), seed=seed)
     return control(data, method.budget(data), pool, method), {}
 
 
-PAPER = {"estimator": masks.Reinforce(samples=1), "schedule": Schedule(steps=100, every=100, centred=False), "inner": ONE_EPOCH}
+PAPER = {
+    "estimator": masks.Reinforce(samples=1),
+    "schedule": Schedule(steps=100, every=100, centred=False),
+    "inner": ONE_EPOCH,
+}
 METHODS: dict[str, Callable[[str, float, int], Made]] = {
     "Random": partial(plain, RandomInteractions),
     "TeacherChoice": taught,
@@ -103,20 +121,32 @@ METHODS: dict[str, Callable[[str, float, int], Made]] = {
 TRANSFER: dict[str, Callable[[str, float, int], Made]] = {
     "Random": partial(plain, RandomInteractions),
     "TeacherChoice": partial(plain, TeacherChoice),
-    "TeacherChoice (LightGCN)": partial(plain, partial(TeacherChoice, recommender=MODELS["LightGCN"], ensemble=1)),
+    "TeacherChoice (LightGCN)": partial(
+        plain, partial(TeacherChoice, recommender=MODELS["LightGCN"], ensemble=1)
+    ),
 }
 
 
-def judge(store: Store, model: str, name: str, seed: int, row: dict[str, Any], made: Made) -> dict[str, Any]:
+def judge(
+    store: Store, model: str, name: str, seed: int, row: dict[str, Any], made: Made
+) -> dict[str, Any]:
     """Train ``model`` on a set and add its row."""
     small, report = made
-    rows = evaluate_recommender(MODELS[model], small, data_of(name, seed), ks=(5, 10), seeds=(seed,)).rows
-    facts = {key: report[key] for key in ("seconds_condense", "num_pseudo", "num_tail", "bonus", "evenness") if key in report}
+    rows = evaluate_recommender(
+        MODELS[model], small, data_of(name, seed), ks=(5, 10), seeds=(seed,)
+    ).rows
+    facts = {
+        key: report[key]
+        for key in ("seconds_condense", "num_pseudo", "num_tail", "bonus", "evenness")
+        if key in report
+    }
     full = store.rows.get((name, "Full", seed, 1.0, model), {})
     done = {**rows[0], **facts, **row}
     for metric in ("recall", "ndcg"):
         if full:
-            done[f"percent_{metric}@10"] = 100 * float(done[f"{metric}@10"]) / float(full[f"{metric}@10"])
+            done[f"percent_{metric}@10"] = (
+                100 * float(done[f"{metric}@10"]) / float(full[f"{metric}@10"])
+            )
     done["percent_of_full"] = done.get("percent_ndcg@10")
     store.add(done)
     return done
@@ -133,7 +163,10 @@ def one_set(store: Store, name: str, seed: int, options: argparse.Namespace) -> 
         for label, make in methods.items():
             if options.methods and label not in options.methods:
                 continue
-            keys = [{"dataset": name, "method": label, "seed": seed, "ratio": ratio, "setting": model} for model in models]
+            keys = [
+                {"dataset": name, "method": label, "seed": seed, "ratio": ratio, "setting": model}
+                for model in models
+            ]
             if all(store.has(**key) for key in keys):
                 continue
             made = make(name, ratio, seed)
@@ -143,21 +176,38 @@ def one_set(store: Store, name: str, seed: int, options: argparse.Namespace) -> 
 
 def main() -> None:
     """Run what is missing."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("--datasets", nargs="+", default=["lastfm", "ciao", "dianping", "gowalla"])
     parser.add_argument("--seeds", nargs="+", type=int, default=[0, 1, 2])
     parser.add_argument("--ratios", nargs="+", type=float, default=[0.25, 0.5])
     parser.add_argument("--methods", nargs="+", choices=list(METHODS | TRANSFER))
-    parser.add_argument("--transfer", action="store_true", help="train MF and LightGCN on sets condensed with either")
-    parser.add_argument("--quick", action="store_true", help="southern-women, one seed: a minute, to see that all of it runs")
-    parser.add_argument("--out", type=Path, default=RESULTS, help="folder of the JSON files, one per data set")
+    parser.add_argument(
+        "--transfer",
+        action="store_true",
+        help="train MF and LightGCN on sets condensed with either",
+    )
+    parser.add_argument(
+        "--quick",
+        action="store_true",
+        help="southern-women, one seed: a minute, to see that all of it runs",
+    )
+    parser.add_argument(
+        "--out", type=Path, default=RESULTS, help="folder of the JSON files, one per data set"
+    )
     options = parser.parse_args()
     if options.quick:
         options.datasets, options.seeds, options.ratios = ["southern-women"], [0], [0.5]
     table = "transfer" if options.transfer else "quick" if options.quick else "table2"
     for seed in options.seeds:
         for name in options.datasets:
-            one_set(Store(options.out / f"recommender_{table}_{name}.json", RECOMMENDER), name, seed, options)
+            one_set(
+                Store(options.out / f"recommender_{table}_{name}.json", RECOMMENDER),
+                name,
+                seed,
+                options,
+            )
 
 
 if __name__ == "__main__":

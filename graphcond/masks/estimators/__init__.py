@@ -1,6 +1,12 @@
 """Estimators of the gradient of an expected loss in the mask's probabilities, one a file."""
 
-from graphcond.masks.estimators.base import Estimate, Estimator, GroupedObjective, Objective, RelaxedObjective
+from graphcond.masks.estimators.base import (
+    Estimate,
+    Estimator,
+    GroupedObjective,
+    Objective,
+    RelaxedObjective,
+)
 from graphcond.masks.estimators.leave_one_out import LeaveOneOut
 from graphcond.masks.estimators.mean_baseline import MeanBaseline
 from graphcond.masks.estimators.one_step import OneStep

@@ -1,4 +1,6 @@
-"""What an estimator takes and returns, and the one pass over edges that all score-function estimators share."""
+"""What an estimator takes and returns, and the one pass over edges that all score-function
+estimators share.
+"""
 
 from __future__ import annotations
 
@@ -19,7 +21,9 @@ class Objective(Protocol):
     """Losses of masks; the model, its inner training and its outer loss live behind it."""
 
     def __call__(self, masks: Sequence[Tensor]) -> Tensor:
-        """Return the losses ``[K, G]`` of K masks ``[P]``; the loss of a mask is the sum over its G groups."""
+        """Return the losses ``[K, G]`` of K masks ``[P]``; the loss of a mask is the sum over its G
+        groups.
+        """
         ...
 
 
@@ -36,7 +40,9 @@ class RelaxedObjective(Protocol):
     """An objective that can be differentiated in the mask."""
 
     def relaxed(self, weight: Tensor, *, seed: int) -> Tensor:
-        """Return the loss, a scalar, of fractional masks ``[P]``, differentiable in them; ``seed`` draws what is random inside."""
+        """Return the loss, a scalar, of fractional masks ``[P]``, differentiable in them; ``seed``
+        draws what is random inside.
+        """
         ...
 
 
@@ -47,9 +53,11 @@ class Estimate:
     Attributes:
         grad: ``[P]``.
         value: The expected loss, estimated by the mean over samples.
-        variance: Estimate of the total variance, the expected squared distance from the mean; NaN with one sample.
-        cosine: Cosine of the gradients of two independent halves of the samples: the signal-to-noise to look at. Without signal it
-            is of the order 1 / sqrt(P); NaN where the halves are too small.
+        variance: Estimate of the total variance, the expected squared distance from the mean; NaN
+            with one sample.
+        cosine: Cosine of the gradients of two independent halves of the samples: the
+            signal-to-noise to look at. Without signal it is of the order 1 / sqrt(P); NaN where the
+            halves are too small.
     """
 
     grad: Tensor
@@ -115,13 +123,17 @@ def weighted_scores(draws: Draws, weights: Tensor, group: Tensor | None = None) 
     return out
 
 
-def score_estimate(draws: Draws, losses: Tensor, advantage: Advantage, *, least: int, group: Tensor | None = None) -> Estimate:
-    """Return the score-function estimate, with its variance and cosine from two halves that share no mask.
+def score_estimate(
+    draws: Draws, losses: Tensor, advantage: Advantage, *, least: int, group: Tensor | None = None
+) -> Estimate:
+    """Return the score-function estimate, with its variance and cosine from two halves that share
+    no mask.
 
     Args:
         draws: K masks.
         losses: Losses ``[K, G]``, G = 1 without groups.
-        advantage: Maps losses ``[k, G]`` to advantages ``[k, G]``; applied to all masks for the gradient, to each half for its noise.
+        advantage: Maps losses ``[k, G]`` to advantages ``[k, G]``; applied to all masks for the
+            gradient, to each half for its noise.
         least: Smallest k that ``advantage`` works with.
         group: Group of each edge ``[P]``.
 
@@ -131,16 +143,32 @@ def score_estimate(draws: Draws, losses: Tensor, advantage: Advantage, *, least:
     Raises:
         NumericalError: If a loss is NaN or infinite.
     """
-    finite, cure = bool(torch.isfinite(losses).all()), "Lower the learning rate of the inner training."
-    require(finite, "finite losses of all masks", cure, error=NumericalError, losses=losses.sum(-1).tolist())
+    finite, cure = (
+        bool(torch.isfinite(losses).all()),
+        "Lower the learning rate of the inner training.",
+    )
+    require(
+        finite,
+        "finite losses of all masks",
+        cure,
+        error=NumericalError,
+        losses=losses.sum(-1).tolist(),
+    )
     samples, half = len(draws), len(draws) // 2
     rows = [advantage(losses) / samples]
     if half >= least:
-        rows += [_place(advantage(losses[:half]) / half, 0, samples), _place(advantage(losses[half:]) / (samples - half), half, samples)]
+        rows += [
+            _place(advantage(losses[:half]) / half, 0, samples),
+            _place(advantage(losses[half:]) / (samples - half), half, samples),
+        ]
     weights = torch.stack(rows)
     weights = weights[..., 0] if group is None else weights.permute(2, 0, 1).contiguous()
     grads = weighted_scores(draws, weights, group)
-    variance, cosine = halves(grads[1], grads[2], (half, samples - half)) if len(rows) == 3 else (math.nan, math.nan)
+    variance, cosine = (
+        halves(grads[1], grads[2], (half, samples - half))
+        if len(rows) == 3
+        else (math.nan, math.nan)
+    )
     return Estimate(grads[0], float(losses.sum(-1).mean()), variance, cosine)
 
 
@@ -153,12 +181,14 @@ class Advantage(Protocol):
 
 
 def halves(first: Tensor, second: Tensor, sizes: tuple[int, int] = (1, 1)) -> tuple[float, float]:
-    """Return the variance of the mean over all samples of two independent halves, and the halves' cosine (0 where one is zero).
+    """Return the variance of the mean over all samples of two independent halves, and the halves'
+    cosine (0 where one is zero).
 
     Args:
         first: Mean over the first half [P].
         second: Mean over the second half [P].
-        sizes: Samples in either half, a and b: E|first - second|² = v / a + v / b, and the mean of all has variance v / (a + b).
+        sizes: Samples in either half, a and b: E|first - second|² = v / a + v / b, and the mean of
+            all has variance v / (a + b).
     """
     norms = float(first.norm()) * float(second.norm())
     cosine = float(torch.dot(first, second)) / norms if norms > 0 else 0.0

@@ -17,7 +17,8 @@ class LeaveOneOut(Estimator[Objective]):
 
     .. math:: g = \frac{1}{K} \sum_k \Big(L_k - \frac{1}{K - 1} \sum_{j \ne k} L_j\Big) \nabla_S \ln p(M_k \mid S)
 
-    Unbiased for the gradient of the expected loss where 0 < s < 1; 0 for an edge at 0 or 1, which all masks agree on.
+    Unbiased for the gradient of the expected loss where 0 < s < 1; 0 for an edge at 0 or 1, which
+    all masks agree on.
 
     Args:
         samples: K >= 2; the cosine of halves needs 4.
@@ -29,7 +30,12 @@ class LeaveOneOut(Estimator[Objective]):
     samples: int = 4
 
     def __post_init__(self) -> None:
-        require(self.samples >= 2, "`samples` >= 2", "A baseline needs a second mask.", samples=self.samples)
+        require(
+            self.samples >= 2,
+            "`samples` >= 2",
+            "A baseline needs a second mask.",
+            samples=self.samples,
+        )
 
     def __call__(self, objective: Objective, mask: BernoulliMask, *, seed: int) -> Estimate:
         """Estimate the gradient at ``mask.probs``; see :class:`Estimator`."""

@@ -15,7 +15,8 @@ class MeanBaseline(Estimator[Objective]):
 
     .. math:: g = \frac{1}{K} \sum_k (L_k - \bar L) \nabla_S \ln p(M_k \mid S)
 
-    Biased by the factor 1 - 1 / K (the baseline holds the mask's own loss): :class:`LeaveOneOut` times that factor.
+    Biased by the factor 1 - 1 / K (the baseline holds the mask's own loss): :class:`LeaveOneOut`
+    times that factor.
 
     Args:
         samples: K >= 2.
@@ -27,7 +28,12 @@ class MeanBaseline(Estimator[Objective]):
     samples: int = 4
 
     def __post_init__(self) -> None:
-        require(self.samples >= 2, "`samples` >= 2", "A baseline needs a second mask.", samples=self.samples)
+        require(
+            self.samples >= 2,
+            "`samples` >= 2",
+            "A baseline needs a second mask.",
+            samples=self.samples,
+        )
 
     def __call__(self, objective: Objective, mask: BernoulliMask, *, seed: int) -> Estimate:
         """Estimate the gradient at ``mask.probs``; see :class:`Estimator`."""

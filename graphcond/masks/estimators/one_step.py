@@ -17,27 +17,41 @@ from graphcond.seeding import derive
 
 @dataclass(frozen=True)
 class OneStep(Estimator[RelaxedObjective]):
-    r"""The gradient of the loss after the inner update, differentiated through masks that are let be fractional.
+    r"""The gradient of the loss after the inner update, differentiated through masks that are let
+    be fractional.
 
     .. math:: g = \frac{1}{K} \sum_k \nabla_m L\big(\theta_0 - \nabla_\theta \hat L(\theta_0; m)\big) \Big|_{m = S \text{ or } m = M_k}
 
-    Exact (``at="mean"``) or unbiased (``at="sample"``) for losses that are affine in every mask entry on its own; otherwise biased by the
-    curvature of the loss in the mask. There is no score in it, so its noise does not grow with P.
+    Exact (``at="mean"``) or unbiased (``at="sample"``) for losses that are affine in every mask
+    entry on its own; otherwise biased by the curvature of the loss in the mask. There is no score
+    in it, so its noise does not grow with P.
 
     Args:
-        samples: K >= 1, here the number of independent inner runs (negatives, initialisation); 2 or more give a variance.
+        samples: K >= 1, here the number of independent inner runs (negatives, initialisation); 2 or
+            more give a variance.
         at: Differentiate at the mean mask S or at sampled masks.
 
     Source:
-        Ours: DConRec's one-step inner update (Section 3.4.2) with the implicit derivative of Eq. 14 instead of Eq. 17.
+        Ours: DConRec's one-step inner update (Section 3.4.2) with the implicit derivative of Eq. 14
+            instead of Eq. 17.
     """
 
     samples: int = 2
     at: Literal["mean", "sample"] = "mean"
 
     def __post_init__(self) -> None:
-        require(self.samples >= 1, "`samples` >= 1", "It is the number of inner runs per step.", samples=self.samples)
-        require(self.at in ("mean", "sample"), "`at` in {'mean', 'sample'}", "It says where the loss is differentiated.", at=self.at)
+        require(
+            self.samples >= 1,
+            "`samples` >= 1",
+            "It is the number of inner runs per step.",
+            samples=self.samples,
+        )
+        require(
+            self.at in ("mean", "sample"),
+            "`at` in {'mean', 'sample'}",
+            "It says where the loss is differentiated.",
+            at=self.at,
+        )
 
     def __call__(self, objective: RelaxedObjective, mask: BernoulliMask, *, seed: int) -> Estimate:
         """Estimate the gradient at ``mask.probs``; see :class:`Estimator`."""
@@ -49,8 +63,14 @@ class OneStep(Estimator[RelaxedObjective]):
             parts[k >= split].add_(grad)
             values.append(value)
         rest = self.samples - split
-        variance, cosine = halves(parts[0] / split, parts[1] / rest, (split, rest)) if split else (math.nan, math.nan)
-        return Estimate((parts[0] + parts[1]) / self.samples, sum(values) / self.samples, variance, cosine)
+        variance, cosine = (
+            halves(parts[0] / split, parts[1] / rest, (split, rest))
+            if split
+            else (math.nan, math.nan)
+        )
+        return Estimate(
+            (parts[0] + parts[1]) / self.samples, sum(values) / self.samples, variance, cosine
+        )
 
 
 def _differentiate(objective: RelaxedObjective, point: Tensor, seed: int) -> tuple[float, Tensor]:
@@ -59,5 +79,11 @@ def _differentiate(objective: RelaxedObjective, point: Tensor, seed: int) -> tup
         loss = objective.relaxed(weight, seed=seed)
         (grad,) = torch.autograd.grad(loss, weight)
     cure = "Lower the learning rate of the inner training."
-    require(math.isfinite(float(loss.detach())), "a finite relaxed loss", cure, error=NumericalError, loss=float(loss.detach()))
+    require(
+        math.isfinite(float(loss.detach())),
+        "a finite relaxed loss",
+        cure,
+        error=NumericalError,
+        loss=float(loss.detach()),
+    )
     return float(loss.detach()), grad

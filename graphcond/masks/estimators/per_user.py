@@ -16,22 +16,31 @@ class PerUser(Estimator[GroupedObjective]):
 
     .. math:: g_p = \frac{1}{K} \sum_k \Big(L_{k,u(p)} - \frac{1}{K - 1} \sum_{j \ne k} L_{j,u(p)}\Big) \nabla_{s_p} \ln p(M_k \mid S)
 
-    Unbiased (where 0 < s < 1) for the gradient of the expected loss of the edge's own user; biased for that of the
-    total, because what an edge does to other users through its item is left out. In return the noise of all other users is gone.
+    Unbiased (where 0 < s < 1) for the gradient of the expected loss of the edge's own user; biased
+    for that of the total, because what an edge does to other users through its item is left out. In
+    return the noise of all other users is gone.
 
     Args:
         samples: K >= 2; the cosine of halves needs 4.
 
     Source:
-        Ours. It fits the users it is shown, so the outer loss needs interactions that early stopping does not use.
+        Ours. It fits the users it is shown, so the outer loss needs interactions that early
+        stopping does not use.
     """
 
     samples: int = 4
 
     def __post_init__(self) -> None:
-        require(self.samples >= 2, "`samples` >= 2", "A baseline needs a second mask.", samples=self.samples)
+        require(
+            self.samples >= 2,
+            "`samples` >= 2",
+            "A baseline needs a second mask.",
+            samples=self.samples,
+        )
 
     def __call__(self, objective: GroupedObjective, mask: BernoulliMask, *, seed: int) -> Estimate:
         """Estimate the gradient at ``mask.probs``; see :class:`Estimator`."""
         draws = mask.draws(self.samples, seed=seed)
-        return score_estimate(draws, objective(draws), against_others, least=2, group=objective.group)
+        return score_estimate(
+            draws, objective(draws), against_others, least=2, group=objective.group
+        )

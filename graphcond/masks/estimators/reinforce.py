@@ -15,8 +15,9 @@ class Reinforce(Estimator[Objective]):
 
     .. math:: g = \frac{1}{K} \sum_k L(M_k) \nabla_S \ln p(M_k \mid S)
 
-    Unbiased for the gradient of the expected loss where 0 < s < 1; an edge at 0 or 1 is never seen otherwise, so its entry is not an
-    estimate. The variance grows with the square of the loss, not of its spread.
+    Unbiased for the gradient of the expected loss where 0 < s < 1; an edge at 0 or 1 is never seen
+    otherwise, so its entry is not an estimate. The variance grows with the square of the loss, not
+    of its spread.
 
     Args:
         samples: K >= 1.
@@ -28,7 +29,12 @@ class Reinforce(Estimator[Objective]):
     samples: int = 1
 
     def __post_init__(self) -> None:
-        require(self.samples >= 1, "`samples` >= 1", "It is the number of masks per step.", samples=self.samples)
+        require(
+            self.samples >= 1,
+            "`samples` >= 1",
+            "It is the number of masks per step.",
+            samples=self.samples,
+        )
 
     def __call__(self, objective: Objective, mask: BernoulliMask, *, seed: int) -> Estimate:
         """Estimate the gradient at ``mask.probs``; see :class:`Estimator`."""

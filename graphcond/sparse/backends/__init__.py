@@ -1,4 +1,6 @@
-"""Raw kernels behind :mod:`graphcond.sparse`, and the table that says which one serves which case."""
+"""Raw kernels behind :mod:`graphcond.sparse`, and the table that says which one serves
+which case.
+"""
 
 from graphcond.sparse.backends.dispatch import Backend, available, choose, use
 

@@ -39,23 +39,33 @@ TABLE: tuple[Case, ...] = (
     Case("triton", deterministic=True),
     Case("torch"),
 )
-"""First match wins. CPU rows follow ``benchmarks/results/kernels.json``; CUDA rows follow bytes moved and are not yet measured."""
+"""First match wins. CPU rows follow ``benchmarks/results/kernels.json``; CUDA rows follow bytes
+moved and are not yet measured.
+"""
 
 _forced: ContextVar[Backend | None] = ContextVar("graphcond_sparse_backend", default=None)
 
 
 @functools.cache
 def available() -> tuple[Backend, ...]:
-    """Return the back ends that can run here; Triton needs CUDA, or its interpreter switched on before its import."""
+    """Return the back ends that can run here; Triton needs CUDA, or its interpreter switched on
+    before its import.
+    """
     runs = torch.cuda.is_available() or os.environ.get("TRITON_INTERPRET") == "1"
-    return ("torch", "triton") if runs and importlib.util.find_spec("triton") is not None else ("torch",)
+    return (
+        ("torch", "triton")
+        if runs and importlib.util.find_spec("triton") is not None
+        else ("torch",)
+    )
 
 
 @contextlib.contextmanager
 def use(backend: Backend | None) -> Iterator[None]:
-    """Force a back end inside a ``with`` block, backward passes of what was computed there included.
+    """Force a back end inside a ``with`` block, backward passes of what was computed there
+    included.
 
-    Masks compacted on the device without synchronisation (:func:`~graphcond.sparse.sample_compact` under Triton) stay with Triton.
+    Masks compacted on the device without synchronisation (:func:`~graphcond.sparse.sample_compact`
+    under Triton) stay with Triton.
 
     Args:
         backend: Its name, or None for the dispatch table's choice.
@@ -72,7 +82,12 @@ def use(backend: Backend | None) -> Iterator[None]:
         error=UnknownNameError,
         backend=backend,
     )
-    require(backend is None or backend in available(), "a back end that runs here", "See `backends.available()`.", backend=backend)
+    require(
+        backend is None or backend in available(),
+        "a back end that runs here",
+        "See `backends.available()`.",
+        backend=backend,
+    )
     token = _forced.set(backend)
     try:
         yield
@@ -95,14 +110,25 @@ def choose(pattern: Pattern, x: Tensor, epilogue: bool = False) -> Backend:
         return forced
     if not x.is_cuda:
         return "torch"
-    facts = (True, x.dtype in (torch.bfloat16, torch.float16), epilogue, torch.are_deterministic_algorithms_enabled())
+    facts = (
+        True,
+        x.dtype in (torch.bfloat16, torch.float16),
+        epilogue,
+        torch.are_deterministic_algorithms_enabled(),
+    )
     runnable = available()
     for case in TABLE:
-        if case.backend in runnable and all(want is None or want == fact for want, fact in zip(case[1:], facts, strict=True)):
+        if case.backend in runnable and all(
+            want is None or want == fact for want, fact in zip(case[1:], facts, strict=True)
+        ):
             return case.backend
     return "torch"
 
 
 def kernels(backend: Backend) -> ModuleType:
     """Return the module with a back end's raw ``spmm`` and ``sddmm``."""
-    return torch_backend if backend == "torch" else importlib.import_module("graphcond.sparse.backends.triton")
+    return (
+        torch_backend
+        if backend == "torch"
+        else importlib.import_module("graphcond.sparse.backends.triton")
+    )

@@ -1,6 +1,7 @@
 """Raw kernels on torch's own sparse calls: MKL on CPU, cuSPARSE on CUDA.
 
-Autograd never records them: callers run them inside autograd functions, or on what needs no gradient.
+Autograd never records them: callers run them inside autograd functions, or on what needs no
+gradient.
 """
 
 from __future__ import annotations
@@ -14,7 +15,8 @@ from graphcond.sparse.pattern import Pattern, bare
 
 _NATIVE = (torch.float32, torch.float64)
 
-# torch warns once a process that CSR is in beta; users of this library never see a sparse tensor, so the warning is spent here.
+# torch warns once a process that CSR is in beta; users of this library never see a sparse tensor,
+# so the warning is spent here.
 with warnings.catch_warnings():
     warnings.simplefilter("ignore", UserWarning)
     torch.eye(1).to_sparse_csr()
@@ -30,10 +32,14 @@ def ones(pattern: Pattern, dtype: torch.dtype) -> Tensor:
 
 
 def _tensor(pattern: Pattern, value: Tensor) -> Tensor:
-    return torch.sparse_csr_tensor(pattern.indptr, pattern.indices, value, pattern.size, check_invariants=False)
+    return torch.sparse_csr_tensor(
+        pattern.indptr, pattern.indices, value, pattern.size, check_invariants=False
+    )
 
 
-def spmm(pattern: Pattern, value: Tensor | None, x: Tensor, alpha: float, beta: float, z: Tensor | None) -> Tensor:
+def spmm(
+    pattern: Pattern, value: Tensor | None, x: Tensor, alpha: float, beta: float, z: Tensor | None
+) -> Tensor:
     """Return ``alpha * A @ x + beta * z``.
 
     Args:
@@ -53,22 +59,38 @@ def spmm(pattern: Pattern, value: Tensor | None, x: Tensor, alpha: float, beta: 
     if x.is_cpu and x.dtype != torch.float64:
         return _bags(pattern, value, x, alpha, beta, z)
     if x.dtype not in _NATIVE:
-        wide = (None if value is None else value.float(), x.float(), alpha, beta, None if z is None else z.float())
+        wide = (
+            None if value is None else value.float(),
+            x.float(),
+            alpha,
+            beta,
+            None if z is None else z.float(),
+        )
         return spmm(pattern, *wide).to(x.dtype)
     matrix = _tensor(pattern, ones(pattern, x.dtype) if value is None else value.contiguous())
     if z is None:
-        base = x.new_zeros(()).expand(pattern.size[0], x.size(1)) if x.is_cpu else x.new_zeros(pattern.size[0], x.size(1))
+        base = (
+            x.new_zeros(()).expand(pattern.size[0], x.size(1))
+            if x.is_cpu
+            else x.new_zeros(pattern.size[0], x.size(1))
+        )
         return torch.addmm(base, matrix, x.contiguous(), beta=0.0, alpha=alpha)
     return torch.addmm(z, matrix, x.contiguous(), beta=beta, alpha=alpha)
 
 
-def _bags(pattern: Pattern, value: Tensor | None, x: Tensor, alpha: float, beta: float, z: Tensor | None) -> Tensor:
-    """Rows are bags of weighted embeddings: torch's generated kernel for them prefetches, MKL's product does not (1.6 to 2.6 times)."""
+def _bags(
+    pattern: Pattern, value: Tensor | None, x: Tensor, alpha: float, beta: float, z: Tensor | None
+) -> Tensor:
+    """Rows are bags of weighted embeddings: torch's generated kernel for them prefetches, MKL's
+    product does not (1.6 to 2.6 times).
+    """
     scaled = alpha != 1.0 and value is not None and pattern.nnz < pattern.size[0] * x.size(1)
     value = alpha * value if scaled and value is not None else value
     weights = None if value is None else value.contiguous()
     table = (x.detach() if x.requires_grad else x).contiguous()
-    out = torch.embedding_bag(table, pattern.indices, pattern.indptr, False, 0, False, weights, True)[0]
+    out = torch.embedding_bag(
+        table, pattern.indices, pattern.indptr, False, 0, False, weights, True
+    )[0]
     if alpha != 1.0 and not scaled:
         out.mul_(alpha)
     return out if z is None else out.add_(z, alpha=beta)
@@ -93,7 +115,13 @@ def sddmm(pattern: Pattern, a: Tensor, b: Tensor, alpha: float) -> Tensor:
     if nnz == 0 or a.size(1) == 0:
         return out
     if nnz > rows * cols:  # sampled_addmm refuses more entries than places
-        return (alpha * (a @ b.t())).view(-1).index_select(0, pattern.row.long() * cols + pattern.indices)
+        return (
+            (alpha * (a @ b.t()))
+            .view(-1)
+            .index_select(0, pattern.row.long() * cols + pattern.indices)
+        )
     product = _tensor(pattern, out)
-    torch.sparse.sampled_addmm(product, a.contiguous(), b.contiguous().t(), beta=0.0, alpha=alpha, out=product)
+    torch.sparse.sampled_addmm(
+        product, a.contiguous(), b.contiguous().t(), beta=0.0, alpha=alpha, out=product
+    )
     return out

@@ -1,4 +1,6 @@
-"""Raw kernels in Triton: CUDA, or any machine under its interpreter (``TRITON_INTERPRET=1`` before the first import)."""
+"""Raw kernels in Triton: CUDA, or any machine under its interpreter (``TRITON_INTERPRET=1`` before
+the first import).
+"""
 
 from __future__ import annotations
 
@@ -16,7 +18,9 @@ DRAW_BLOCK = 1024
 
 
 class Plan(NamedTuple):
-    """How rows are split: for each piece its row, its number in the row, and its slot among partial sums (-1 = whole row)."""
+    """How rows are split: for each piece its row, its number in the row, and its slot among partial
+    sums (-1 = whole row).
+    """
 
     row: Tensor
     part: Tensor
@@ -27,7 +31,9 @@ class Plan(NamedTuple):
 
 
 class Filters(NamedTuple):
-    """Where a recurrence step adds its weighted result: ``total`` [R, B, f] and this degree's ``lam`` [B]."""
+    """Where a recurrence step adds its weighted result: ``total`` [R, B, f] and this degree's
+    ``lam`` [B].
+    """
 
     total: Tensor
     lam: Tensor
@@ -45,7 +51,8 @@ def make_plan(indptr: Tensor) -> Plan:
         indptr: ``[R + 1]``; one synchronisation of the host, once a pattern.
 
     Returns:
-        The plan. It also serves every matrix whose rows are no longer than these, as those of a mask.
+        The plan. It also serves every matrix whose rows are no longer than these, as those of a
+        mask.
     """
     counts = indptr.diff().long()
     pieces = ((counts + PIECE - 1) // PIECE).clamp_(min=1)
@@ -73,18 +80,30 @@ def plan_of(pattern: Pattern) -> Plan:
 def _shape(width: int) -> dict[str, int]:
     """Block sizes by width: about a thousand gathered numbers in flight a program."""
     block_f = min(next_power(width), 128)
-    return {"BLOCK_F": block_f, "BLOCK_E": max(4, 1024 // block_f), "num_warps": 4 if block_f >= 64 else 2}
+    return {
+        "BLOCK_F": block_f,
+        "BLOCK_E": max(4, 1024 // block_f),
+        "num_warps": 4 if block_f >= 64 else 2,
+    }
 
 
-def spmm(pattern: Pattern, value: Tensor | None, x: Tensor, alpha: float, beta: float, z: Tensor | None) -> Tensor:
+def spmm(
+    pattern: Pattern, value: Tensor | None, x: Tensor, alpha: float, beta: float, z: Tensor | None
+) -> Tensor:
     """Return ``alpha * A @ x + beta * z``; see :func:`graphcond.sparse.backends.torch.spmm`."""
     return spmm_filters(pattern, value, x, (alpha, beta), z, None)
 
 
 def spmm_filters(
-    pattern: Pattern, value: Tensor | None, x: Tensor, factors: tuple[float, float], z: Tensor | None, filters: Filters | None
+    pattern: Pattern,
+    value: Tensor | None,
+    x: Tensor,
+    factors: tuple[float, float],
+    z: Tensor | None,
+    filters: Filters | None,
 ) -> Tensor:
-    """Return ``y = alpha * A @ x + beta * z``, and add ``lam[b] * y`` to ``total[:, b]`` in the same pass.
+    """Return ``y = alpha * A @ x + beta * z``, and add ``lam[b] * y`` to ``total[:, b]`` in the
+    same pass.
 
     Args:
         pattern: Places of the entries ``[R, C]``.
@@ -110,7 +129,12 @@ def spmm_filters(
     total, lam = (out, out) if filters is None else filters
     count = 0 if filters is None else lam.numel()
     plan, shape = plan_of(pattern), _shape(width)
-    partial = torch.empty(max(plan.slots, 1), width, dtype=torch.float64 if x.dtype == torch.float64 else torch.float32, device=x.device)
+    partial = torch.empty(
+        max(plan.slots, 1),
+        width,
+        dtype=torch.float64 if x.dtype == torch.float64 else torch.float32,
+        device=x.device,
+    )
     columns = -(-width // shape["BLOCK_F"])
     flags = {"HAS_Z": z is not None, "HAS_TOTAL": filters is not None}
     tail: tuple[Any, ...] = (base, out, total, lam, count)
@@ -132,7 +156,12 @@ def _fits_single(factor: float) -> bool:
 
 
 def _scaled_outside(
-    pattern: Pattern, value: Tensor | None, x: Tensor, factors: tuple[float, float], z: Tensor | None, filters: Filters | None
+    pattern: Pattern,
+    value: Tensor | None,
+    x: Tensor,
+    factors: tuple[float, float],
+    z: Tensor | None,
+    filters: Filters | None,
 ) -> Tensor:
     out = spmm_filters(pattern, value, x, (1.0, 0.0), None, None).mul_(factors[0])
     if z is not None:
@@ -152,7 +181,9 @@ def sddmm(pattern: Pattern, a: Tensor, b: Tensor, alpha: float) -> Tensor:
     block_f = min(next_power(max(a.size(1), 1)), 64)
     block_e = max(16, 2048 // block_f)
     if "used" not in pattern.cache:
-        pattern.cache["used"] = torch.stack([pattern.indptr[-1], pattern.indptr.new_tensor(pattern.nnz)])
+        pattern.cache["used"] = torch.stack(
+            [pattern.indptr[-1], pattern.indptr.new_tensor(pattern.nnz)]
+        )
     programs.sddmm_entries[(-(-pattern.nnz // block_e),)](
         pattern.row, pattern.indices, pattern.cache["used"], a, b, out, alpha,
         width=a.size(1), BLOCK_E=block_e, BLOCK_F=block_f, WIDE=a.dtype == torch.float64, num_warps=4,
@@ -160,7 +191,9 @@ def sddmm(pattern: Pattern, a: Tensor, b: Tensor, alpha: float) -> Tensor:
     return out
 
 
-def draw(full: Pattern, perm: Tensor, probs: Tensor, keys: Tensor, edge_id: Tensor | None) -> tuple[Tensor, Tensor]:
+def draw(
+    full: Pattern, perm: Tensor, probs: Tensor, keys: Tensor, edge_id: Tensor | None
+) -> tuple[Tensor, Tensor]:
     """Draw the fate of every entry under K streams.
 
     Args:
@@ -184,8 +217,11 @@ def draw(full: Pattern, perm: Tensor, probs: Tensor, keys: Tensor, edge_id: Tens
     return keep, counts
 
 
-def gather_kept(full: Pattern, keep: Tensor, counts: Tensor | None = None) -> tuple[Pattern, Tensor]:
-    """Compact the kept entries of K masks into one block-diagonal pattern, without the host learning how many there are.
+def gather_kept(
+    full: Pattern, keep: Tensor, counts: Tensor | None = None
+) -> tuple[Pattern, Tensor]:
+    """Compact the kept entries of K masks into one block-diagonal pattern, without the host
+    learning how many there are.
 
     Args:
         full: The pattern ``[R, C]``.
@@ -193,8 +229,9 @@ def gather_kept(full: Pattern, keep: Tensor, counts: Tensor | None = None) -> tu
         counts: The kept a block, if known.
 
     Returns:
-        The pattern ``[K * R, K * C]`` with room for K * nnz entries, of which the first ``indptr[-1]`` are used (its cache says
-        ``padded``), and for every place the number of entries kept before it ``[K * nnz]``.
+        The pattern ``[K * R, K * C]`` with room for K * nnz entries, of which the first
+        ``indptr[-1]`` are used (its cache says ``padded``), and for every place the number of
+        entries kept before it ``[K * nnz]``.
     """
     streams, nnz = keep.shape
     blocks = max(1, -(-nnz // DRAW_BLOCK))
@@ -203,17 +240,37 @@ def gather_kept(full: Pattern, keep: Tensor, counts: Tensor | None = None) -> tu
         programs.count[(blocks, streams)](keep, counts, nnz, blocks, BLOCK=DRAW_BLOCK)
     flat = counts.view(-1)
     ends = torch.cumsum(flat, 0, dtype=torch.int32)
-    row, indices, source = (torch.zeros(streams * nnz, dtype=torch.int32, device=keep.device) for _ in range(3))
+    row, indices, source = (
+        torch.zeros(streams * nnz, dtype=torch.int32, device=keep.device) for _ in range(3)
+    )
     before = torch.empty(streams * nnz + 1, dtype=torch.int32, device=keep.device)
     before[-1:] = ends[-1:]
     rows, columns = full.size
     programs.write_kept[(blocks, streams)](
-        keep, ends - flat, full.row, full.indices, before, row, indices, source, nnz, blocks, rows, columns, BLOCK=DRAW_BLOCK
+        keep,
+        ends - flat,
+        full.row,
+        full.indices,
+        before,
+        row,
+        indices,
+        source,
+        nnz,
+        blocks,
+        rows,
+        columns,
+        BLOCK=DRAW_BLOCK,
     )
     shift = torch.arange(streams, device=keep.device).unsqueeze(1) * nnz
     starts = before.index_select(0, (full.indptr[:-1].long() + shift).view(-1))
     pattern = Pattern(torch.cat([starts, ends[-1:]]), indices, (streams * rows, streams * columns))
-    pattern.cache.update(row=row, source=source, padded=True, blocks=streams, plan=_repeat(plan_of(full), streams, rows))
+    pattern.cache.update(
+        row=row,
+        source=source,
+        padded=True,
+        blocks=streams,
+        plan=_repeat(plan_of(full), streams, rows),
+    )
     return pattern, before
 
 
@@ -229,4 +286,11 @@ def _repeat(plan: Plan, streams: int, rows: int) -> Plan:
     slot = torch.where(plan.slot.repeat(streams) < 0, -1, copies(plan.slot, plan.slots))
     ends = copies(plan.long_slot[1:], plan.slots)
     long_slot = torch.cat([plan.long_slot[:1], ends])
-    return Plan(copies(plan.row, rows), plan.part.repeat(streams), slot, copies(plan.long_row, rows), long_slot, streams * plan.slots)
+    return Plan(
+        copies(plan.row, rows),
+        plan.part.repeat(streams),
+        slot,
+        copies(plan.long_row, rows),
+        long_slot,
+        streams * plan.slots,
+    )

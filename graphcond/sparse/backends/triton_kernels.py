@@ -1,7 +1,9 @@
-"""The Triton programs: products with long rows split, inner products by edge, masks drawn and compacted on the device.
+"""The Triton programs: products with long rows split, inner products by edge, masks drawn and
+compacted on the device.
 
-No program decides anything at import (autotuning needs a driver), none uses atomics, and sums run in fixed order: results are the
-same bit for bit on every run. Inputs of 16 bits are widened on load. ``mypy`` cannot type what Triton compiles.
+No program decides anything at import (autotuning needs a driver), none uses atomics, and sums run
+in fixed order: results are the same bit for bit on every run. Inputs of 16 bits are widened on
+load. ``mypy`` cannot type what Triton compiles.
 """
 
 # mypy: disable-error-code="no-untyped-def,misc,untyped-decorator,attr-defined"
@@ -17,7 +19,9 @@ def epilogue(
     acc, out, z, total, lam, filters, row, column, inside, alpha, beta,
     width: tl.constexpr, HAS_Z: tl.constexpr, HAS_TOTAL: tl.constexpr,
 ):  # fmt: skip
-    """Write ``y = alpha * acc + beta * z`` to one row, and add ``lam[b] * y`` to that row of every filter b."""
+    """Write ``y = alpha * acc + beta * z`` to one row, and add ``lam[b] * y`` to that row of every
+    filter b.
+    """
     acc *= alpha
     if HAS_Z:
         acc += beta * tl.load(z + row * width + column, mask=inside, other=0.0).to(acc.dtype)
@@ -26,7 +30,11 @@ def epilogue(
         for b in range(filters):
             place = total + (row * filters + b) * width + column
             before = tl.load(place, mask=inside, other=0.0).to(acc.dtype)
-            tl.store(place, (before + tl.load(lam + b).to(acc.dtype) * acc).to(total.dtype.element_ty), mask=inside)
+            tl.store(
+                place,
+                (before + tl.load(lam + b).to(acc.dtype) * acc).to(total.dtype.element_ty),
+                mask=inside,
+            )
 
 
 @triton.jit
@@ -35,7 +43,9 @@ def spmm_pieces(
     width: tl.constexpr, PIECE: tl.constexpr, BLOCK_E: tl.constexpr, BLOCK_F: tl.constexpr,
     HAS_VALUE: tl.constexpr, HAS_Z: tl.constexpr, HAS_TOTAL: tl.constexpr, WIDE: tl.constexpr,
 ):  # fmt: skip
-    """Sum one piece of at most PIECE entries of one row; whole rows end here, parts of long ones go to ``partial``."""
+    """Sum one piece of at most PIECE entries of one row; whole rows end here, parts of long ones go
+    to ``partial``.
+    """
     piece = tl.program_id(0)
     column = tl.program_id(1) * BLOCK_F + tl.arange(0, BLOCK_F)
     inside = column < width
@@ -48,13 +58,32 @@ def spmm_pieces(
         entry = first + tl.arange(0, BLOCK_E)
         valid = entry < end
         source = tl.load(indices + entry, mask=valid, other=0).to(tl.int64)
-        rows = tl.load(x + source[:, None] * width + column[None, :], mask=valid[:, None] & inside[None, :], other=0.0).to(kind)
+        rows = tl.load(
+            x + source[:, None] * width + column[None, :],
+            mask=valid[:, None] & inside[None, :],
+            other=0.0,
+        ).to(kind)
         if HAS_VALUE:
             rows *= tl.load(value + entry, mask=valid, other=0.0).to(kind)[:, None]
         acc += tl.sum(rows, axis=0)
     slot = tl.load(piece_slot + piece).to(tl.int64)
     if slot < 0:
-        epilogue(acc, out, z, total, lam, filters, row, column, inside, alpha, beta, width, HAS_Z, HAS_TOTAL)
+        epilogue(
+            acc,
+            out,
+            z,
+            total,
+            lam,
+            filters,
+            row,
+            column,
+            inside,
+            alpha,
+            beta,
+            width,
+            HAS_Z,
+            HAS_TOTAL,
+        )
     else:
         tl.store(partial + slot * width + column, acc, mask=inside)
 
@@ -73,7 +102,9 @@ def spmm_join(
     for step in range(tl.load(long_slot + number + 1) - slot):
         acc += tl.load(partial + (slot + step) * width + column, mask=inside, other=0.0)
     row = tl.load(long_row + number).to(tl.int64)
-    epilogue(acc, out, z, total, lam, filters, row, column, inside, alpha, beta, width, HAS_Z, HAS_TOTAL)
+    epilogue(
+        acc, out, z, total, lam, filters, row, column, inside, alpha, beta, width, HAS_Z, HAS_TOTAL
+    )
 
 
 @triton.jit
@@ -81,7 +112,9 @@ def sddmm_entries(
     row, indices, used, a, b, out, alpha,
     width: tl.constexpr, BLOCK_E: tl.constexpr, BLOCK_F: tl.constexpr, WIDE: tl.constexpr,
 ):  # fmt: skip
-    """Write ``alpha <a[row], b[col]>`` for a block of entries; those past the last used one get 0."""
+    """Write ``alpha <a[row], b[col]>`` for a block of entries; those past the last used one
+    get 0.
+    """
     entry = tl.program_id(0).to(tl.int64) * BLOCK_E + tl.arange(0, BLOCK_E)
     stored = tl.load(used + 1)
     valid = entry < tl.load(used)
@@ -111,8 +144,12 @@ def hash_bits(key, ids):
 
 
 @triton.jit
-def draw_and_count(keys, probs, perm, edge_id, keep, counts, nnz, blocks, HAS_ID: tl.constexpr, BLOCK: tl.constexpr):
-    """Draw the fate of a block of entries under one stream, and count the kept; entries without an input edge stay."""
+def draw_and_count(
+    keys, probs, perm, edge_id, keep, counts, nnz, blocks, HAS_ID: tl.constexpr, BLOCK: tl.constexpr
+):
+    """Draw the fate of a block of entries under one stream, and count the kept; entries without an
+    input edge stay.
+    """
     block, stream = tl.program_id(0), tl.program_id(1)
     entry = block * BLOCK + tl.arange(0, BLOCK)
     valid = entry < nnz
@@ -140,7 +177,9 @@ def write_kept(
     keep, offsets, row, indices, before, out_row, out_indices, out_source, nnz, blocks, rows, columns,
     BLOCK: tl.constexpr,
 ):  # fmt: skip
-    """Write the kept entries of a block to their places, and for every entry how many are kept before it."""
+    """Write the kept entries of a block to their places, and for every entry how many are kept
+    before it.
+    """
     block, stream = tl.program_id(0), tl.program_id(1)
     entry = block * BLOCK + tl.arange(0, BLOCK)
     valid = entry < nnz
@@ -148,6 +187,12 @@ def write_kept(
     place = tl.load(offsets + stream * blocks + block) + tl.cumsum(kept, axis=0) - kept
     tl.store(before + stream.to(tl.int64) * nnz + entry, place, mask=valid)
     chosen = valid & (kept > 0)
-    tl.store(out_row + place, tl.load(row + entry, mask=chosen, other=0) + stream * rows, mask=chosen)
-    tl.store(out_indices + place, tl.load(indices + entry, mask=chosen, other=0) + stream * columns, mask=chosen)
+    tl.store(
+        out_row + place, tl.load(row + entry, mask=chosen, other=0) + stream * rows, mask=chosen
+    )
+    tl.store(
+        out_indices + place,
+        tl.load(indices + entry, mask=chosen, other=0) + stream * columns,
+        mask=chosen,
+    )
     tl.store(out_source + place, entry, mask=chosen)

@@ -1,4 +1,6 @@
-"""What a long condensation has finished so far: stages kept in one file, so that an interrupted run resumes."""
+"""What a long condensation has finished so far: stages kept in one file, so that an interrupted run
+resumes.
+"""
 
 from __future__ import annotations
 
@@ -11,7 +13,8 @@ from graphcond.typing import Tensors
 
 
 class Progress:
-    """Finished stages and the state of the running one, in memory and in a checkpoint file where one is given.
+    """Finished stages and the state of the running one, in memory and in a checkpoint file where
+    one is given.
 
     Args:
         checkpoint: The file; None keeps nothing on disk.
@@ -43,19 +46,27 @@ class Progress:
             start = time.perf_counter()
             self._put(name, make())
             self.record["stages"][name] = -1
-            self.history.append({"step": 0, "part": name, "seconds": round(time.perf_counter() - start, 3)})
+            self.history.append(
+                {"step": 0, "part": name, "seconds": round(time.perf_counter() - start, 3)}
+            )
             self._write()
         return self.get(name)
 
     def get(self, name: str) -> Tensors:
         """Return the tensors of a stage, empty if it never started."""
-        return {key.removeprefix(f"{name}/"): value for key, value in self.tensors.items() if key.startswith(f"{name}/")}
+        return {
+            key.removeprefix(f"{name}/"): value
+            for key, value in self.tensors.items()
+            if key.startswith(f"{name}/")
+        }
 
     def done(self, name: str) -> int:
         """Return the steps of a running stage that are kept, 0 at first."""
         return int(self.record["stages"].get(name, 0))
 
-    def note(self, name: str, done: int, tensors: Callable[[], Tensors], force: bool = False) -> None:
+    def note(
+        self, name: str, done: int, tensors: Callable[[], Tensors], force: bool = False
+    ) -> None:
         """Keep a running stage's state if the last write was long ago.
 
         Args:

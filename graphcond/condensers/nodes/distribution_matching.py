@@ -9,10 +9,10 @@ import torch
 from torch import Tensor
 from torch_geometric.data import Data
 
-from graphcond.condensers.learned import LearnedNodes, Loss, thinned
-from graphcond.condensers.matching import member_batch, relative_square
-from graphcond.condensers.partition import Members
-from graphcond.condensers.selection import propagated
+from graphcond.condensers.nodes.backbones import member_batch, relative_square
+from graphcond.condensers.nodes.coreset import propagated
+from graphcond.condensers.nodes.learner import LearnedNodes, Loss, thinned
+from graphcond.condensers.nodes.partition import Members
 from graphcond.errors import require
 from graphcond.nn.synthetic import SyntheticGraph, gcn_norm_dense
 from graphcond.seeding import generator
@@ -23,18 +23,21 @@ _MOST_NODES = 8192
 @final
 @dataclass(frozen=True, kw_only=True)
 class DistributionMatching(LearnedNodes):
-    r"""Learn features whose class means, under random embeddings, are those of the original's receptive fields.
+    r"""Learn features whose class means, under random embeddings, are those of the original's
+    receptive fields.
 
-    min_S E_φ Σ_c w_c ||mean_{i in c} φ(z_i) - mean_{j in c} φ(z'_j)||² / ||mean_{i in c} φ(z_i)||², z = Â^hops X, φ(z) = [z, relu(z R)],
-    R drawn anew at every step. No labels beyond the classes, no inner training. Other settings: :class:`LearnedNodes`.
+    min_S E_φ Σ_c w_c ||mean_{i in c} φ(z_i) - mean_{j in c} φ(z'_j)||² / ||mean_{i in c} φ(z_i)||²,
+    z = Â^hops X, φ(z) = [z, relu(z R)], R drawn anew at every step. No labels beyond the classes,
+    no inner training. Other settings: :class:`LearnedNodes`.
 
     Args:
         hops: Propagation steps, >= 0.
         width: Columns of R, >= 1.
         batch: Most nodes of the original that a step looks at, >= 1.
 
-    Source: Zhao and Bilen 2021, equation 5 (DM); GCDM (Liu et al. 2022) for receptive fields. Deviation: one random layer and the
-    features themselves in place of a random deep network; means weighted by how sure the class is.
+    Source: Zhao and Bilen 2021, equation 5 (DM); GCDM (Liu et al. 2022) for receptive fields.
+    Deviation: one random layer and the features themselves in place of a random deep network; means
+    weighted by how sure the class is.
 
     Example:
         >>> from graphcond.data import load
@@ -60,16 +63,22 @@ class DistributionMatching(LearnedNodes):
         share = (counts / counts.sum()).to(z)
 
         def loss(x: Tensor, weight: Tensor, step: int) -> Tensor:
-            random = torch.randn(z.shape[1], self.width, generator=generator(seed, "embedding", step), dtype=z.dtype).to(z.device)
+            random = torch.randn(
+                z.shape[1], self.width, generator=generator(seed, "embedding", step), dtype=z.dtype
+            ).to(z.device)
             operator, ours = gcn_norm_dense(weight), x
             for _ in range(self.hops):
                 ours = operator @ ours
             index = member_batch(members, self.batch, seed, step)
             theirs = _class_means(z[index], members.labels[index], members.weight[index], classes)
             mine = _class_means(ours, graph.y, x.new_ones(len(x)), classes)
-            embedded = _class_means(torch.relu(z[index] @ random), members.labels[index], members.weight[index], classes)
+            embedded = _class_means(
+                torch.relu(z[index] @ random), members.labels[index], members.weight[index], classes
+            )
             also = _class_means(torch.relu(ours @ random), graph.y, x.new_ones(len(x)), classes)
-            distance: Tensor = share @ (relative_square(mine, theirs) + relative_square(also, embedded))
+            distance: Tensor = share @ (
+                relative_square(mine, theirs) + relative_square(also, embedded)
+            )
             return distance
 
         return loss

@@ -1,4 +1,6 @@
-"""What a mask is worth: train a recommender on the interactions it keeps, look at the loss on interactions it has not seen."""
+"""What a mask is worth: train a recommender on the interactions it keeps, look at the loss on
+interactions it has not seen.
+"""
 
 from __future__ import annotations
 
@@ -9,7 +11,7 @@ from typing import final
 import torch
 from torch import Tensor
 
-from graphcond.condensers.outer_loss import OuterLoss
+from graphcond.condensers.dconrec.outer_loss import OuterLoss
 from graphcond.distributed import all_sum, shard
 from graphcond.nn import EmbeddingRecommender, RecommenderFactory
 from graphcond.seeding import derive
@@ -19,7 +21,8 @@ from graphcond.training import BPR, BPRProgram, fit
 @final
 @dataclass(frozen=True, eq=False)
 class RecommenderObjective:
-    """Masks ``[K, P]`` to outer losses ``[K, U]``, all K models trained in one batched run from the same initialisation.
+    """Masks ``[K, P]`` to outer losses ``[K, U]``, all K models trained in one batched run from the
+    same initialisation.
 
     Args:
         recommender: Makes the model.
@@ -30,7 +33,8 @@ class RecommenderObjective:
         seed: Seed of initialisation, order and negatives, shared by the K models as far as it goes.
 
     Source:
-        DConRec, Eq. 12 and Algorithm 1, lines 5-7. All processes together train the K models, each its share.
+        DConRec, Eq. 12 and Algorithm 1, lines 5-7. All processes together train the K models, each
+        its share.
     """
 
     recommender: RecommenderFactory
@@ -55,9 +59,14 @@ class RecommenderObjective:
         losses = torch.zeros(len(masks), size[0], device=self.edges.device)
         if len(own):
             model = self._model(len(own))
-            edges = torch.cat([model.offset(self.edges[:, masks[k] | self.kept], n) for n, k in enumerate(own)], dim=1)
+            edges = torch.cat(
+                [model.offset(self.edges[:, masks[k] | self.kept], n) for n, k in enumerate(own)],
+                dim=1,
+            )
             if edges.size(1):
-                program = BPRProgram(model, edges, None, self.recipe, seed=derive(self.seed, "inner", own.start))
+                program = BPRProgram(
+                    model, edges, None, self.recipe, seed=derive(self.seed, "inner", own.start)
+                )
                 fit(program, self.recipe.rounds, None, description="inner")
             with torch.no_grad():
                 tables = model.embeddings(model.graph(edges))

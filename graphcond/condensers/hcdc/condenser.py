@@ -1,4 +1,6 @@
-"""HCDC: a condensed validation graph whose hypergradients, and so whose ranking of hyperparameters, are the original's."""
+"""HCDC: a condensed validation graph whose hypergradients, and so whose ranking of hyperparameters,
+are the original's.
+"""
 
 from __future__ import annotations
 
@@ -15,9 +17,17 @@ from torch_geometric.data import Data
 from tqdm import tqdm
 
 from graphcond.condensers.base import Draft, NodeCondenser
-from graphcond.condensers.hypergradient_objective import Descent, Matching, Students, Weights, feature_basis, narrowed, train_students
-from graphcond.condensers.hypergradient_progress import Progress
-from graphcond.condensers.hypergradient_teacher import (
+from graphcond.condensers.hcdc.objective import (
+    Descent,
+    Matching,
+    Students,
+    Weights,
+    feature_basis,
+    narrowed,
+    train_students,
+)
+from graphcond.condensers.hcdc.progress import Progress
+from graphcond.condensers.hcdc.teachers import (
     FilterProblem,
     Target,
     check_solution,
@@ -25,9 +35,9 @@ from graphcond.condensers.hypergradient_teacher import (
     network_gradients,
     network_scores,
 )
-from graphcond.condensers.hypergradient_trajectories import Setting, Trajectories, follow
-from graphcond.condensers.partition import Partition
-from graphcond.condensers.synthesis import NodeSynthesis
+from graphcond.condensers.hcdc.trajectories import Setting, Trajectories, follow
+from graphcond.condensers.nodes.partition import Partition
+from graphcond.condensers.nodes.synthesis import NodeSynthesis
 from graphcond.data import Checkpoint, parts, union
 from graphcond.errors import NumericalError, require
 from graphcond.hypergrad import Implicit, sensitivity
@@ -51,15 +61,20 @@ _REFRESH = 20
 
 @dataclass(frozen=True)
 class Pool:
-    """The extended space as a pool of i.i.d. λ: everything about them is computed once, a step then needs no Hessian solve.
+    """The extended space as a pool of i.i.d. λ: everything about them is computed once, a step then
+    needs no Hessian solve.
 
     Args:
-        size: Hyperparameters P ≥ 10; every fifth is kept back to watch the agreement, none is used in judging.
-        batch: Hyperparameters in a step, ≥ 2; hypergradients, which cost several losses, are compared at a third of them.
+        size: Hyperparameters P ≥ 10; every fifth is kept back to watch the agreement, none is used
+            in judging.
+        batch: Hyperparameters in a step, ≥ 2; hypergradients, which cost several losses, are
+            compared at a third of them.
         steps: Steps on the validation graph, ≥ 1.
-        copies: Seeds from which the P models are trained on S_train, ≥ 1, taken in turn; one is fitted with its own noise.
-        noise: Standard deviation ≥ 0 of noise on the models' first-layer weights in a step, in units of theirs, for losses and accuracies:
-            the graph then ranks models of seeds it never saw, and hardly less those it did.
+        copies: Seeds from which the P models are trained on S_train, ≥ 1, taken in turn; one is
+            fitted with its own noise.
+        noise: Standard deviation ≥ 0 of noise on the models' first-layer weights in a step, in
+            units of theirs, for losses and accuracies: the graph then ranks models of seeds it
+            never saw, and hardly less those it did.
         weights: What counts in the objective; ``Weights(1, 0, 0)`` is the paper's D_c alone.
     """
 
@@ -72,7 +87,12 @@ class Pool:
 
     def __post_init__(self) -> None:
         require(self.size >= 10, "`size` ≥ 10", "A pool of 128 is usual.", size=self.size)
-        require(self.batch >= 2, "`batch` ≥ 2", "Correlations need two values; 48 is usual.", batch=self.batch)
+        require(
+            self.batch >= 2,
+            "`batch` ≥ 2",
+            "Correlations need two values; 48 is usual.",
+            batch=self.batch,
+        )
         require(self.steps >= 1, "`steps` ≥ 1", "200 is usual.", steps=self.steps)
         require(self.copies >= 1, "`copies` ≥ 1", "2 is usual.", copies=self.copies)
         require(self.noise >= 0, "`noise` ≥ 0", "0.4 is usual.", noise=self.noise)
@@ -81,34 +101,44 @@ class Pool:
 @final
 @dataclass(frozen=True)
 class HypergradientMatching(NodeCondenser):
-    """HCDC: minimise Σ_λ D_c(∇L*_T(λ), ∇L*_S(λ)) over the condensed validation graph, the condensed training graph being given.
+    """HCDC: minimise Σ_λ D_c(∇L*_T(λ), ∇L*_S(λ)) over the condensed validation graph, the condensed
+    training graph being given.
 
-    S_train comes from another condenser. Models trained on it validate on S_val, whose features and edges are learned until their losses,
-    accuracies and hypergradients over a pool of λ agree with the original's. S_val's features stay in the span of S_train's: what training
-    never saw, weights only answer with noise. With ``over=Trajectories()``, where they are free, it is Algorithm 1 as printed.
+    S_train comes from another condenser. Models trained on it validate on S_val, whose features and
+    edges are learned until their losses, accuracies and hypergradients over a pool of λ agree with
+    the original's. S_val's features stay in the span of S_train's: what training never saw, weights
+    only answer with noise. With ``over=Trajectories()``, where they are free, it is Algorithm 1 as
+    printed.
 
     Args:
         net: The architecture; None: two layers of width 16 for this data set.
-        space: Where λ is drawn from; the draws have a stream of their own, so ``space.sample(n, seed)`` is held out.
+        space: Where λ is drawn from; the draws have a stream of their own, so ``space.sample(n,
+            seed)`` is held out.
         training: Condenser that makes S_train; its own budget and seed are replaced by this one's.
         hypergradient: Solver, damping, and whether the direct term is kept, for both graphs.
-        teacher: Who answers for the original. Two never train on it, but solve ridge regression, the ridge chosen by validation loss:
-            ``"linear"`` on filtered features, ``"random-features"`` on a network's random hidden layers, which ranks better where
-            features are few (tolokers) and worse elsewhere (digits), whatever its validation loss says. ``"trained"``: the network,
-            trained once for each λ. ``"shared"``: the network with the condensed graph's weights, as in Algorithm 1.
+        teacher: Who answers for the original. Two never train on it, but solve ridge regression,
+            the ridge chosen by validation loss: ``"linear"`` on filtered features,
+            ``"random-features"`` on a network's random hidden layers, which ranks better where
+            features are few (tolokers) and worse elsewhere (digits), whatever its validation loss
+            says. ``"trained"``: the network, trained once for each λ. ``"shared"``: the network
+            with the condensed graph's weights, as in Algorithm 1.
         over: The pool, or the trajectories of Algorithm 1.
-        links: Where S_train comes without edges, the most similar nodes of its class that a node is joined with; without any, all filters
-            collapse to one number on it. 0 leaves it as it is.
+        links: Where S_train comes without edges, the most similar nodes of its class that a node is
+            joined with; without any, all filters collapse to one number on it. 0 leaves it as it
+            is.
         adjacency: Edges of S_val: ``"learned"``, ``"mlp"``, ``"bernoulli"`` or ``"identity"``.
-        threshold: Edge weights of S_val up to this are cut, in the second half of the steps and in the result.
-        rates: Learning rates of S_val's features, in units of their root mean square, and of its edge logits; a network that makes edges
-            learns at a twentieth of the latter.
-        recipe: How networks are trained, here and when the result is used; students are trained for all its epochs, and along
-            trajectories of Algorithm 1, which have a length of their own, without dropout.
+        threshold: Edge weights of S_val up to this are cut, in the second half of the steps and in
+            the result.
+        rates: Learning rates of S_val's features, in units of their root mean square, and of its
+            edge logits; a network that makes edges learns at a twentieth of the latter.
+        recipe: How networks are trained, here and when the result is used; students are trained for
+            all its epochs, and along trajectories of Algorithm 1, which have a length of their own,
+            without dropout.
         curvature: ``"gauss-newton"`` (positive definite) or ``"hessian"`` for the inner solves.
 
-    Source: HCDC, equation HCDC, section 5, Algorithm 1. Deviations: the direct term of the hypergradient, the value and accuracy terms, the
-        pool, and features in the span of S_train's.
+    Source: HCDC, equation HCDC, section 5, Algorithm 1. Deviations: the direct term of the
+        hypergradient, the value and accuracy terms, the pool, and features in the span of
+        S_train's.
     """
 
     net: PolynomialFilterNet | None = None
@@ -126,14 +156,42 @@ class HypergradientMatching(NodeCondenser):
 
     def __post_init__(self) -> None:
         known = get_args(Teacher)
-        require(self.teacher in known, f"`teacher` in {known}", "The closed forms never train on the original.", teacher=self.teacher)
-        require(0 <= self.threshold < 1, "`threshold` in [0, 1)", "Edge weights lie in [0, 1].", threshold=self.threshold)
-        require(len(self.rates) == 2 and min(self.rates) > 0, "two `rates` > 0", "(0.15, 0.2) is usual.", rates=self.rates)
+        require(
+            self.teacher in known,
+            f"`teacher` in {known}",
+            "The closed forms never train on the original.",
+            teacher=self.teacher,
+        )
+        require(
+            0 <= self.threshold < 1,
+            "`threshold` in [0, 1)",
+            "Edge weights lie in [0, 1].",
+            threshold=self.threshold,
+        )
+        require(
+            len(self.rates) == 2 and min(self.rates) > 0,
+            "two `rates` > 0",
+            "(0.15, 0.2) is usual.",
+            rates=self.rates,
+        )
         require(self.links >= 0, "`links` >= 0", "2 is usual, 0 adds none.", links=self.links)
         make_adjacency(self.adjacency)
-        law, cure = "the direct term with a teacher in closed form", "It has both; pass teacher='trained' to leave one out."
-        require(self.teacher in NETWORKS or self.hypergradient.direct, law, cure, hypergradient=self.hypergradient)
-        require(self.curvature in ("gauss-newton", "hessian"), "`curvature` known", "Take 'gauss-newton'.", curvature=self.curvature)
+        law, cure = (
+            "the direct term with a teacher in closed form",
+            "It has both; pass teacher='trained' to leave one out.",
+        )
+        require(
+            self.teacher in NETWORKS or self.hypergradient.direct,
+            law,
+            cure,
+            hypergradient=self.hypergradient,
+        )
+        require(
+            self.curvature in ("gauss-newton", "hessian"),
+            "`curvature` known",
+            "Take 'gauss-newton'.",
+            curvature=self.curvature,
+        )
 
     def _condense(self, data: Data, checkpoint: Checkpoint | None) -> Draft:
         run = _Run(self, data, checkpoint)
@@ -150,30 +208,50 @@ class HypergradientMatching(NodeCondenser):
 class _Run:
     """One condensation: its problems, its stages and its facts for the card."""
 
-    def __init__(self, how: HypergradientMatching, data: Data, checkpoint: Checkpoint | None) -> None:
+    def __init__(
+        self, how: HypergradientMatching, data: Data, checkpoint: Checkpoint | None
+    ) -> None:
         self.how, self.data, self.facts = how, data, dict[str, float]()
         self.progress = Progress(checkpoint)
         self.checkpoint = checkpoint
         per_layer = how.space.num_layers > 1
-        self.net = how.net or PolynomialFilterNet(data.num_features, 16, int(data.y.max()) + 1, basis=how.space.basis, per_layer=per_layer)
+        self.net = how.net or PolynomialFilterNet(
+            data.num_features, 16, int(data.y.max()) + 1, basis=how.space.basis, per_layer=per_layer
+        )
         self._check_net()
         self.budget = how.budget(data)
         self.train_graph = Data(**self.progress.stage("training graph", self._train_graph))
         gauss_newton, decay = how.curvature == "gauss-newton", how.recipe.weight_decay
         every = torch.arange(self.budget.num_train, device=data.x.device)
         small = self.train_graph
-        operator = filter_operator(small.edge_index, int(small.num_nodes or 0), small.edge_weight, dtype=small.x.dtype)
-        self.condensed = FilterProblem(self.net, FilterGraph(operator, small.x, small.y, every, every), decay, gauss_newton)
+        operator = filter_operator(
+            small.edge_index, int(small.num_nodes or 0), small.edge_weight, dtype=small.x.dtype
+        )
+        self.condensed = FilterProblem(
+            self.net, FilterGraph(operator, small.x, small.y, every, every), decay, gauss_newton
+        )
         self.original = FilterProblem(self.net, filter_graph(data), decay, gauss_newton)
 
     def _check_net(self) -> None:
         net, space, classes = self.net, self.how.space, int(self.data.y.max()) + 1
         fits = net.num_features == self.data.num_features and net.num_classes >= classes
         law, cure = "a `net` for the data's features and classes", "Leave `net` away, or match it."
-        require(fits, law, cure, net=(net.num_features, net.num_classes), data=(self.data.num_features, classes))
+        require(
+            fits,
+            law,
+            cure,
+            net=(net.num_features, net.num_classes),
+            data=(self.data.num_features, classes),
+        )
         same = net.basis == space.basis and net.per_layer == (space.num_layers > 1)
         law = "a `net` and a `space` with one basis and one way to share coefficients"
-        require(same, law, cure, net=(net.basis, net.per_layer), space=(space.basis, space.num_layers > 1))
+        require(
+            same,
+            law,
+            cure,
+            net=(net.basis, net.per_layer),
+            space=(space.basis, space.num_layers > 1),
+        )
 
     @property
     def steps(self) -> int:
@@ -183,25 +261,41 @@ class _Run:
 
     def _train_graph(self) -> Tensors:
         budget, how = self.budget, self.how
-        maker = replace(how.training, num_nodes=budget.num_train, ratio=None, of="nodes", num_val=budget.num_val, seed=how.seed)
+        maker = replace(
+            how.training,
+            num_nodes=budget.num_train,
+            ratio=None,
+            of="nodes",
+            num_val=budget.num_val,
+            seed=how.seed,
+        )
         if isinstance(maker, NodeSynthesis):
             graph, _ = maker.part(self.data, "train", budget.num_train)
         else:
             graph, _ = parts(maker._condense(self.data, None).data)
         if how.links and not graph.edge_index.numel():
             graph = export(graph.x, graph.y, homophilous_start(graph.x, graph.y, how.links))
-        return {"x": graph.x, "edge_index": graph.edge_index, "edge_weight": graph.edge_weight, "y": graph.y}
+        return {
+            "x": graph.x,
+            "edge_index": graph.edge_index,
+            "edge_weight": graph.edge_weight,
+            "y": graph.y,
+        }
 
     def start(self, basis: Tensor | None = None) -> SyntheticGraph:
-        """Return the validation graph to start from: validation nodes of the original, classes in the proportions of its training nodes.
+        """Return the validation graph to start from: validation nodes of the original, classes in
+        the proportions of its training nodes.
 
         Args:
-            basis: Features are coordinates in this orthonormal basis [r, d], nodes being projected onto its span; None: as they are.
+            basis: Features are coordinates in this orthonormal basis [r, d], nodes being projected
+                onto its span; None: as they are.
         """
         data, how = self.data, self.how
         val = data.val_mask & (data.y >= 0)
         seen = data.y[val].unique()
-        y = synthetic_labels(data.y[data.train_mask & torch.isin(data.y, seen)], self.budget.num_val)
+        y = synthetic_labels(
+            data.y[data.train_mask & torch.isin(data.y, seen)], self.budget.num_val
+        )
         x = class_samples(data.x[val], data.y[val], y, derive(how.seed, "validation graph"))
         x = x if basis is None else x @ basis.T
         return SyntheticGraph.start(x, y, how.adjacency, derive(how.seed, "validation edges"))
@@ -212,16 +306,30 @@ class _Run:
         if how.teacher not in NETWORKS:
             gradient = self._slopes()
         shared = how.teacher == "shared"
-        return Setting(self.original, self.condensed, how.space, how.hypergradient, how.recipe, how.threshold, how.seed, gradient, shared)
+        return Setting(
+            self.original,
+            self.condensed,
+            how.space,
+            how.hypergradient,
+            how.recipe,
+            how.threshold,
+            how.seed,
+            gradient,
+            shared,
+        )
 
     def _slopes(self) -> Callable[[Tensor], Tensor]:
         how = self.how
-        model, ridge = self._closed_form(how.space.sample(20, seed=derive(how.seed, "ridge")).to(self.data.x))
+        model, ridge = self._closed_form(
+            how.space.sample(20, seed=derive(how.seed, "ridge")).to(self.data.x)
+        )
         self.facts["ridge"] = ridge
         return lambda lam: closed_form_target(model, lam, ridge).slopes()
 
     def _closed_form(self, lam: Tensor) -> tuple[ClosedForm, float]:
-        """Return the teacher in closed form, and the ridge that validates best over some λ [P, H]."""
+        """Return the teacher in closed form, and the ridge that validates best over some λ
+        [P, H].
+        """
         data, net, how = self.data, self.net, self.how
         masks = (data.train_mask & (data.y >= 0), data.val_mask & (data.y >= 0))
         task = (self.original.graph.operator, data.x, data.y, masks, how.space.order)
@@ -238,16 +346,23 @@ class _Run:
         """Run the pool form and return the validation graph."""
         how, wanted = self.how, bool(pool.weights.hypergradient)
         lam = how.space.sample(pool.size, seed=derive(how.seed, "pool")).to(self.data.x)
-        # Weights outside the span of S_train's features are noise of their start: S_val keeps out of it, and students are small.
-        basis = self.progress.stage("basis", lambda: {"rows": feature_basis(self.train_graph.x)})["rows"]
+        # Weights outside the span of S_train's features are noise of their start: S_val keeps out
+        # of it, and students are small.
+        basis = self.progress.stage("basis", lambda: {"rows": feature_basis(self.train_graph.x)})[
+            "rows"
+        ]
         problem, columns = self._problem()
         with self._timed("students"):
-            copies = tuple(self._students(problem, columns, lam, wanted, copy) for copy in range(pool.copies))
+            copies = tuple(
+                self._students(problem, columns, lam, wanted, copy) for copy in range(pool.copies)
+            )
         answers = self.progress.stage("teacher", lambda: self._target(copies[0], wanted))
         self.facts |= {"ridge": float(answers.pop("ridge"))} if "ridge" in answers else {}
         net = replace(self.net, num_features=basis.size(0))
         seen = tuple(students.seen(basis[:, columns]) for students in copies)
-        matching = Matching(net, seen, Target(**answers), pool.weights, how.hypergradient.direct, pool.noise)
+        matching = Matching(
+            net, seen, Target(**answers), pool.weights, how.hypergradient.direct, pool.noise
+        )
         descent = Descent(self.start(basis), how.rates, pool.steps)
         with self._timed("match"):
             self._descend(pool, matching, descent)
@@ -256,7 +371,9 @@ class _Run:
         return val_graph
 
     def _problem(self) -> tuple[FilterProblem, Tensor]:
-        """Return what students are trained on and its features' columns; on the original they need weights for all features."""
+        """Return what students are trained on and its features' columns; on the original they need
+        weights for all features.
+        """
         if self.how.teacher == "shared":
             return self.condensed, torch.arange(self.net.num_features, device=self.data.x.device)
         return narrowed(self.condensed)
@@ -265,16 +382,22 @@ class _Run:
     def _timed(self, part: str) -> Iterator[None]:
         start = time.perf_counter()
         yield
-        self.progress.history.append({"step": self.steps, "part": part, "seconds": round(time.perf_counter() - start, 3)})
+        self.progress.history.append(
+            {"step": self.steps, "part": part, "seconds": round(time.perf_counter() - start, 3)}
+        )
 
-    def _students(self, problem: FilterProblem, columns: Tensor, lam: Tensor, gradients: bool, copy: int) -> Students:
+    def _students(
+        self, problem: FilterProblem, columns: Tensor, lam: Tensor, gradients: bool, copy: int
+    ) -> Students:
         how, seed = self.how, derive(self.how.seed, "students", copy)
         start = self.net.init(lam.size(0), seed, dtype=lam.dtype, device=lam.device)
         start["weight0"] = start["weight0"][:, columns]
         params = train_students(problem, start, lam, how.recipe, seed)
         if not gradients:
             return Students(lam, params)
-        moved = sensitivity(problem.bilevel(), params, lam, how.hypergradient.solver, how.hypergradient.damping)
+        moved = sensitivity(
+            problem.bilevel(), params, lam, how.hypergradient.solver, how.hypergradient.damping
+        )
         for solution in moved.solutions:
             check_solution(solution, lam, "sensitivities of the condensed training graph")
         return Students(lam, params, moved)
@@ -284,16 +407,23 @@ class _Run:
         how, lam = self.how, students.lam
         if how.teacher not in NETWORKS:
             model, ridge = self._closed_form(lam)
-            return {**closed_form_target(model, lam, ridge).tensors(), "ridge": torch.tensor(ridge, dtype=torch.float64)}
+            return {
+                **closed_form_target(model, lam, ridge).tensors(),
+                "ridge": torch.tensor(ridge, dtype=torch.float64),
+            }
         if how.teacher == "shared":
             params = students.params
             loss, accuracy = network_scores(self.original, params, lam)
         else:
             path = None if self.checkpoint is None else self.checkpoint.beside("teacher").path
             seed = derive(how.seed, "teacher")
-            runs = train_filters(self.net, lam, self.original.graph, recipe=how.recipe, seed=seed, checkpoint=path)
+            runs = train_filters(
+                self.net, lam, self.original.graph, recipe=how.recipe, seed=seed, checkpoint=path
+            )
             params, loss, accuracy = runs.params, runs.loss, runs.accuracy
-        slope = network_gradients(self.original, params, lam, how.hypergradient) if gradients else None
+        slope = (
+            network_gradients(self.original, params, lam, how.hypergradient) if gradients else None
+        )
         return Target(lam, loss, accuracy, slope).tensors()
 
     def _descend(self, pool: Pool, matching: Matching, descent: Descent) -> None:
@@ -303,7 +433,12 @@ class _Run:
         if first:
             descent.restore(self.progress.get("match"), first)
         for step in tqdm(
-            range(first, pool.steps), initial=first, total=pool.steps, desc="hypergradient matching", disable=None, leave=False
+            range(first, pool.steps),
+            initial=first,
+            total=pool.steps,
+            desc="hypergradient matching",
+            disable=None,
+            leave=False,
         ):
             threshold = self._threshold(step, pool)
             if step % _REFRESH == 0:
@@ -313,7 +448,9 @@ class _Run:
             stream = generator(self.how.seed, "pool", step)
             rows = used[torch.randperm(len(used), generator=stream)[: pool.batch].to(used.device)]
             try:
-                objective, found = matching.distance(descent.graph, rows, threshold, step % pool.copies, stream)
+                objective, found = matching.distance(
+                    descent.graph, rows, threshold, step % pool.copies, stream
+                )
             except NumericalError as error:
                 raise NumericalError(f"Matching step {step}: {error}") from error
             descent.step(objective)
@@ -324,12 +461,20 @@ class _Run:
     def _threshold(self, step: int, pool: Pool) -> float:
         return self.how.threshold if 2 * step >= pool.steps else 0.0
 
-    def _look(self, step: int, matching: Matching, descent: Descent, watched: Tensor, threshold: float) -> None:
+    def _look(
+        self, step: int, matching: Matching, descent: Descent, watched: Tensor, threshold: float
+    ) -> None:
         """Note the agreement on the λ that were kept back."""
         loss, accuracy = matching.scores(descent.graph, watched, threshold)
         target = matching.target
-        pairs = {"loss": (loss, target.loss[watched]), "accuracy": (accuracy, target.accuracy[watched])}
-        found = {f"watched_spearman_{name}": spearman(ours.double(), theirs.double()) for name, (ours, theirs) in pairs.items()}
+        pairs = {
+            "loss": (loss, target.loss[watched]),
+            "accuracy": (accuracy, target.accuracy[watched]),
+        }
+        found = {
+            f"watched_spearman_{name}": spearman(ours.double(), theirs.double())
+            for name, (ours, theirs) in pairs.items()
+        }
         # A graph that gives all candidates one score ranks nothing: NaN, which no file holds.
         agreement = {name: value for name, value in found.items() if not math.isnan(value)}
         self.progress.history.append({"step": step, "part": "watch", **agreement})

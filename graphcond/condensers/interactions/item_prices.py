@@ -1,4 +1,6 @@
-"""Choosing the same number of items for a user while items share the attention: candidates, prices, and the choice."""
+"""Choosing the same number of items for a user while items share the attention: candidates, prices,
+and the choice.
+"""
 
 from __future__ import annotations
 
@@ -40,10 +42,14 @@ def candidates(teacher: Recommender, edges: Tensor, depth: int) -> Candidates:
     """
     size = (teacher.users.size(0), teacher.items.size(0))
     blocks = edges.split(_BLOCK, dim=1)
-    scores = [torch.cat([(teacher.users[part[0]] * teacher.items[part[1]]).sum(dim=1) for part in blocks])]
+    scores = [
+        torch.cat([(teacher.users[part[0]] * teacher.items[part[1]]).sum(dim=1) for part in blocks])
+    ]
     pairs = [edges]
     if depth:
-        best, items = topk(teacher.users, teacher.items, depth, CSR.from_edges(edges[0], edges[1], size))
+        best, items = topk(
+            teacher.users, teacher.items, depth, CSR.from_edges(edges[0], edges[1], size)
+        )
         real = (items >= 0) & (torch.bincount(edges[0], minlength=size[0]) > 0)[:, None]
         users = torch.arange(size[0], device=edges.device)[:, None].expand_as(items)
         pairs.append(torch.stack([users[real], items[real]]))
@@ -70,14 +76,19 @@ def best_of_each(users: Tensor, keys: Tensor, count: Tensor) -> Tensor:
         [1, 2]
     """
     spread = (keys.max() - keys.min()).double() + 1 if keys.numel() else 1
-    order = torch.argsort(users * (2 * spread) - keys.double())  # one sort: users apart by more than keys can differ
+    order = torch.argsort(
+        users * (2 * spread) - keys.double()
+    )  # one sort: users apart by more than keys can differ
     degree = torch.bincount(users, minlength=count.numel())
     rank = torch.arange(order.numel(), device=order.device) - (degree.cumsum(0) - degree)[users]
     return order[rank < count[users]]
 
 
-def item_prices(options: Candidates, keys: Tensor, count: Tensor, target: Tensor, *, rounds: int = 40) -> Tensor:
-    r"""Return prices :math:`\pi_i` at which each user's best ``count`` items by key - price take item i about ``target`` times.
+def item_prices(
+    options: Candidates, keys: Tensor, count: Tensor, target: Tensor, *, rounds: int = 40
+) -> Tensor:
+    r"""Return prices :math:`\pi_i` at which each user's best ``count`` items by key - price take
+    item i about ``target`` times.
 
     Multiplicative updates as in an auction: an item that is taken too often becomes dearer,
     :math:`\pi_i \leftarrow \pi_i + \eta_t \ln((n_i + 1) / (t_i + 1))`.

@@ -1,4 +1,6 @@
-"""DosCond for interactions: match the first gradient of training, through relaxed edge probabilities."""
+"""DosCond for interactions: match the first gradient of training, through relaxed edge
+probabilities.
+"""
 
 from __future__ import annotations
 
@@ -11,7 +13,7 @@ from torch_geometric.data import HeteroData
 from tqdm import tqdm
 
 from graphcond.condensers.base import Draft, InteractionCondenser
-from graphcond.condensers.random_interactions import subset
+from graphcond.condensers.interactions.baselines import subset
 from graphcond.data import Checkpoint, num_items, num_users, train_edges
 from graphcond.errors import require
 from graphcond.nn.recommender import MF, EmbeddingRecommender, RecommenderFactory
@@ -25,7 +27,8 @@ Pair = tuple[Tensor, Tensor]
 @final
 @dataclass(frozen=True, kw_only=True)
 class DosCondInteractions(InteractionCondenser):
-    r"""One-step gradient matching: probabilities of edges such that the masked BPR gradient points where that of D points.
+    r"""One-step gradient matching: probabilities of edges such that the masked BPR gradient points
+    where that of D points.
 
     With fresh tables θ every step, :math:`g_e = \nabla_\theta \ell_e(\theta)` and a relaxed mask
     :math:`m_e = \sigma((a_e + \mathrm{logit}\,\epsilon_e) / \tau)`,
@@ -41,10 +44,12 @@ class DosCondInteractions(InteractionCondenser):
         steps: Steps of Adam on a, >= 1, each with fresh tables and negatives.
         learning_rate: Of Adam, > 0.
         temperature: τ > 0.
-        init_std: Standard deviation > 0 of the fresh tables. Not the model's own: at its small one all :math:`c_e` are alike.
+        init_std: Standard deviation > 0 of the fresh tables. Not the model's own: at its small one
+            all :math:`c_e` are alike.
 
-    Source: Jin et al., KDD 2022 (DosCond), section 3; DConRec compares with it in section 4.1.2. The cosine is over a whole table,
-        and the size is exact, where DosCond thresholds probabilities and penalises their sum.
+    Source: Jin et al., KDD 2022 (DosCond), section 3; DConRec compares with it in section 4.1.2.
+        The cosine is over a whole table, and the size is exact, where DosCond thresholds
+        probabilities and penalises their sum.
     """
 
     recommender: RecommenderFactory = MF
@@ -56,11 +61,20 @@ class DosCondInteractions(InteractionCondenser):
     def __post_init__(self) -> None:
         require(self.steps >= 1, "`steps` >= 1", "50 is usual.", steps=self.steps)
         for name, usual in (("learning_rate", "0.1"), ("temperature", "1"), ("init_std", "0.3")):
-            require(getattr(self, name) > 0, f"`{name}` > 0", f"{usual} is usual.", found=getattr(self, name))
+            require(
+                getattr(self, name) > 0,
+                f"`{name}` > 0",
+                f"{usual} is usual.",
+                found=getattr(self, name),
+            )
 
     def _condense(self, data: HeteroData, checkpoint: Checkpoint | None) -> Draft:
         edges = train_edges(data)
-        logits = torch.full((edges.size(1),), float(torch.logit(torch.tensor(min(self.ratio, 0.99)))), device=edges.device)
+        logits = torch.full(
+            (edges.size(1),),
+            float(torch.logit(torch.tensor(min(self.ratio, 0.99)))),
+            device=edges.device,
+        )
         optimiser = torch.optim.Adam([logits.requires_grad_()], lr=self.learning_rate)
         history, first = self._restore(checkpoint, logits, optimiser)
         try:
@@ -68,21 +82,36 @@ class DosCondInteractions(InteractionCondenser):
                 loss, gradient = self._match(data, logits.detach(), step)
                 logits.grad = gradient
                 optimiser.step()
-                history.append({"step": step, "loss": loss, "probability_std": float(torch.sigmoid(logits.detach()).std())})
+                history.append(
+                    {
+                        "step": step,
+                        "loss": loss,
+                        "probability_std": float(torch.sigmoid(logits.detach()).std()),
+                    }
+                )
                 if checkpoint is not None and checkpoint.due():
                     self._keep(checkpoint, logits, optimiser, history)
         finally:
-            # An interrupt between Adam's step and its record would leave them apart: then the last write stands.
-            if checkpoint is not None and history and int(optimiser.state[logits]["step"]) == len(history):
+            # An interrupt between Adam's step and its record would leave them apart: then the last
+            # write stands.
+            if (
+                checkpoint is not None
+                and history
+                and int(optimiser.state[logits]["step"]) == len(history)
+            ):
                 self._keep(checkpoint, logits, optimiser, history)
         return Draft(subset(data, logits.detach().topk(self.budget(data)).indices), history=history)
 
     @staticmethod
-    def _keep(checkpoint: Checkpoint, logits: Tensor, optimiser: torch.optim.Adam, history: list[Record]) -> None:
+    def _keep(
+        checkpoint: Checkpoint, logits: Tensor, optimiser: torch.optim.Adam, history: list[Record]
+    ) -> None:
         state = {key: torch.as_tensor(value) for key, value in optimiser.state[logits].items()}
         checkpoint.save({"logits": logits.detach(), **state}, {"history": history})
 
-    def _restore(self, checkpoint: Checkpoint | None, logits: Tensor, optimiser: torch.optim.Adam) -> tuple[list[Record], int]:
+    def _restore(
+        self, checkpoint: Checkpoint | None, logits: Tensor, optimiser: torch.optim.Adam
+    ) -> tuple[list[Record], int]:
         found = None if checkpoint is None else checkpoint.load()
         if found is None:
             return [], 0
@@ -96,9 +125,19 @@ class DosCondInteractions(InteractionCondenser):
     def _match(self, data: HeteroData, logits: Tensor, step: int) -> tuple[float, Tensor]:
         """Return the distance at fresh tables and its gradient to the logits [E]."""
         edges, draw = train_edges(data), generator(self.seed, "doscond", step, device=logits.device)
-        model = self.recommender(num_users(data), num_items(data), seed=derive(self.seed, "tables", step))
-        one = _OneStep(model, edges, UniformNegatives(edges, num_users(data), num_items(data))(edges[0], draw), self.init_std, draw)
-        noise = torch.rand(logits.numel(), generator=draw, device=logits.device).clamp_(1e-6, 1 - 1e-6)
+        model = self.recommender(
+            num_users(data), num_items(data), seed=derive(self.seed, "tables", step)
+        )
+        one = _OneStep(
+            model,
+            edges,
+            UniformNegatives(edges, num_users(data), num_items(data))(edges[0], draw),
+            self.init_std,
+            draw,
+        )
+        noise = torch.rand(logits.numel(), generator=draw, device=logits.device).clamp_(
+            1e-6, 1 - 1e-6
+        )
         mask = torch.sigmoid((logits + torch.logit(noise)) / self.temperature)
         whole, masked = one.gradient(torch.ones_like(mask)), one.gradient(mask)
         loss, sides = 0.0, []
@@ -112,15 +151,28 @@ class DosCondInteractions(InteractionCondenser):
 
 
 class _OneStep:
-    """The per-edge BPR gradients at given tables, never stored: only sums and inner products with them are needed."""
+    """The per-edge BPR gradients at given tables, never stored: only sums and inner products with
+    them are needed.
+    """
 
-    def __init__(self, model: EmbeddingRecommender, edges: Tensor, negatives: Tensor, std: float, draw: torch.Generator) -> None:
+    def __init__(
+        self,
+        model: EmbeddingRecommender,
+        edges: Tensor,
+        negatives: Tensor,
+        std: float,
+        draw: torch.Generator,
+    ) -> None:
         self.edges, self.negatives, self.model = edges, negatives, model
         self.graph: Any = model.graph(edges)
         shapes = (model.user.shape, model.item.shape)
-        tables = tuple(torch.randn(shape, generator=draw, device=edges.device) * std for shape in shapes)
+        tables = tuple(
+            torch.randn(shape, generator=draw, device=edges.device) * std for shape in shapes
+        )
         self.users, self.items = model.propagate((tables[0], tables[1]), self.graph)
-        self.weight = torch.cat([-torch.sigmoid(-(p * gap).sum(dim=1)) for _, p, gap in self._blocks()])
+        self.weight = torch.cat(
+            [-torch.sigmoid(-(p * gap).sum(dim=1)) for _, p, gap in self._blocks()]
+        )
 
     def _blocks(self) -> Any:
         for some in torch.arange(self.edges.size(1), device=self.edges.device).split(1 << 16):
@@ -134,7 +186,9 @@ class _OneStep:
             c = (self.weight[some] * mask[some])[:, None]
             into[0].index_add_(0, self.edges[0, some], gap * c)
             p = p * c
-            into[1].index_add_(0, self.edges[1, some], p).index_add_(0, self.negatives[some], p, alpha=-1)
+            into[1].index_add_(0, self.edges[1, some], p).index_add_(
+                0, self.negatives[some], p, alpha=-1
+            )
         return self.model.propagate(into, self.graph)
 
     def credit(self, sides: Pair) -> Tensor:
@@ -143,5 +197,7 @@ class _OneStep:
         out = torch.empty_like(self.weight)
         for some, p, gap in self._blocks():
             other = right[self.edges[1, some]] - right[self.negatives[some]]
-            out[some] = self.weight[some] * ((left[self.edges[0, some]] * gap).sum(dim=1) + (p * other).sum(dim=1))
+            out[some] = self.weight[some] * (
+                (left[self.edges[0, some]] * gap).sum(dim=1) + (p * other).sum(dim=1)
+            )
         return out

@@ -1,4 +1,6 @@
-"""Training-free condensation: class-wise clusters of propagated features, each replaced by its mean."""
+"""Training-free condensation: class-wise clusters of propagated features, each replaced by its
+mean.
+"""
 
 from __future__ import annotations
 
@@ -14,7 +16,7 @@ from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]
 from torch import Tensor
 from torch_geometric.data import Data
 
-from graphcond.condensers.synthesis import NodeSynthesis
+from graphcond.condensers.nodes.synthesis import NodeSynthesis
 from graphcond.data import Checkpoint
 from graphcond.errors import require
 from graphcond.nn.filters import filter_features
@@ -50,13 +52,20 @@ def labelled_members(data: Data, part: str) -> Members:
 
 
 def taught_members(data: Data, teacher: RidgeTeacher) -> Members:
-    """Return all nodes with the teacher's classes (training nodes keep their own), weighted by its margin."""
+    """Return all nodes with the teacher's classes (training nodes keep their own), weighted by its
+    margin.
+    """
     taught = teacher(data)
-    return Members(torch.arange(int(data.num_nodes), device=data.y.device), taught.labels, taught.margin.to(data.x))
+    return Members(
+        torch.arange(int(data.num_nodes), device=data.y.device),
+        taught.labels,
+        taught.margin.to(data.x),
+    )
 
 
 def cluster(points: Tensor, members: Members, labels: Tensor, seed: int) -> Tensor:
-    """Return the cluster of every member: k-means within each class, as many clusters as ``labels`` has of it.
+    """Return the cluster of every member: k-means within each class, as many clusters as ``labels``
+    has of it.
 
     Args:
         points: What is clustered [m, e], a row per member.
@@ -78,10 +87,13 @@ def cluster(points: Tensor, members: Members, labels: Tensor, seed: int) -> Tens
             if many
             else KMeans(count, n_init=3, max_iter=50, random_state=state)
         )
-        # One thread: these problems are small, and OpenMP threads that wait for a busy core cost a hundred times the work.
+        # One thread: these problems are small, and OpenMP threads that wait for a busy core cost a
+        # hundred times the work.
         with warnings.catch_warnings(), threadpool_limits(1):
             warnings.simplefilter("ignore", ConvergenceWarning)
-            found = machine.fit(points[inside].cpu().numpy(), sample_weight=members.weight[inside].cpu().numpy()).labels_
+            found = machine.fit(
+                points[inside].cpu().numpy(), sample_weight=members.weight[inside].cpu().numpy()
+            ).labels_
         out[inside] = _fill(torch.from_numpy(found).long(), count).to(out.device) + first
     return out
 
@@ -96,7 +108,8 @@ def _fill(found: Tensor, count: int) -> Tensor:
 
 
 def cluster_means(data: Data, members: Members, assigned: Tensor, count: int, hops: int) -> Tensor:
-    """Return weighted means of Â^hops X over clusters, x'_j = Σ_i w_i (Â^hops X)_i / Σ_i w_i, propagating the narrower side.
+    """Return weighted means of Â^hops X over clusters, x'_j = Σ_i w_i (Â^hops X)_i / Σ_i w_i,
+    propagating the narrower side.
 
     Args:
         data: The original.
@@ -121,27 +134,36 @@ def cluster_means(data: Data, members: Members, assigned: Tensor, count: int, ho
 
 def _transposed_product(x: Tensor, averaging: Tensor) -> Tensor:
     features = filter_features(x)
-    product: Tensor = spmm(features.T, averaging).T.contiguous() if isinstance(features, CSR) else averaging.T @ features
+    product: Tensor = (
+        spmm(features.T, averaging).T.contiguous()
+        if isinstance(features, CSR)
+        else averaging.T @ features
+    )
     return product
 
 
 @final
 @dataclass(frozen=True, kw_only=True)
 class Partition(NodeSynthesis):
-    r"""Replace class-wise clusters of nodes by the mean of their propagated features; no training, no edges.
+    r"""Replace class-wise clusters of nodes by the mean of their propagated features; no training,
+    no edges.
 
-    x'_j = Σ_{i ∈ cluster j} w_i (Â^hops X)_i / Σ w_i. With ``labels="teacher"`` all nodes are clustered, within the classes of
-    :class:`graphcond.nn.teacher.RidgeTeacher` (learned from training labels in closed form, its setting chosen on validation
-    labels), weighted by its margin, and class proportions are those of its classes. With ``labels="train"`` only training nodes are.
+    x'_j = Σ_{i ∈ cluster j} w_i (Â^hops X)_i / Σ w_i. With ``labels="teacher"`` all nodes are
+    clustered, within the classes of :class:`graphcond.nn.teacher.RidgeTeacher` (learned from
+    training labels in closed form, its setting chosen on validation labels), weighted by its
+    margin, and class proportions are those of its classes. With ``labels="train"`` only training
+    nodes are.
 
     Args:
-        hops: Propagation steps of the features that are averaged, >= 0. A GCN propagates once before its first layer, so 1 fits it best.
-        cluster_hops: Propagation steps of the features that are clustered, rows scaled to unit length, >= 0.
+        hops: Propagation steps of the features that are averaged, >= 0. A GCN propagates once
+            before its first layer, so 1 fits it best.
+        cluster_hops: Propagation steps of the features that are clustered, rows scaled to unit
+            length, >= 0.
         labels: ``"teacher"`` or ``"train"``.
         teacher: Which teacher.
 
-    Source: CGC (Gao et al., WWW 2025): class-wise partition of propagated features. Deviations: unlabelled nodes join by a
-    closed-form teacher, with weights; k-means is scikit-learn's.
+    Source: CGC (Gao et al., WWW 2025): class-wise partition of propagated features. Deviations:
+    unlabelled nodes join by a closed-form teacher, with weights; k-means is scikit-learn's.
 
     Example:
         >>> from graphcond.data import load
@@ -155,15 +177,30 @@ class Partition(NodeSynthesis):
     teacher: RidgeTeacher = RidgeTeacher()
 
     def __post_init__(self) -> None:
-        require(self.labels in ("teacher", "train"), "`labels` in {'teacher', 'train'}", "Pick one.", labels=self.labels)
+        require(
+            self.labels in ("teacher", "train"),
+            "`labels` in {'teacher', 'train'}",
+            "Pick one.",
+            labels=self.labels,
+        )
         hops = {"hops": self.hops, "cluster_hops": self.cluster_hops}
-        require(min(hops.values()) >= 0, "`hops` and `cluster_hops` >= 0", "1 and 2 are usual.", **hops)  # type: ignore[arg-type]
+        require(
+            min(hops.values()) >= 0, "`hops` and `cluster_hops` >= 0", "1 and 2 are usual.", **hops
+        )  # type: ignore[arg-type]
 
-    def part(self, data: Data, part: str, count: int, checkpoint: Checkpoint | None = None) -> tuple[Data, list[Record]]:
+    def part(
+        self, data: Data, part: str, count: int, checkpoint: Checkpoint | None = None
+    ) -> tuple[Data, list[Record]]:
         """Return the clusters' means as a graph without edges; there is no history."""
-        members = taught_members(data, self.teacher) if part == "train" and self.labels == "teacher" else labelled_members(data, part)
+        members = (
+            taught_members(data, self.teacher)
+            if part == "train" and self.labels == "teacher"
+            else labelled_members(data, part)
+        )
         features = sketch(data.x, _CLUSTER_WIDTH, entries=0, seed=self.seed)
-        points = F.normalize(propagate(propagation(data), features, self.cluster_hops), dim=1)[members.nodes]
+        points = F.normalize(propagate(propagation(data), features, self.cluster_hops), dim=1)[
+            members.nodes
+        ]
         labels = synthetic_labels(members.labels, count)
         assigned = cluster(points, members, labels, derive(self.seed, part))
         x = cluster_means(data, members, assigned, count, self.hops)

@@ -1,4 +1,6 @@
-"""What the original says about hyperparameters: losses, accuracies and hypergradients, from three kinds of teacher."""
+"""What the original says about hyperparameters: losses, accuracies and hypergradients, from three
+kinds of teacher.
+"""
 
 from __future__ import annotations
 
@@ -43,7 +45,10 @@ class Target:
             InputError: If it was not asked for.
         """
         if self.gradient is None:
-            raise InputError("hypergradients of the original must hold, but got (gradient=None). Compute them, or weigh them with 0.")
+            raise InputError(
+                "hypergradients of the original must hold, but got (gradient=None). Compute them,"
+                " or weigh them with 0."
+            )
         return self.gradient
 
     def tensors(self) -> Tensors:
@@ -60,13 +65,15 @@ def node_losses(logits: Tensor, y: Tensor) -> Tensor:
 
 @dataclass(frozen=True)
 class FilterProblem:
-    """The bilevel problem of filters on a graph: train θ on its training nodes, validate on its validation nodes.
+    """The bilevel problem of filters on a graph: train θ on its training nodes, validate on its
+    validation nodes.
 
     Args:
         net: The architecture.
         graph: The graph, original or condensed.
         weight_decay: L2 penalty of the inner loss, weight_decay / 2 · ‖θ‖².
-        gauss_newton: Whether Gauss-Newton products stand for the inner Hessian, which is indefinite for networks.
+        gauss_newton: Whether Gauss-Newton products stand for the inner Hessian, which is indefinite
+            for networks.
     """
 
     net: PolynomialFilterNet
@@ -80,8 +87,12 @@ class FilterProblem:
 
     def inner(self, params: Tensors, lam: Tensor) -> Tensor:
         """Return the training losses [B], penalty included."""
-        fit = node_losses(self.logits(params, lam, self.graph.train), self.graph.y[self.graph.train])
-        penalty = torch.stack([value.flatten(1).square().sum(1) for value in params.values()]).sum(0)
+        fit = node_losses(
+            self.logits(params, lam, self.graph.train), self.graph.y[self.graph.train]
+        )
+        penalty = torch.stack([value.flatten(1).square().sum(1) for value in params.values()]).sum(
+            0
+        )
         return fit + self.weight_decay / 2 * penalty
 
     def outer(self, params: Tensors, lam: Tensor) -> Tensor:
@@ -91,7 +102,11 @@ class FilterProblem:
     def curvature(self, params: Tensors, lam: Tensor) -> LinearOperator:
         """Return the damped Gauss-Newton operator of the inner loss."""
         fixed, y = lam.detach(), self.graph.y[self.graph.train]
-        plain = GaussNewton(lambda p: self.logits(p, fixed, self.graph.train), lambda out: node_losses(out, y), params)
+        plain = GaussNewton(
+            lambda p: self.logits(p, fixed, self.graph.train),
+            lambda out: node_losses(out, y),
+            params,
+        )
         return Damped(plain, self.weight_decay)
 
     def bilevel(self) -> BilevelProblem:
@@ -107,14 +122,28 @@ class FilterProblem:
 
 
 def check_solution(solution: Solution, lam: Tensor, step: str) -> None:
-    """Raise a NumericalError that names the step and the first λ whose solve diverges or meets negative curvature."""
+    """Raise a NumericalError that names the step and the first λ whose solve diverges or meets
+    negative curvature.
+    """
     bad = (solution.diverged | solution.negative_curvature).nonzero().flatten()
-    facts = {"step": step, "lam": lam[bad[:1]].tolist(), "solves": f"{len(bad)} of {len(lam)}", "solution": str(solution)}
-    cure = "Keep Gauss-Newton products (curvature='gauss-newton'), raise hypergrad.Implicit(damping=), or leave a Neumann step at None."
-    require(len(bad) == 0, "hypergradient solves that converge", cure, error=NumericalError, **facts)
+    facts = {
+        "step": step,
+        "lam": lam[bad[:1]].tolist(),
+        "solves": f"{len(bad)} of {len(lam)}",
+        "solution": str(solution),
+    }
+    cure = (
+        "Keep Gauss-Newton products (curvature='gauss-newton'), raise hypergrad.Implicit(damping=),"
+        " or leave a Neumann step at None."
+    )
+    require(
+        len(bad) == 0, "hypergradient solves that converge", cure, error=NumericalError, **facts
+    )
 
 
-def network_gradients(problem: FilterProblem, params: Tensors, lam: Tensor, how: Implicit) -> Tensor:
+def network_gradients(
+    problem: FilterProblem, params: Tensors, lam: Tensor, how: Implicit
+) -> Tensor:
     """Return ∇L*(λ) [P, H] of P trained models, a chunk at a time.
 
     Args:
@@ -128,7 +157,9 @@ def network_gradients(problem: FilterProblem, params: Tensors, lam: Tensor, how:
     """
     found = []
     for some in problem.chunks(lam.size(0)):
-        value, solution = how.solve(problem.bilevel(), {name: value[some] for name, value in params.items()}, lam[some])
+        value, solution = how.solve(
+            problem.bilevel(), {name: value[some] for name, value in params.items()}, lam[some]
+        )
         check_solution(solution, lam[some], "hypergradients of the original")
         found.append(value.detach())
     return torch.cat(found)
@@ -139,7 +170,9 @@ def network_scores(problem: FilterProblem, params: Tensors, lam: Tensor) -> tupl
     """Return validation losses [P] and accuracies [P] of P models, a chunk at a time."""
     y, losses, accuracies = problem.graph.y[problem.graph.val], [], []
     for some in problem.chunks(lam.size(0)):
-        logits = problem.logits({name: value[some] for name, value in params.items()}, lam[some], problem.graph.val)
+        logits = problem.logits(
+            {name: value[some] for name, value in params.items()}, lam[some], problem.graph.val
+        )
         losses.append(node_losses(logits, y))
         accuracies.append((logits.argmax(-1) == y).to(logits.dtype).mean(1))
     return torch.cat(losses), torch.cat(accuracies)

@@ -1,4 +1,6 @@
-"""The learned validation graph of HCDC: models trained on the condensed training graph judge it, the original corrects it."""
+"""The learned validation graph of HCDC: models trained on the condensed training graph judge it,
+the original corrects it.
+"""
 
 from __future__ import annotations
 
@@ -9,7 +11,7 @@ from functools import cached_property
 import torch
 from torch import Tensor
 
-from graphcond.condensers.hypergradient_teacher import FilterProblem, Target, node_losses
+from graphcond.condensers.hcdc.teachers import FilterProblem, Target, node_losses
 from graphcond.errors import InputError, NumericalError, require
 from graphcond.hypergrad import Sensitivity, cosine_distance, pearson_distance
 from graphcond.nn.filters import PolynomialFilterNet, dense_operator
@@ -43,7 +45,8 @@ class Students:
         return {name: value[rows] for name, value in self.params.items()}
 
     def seen(self, basis: Tensor) -> Students:
-        """Return the same models for nodes given by coordinates a in an orthonormal basis Q [r, d] of their features: x = a Q.
+        """Return the same models for nodes given by coordinates a in an orthonormal basis Q [r, d]
+        of their features: x = a Q.
 
         (a Q) W = a (Q W): only r rows of the first layer remain, and likewise of its sensitivity.
         """
@@ -51,33 +54,52 @@ class Students:
         def shorten(params: Tensors) -> Tensors:
             return {**params, "weight0": torch.einsum("rd,bdh->brh", basis, params["weight0"])}
 
-        moved = self.sensitivity and Sensitivity(tuple(shorten(column) for column in self.sensitivity.columns), self.sensitivity.solutions)
+        moved = self.sensitivity and Sensitivity(
+            tuple(shorten(column) for column in self.sensitivity.columns),
+            self.sensitivity.solutions,
+        )
         return Students(self.lam, shorten(self.params), moved)
 
 
 def feature_basis(x: Tensor) -> Tensor:
-    """Return an orthonormal basis [r, d] of the span of feature rows [n, d]; its columns are zero where those of ``x`` are."""
+    """Return an orthonormal basis [r, d] of the span of feature rows [n, d]; its columns are zero
+    where those of ``x`` are.
+    """
     _, size, rows = torch.linalg.svd(x, full_matrices=False)
     kept: Tensor = rows[size > _NEGLIGIBLE * size[0]]
     return kept
 
 
 def narrowed(problem: FilterProblem) -> tuple[FilterProblem, Tensor]:
-    """Return the problem on those features [k] of the condensed training graph that some node has, and their columns.
+    """Return the problem on those features [k] of the condensed training graph that some node has,
+    and their columns.
 
-    Training leaves the other weights what their start and the weight decay make of them, and no node that lies in the span of the training
-    nodes' features sees them.
+    Training leaves the other weights what their start and the weight decay make of them, and no
+    node that lies in the span of the training nodes' features sees them.
     """
     x = problem.graph.x
     if not isinstance(x, Tensor):
-        raise InputError("dense features of the condensed training graph must hold, but got (features=CSR). Condensed graphs are small.")
+        raise InputError(
+            "dense features of the condensed training graph must hold, but got (features=CSR)."
+            " Condensed graphs are small."
+        )
     columns = (x != 0).any(0).nonzero()[:, 0]
-    require(len(columns) > 0, "a feature that is not zero everywhere", "Check the features of the training nodes.", features=tuple(x.shape))
+    require(
+        len(columns) > 0,
+        "a feature that is not zero everywhere",
+        "Check the features of the training nodes.",
+        features=tuple(x.shape),
+    )
     graph = replace(problem.graph, x=x[:, columns].contiguous())
-    return replace(problem, net=replace(problem.net, num_features=len(columns)), graph=graph), columns
+    return (
+        replace(problem, net=replace(problem.net, num_features=len(columns)), graph=graph),
+        columns,
+    )
 
 
-def train_students(problem: FilterProblem, start: Tensors, lam: Tensor, recipe: FilterTraining, seed: int) -> Tensors:
+def train_students(
+    problem: FilterProblem, start: Tensors, lam: Tensor, recipe: FilterTraining, seed: int
+) -> Tensors:
     """Train P models on the condensed training graph.
 
     Args:
@@ -93,7 +115,8 @@ def train_students(problem: FilterProblem, start: Tensors, lam: Tensor, recipe: 
     Raises:
         NumericalError: If a model diverges; the message names its λ.
     """
-    # Weights, gradients and moments of a chunk fit a core's cache; the results do not depend on the chunk.
+    # Weights, gradients and moments of a chunk fit a core's cache; the results do not depend on the
+    # chunk.
     parts, chunk = [], max(8, _CHUNK_WEIGHTS // sum(value[0].numel() for value in start.values()))
     for some in torch.arange(lam.size(0), device=lam.device).split(chunk):
         params = {name: _leaf(value[some]) for name, value in start.items()}
@@ -102,17 +125,35 @@ def train_students(problem: FilterProblem, start: Tensors, lam: Tensor, recipe: 
 
 
 def _leaf(value: Tensor) -> Tensor:
-    """Lay weights [b, d, h] out as [d, b, h], which makes the first product one matrix product without a copy."""
-    value = value.transpose(0, 1).contiguous().transpose(0, 1) if value.dim() == 3 else value.clone()
+    """Lay weights [b, d, h] out as [d, b, h], which makes the first product one matrix product
+    without a copy.
+    """
+    value = (
+        value.transpose(0, 1).contiguous().transpose(0, 1) if value.dim() == 3 else value.clone()
+    )
     return value.requires_grad_()
 
 
-def _train_chunk(problem: FilterProblem, params: Tensors, lam: Tensor, recipe: FilterTraining, seeds: tuple[int, int]) -> Tensors:
+def _train_chunk(
+    problem: FilterProblem,
+    params: Tensors,
+    lam: Tensor,
+    recipe: FilterTraining,
+    seeds: tuple[int, int],
+) -> Tensors:
     y, graph = problem.graph.y[problem.graph.train], problem.graph
-    optimiser = torch.optim.Adam(params.values(), lr=recipe.learning_rate, weight_decay=recipe.weight_decay, fused=True)
+    optimiser = torch.optim.Adam(
+        params.values(), lr=recipe.learning_rate, weight_decay=recipe.weight_decay, fused=True
+    )
     for epoch in range(recipe.epochs):
-        stream = generator(seeds[0], "students", seeds[1], epoch, device=lam.device) if recipe.dropout else None
-        logits = problem.net(params, lam, graph.operator, graph.x, dropout=recipe.dropout, stream=stream)
+        stream = (
+            generator(seeds[0], "students", seeds[1], epoch, device=lam.device)
+            if recipe.dropout
+            else None
+        )
+        logits = problem.net(
+            params, lam, graph.operator, graph.x, dropout=recipe.dropout, stream=stream
+        )
         losses = node_losses(logits[:, graph.train], y)
         optimiser.zero_grad()
         losses.sum().backward()
@@ -122,10 +163,19 @@ def _train_chunk(problem: FilterProblem, params: Tensors, lam: Tensor, recipe: F
 
 
 def check_finite(values: Tensor, lam: Tensor, step: str | int) -> None:
-    """Raise a NumericalError that names the step and the first λ [B, H] whose value [B] is not finite."""
+    """Raise a NumericalError that names the step and the first λ [B, H] whose value [B] is not
+    finite.
+    """
     bad = (~torch.isfinite(values)).nonzero().flatten()
     cure = "Lower the learning rates, or check the features and edge weights for huge values."
-    require(len(bad) == 0, "losses that are numbers", cure, error=NumericalError, step=step, lam=lam[bad[:1]].tolist())
+    require(
+        len(bad) == 0,
+        "losses that are numbers",
+        cure,
+        error=NumericalError,
+        step=step,
+        lam=lam[bad[:1]].tolist(),
+    )
 
 
 @dataclass(frozen=True)
@@ -136,7 +186,8 @@ class Weights:
         hypergradient: Of the cosine distance between hypergradients, the paper's D_c.
         value: Of 1 - Pearson between losses over the pool, the condensed one in logarithms.
         accuracy: Of 1 - Pearson between accuracies, the condensed one smoothed.
-        ranks: Whether the value term takes the normal scores of the original's ranks in place of its log losses.
+        ranks: Whether the value term takes the normal scores of the original's ranks in place of
+            its log losses.
     """
 
     hypergradient: float = 0.1
@@ -160,7 +211,8 @@ class Matching:
         target: The original's answers at the same λ.
         weights: What counts.
         keep_direct: Whether the direct term of the hypergradient is kept.
-        noise: Standard deviation ≥ 0 of noise on first-layer weights, in units of theirs, where a stream for it is given.
+        noise: Standard deviation ≥ 0 of noise on first-layer weights, in units of theirs, where a
+            stream for it is given.
     """
 
     net: PolynomialFilterNet
@@ -172,20 +224,28 @@ class Matching:
 
     @cached_property
     def wanted(self) -> Tensor:
-        """What the condensed graph's log losses shall be linear in [P]: the original's log losses, or the normal scores of their ranks."""
+        """What the condensed graph's log losses shall be linear in [P]: the original's log losses,
+        or the normal scores of their ranks.
+        """
         if not self.weights.ranks:
             return log_loss(self.target.loss)
         rank = self.target.loss.argsort().argsort().to(self.target.loss)
         scores: Tensor = torch.special.ndtri((rank + 0.5) / len(rank))
         return scores
 
-    def logits(self, graph: SyntheticGraph, params: Tensors, lam: Tensor, threshold: float) -> Tensor:
+    def logits(
+        self, graph: SyntheticGraph, params: Tensors, lam: Tensor, threshold: float
+    ) -> Tensor:
         """Return the logits [B, c_val, C] of models on the validation graph."""
         return self.net(params, lam, dense_operator(cut(graph.weight(), threshold)), graph.x)
 
     @torch.no_grad()
-    def scores(self, graph: SyntheticGraph, rows: Tensor, threshold: float) -> tuple[Tensor, Tensor]:
-        """Return the mean losses and accuracies of some students [b] on the validation graph, over the copies."""
+    def scores(
+        self, graph: SyntheticGraph, rows: Tensor, threshold: float
+    ) -> tuple[Tensor, Tensor]:
+        """Return the mean losses and accuracies of some students [b] on the validation graph, over
+        the copies.
+        """
         losses, accuracies = [], []
         for students in self.copies:
             logits = self.logits(graph, students.models(rows), students.lam[rows], threshold)
@@ -194,7 +254,9 @@ class Matching:
         return torch.stack(losses).mean(0), torch.stack(accuracies).mean(0)
 
     def _models(self, students: Students, rows: Tensor, stream: torch.Generator | None) -> Tensors:
-        """Return some students [b], their first layers blurred: P models are few, and S_val would learn what only they have in common."""
+        """Return some students [b], their first layers blurred: P models are few, and S_val would
+        learn what only they have in common.
+        """
         models, weight = students.models(rows), students.params["weight0"]
         if self.noise and stream is not None:
             first = models["weight0"]
@@ -203,7 +265,12 @@ class Matching:
         return models
 
     def distance(
-        self, graph: SyntheticGraph, rows: Tensor, threshold: float, copy: int = 0, stream: torch.Generator | None = None
+        self,
+        graph: SyntheticGraph,
+        rows: Tensor,
+        threshold: float,
+        copy: int = 0,
+        stream: torch.Generator | None = None,
     ) -> tuple[Tensor, dict[str, float]]:
         """Return the objective over some hyperparameters, and its parts.
 
@@ -224,39 +291,56 @@ class Matching:
             loss = node_losses(logits, graph.y)
             check_finite(loss.detach(), lam, "the condensed validation graph")
             parts["value"] = pearson_distance(log_loss(loss), self.wanted[rows])
-            parts["accuracy"] = pearson_distance(soft_accuracy(logits, graph.y), self.target.accuracy[rows])
+            parts["accuracy"] = pearson_distance(
+                soft_accuracy(logits, graph.y), self.target.accuracy[rows]
+            )
         if weights.hypergradient:
-            parts["hypergradient"] = self._gradient_distance(graph, students, rows[: -(-len(rows) // 3)], threshold)
+            parts["hypergradient"] = self._gradient_distance(
+                graph, students, rows[: -(-len(rows) // 3)], threshold
+            )
         total = torch.stack([getattr(weights, name) * value for name, value in parts.items()]).sum()
         return total, {name: float(value.detach()) for name, value in parts.items()}
 
-    def _gradient_distance(self, graph: SyntheticGraph, students: Students, rows: Tensor, threshold: float) -> Tensor:
+    def _gradient_distance(
+        self, graph: SyntheticGraph, students: Students, rows: Tensor, threshold: float
+    ) -> Tensor:
         moved, wanted, lam = students.sensitivity, self.target.slopes(), students.lam[rows]
         if moved is None:
-            raise InputError("sensitivities must hold, but got (sensitivity=None). Compute them, or weigh hypergradients with 0.")
+            raise InputError(
+                "sensitivities must hold, but got (sensitivity=None). Compute them, or weigh"
+                " hypergradients with 0."
+            )
 
         def outer(theta: Tensors, hyper: Tensor) -> Tensor:
             return node_losses(self.logits(graph, theta, hyper, threshold), graph.y)
 
-        _, found = moved.rows(rows).hypergradient(outer, students.models(rows), lam, keep_direct=self.keep_direct)
+        _, found = moved.rows(rows).hypergradient(
+            outer, students.models(rows), lam, keep_direct=self.keep_direct
+        )
         check_finite(found.detach().sum(1), lam, "hypergradients of the condensed graph")
         return cosine_distance(found, wanted[rows]).mean()
 
 
 def log_loss(loss: Tensor) -> Tensor:
-    """Return the logarithm of losses [B] ≥ 0; a fit so sure that single precision calls its loss 0 counts as 1e-8."""
+    """Return the logarithm of losses [B] ≥ 0; a fit so sure that single precision calls its loss 0
+    counts as 1e-8.
+    """
     return loss.clamp_min(_SURE).log()
 
 
 def soft_accuracy(logits: Tensor, y: Tensor, width: float = _MARGIN) -> Tensor:
-    """Return the mean sigmoid of the margins, a smooth accuracy [B], for logits [B, n, C] and classes [n]."""
+    """Return the mean sigmoid of the margins, a smooth accuracy [B], for logits [B, n, C] and
+    classes [n].
+    """
     own = torch.nn.functional.one_hot(y, logits.size(-1)).bool()
     margin = (logits * own).sum(-1) - logits.masked_fill(own, -torch.inf).amax(-1)
     return torch.sigmoid(margin / width).mean(1)
 
 
 def cut(weight: Tensor, threshold: float) -> Tensor:
-    """Return edge weights with those at most ``threshold`` set to zero, which is what the exported graph holds."""
+    """Return edge weights with those at most ``threshold`` set to zero, which is what the exported
+    graph holds.
+    """
     return weight * (weight > threshold) if threshold else weight
 
 
@@ -265,8 +349,8 @@ class Descent:
 
     Args:
         graph: Where it starts.
-        rates: Learning rates of the features, in units of their root mean square, and of edge logits;
-            an adjacency's other parameters learn at a twentieth of the latter.
+        rates: Learning rates of the features, in units of their root mean square, and of edge
+            logits; an adjacency's other parameters learn at a twentieth of the latter.
         steps: Steps of the schedule.
     """
 
@@ -296,7 +380,10 @@ class Descent:
         """Return everything that a resumed run needs, by name."""
         found = {f"graph.{name}": self.graph.params[name].detach() for name in self.names}
         for name in self.names:
-            found |= {f"adam.{name}.{key}": value for key, value in self.optimiser.state[self.graph.params[name]].items()}
+            found |= {
+                f"adam.{name}.{key}": value
+                for key, value in self.optimiser.state[self.graph.params[name]].items()
+            }
         return found
 
     @torch.no_grad()

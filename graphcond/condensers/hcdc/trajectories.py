@@ -9,9 +9,14 @@ import torch
 from torch import Tensor
 from tqdm import tqdm
 
-from graphcond.condensers.hypergradient_objective import Descent, check_finite, cut
-from graphcond.condensers.hypergradient_progress import Progress
-from graphcond.condensers.hypergradient_teacher import FilterProblem, check_solution, network_gradients, node_losses
+from graphcond.condensers.hcdc.objective import Descent, check_finite, cut
+from graphcond.condensers.hcdc.progress import Progress
+from graphcond.condensers.hcdc.teachers import (
+    FilterProblem,
+    check_solution,
+    network_gradients,
+    node_losses,
+)
 from graphcond.errors import require
 from graphcond.hypergrad import BilevelProblem, Implicit, cosine_distance
 from graphcond.linalg import Solution
@@ -24,18 +29,22 @@ from graphcond.typing import Tensors
 
 @dataclass(frozen=True)
 class Trajectories:
-    """The extended space as HPO trajectories: λ_i,t+1 = λ_i,t - η ∇L*_S / |∇L*_S|, one from each starting point.
+    """The extended space as HPO trajectories: λ_i,t+1 = λ_i,t - η ∇L*_S / |∇L*_S|, one from each
+    starting point.
 
     Args:
         starts: Starting points p ≥ 1, run as one batch; the cost is linear in p.
         repeats: K ≥ 1, with fresh weights and fresh starting points each time.
-        epochs: T_θ ≥ 1, training steps on S_train in a repeat; after ``warmup``, each is followed by a step on S_val.
-        warmup: Training steps of a repeat without one, in [0, epochs). 0 is as printed; the implicit function theorem holds at an optimum.
+        epochs: T_θ ≥ 1, training steps on S_train in a repeat; after ``warmup``, each is followed
+            by a step on S_val.
+        warmup: Training steps of a repeat without one, in [0, epochs). 0 is as printed; the
+            implicit function theorem holds at an optimum.
         every: T_λ ≥ 1, training steps between two moves of λ.
         rate: Length η_λ > 0 of a move of λ.
 
-    Source: HCDC Algorithm 1, section 5.2 and appendix H. Deviations: the warm-up, and moves of fixed length: on small graphs ∇L*_S is long
-        where weights are large, and plain steps throw λ to the corners of the space.
+    Source: HCDC Algorithm 1, section 5.2 and appendix H. Deviations: the warm-up, and moves of
+        fixed length: on small graphs ∇L*_S is long where weights are large, and plain steps throw λ
+        to the corners of the space.
     """
 
     starts: int = 16
@@ -54,8 +63,19 @@ class Trajectories:
         counts = (self.starts, self.repeats, self.epochs, self.every)
         cure = "16 starts, 2 repeats, 80 epochs, a move of λ every 10."
         require(min(counts) >= 1, "`starts`, `repeats`, `epochs`, `every` ≥ 1", cure, found=counts)
-        require(0 <= self.warmup < self.epochs, "`warmup` in [0, epochs)", "30 of 80 is usual.", warmup=self.warmup, epochs=self.epochs)
-        require(self.rate > 0, "`rate` > 0", "It is the length of a move of λ; 0.05 is usual.", rate=self.rate)
+        require(
+            0 <= self.warmup < self.epochs,
+            "`warmup` in [0, epochs)",
+            "30 of 80 is usual.",
+            warmup=self.warmup,
+            epochs=self.epochs,
+        )
+        require(
+            self.rate > 0,
+            "`rate` > 0",
+            "It is the length of a move of λ; 0.05 is usual.",
+            rate=self.rate,
+        )
 
 
 @dataclass(frozen=True)
@@ -88,15 +108,22 @@ class Setting:
         """Return ∇L*_T(λ) [B, H], from the closed form, the shared weights or the teacher's own."""
         if self.gradient is not None:
             return self.gradient(lam)
-        return network_gradients(self.original, students if self.shared else teachers, lam, self.how)
+        return network_gradients(
+            self.original, students if self.shared else teachers, lam, self.how
+        )
 
 
 class _Learner:
     """B models in training on one graph."""
 
-    def __init__(self, problem: FilterProblem, lam: Tensor, seed: int, recipe: FilterTraining) -> None:
+    def __init__(
+        self, problem: FilterProblem, lam: Tensor, seed: int, recipe: FilterTraining
+    ) -> None:
         start = problem.net.init(lam.size(0), seed, dtype=lam.dtype, device=lam.device)
-        self.problem, self.params = problem, {name: value.requires_grad_() for name, value in start.items()}
+        self.problem, self.params = (
+            problem,
+            {name: value.requires_grad_() for name, value in start.items()},
+        )
         # The penalty is part of the inner loss, so Adam gets none of its own.
         self.optimiser = torch.optim.Adam(self.params.values(), lr=recipe.learning_rate)
 
@@ -126,9 +153,17 @@ def follow(plan: Trajectories, setting: Setting, descent: Descent, progress: Pro
     first = progress.done("match")
     if first:
         descent.restore(progress.get("match"), first * plan.steps)
-    bar = tqdm(total=plan.repeats * plan.epochs, initial=first * plan.epochs, desc="hypergradient matching", disable=None, leave=False)
+    bar = tqdm(
+        total=plan.repeats * plan.epochs,
+        initial=first * plan.epochs,
+        desc="hypergradient matching",
+        disable=None,
+        leave=False,
+    )
     for repeat in range(first, plan.repeats):
-        lam = setting.space.sample(plan.starts, seed=derive(setting.seed, "trajectories", repeat)).to(descent.graph.x)
+        lam = setting.space.sample(
+            plan.starts, seed=derive(setting.seed, "trajectories", repeat)
+        ).to(descent.graph.x)
         seeds = [derive(setting.seed, name, repeat) for name in ("students", "teachers")]
         student = _Learner(setting.condensed, lam, seeds[0], setting.recipe)
         own = setting.gradient is None and not setting.shared
@@ -143,7 +178,9 @@ def follow(plan: Trajectories, setting: Setting, descent: Descent, progress: Pro
                 continue
             gradient, _ = condensed_gradient(setting, descent, student.frozen(), lam)
             if epoch % plan.every == 0:
-                lam = setting.space.relax(lam - plan.rate * torch.nn.functional.normalize(gradient.detach(), dim=1))
+                lam = setting.space.relax(
+                    lam - plan.rate * torch.nn.functional.normalize(gradient.detach(), dim=1)
+                )
                 gradient, _ = condensed_gradient(setting, descent, student.frozen(), lam)
             wanted = setting.target(student.frozen(), teacher.frozen(), lam)
             distance = cosine_distance(gradient, wanted).mean()
@@ -151,13 +188,20 @@ def follow(plan: Trajectories, setting: Setting, descent: Descent, progress: Pro
             descent.step(distance)
             distances.append(float(distance.detach()))
         progress.history.append(
-            {"step": descent.done, "part": "match", "hypergradient_start": distances[0], "hypergradient": distances[-1]}
+            {
+                "step": descent.done,
+                "part": "match",
+                "hypergradient_start": distances[0],
+                "hypergradient": distances[-1],
+            }
         )
         progress.note("match", repeat + 1, descent.tensors, force=True)
     bar.close()
 
 
-def condensed_gradient(setting: Setting, descent: Descent, params: Tensors, lam: Tensor) -> tuple[Tensor, Solution]:
+def condensed_gradient(
+    setting: Setting, descent: Descent, params: Tensors, lam: Tensor
+) -> tuple[Tensor, Solution]:
     """Return ∇L*_S(λ) [B, H], differentiable in the validation graph, and its solve."""
     graph, net = descent.graph, setting.condensed.net
 
@@ -166,6 +210,8 @@ def condensed_gradient(setting: Setting, descent: Descent, params: Tensors, lam:
         return node_losses(net(theta, hyper, operator, graph.x), graph.y)
 
     inner = setting.condensed.bilevel()
-    gradient, solution = setting.how.solve(BilevelProblem(inner.inner_loss, outer, inner.curvature), params, lam)
+    gradient, solution = setting.how.solve(
+        BilevelProblem(inner.inner_loss, outer, inner.curvature), params, lam
+    )
     check_solution(solution, lam, f"step {descent.done}: hypergradients of the condensed graph")
     return gradient, solution

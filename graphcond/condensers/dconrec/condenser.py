@@ -1,4 +1,6 @@
-"""DConRec: probabilities of keeping interactions, learned from the loss of briefly trained recommenders."""
+"""DConRec: probabilities of keeping interactions, learned from the loss of briefly trained
+recommenders.
+"""
 
 from __future__ import annotations
 
@@ -14,10 +16,17 @@ from torch_geometric.data import HeteroData
 from graphcond import masks
 from graphcond.condensers.base import Draft, InteractionCondenser
 from graphcond.condensers.budget import interaction_budget
-from graphcond.condensers.objective import RecommenderObjective
-from graphcond.condensers.outer_loop import OuterLoop, Schedule, State, keep, optimise, resumed
-from graphcond.condensers.outer_loss import OuterLoss
-from graphcond.condensers.unrolled import Unrolled, UnrolledObjective
+from graphcond.condensers.dconrec.objective import RecommenderObjective
+from graphcond.condensers.dconrec.one_step import Unrolled, UnrolledObjective
+from graphcond.condensers.dconrec.outer_loop import (
+    OuterLoop,
+    Schedule,
+    State,
+    keep,
+    optimise,
+    resumed,
+)
+from graphcond.condensers.dconrec.outer_loss import OuterLoss
 from graphcond.data import (
     EDGE,
     Checkpoint,
@@ -50,8 +59,9 @@ class Tail:
     Args:
         threshold: ε >= 0; users with fewer interactions are in the tail; 0 for no compensation.
         of: Whether a user's interactions are those in the pool (Eq. 13) or the observed ones.
-        budget: ``"included"``: the tail counts, |D_s ∪ D_tail| ≤ r |D|, and ε is lowered until the tail takes at most half of it;
-            ``"extra"``: the tail comes on top, as in the paper, and the set grows past r.
+        budget: ``"included"``: the tail counts, |D_s ∪ D_tail| ≤ r |D|, and ε is lowered until the
+            tail takes at most half of it; ``"extra"``: the tail comes on top, as in the paper, and
+            the set grows past r.
 
     Source:
         DConRec, Section 3.3.3.
@@ -66,7 +76,12 @@ class Tail:
         require(self.budget in ("included", "extra"), law, cure, budget=self.budget)
         law, cure = "`of` in {'pool', 'training'}", "It says whose interactions are counted."
         require(self.of in ("pool", "training"), law, cure, of=self.of)
-        require(self.threshold >= 0, "`threshold` >= 0", "0 compensates nobody.", threshold=self.threshold)
+        require(
+            self.threshold >= 0,
+            "`threshold` >= 0",
+            "0 compensates nobody.",
+            threshold=self.threshold,
+        )
 
 
 @final
@@ -76,29 +91,37 @@ class PolicyGradient(InteractionCondenser):
 
     .. math:: \min_{S \in C} \mathbb{E}_{M \sim S}\, L_{val}(\theta_1(M)), \qquad C = \{0 \le s \le 1, \textstyle\sum s \le r |D|\}
 
-    Each outer step trains K recommenders on K masks side by side, estimates the gradient, takes a step of Adam and projects onto C.
-    The card says whether the learned mask beats a random one of its size from the same pool: on Last.fm the defaults do, the paper's
-    estimator (:meth:`published`) does not.
+    Each outer step trains K recommenders on K masks side by side, estimates the gradient, takes a
+    step of Adam and projects onto C. The card says whether the learned mask beats a random one of
+    its size from the same pool: on Last.fm the defaults do, the paper's estimator
+    (:meth:`published`) does not.
 
     Args:
         recommender: Makes the inner model, for example ``partial(nn.MF, dim=64)``.
         pool: Which interactions may be kept.
         ratio: r in (0, 1].
-        estimator: How the gradient is estimated; its cosine of two halves is in the history. The default is the one that measured best,
-            not the paper's (:meth:`published`).
-        schedule: Outer steps and learning rates. The paper takes 1,000 steps; score-function estimators need hundreds.
+        estimator: How the gradient is estimated; its cosine of two halves is in the history. The
+            default is the one that measured best, not the paper's (:meth:`published`).
+        schedule: Outer steps and learning rates. The paper takes 1,000 steps; score-function
+            estimators need hundreds.
         tail: Compensation for long-tailed users.
-        cap: Whether the budget of D_s is r |D| or, as in the released code, r |D_pool|; the latter needs ``Tail(budget="extra")``.
-        draw: How the final mask is drawn; "bernoulli" (the paper) has a random size, cut to an honest budget.
-        outer: Interactions of the outer loss: the proxy's ten favourites of every user ("teacher"); the validation split (the paper),
-            which early stopping then no longer judges fairly; or a tenth of the training interactions, which leave the pool.
-        inner: The inner training: full gradient steps that can be differentiated and start from a proxy, with negatives outside the
-            pool, since every interaction of it is partly kept; or :data:`ONE_EPOCH` of BPR from a fresh start on the kept ones (the paper).
-        control: Trainings of the learned and of the random set that the card compares by validation NDCG@10; 0 for none.
+        cap: Whether the budget of D_s is r |D| or, as in the released code, r |D_pool|; the latter
+            needs ``Tail(budget="extra")``.
+        draw: How the final mask is drawn; "bernoulli" (the paper) has a random size, cut to an
+            honest budget.
+        outer: Interactions of the outer loss: the proxy's ten favourites of every user ("teacher");
+            the validation split (the paper), which early stopping then no longer judges fairly; or
+            a tenth of the training interactions, which leave the pool.
+        inner: The inner training: full gradient steps that can be differentiated and start from a
+            proxy, with negatives outside the pool, since every interaction of it is partly kept; or
+            :data:`ONE_EPOCH` of BPR from a fresh start on the kept ones (the paper).
+        control: Trainings of the learned and of the random set that the card compares by validation
+            NDCG@10; 0 for none.
         seed: Seed of every random choice.
 
     Source:
-        DConRec, Algorithms 1 and 2. Ours: K masks and baselines, the budget that counts the tail, exact draws, the control.
+        DConRec, Algorithms 1 and 2. Ours: K masks and baselines, the budget that counts the tail,
+        exact draws, the control.
     """
 
     recommender: RecommenderFactory
@@ -120,22 +143,54 @@ class PolicyGradient(InteractionCondenser):
             "outer": ("validation", "held-out", "teacher"),
         }
         for name, allowed in options.items():
-            require(getattr(self, name) in allowed, f"`{name}` in {set(allowed)}", "See PolicyGradient.", found=getattr(self, name))
-        law, cure = "an honest budget with cap='interactions'", "A cap of r |D_pool| needs tail=Tail(budget='extra')."
-        require(self.cap == "interactions" or self.tail.budget == "extra", law, cure, cap=self.cap, tail=self.tail.budget)
+            require(
+                getattr(self, name) in allowed,
+                f"`{name}` in {set(allowed)}",
+                "See PolicyGradient.",
+                found=getattr(self, name),
+            )
+        law, cure = (
+            "an honest budget with cap='interactions'",
+            "A cap of r |D_pool| needs tail=Tail(budget='extra').",
+        )
+        require(
+            self.cap == "interactions" or self.tail.budget == "extra",
+            law,
+            cure,
+            cap=self.cap,
+            tail=self.tail.budget,
+        )
         law, cure = "an inner training that OneStep can differentiate", "Pass inner=Unrolled()."
-        require(not isinstance(self.estimator, OneStep) or isinstance(self.inner, Unrolled), law, cure, inner=self.inner)
-        require(self.control >= 0, "`control` >= 0", "It is a number of trainings.", control=self.control)
+        require(
+            not isinstance(self.estimator, OneStep) or isinstance(self.inner, Unrolled),
+            law,
+            cure,
+            inner=self.inner,
+        )
+        require(
+            self.control >= 0,
+            "`control` >= 0",
+            "It is a number of trainings.",
+            control=self.control,
+        )
 
     @classmethod
     def published(
-        cls, recommender: RecommenderFactory, pool: PoolBuilder, *, ratio: float, steps: int = 1000, seed: int = 0
+        cls,
+        recommender: RecommenderFactory,
+        pool: PoolBuilder,
+        *,
+        ratio: float,
+        steps: int = 1000,
+        seed: int = 0,
     ) -> PolicyGradient:
-        """Return the method with the released code's accounting, for comparison: the set is larger than r |D|.
+        """Return the method with the released code's accounting, for comparison: the set is larger
+        than r |D|.
 
-        One mask a step without a baseline; the cap is r |D_pool|; the tail comes on top; the size of the draw is left to chance.
-        Faults of that code that are not reproduced: gradients that add up over steps, outer negatives from the test sampler, tail
-        interactions that are counted and trained on twice (here it is a union), and negatives ruled out by the original data.
+        One mask a step without a baseline; the cap is r |D_pool|; the tail comes on top; the size
+        of the draw is left to chance. Faults of that code that are not reproduced: gradients that
+        add up over steps, outer negatives from the test sampler, tail interactions that are counted
+        and trained on twice (here it is a union), and negatives ruled out by the original data.
 
         Args:
             recommender: Makes the inner model.
@@ -147,7 +202,12 @@ class PolicyGradient(InteractionCondenser):
         Returns:
             The condenser.
         """
-        accounting: dict[str, Any] = {"cap": "pool", "tail": Tail(budget="extra"), "draw": "bernoulli", "outer": "validation"}
+        accounting: dict[str, Any] = {
+            "cap": "pool",
+            "tail": Tail(budget="extra"),
+            "draw": "bernoulli",
+            "outer": "validation",
+        }
         return cls(
             recommender,
             pool,
@@ -166,11 +226,19 @@ class PolicyGradient(InteractionCondenser):
 
     @property
     def _needs_proxy(self) -> bool:
-        return self.outer == "teacher" or (isinstance(self.inner, Unrolled) and self.inner.start != "fresh")
+        return self.outer == "teacher" or (
+            isinstance(self.inner, Unrolled) and self.inner.start != "fresh"
+        )
 
     def _condense(self, data: HeteroData, checkpoint: Checkpoint | None) -> Draft:
         state, pool = resumed(checkpoint) or (None, self._pool(data))
-        pool, threshold = keep_tail(pool, num_users(data), threshold=self.tail.threshold, of=self.tail.of, limit=self._tail_limit(data))
+        pool, threshold = keep_tail(
+            pool,
+            num_users(data),
+            threshold=self.tail.threshold,
+            of=self.tail.of,
+            limit=self._tail_limit(data),
+        )
         loop = self.loop(data, pool)
         if state is None:
             state = State.start(self._start(loop))
@@ -194,23 +262,59 @@ class PolicyGradient(InteractionCondenser):
             The loop; ``loop.step(state)`` takes one step.
 
         Raises:
-            InputError: If the outer loss or the inner training needs a proxy model and the pool has none.
+            InputError: If the outer loss or the inner training needs a proxy model and the pool has
+                none.
         """
-        cure = "Build the pool from pools.ProxyTopK, or pass DataPool(..., proxies=fit_proxies(recommender, data, 1))."
-        require(bool(pool.proxies) or not self._needs_proxy, "a pool with a proxy model", cure, outer=self.outer, inner=self.inner)
-        budget = self.budget(data) if self.cap == "interactions" else interaction_budget(len(pool), self.ratio)
+        cure = (
+            "Build the pool from pools.ProxyTopK, or pass DataPool(...,"
+            " proxies=fit_proxies(recommender, data, 1))."
+        )
+        require(
+            bool(pool.proxies) or not self._needs_proxy,
+            "a pool with a proxy model",
+            cure,
+            outer=self.outer,
+            inner=self.inner,
+        )
+        budget = (
+            self.budget(data)
+            if self.cap == "interactions"
+            else interaction_budget(len(pool), self.ratio)
+        )
         objective = self._objective(data, pool)
-        return OuterLoop(objective, pool, self.honest, CappedSimplex(float(budget)), self.estimator, self.schedule, self.seed)
+        return OuterLoop(
+            objective,
+            pool,
+            self.honest,
+            CappedSimplex(float(budget)),
+            self.estimator,
+            self.schedule,
+            self.seed,
+        )
 
-    def _objective(self, data: HeteroData, pool: DataPool) -> RecommenderObjective | UnrolledObjective:
+    def _objective(
+        self, data: HeteroData, pool: DataPool
+    ) -> RecommenderObjective | UnrolledObjective:
         size, seed = (num_users(data), num_items(data)), derive(self.seed, "objective")
         loss = OuterLoss(
-            self._outer_edges(data, pool), UniformNegatives(torch.cat([train_edges(data), val_edges(data)], dim=1), *size), size
+            self._outer_edges(data, pool),
+            UniformNegatives(torch.cat([train_edges(data), val_edges(data)], dim=1), *size),
+            size,
         )
         if isinstance(self.inner, BPR):
-            return RecommenderObjective(self.recommender, pool.edges, pool.kept, loss, self.inner, seed)
+            return RecommenderObjective(
+                self.recommender, pool.edges, pool.kept, loss, self.inner, seed
+            )
         proxy = (pool.proxies[0].users, pool.proxies[0].items) if pool.proxies else None
-        return UnrolledObjective(self.inner, pool.edges, pool.kept, loss, UniformNegatives(pool.edges, *size), proxy, seed)
+        return UnrolledObjective(
+            self.inner,
+            pool.edges,
+            pool.kept,
+            loss,
+            UniformNegatives(pool.edges, *size),
+            proxy,
+            seed,
+        )
 
     def _outer_edges(self, data: HeteroData, pool: DataPool) -> Tensor:
         if self.outer == "held-out":
@@ -225,31 +329,53 @@ class PolicyGradient(InteractionCondenser):
 
     def _held_out(self, data: HeteroData) -> Tensor:
         training = make_interactions(train_edges(data), num_users(data), num_items(data))
-        return val_edges(split_interactions(training, seed=derive(self.seed, "outer"), ratios=(0.9, 0.1, 0.0)))
+        return val_edges(
+            split_interactions(training, seed=derive(self.seed, "outer"), ratios=(0.9, 0.1, 0.0))
+        )
 
     def _tail_limit(self, data: HeteroData) -> int | None:
         return self.budget(data) // 2 if self.honest else None
 
     def _pool(self, data: HeteroData) -> DataPool:
-        """Build the pool, and the proxy that steps need; neither sees the outer interactions where these are held out."""
+        """Build the pool, and the proxy that steps need; neither sees the outer interactions where
+        these are held out.
+        """
         held = self._held_out(data) if self.outer == "held-out" else None
         seen = data if held is None else _without(data, held)
         pool = self.pool(seen, seed=derive(self.seed, "pool"))
         if held is not None:  # what is held out may be proposed
             inside = ~_among(pool.edges, held, num_items(data))
-            pool = replace(pool, edges=pool.edges[:, inside], origin=pool.origin[inside], kept=pool.kept[inside])
+            pool = replace(
+                pool,
+                edges=pool.edges[:, inside],
+                origin=pool.origin[inside],
+                kept=pool.kept[inside],
+            )
         cure = "Enlarge the pool: add Observed(), or raise the ratio of ProxyTopK."
-        require(len(pool) >= self.budget(data), "|D_pool| ≥ r |D|", cure, pool=len(pool), budget=self.budget(data))
+        require(
+            len(pool) >= self.budget(data),
+            "|D_pool| ≥ r |D|",
+            cure,
+            pool=len(pool),
+            budget=self.budget(data),
+        )
         needed = self._needs_proxy
         if needed and not pool.proxies:
-            pool = replace(pool, proxies=fit_proxies(self.recommender, seen, 1, seed=derive(self.seed, "proxy")))
+            pool = replace(
+                pool,
+                proxies=fit_proxies(self.recommender, seen, 1, seed=derive(self.seed, "proxy")),
+            )
         return replace(pool, proxies=pool.proxies[:1] if needed else ())
 
     def _start(self, loop: OuterLoop) -> Tensor:
-        """Return equal probabilities that spend the budget (Algorithm 1, line 1); 1 for what is always kept."""
+        """Return equal probabilities that spend the budget (Algorithm 1, line 1); 1 for what is
+        always kept.
+        """
         kept, budget = loop.pool.kept, loop.simplex.budget
         if not loop.fixed:
-            return torch.full_like(loop.pool.edges[0], 0, dtype=torch.float32) + budget / len(loop.pool)
+            return torch.full_like(loop.pool.edges[0], 0, dtype=torch.float32) + budget / len(
+                loop.pool
+            )
         free = int((~kept).sum())
         return torch.where(kept, 1.0, (budget - (len(loop.pool) - free)) / max(free, 1))
 
@@ -268,7 +394,9 @@ class PolicyGradient(InteractionCondenser):
         return mask
 
     def _control(self, data: HeteroData, pool: DataPool, chosen: Tensor) -> dict[str, Any]:
-        """Train on the learned set and on random ones with the same tail, size and pool; compare on the validation split."""
+        """Train on the learned set and on random ones with the same tail, size and pool; compare on
+        the validation split.
+        """
         val = val_edges(data)
         if not self.control or val.size(1) == 0:
             return {}
@@ -278,10 +406,16 @@ class PolicyGradient(InteractionCondenser):
             seed = derive(self.seed, "control", n)
             free = (~pool.kept).float()
             left = int(chosen.sum()) - int(pool.kept.sum())
-            other = masks.systematic(free * left / free.sum().clamp(min=1), left, seed=seed) | pool.kept
+            other = (
+                masks.systematic(free * left / free.sum().clamp(min=1), left, seed=seed) | pool.kept
+            )
             for scores, mask in ((learned, chosen), (chance, other)):
                 small = make_interactions(pool.edges[:, mask], num_users(data), num_items(data))
-                scores.append(fit_recommender(self.recommender, small, val, exclude=train_edges(data), seed=seed).history.best_score)
+                scores.append(
+                    fit_recommender(
+                        self.recommender, small, val, exclude=train_edges(data), seed=seed
+                    ).history.best_score
+                )
         return {
             "validation_ndcg@10": sum(learned) / self.control,
             "validation_ndcg@10_random": sum(chance) / self.control,
@@ -294,10 +428,16 @@ class PolicyGradient(InteractionCondenser):
 
 
 def _sizes(mask: Tensor, probs: Tensor, pool: DataPool) -> dict[str, Any]:
-    """Return |D_s|, |D_tail| and their union, and what S thinks of real and of pseudo interactions."""
+    """Return |D_s|, |D_tail| and their union, and what S thinks of real and of pseudo
+    interactions.
+    """
     both = mask | pool.kept
     facts: dict[str, Any] = {"num_pool": len(pool), "num_pool_pseudo": pool.num_pseudo}
-    facts |= {"num_selected": int(mask.sum()), "num_tail": int(pool.kept.sum()), "num_selected_and_tail": int((mask & pool.kept).sum())}
+    facts |= {
+        "num_selected": int(mask.sum()),
+        "num_tail": int(pool.kept.sum()),
+        "num_selected_and_tail": int((mask & pool.kept).sum()),
+    }
     facts["share_pseudo"] = float((pool.origin[both] == PSEUDO).float().mean())
     for name, origin in (("observed", OBSERVED), ("pseudo", PSEUDO)):
         free = (pool.origin == origin) & ~pool.kept

@@ -1,4 +1,6 @@
-"""Kernel inducing points: condensed nodes from which ridge regression, in closed form, predicts the original."""
+"""Kernel inducing points: condensed nodes from which ridge regression, in closed form, predicts the
+original.
+"""
 
 from __future__ import annotations
 
@@ -9,9 +11,9 @@ import torch
 from torch import Tensor
 from torch_geometric.data import Data
 
-from graphcond.condensers.learned import LearnedNodes, Loss, thinned
-from graphcond.condensers.matching import member_batch
-from graphcond.condensers.partition import Members
+from graphcond.condensers.nodes.backbones import member_batch
+from graphcond.condensers.nodes.learner import LearnedNodes, Loss, thinned
+from graphcond.condensers.nodes.partition import Members
 from graphcond.errors import require
 from graphcond.nn.filters import dense_operator
 from graphcond.nn.linear_filters import compose
@@ -29,18 +31,21 @@ _MOST_NODES = 4096
 class KernelInducingPoints(LearnedNodes):
     r"""Learn nodes on which kernel ridge regression predicts the original's classes.
 
-    min_S Σ_λ Σ_ρ Σ_i w_i ||y_i - k(i, S) (K_SS + ρ s I)^-1 Y_S||², K = Z Zᵀ with Z = C_λ(A)² X, s the mean of K_SS's diagonal. Without a
-    space Z = Â² X; where λ holds one filter a layer, Z is their product on X. Nothing is trained inside; every step is two small
-    products and one n' x n' solve a filter. Other settings: :class:`LearnedNodes`.
+    min_S Σ_λ Σ_ρ Σ_i w_i ||y_i - k(i, S) (K_SS + ρ s I)^-1 Y_S||², K = Z Zᵀ with Z = C_λ(A)² X, s
+    the mean of K_SS's diagonal. Without a space Z = Â² X; where λ holds one filter a layer, Z is
+    their product on X. Nothing is trained inside; every step is two small products and one n' x n'
+    solve a filter. Other settings: :class:`LearnedNodes`.
 
     Args:
-        space: Filters to draw λ from at every step; None is the one filter Â. With ``adjacency="identity"`` every filter of a space is a
-            multiple of the identity on S: give edges there.
+        space: Filters to draw λ from at every step; None is the one filter Â. With
+            ``adjacency="identity"`` every filter of a space is a multiple of the identity on S:
+            give edges there.
         filters: Filters drawn in a step where a space is given, >= 1.
         ridges: Relative ridges ρ > 0 that are summed over.
         batch: Most nodes of the original that a step looks at, >= 1.
 
-    Source: Nguyen et al., ICLR 2021 (KIP), equation 7, with the kernel of a linear filter network in place of an infinitely wide one.
+    Source: Nguyen et al., ICLR 2021 (KIP), equation 7, with the kernel of a linear filter network
+    in place of an infinitely wide one.
 
     Example:
         >>> from graphcond.data import load
@@ -55,8 +60,15 @@ class KernelInducingPoints(LearnedNodes):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        require(len(self.ridges) > 0 and min(self.ridges) > 0, "`ridges` > 0", "0.1 and 1 are usual.", ridges=self.ridges)
-        require(self.filters >= 1, "`filters` >= 1", "It counts filters a step.", filters=self.filters)
+        require(
+            len(self.ridges) > 0 and min(self.ridges) > 0,
+            "`ridges` > 0",
+            "0.1 and 1 are usual.",
+            ridges=self.ridges,
+        )
+        require(
+            self.filters >= 1, "`filters` >= 1", "It counts filters a step.", filters=self.filters
+        )
         require(self.batch >= 1, "`batch` >= 1", "1,024 is usual.", batch=self.batch)
 
     def _loss(self, data: Data, members: Members, graph: SyntheticGraph, seed: int) -> Loss:
@@ -71,9 +83,14 @@ class KernelInducingPoints(LearnedNodes):
             target = (members.labels[index, None] == classes).to(x)
             share = members.weight[index] / members.weight[index].sum()
             total = x.new_zeros(())
-            for theirs, mine in self._pairs(bases[:, index], x, weight, derive(seed, "filters", step)):
+            for theirs, mine in self._pairs(
+                bases[:, index], x, weight, derive(seed, "filters", step)
+            ):
                 theirs, mine = _biased(theirs, scale), _biased(mine, scale)
-                total = total + sum(share @ (p - target).square().sum(1) for p in krr(mine, ours, theirs, self.ridges))
+                total = total + sum(
+                    share @ (p - target).square().sum(1)
+                    for p in krr(mine, ours, theirs, self.ridges)
+                )
             return total
 
         return loss
@@ -85,14 +102,24 @@ class KernelInducingPoints(LearnedNodes):
     def _bases(self, data: Data, nodes: Tensor) -> Tensor:
         """Return rows of what the original's Z is made of [k, m, d], in blocks of columns."""
         if self.space is None:
-            blocks = [powers(propagation(data), block.contiguous(), 2)[-1:] for block in data.x.split(256, 1)]
+            blocks = [
+                powers(propagation(data), block.contiguous(), 2)[-1:]
+                for block in data.x.split(256, 1)
+            ]
         else:
-            operator = scaled_laplacian(CSR.from_edge_index(data.edge_index, int(data.num_nodes), data.get("edge_weight")))
+            operator = scaled_laplacian(
+                CSR.from_edge_index(data.edge_index, int(data.num_nodes), data.get("edge_weight"))
+            )
             recurrence = chebyshev if self.space.basis == "chebyshev" else powers
-            blocks = [recurrence(operator, block.contiguous(), self._layers * self.space.order) for block in data.x.split(256, 1)]
+            blocks = [
+                recurrence(operator, block.contiguous(), self._layers * self.space.order)
+                for block in data.x.split(256, 1)
+            ]
         return torch.cat([torch.stack([basis[nodes] for basis in block]) for block in blocks], 2)
 
-    def _pairs(self, bases: Tensor, x: Tensor, weight: Tensor, seed: int) -> list[tuple[Tensor, Tensor]]:
+    def _pairs(
+        self, bases: Tensor, x: Tensor, weight: Tensor, seed: int
+    ) -> list[tuple[Tensor, Tensor]]:
         """Return (Z of the original's rows, Z of S) for every filter of a step."""
         if self.space is None:
             operator = gcn_norm_dense(weight)
@@ -100,8 +127,13 @@ class KernelInducingPoints(LearnedNodes):
         recurrence = chebyshev if self.space.basis == "chebyshev" else powers
         own = torch.stack(recurrence(dense_operator(weight), x, self._layers * self.space.order))
         lam = self.space.sample(self.filters, seed=seed).to(x)
-        lam = compose(lam, self._layers, basis=self.space.basis, per_layer=self.space.num_layers > 1)
-        return [(torch.einsum("k,kmd->md", row, bases), torch.einsum("k,knd->nd", row, own)) for row in lam]
+        lam = compose(
+            lam, self._layers, basis=self.space.basis, per_layer=self.space.num_layers > 1
+        )
+        return [
+            (torch.einsum("k,kmd->md", row, bases), torch.einsum("k,knd->nd", row, own))
+            for row in lam
+        ]
 
 
 def _biased(z: Tensor, scale: Tensor) -> Tensor:
@@ -109,11 +141,14 @@ def _biased(z: Tensor, scale: Tensor) -> Tensor:
 
 
 def krr(z: Tensor, y: Tensor, other: Tensor, ridges: tuple[float, ...]) -> list[Tensor]:
-    """Return kernel ridge predictions for ``other`` [m, d] from nodes ``z`` [n, d] with targets ``y`` [n, C], one [m, C] a ridge.
+    """Return kernel ridge predictions for ``other`` [m, d] from nodes ``z`` [n, d] with targets
+    ``y`` [n, C], one [m, C] a ridge.
 
     Ridges are relative to the mean of the kernel's diagonal.
     """
     gram = z @ z.T
     level = gram.diagonal().mean()
     identity = torch.eye(len(z), dtype=z.dtype, device=z.device)
-    return [(other @ z.T) @ torch.linalg.solve(gram + ridge * level * identity, y) for ridge in ridges]
+    return [
+        (other @ z.T) @ torch.linalg.solve(gram + ridge * level * identity, y) for ridge in ridges
+    ]

@@ -1,4 +1,6 @@
-"""Each user's best items under a strong teacher, shared among items by prices, in the mixture that validates best."""
+"""Each user's best items under a strong teacher, shared among items by prices, in the mixture that
+validates best.
+"""
 
 from __future__ import annotations
 
@@ -13,14 +15,35 @@ from torch import Tensor
 from torch_geometric.data import HeteroData
 
 from graphcond.condensers.base import Draft, InteractionCondenser
-from graphcond.condensers.item_prices import Candidates, best_of_each, candidates, item_prices
-from graphcond.data import Checkpoint, digest, num_items, num_users, train_edges, val_edges, with_interactions
+from graphcond.condensers.interactions.item_prices import (
+    Candidates,
+    best_of_each,
+    candidates,
+    item_prices,
+)
+from graphcond.data import (
+    Checkpoint,
+    digest,
+    num_items,
+    num_users,
+    train_edges,
+    val_edges,
+    with_interactions,
+)
 from graphcond.errors import require
 from graphcond.nn.recommender import MF, RecommenderFactory
 from graphcond.pools import fit_proxies
 from graphcond.pools.proxy import apportion
 from graphcond.seeding import derive
-from graphcond.training import BPR, Fitted, Recommender, ensemble, fit_graph_filter, fit_least_squares, fit_recommender
+from graphcond.training import (
+    BPR,
+    Fitted,
+    Recommender,
+    ensemble,
+    fit_graph_filter,
+    fit_least_squares,
+    fit_recommender,
+)
 from graphcond.typing import Record
 
 
@@ -28,10 +51,11 @@ class Mixture(NamedTuple):
     r"""One way to spend a budget.
 
     Attributes:
-        bonus: Added to the teacher's score of an observed interaction, in standard deviations of a user's scores; below 0 prefers
-            items a user has not met, -inf keeps no observed interaction at all.
-        evenness: Share t >= 0 of the item prices that is charged: 0 lets users have their favourites, 1 shares the budget among items
-            as their popularity to the power 3/4.
+        bonus: Added to the teacher's score of an observed interaction, in standard deviations of a
+            user's scores; below 0 prefers items a user has not met, -inf keeps no observed
+            interaction at all.
+        evenness: Share t >= 0 of the item prices that is charged: 0 lets users have their
+            favourites, 1 shares the budget among items as their popularity to the power 3/4.
     """
 
     bonus: float
@@ -41,14 +65,18 @@ class Mixture(NamedTuple):
 @final
 @dataclass(frozen=True, kw_only=True)
 class TeacherChoice(InteractionCondenser):
-    r"""Keep, for every user alike, the items that a teacher of several models ranks highest, less a price for crowded items.
+    r"""Keep, for every user alike, the items that a teacher of several models ranks highest, less a
+    price for crowded items.
 
-    The teacher averages standardised scores s of ``ensemble`` recommenders trained by BPR, of factors by weighted least squares and
-    of a closed-form low-pass graph filter: the better it ranks, the better does what it teaches. A user keeps the items with the
-    highest :math:`s_{ui} + b\,[ui \in D] - t\,\pi_i`. Unobserved favourites are what a model trained on the condensed set has to rank
-    first, and users placed by their few best items are placed nearly as well as by all; what suffers is the items, of which a few
-    would be in everybody's list and most in nobody's. The prices :math:`\pi` spread the lists. How much of either helps differs
-    between data sets; so each mixture is tried, a recommender trained on it, and the one with the highest validation NDCG@10 returned.
+    The teacher averages standardised scores s of ``ensemble`` recommenders trained by BPR, of
+    factors by weighted least squares and of a closed-form low-pass graph filter: the better it
+    ranks, the better does what it teaches. A user keeps the items with the highest :math:`s_{ui} +
+    b\,[ui \in D] - t\,\pi_i`. Unobserved favourites are what a model trained on the condensed set
+    has to rank first, and users placed by their few best items are placed nearly as well as by all;
+    what suffers is the items, of which a few would be in everybody's list and most in nobody's. The
+    prices :math:`\pi` spread the lists. How much of either helps differs between data sets; so each
+    mixture is tried, a recommender trained on it, and the one with the highest validation NDCG@10
+    returned.
 
     Args:
         ratio: Share r of the training interactions to keep, in (0, 1]; pseudo interactions count.
@@ -59,29 +87,51 @@ class TeacherChoice(InteractionCondenser):
         rank: Singular vectors of its graph filter, at least 0; 0 leaves it out.
         mixtures: What is tried, at least one; a single one is taken without a trial.
         recipe: How recommenders are trained; None is :class:`graphcond.training.BPR`.
-        teacher: What :func:`fit_teacher` returned for these data and this seed, to condense to several ratios with one; None trains it.
+        teacher: What :func:`fit_teacher` returned for these data and this seed, to condense to
+            several ratios with one; None trains it.
 
     Raises:
         InputError: If an argument is out of range, or the teacher is of other data.
 
-    Source: The pseudo interactions are DConRec's (Eq. 3-4), with another teacher. In place of learned probabilities a closed-form
-        choice: at real sizes the policy gradient's signal drowns in its noise, while a teacher's ranking does not.
+    Source: The pseudo interactions are DConRec's (Eq. 3-4), with another teacher. In place of
+        learned probabilities a closed-form choice: at real sizes the policy gradient's signal
+        drowns in its noise, while a teacher's ranking does not.
     """
 
     recommender: RecommenderFactory = MF
     ensemble: int = 3
     factors: int = 64
     rank: int = 256
-    mixtures: tuple[Mixture, ...] = (Mixture(-math.inf, 0.5), Mixture(-1.5, 0.75), Mixture(-0.75, 0.75))
+    mixtures: tuple[Mixture, ...] = (
+        Mixture(-math.inf, 0.5),
+        Mixture(-1.5, 0.75),
+        Mixture(-0.75, 0.75),
+    )
     recipe: BPR | None = None
     teacher: Recommender | None = field(default=None, repr=False, compare=False)
 
     def __post_init__(self) -> None:
-        parts: dict[str, Any] = {"ensemble": self.ensemble, "factors": self.factors, "rank": self.rank}
-        require(min(parts.values()) >= 0 and max(parts.values()) > 0, "a teacher", "Give it at least one part.", **parts)
-        good = all(bonus < math.inf and 0 <= evenness < math.inf for bonus, evenness in self.mixtures)
+        parts: dict[str, Any] = {
+            "ensemble": self.ensemble,
+            "factors": self.factors,
+            "rank": self.rank,
+        }
+        require(
+            min(parts.values()) >= 0 and max(parts.values()) > 0,
+            "a teacher",
+            "Give it at least one part.",
+            **parts,
+        )
+        good = all(
+            bonus < math.inf and 0 <= evenness < math.inf for bonus, evenness in self.mixtures
+        )
         law = "mixtures with bonus < inf and evenness >= 0, at least one"
-        require(good and len(self.mixtures) > 0, law, "For example mixtures=(Mixture(-1.5, 0.5),).", mixtures=self.mixtures)
+        require(
+            good and len(self.mixtures) > 0,
+            law,
+            "For example mixtures=(Mixture(-1.5, 0.5),).",
+            mixtures=self.mixtures,
+        )
 
     def _identity(self) -> str:
         given = None if self.teacher is None else digest(self.teacher.users, self.teacher.items)
@@ -91,13 +141,23 @@ class TeacherChoice(InteractionCondenser):
         found = _Found(checkpoint)
         teacher = self._teacher(data, found)
         per_user = math.ceil(self.budget(data) / max(1, train_edges(data)[0].unique().numel()))
-        options = candidates(teacher, train_edges(data), min(num_items(data), max(100, 2 * per_user)))
+        options = candidates(
+            teacher, train_edges(data), min(num_items(data), max(100, 2 * per_user))
+        )
         trials: list[Record] = []
         best, chosen = -math.inf, None
         for mixture in self.mixtures:
             small, facts = self._mix(data, options, mixture)
-            score = found.score(mixture, partial(self._trial, data, small)) if len(self.mixtures) > 1 else math.nan
-            facts = {"bonus": None if math.isinf(mixture.bonus) else mixture.bonus, "evenness": mixture.evenness, **facts}
+            score = (
+                found.score(mixture, partial(self._trial, data, small))
+                if len(self.mixtures) > 1
+                else math.nan
+            )
+            facts = {
+                "bonus": None if math.isinf(mixture.bonus) else mixture.bonus,
+                "evenness": mixture.evenness,
+                **facts,
+            }
             trials.append({**facts, "val_ndcg@10": None if math.isnan(score) else score})
             if chosen is None or score > best:
                 best, chosen = score, Draft(small, facts=facts)
@@ -107,45 +167,73 @@ class TeacherChoice(InteractionCondenser):
 
     def _teacher(self, data: HeteroData, found: _Found) -> Recommender:
         if self.teacher is not None:
-            size = {"teacher": (self.teacher.users.size(0), self.teacher.items.size(0)), "data": (num_users(data), num_items(data))}
-            require(size["teacher"] == size["data"], "a `teacher` of the same users and items", "Fit it on these data.", found=size)
+            size = {
+                "teacher": (self.teacher.users.size(0), self.teacher.items.size(0)),
+                "data": (num_users(data), num_items(data)),
+            }
+            require(
+                size["teacher"] == size["data"],
+                "a `teacher` of the same users and items",
+                "Fit it on these data.",
+                found=size,
+            )
             return self.teacher
         parts = (self.ensemble, self.factors, self.rank)
-        return found.recommender(lambda: fit_teacher(data, self.recommender, parts, recipe=self.recipe, seed=self.seed))
+        return found.recommender(
+            lambda: fit_teacher(data, self.recommender, parts, recipe=self.recipe, seed=self.seed)
+        )
 
-    def _mix(self, data: HeteroData, options: Candidates, mixture: Mixture) -> tuple[HeteroData, Record]:
+    def _mix(
+        self, data: HeteroData, options: Candidates, mixture: Mixture
+    ) -> tuple[HeteroData, Record]:
         """Return a set of at most the budget, and how much of it is new."""
         if math.isinf(mixture.bonus):
             options = Candidates(
-                options.pairs[:, ~options.observed], options.scores[~options.observed], options.observed[~options.observed]
+                options.pairs[:, ~options.observed],
+                options.scores[~options.observed],
+                options.observed[~options.observed],
             )
         keys = options.scores + torch.where(options.observed, mixture.bonus, 0.0)
         room = torch.bincount(options.pairs[0], minlength=num_users(data))
         count = apportion((room > 0).double(), self.budget(data), room)
         wanted = torch.bincount(train_edges(data)[1], minlength=num_items(data)).double() ** 0.75
         price = item_prices(options, keys, count, wanted / wanted.sum() * count.sum())
-        kept = best_of_each(options.pairs[0], keys - mixture.evenness * price[options.pairs[1]], count)
+        kept = best_of_each(
+            options.pairs[0], keys - mixture.evenness * price[options.pairs[1]], count
+        )
         observed = int(options.observed[kept].sum())
-        return with_interactions(data, options.pairs[:, kept]), {"num_pseudo": kept.numel() - observed, "num_observed": observed}
+        return with_interactions(data, options.pairs[:, kept]), {
+            "num_pseudo": kept.numel() - observed,
+            "num_observed": observed,
+        }
 
     def _trial(self, data: HeteroData, small: HeteroData) -> float:
-        """Return the validation NDCG@10 of a recommender trained on a set; NaN without validation interactions."""
+        """Return the validation NDCG@10 of a recommender trained on a set; NaN without validation
+        interactions.
+        """
         held, seed = val_edges(data), derive(self.seed, "trial")
         if held.size(1) == 0:
             return math.nan
-        model = fit_recommender(self.recommender, small, held, exclude=train_edges(data), recipe=self.recipe, seed=seed)
+        model = fit_recommender(
+            self.recommender, small, held, exclude=train_edges(data), recipe=self.recipe, seed=seed
+        )
         return model.history.best_score
 
 
 class _Found:
-    """What a run has found so far, kept in a file if there is one: the teacher and the scores of the mixtures.
+    """What a run has found so far, kept in a file if there is one: the teacher and the scores of
+    the mixtures.
 
     Args:
         checkpoint: The file, or None.
     """
 
     def __init__(self, checkpoint: Checkpoint | None) -> None:
-        self.checkpoint, self.tensors, self.scores = checkpoint, dict[str, Tensor](), dict[str, float]()
+        self.checkpoint, self.tensors, self.scores = (
+            checkpoint,
+            dict[str, Tensor](),
+            dict[str, float](),
+        )
         if checkpoint is not None and (found := checkpoint.load()) is not None:
             self.tensors, self.scores = found[0], found[1]["scores"]
 
@@ -173,14 +261,20 @@ class _Found:
 
 
 def fit_teacher(
-    data: HeteroData, recommender: RecommenderFactory, parts: tuple[int, int, int], *, recipe: BPR | None = None, seed: int = 0
+    data: HeteroData,
+    recommender: RecommenderFactory,
+    parts: tuple[int, int, int],
+    *,
+    recipe: BPR | None = None,
+    seed: int = 0,
 ) -> Recommender:
     """Train the teacher of :class:`TeacherChoice`.
 
     Args:
         data: Interactions without a test split.
         recommender: Makes the trained part.
-        parts: Number of trained models, width of the least-squares factors, rank of the graph filter; 0 leaves a part out.
+        parts: Number of trained models, width of the least-squares factors, rank of the graph
+            filter; 0 leaves a part out.
         recipe: How the models are trained.
         seed: Seed of all of it.
 

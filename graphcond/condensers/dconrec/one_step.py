@@ -1,4 +1,6 @@
-"""A few gradient steps of matrix factorisation on weighted interactions, differentiable in the weights in bounded memory."""
+"""A few gradient steps of matrix factorisation on weighted interactions, differentiable in the
+weights in bounded memory.
+"""
 
 from __future__ import annotations
 
@@ -9,7 +11,7 @@ from typing import Any, Literal, final
 import torch
 from torch import Tensor
 
-from graphcond.condensers.outer_loss import OuterLoss
+from graphcond.condensers.dconrec.outer_loss import OuterLoss
 from graphcond.errors import require
 from graphcond.nn import Triplets, bpr_gradient
 from graphcond.seeding import derive, generator
@@ -24,15 +26,18 @@ BLOCK = 1 << 14
 @final
 @dataclass(frozen=True)
 class Unrolled:
-    r"""An inner training of T full gradient steps, for estimators that differentiate it and for cheap masks.
+    r"""An inner training of T full gradient steps, for estimators that differentiate it and for
+    cheap masks.
 
     .. math:: \theta_{t+1} = \theta_t - \eta \nabla_\theta \sum_p m_p\, \ell_p(\theta_t)
 
     Args:
         steps: T >= 1. The paper's one step is T = 1.
-        rate: η > 0, per interaction (the sum, not the mean, is descended). Large rates saturate the outer loss of users who keep much.
-        start: θ_0. ``"items"``: the proxy's item embeddings and zero users, so that one step makes a user the sum of what it kept and a
-            user's loss depends on its own mask alone. ``"proxy"``: both tables of the proxy. ``"fresh"``: random tables.
+        rate: η > 0, per interaction (the sum, not the mean, is descended). Large rates saturate the
+            outer loss of users who keep much.
+        start: θ_0. ``"items"``: the proxy's item embeddings and zero users, so that one step makes
+            a user the sum of what it kept and a user's loss depends on its own mask alone.
+            ``"proxy"``: both tables of the proxy. ``"fresh"``: random tables.
         dim: Width of random tables.
         init_std: Their standard deviation.
 
@@ -47,10 +52,23 @@ class Unrolled:
     init_std: float = 0.1
 
     def __post_init__(self) -> None:
-        sizes: dict[str, Any] = {"steps": self.steps, "dim": self.dim, "rate": self.rate, "init_std": self.init_std}
+        sizes: dict[str, Any] = {
+            "steps": self.steps,
+            "dim": self.dim,
+            "rate": self.rate,
+            "init_std": self.init_std,
+        }
         good = self.steps >= 1 and self.dim >= 1 and self.rate > 0 and self.init_std > 0
-        require(good, "steps >= 1, dim >= 1, rate > 0, init_std > 0", "Check the arguments of Unrolled.", **sizes)
-        law, cure = "`start` in {'items', 'proxy', 'fresh'}", "It says where the inner training starts."
+        require(
+            good,
+            "steps >= 1, dim >= 1, rate > 0, init_std > 0",
+            "Check the arguments of Unrolled.",
+            **sizes,
+        )
+        law, cure = (
+            "`start` in {'items', 'proxy', 'fresh'}",
+            "It says where the inner training starts.",
+        )
         require(self.start in ("items", "proxy", "fresh"), law, cure, start=self.start)
 
 
@@ -65,7 +83,8 @@ class UnrolledObjective:
         kept: Which of them have mask 1 whatever is drawn ``[P]``, bool.
         outer: The outer loss.
         negatives: Draws the inner training's negatives.
-        proxy: User and item embeddings to start from, ``[U, d]`` and ``[I, d]``; None for fresh starts.
+        proxy: User and item embeddings to start from, ``[U, d]`` and ``[I, d]``; None for fresh
+            starts.
         seed: Seed of the start and the negatives.
 
     Source:
@@ -90,7 +109,9 @@ class UnrolledObjective:
         return replace(self, seed=derive(self.seed, "step", step))
 
     def __call__(self, masks: Sequence[Tensor]) -> Tensor:
-        """Return the losses ``[K, U]`` of K masks ``[P]``; all share start and negatives, and train on what they keep."""
+        """Return the losses ``[K, U]`` of K masks ``[P]``; all share start and negatives, and train
+        on what they keep.
+        """
         start, others, losses = self._start(self.seed), self._others(self.seed), []
         with torch.no_grad():
             for mask in masks:
@@ -124,7 +145,10 @@ class UnrolledObjective:
 
     def _others(self, seed: int) -> list[Tensor]:
         """Return the negatives of every interaction ``[P]`` for each step."""
-        streams = (generator(seed, "inner", step, device=self.edges.device) for step in range(self.inner.steps))
+        streams = (
+            generator(seed, "inner", step, device=self.edges.device)
+            for step in range(self.inner.steps)
+        )
         return [self.negatives(self.edges[0], stream) for stream in streams]
 
     def _start(self, seed: int) -> Tables:
@@ -132,17 +156,25 @@ class UnrolledObjective:
             users, items = self.proxy
             return (torch.zeros_like(users) if self.inner.start == "items" else users), items
         draw = generator(seed, "init", device=self.edges.device)
-        rows = [torch.randn(n, self.inner.dim, generator=draw, device=self.edges.device) for n in self.outer.size]
+        rows = [
+            torch.randn(n, self.inner.dim, generator=draw, device=self.edges.device)
+            for n in self.outer.size
+        ]
         return rows[0] * self.inner.init_std, rows[1] * self.inner.init_std
 
 
 class _Step(torch.autograd.Function):
-    """One gradient step on the weighted BPR loss; its backward recomputes block by block, so T steps keep T tables, not T·P rows."""
+    """One gradient step on the weighted BPR loss; its backward recomputes block by block, so T
+    steps keep T tables, not T·P rows.
+    """
 
     @staticmethod
-    def forward(ctx: Any, weight: Tensor, users: Tensor, items: Tensor, triplets: Triplets, rate: float) -> Tables:
+    def forward(
+        ctx: Any, weight: Tensor, users: Tensor, items: Tensor, triplets: Triplets, rate: float
+    ) -> Tables:
         ctx.save_for_backward(weight, users, items)
-        # Users that are all zero (start="items") see every margin at 0 and pull no item: a third of the work.
+        # Users that are all zero (start="items") see every margin at 0 and pull no item: a third of
+        # the work.
         ctx.triplets, ctx.rate, ctx.still = triplets, rate, not bool(users.any())
         new = users.clone(), items.clone()
         for some in _blocks(triplets):
@@ -151,7 +183,8 @@ class _Step(torch.autograd.Function):
                 gap = items.index_select(0, i).sub_(items.index_select(0, j))
                 new[0].index_add_(0, u, gap.mul_(weight[some, None] * (0.5 * rate)))
                 continue
-            # bpr_gradient is that of the mean over its batch; a step of -rate * count on it is one on the sum.
+            # bpr_gradient is that of the mean over its batch; a step of -rate * count on it is one
+            # on the sum.
             bpr_gradient((users, items), Triplets(u, i, j, weight[some] * (-rate * u.numel())), new)
         return new
 
@@ -163,14 +196,19 @@ class _Step(torch.autograd.Function):
         tables = (grad_users.clone(), grad_items.clone()) if deep else None
         for some in _blocks(ctx.triplets):
             u, i, j = (part[some] for part in ctx.triplets[:3])
-            rows = [table.index_select(0, at).requires_grad_(deep) for table, at in ((users, u), (items, i), (items, j))]
+            rows = [
+                table.index_select(0, at).requires_grad_(deep)
+                for table, at in ((users, u), (items, i), (items, j))
+            ]
             with torch.enable_grad():
                 gap = rows[1] - rows[2]
                 pull = (gap * grad_users.index_select(0, u)).sum(1)
                 if ctx.still and tables is None:
                     grad_weight[some] = pull * (0.5 * ctx.rate)
                     continue
-                pull = pull + (rows[0] * (grad_items.index_select(0, i) - grad_items.index_select(0, j))).sum(1)
+                pull = pull + (
+                    rows[0] * (grad_items.index_select(0, i) - grad_items.index_select(0, j))
+                ).sum(1)
                 unit = torch.sigmoid(-(rows[0] * gap).sum(1)) * ctx.rate * pull
                 grad_weight[some] = unit.detach()
                 if tables is not None:
@@ -181,7 +219,9 @@ class _Step(torch.autograd.Function):
 
 
 class _Outer(torch.autograd.Function):
-    """The mean BPR loss of triplets; the gradient is made on the way forward, without an autograd graph over the gathers."""
+    """The mean BPR loss of triplets; the gradient is made on the way forward, without an autograd
+    graph over the gathers.
+    """
 
     @staticmethod
     def forward(ctx: Any, users: Tensor, items: Tensor, triplets: Triplets) -> Tensor:
@@ -189,8 +229,12 @@ class _Outer(torch.autograd.Function):
         for some in _blocks(triplets):
             part = Triplets(*(column[some] for column in triplets[:3]))
             share = users.new_full((1,), part.users.numel() / triplets.users.numel())
-            # bpr_gradient returns the sum of its batch, weighted: that over its count is this block's part of the mean.
-            total += bpr_gradient((users, items), part._replace(weight=share), grads)[0] / part.users.numel()
+            # bpr_gradient returns the sum of its batch, weighted: that over its count is this
+            # block's part of the mean.
+            total += (
+                bpr_gradient((users, items), part._replace(weight=share), grads)[0]
+                / part.users.numel()
+            )
         ctx.save_for_backward(*grads)
         return total
 

@@ -1,4 +1,6 @@
-"""Trajectory matching: training on the condensed graph follows experts that were trained on the original."""
+"""Trajectory matching: training on the condensed graph follows experts that were trained on the
+original.
+"""
 
 from __future__ import annotations
 
@@ -9,9 +11,9 @@ import torch
 from torch import Tensor
 from torch_geometric.data import Data
 
-from graphcond.condensers.learned import LearnedNodes, Loss, thinned
-from graphcond.condensers.matching import SGCBackbone
-from graphcond.condensers.partition import Members
+from graphcond.condensers.nodes.backbones import SGCBackbone
+from graphcond.condensers.nodes.learner import LearnedNodes, Loss, thinned
+from graphcond.condensers.nodes.partition import Members
 from graphcond.errors import require
 from graphcond.nn.synthetic import SyntheticGraph
 from graphcond.seeding import derive, generator
@@ -24,8 +26,9 @@ _MOST_NODES = 2048
 class TrajectoryMatching(LearnedNodes):
     r"""Learn nodes on which a few training steps go where many steps on the original go.
 
-    min_S E_{expert, t} ||θ_S - θ_{t+M}||² / ||θ_t - θ_{t+M}||², θ_S reached from θ_t by ``student_steps`` gradient steps on S,
-    differentiated through. Experts and students are linear models on Â² X (SGC), so an expert costs well under a second. Other
+    min_S E_{expert, t} ||θ_S - θ_{t+M}||² / ||θ_t - θ_{t+M}||², θ_S reached from θ_t by
+    ``student_steps`` gradient steps on S, differentiated through. Experts and students are linear
+    models on Â² X (SGC), so an expert costs well under a second. Other
     settings: :class:`LearnedNodes`.
 
     Args:
@@ -34,8 +37,9 @@ class TrajectoryMatching(LearnedNodes):
         span: M, expert steps that a student has to cover, >= 1.
         student_steps: Steps of a student, >= 1; together they are as long as ``span`` expert steps.
 
-    Source: SFGC (Zheng et al., NeurIPS 2023), equation 5; GEOM (Zhang et al., ICML 2024). Deviations: SGC experts; plain gradient steps of
-    size span / student_steps over the mean squared norm of the rows, on both sides; no curriculum.
+    Source: SFGC (Zheng et al., NeurIPS 2023), equation 5; GEOM (Zhang et al., ICML 2024).
+    Deviations: SGC experts; plain gradient steps of size span / student_steps over the mean squared
+    norm of the rows, on both sides; no curriculum.
 
     Example:
         >>> from graphcond.data import load
@@ -53,13 +57,19 @@ class TrajectoryMatching(LearnedNodes):
         counts = (self.experts, self.span, self.student_steps)
         cure = "An expert must be longer than what a student covers."
         require(
-            min(counts) >= 1 and self.expert_steps > self.span, "expert_steps > span >= 1", cure, counts=counts, steps=self.expert_steps
+            min(counts) >= 1 and self.expert_steps > self.span,
+            "expert_steps > span >= 1",
+            cure,
+            counts=counts,
+            steps=self.expert_steps,
         )
 
     def _loss(self, data: Data, members: Members, graph: SyntheticGraph, seed: int) -> Loss:
         members = thinned(members, _MOST_NODES, seed)
         backbone = SGCBackbone(data, members, graph.y, batch=len(members.nodes), seed=seed)
-        experts = [self._expert(backbone, derive(seed, "expert", number)) for number in range(self.experts)]
+        experts = [
+            self._expert(backbone, derive(seed, "expert", number)) for number in range(self.experts)
+        ]
         target = (graph.y[:, None] == backbone.classes).to(graph.x)
 
         def loss(x: Tensor, weight: Tensor, step: int) -> Tensor:
@@ -84,6 +94,11 @@ class TrajectoryMatching(LearnedNodes):
         share = (members.weight / members.weight.sum())[:, None]
         path = [value]
         for _ in range(self.expert_steps):
-            value = value - backbone.z.T @ (share * (torch.softmax(backbone.z @ value, 1) - target)) / backbone.level
+            value = (
+                value
+                - backbone.z.T
+                @ (share * (torch.softmax(backbone.z @ value, 1) - target))
+                / backbone.level
+            )
             path.append(value)
         return torch.stack(path)

@@ -11,8 +11,8 @@ import torch
 from torch import Tensor
 from tqdm import tqdm
 
-from graphcond.condensers.objective import RecommenderObjective
-from graphcond.condensers.unrolled import UnrolledObjective
+from graphcond.condensers.dconrec.objective import RecommenderObjective
+from graphcond.condensers.dconrec.one_step import UnrolledObjective
 from graphcond.data import Checkpoint
 from graphcond.errors import NumericalError, require
 from graphcond.masks import BernoulliMask, CappedSimplex, Estimate, Estimator
@@ -31,12 +31,14 @@ class Schedule:
         factor: What it is multiplied with every ``every`` steps, in (0, 1].
         every: Steps between two changes, >= 1.
         floor: Smallest learning rate, in [0, ``rate``].
-        centred: Whether Adam sees the gradient less its mean. Under an active budget a constant added to the gradient changes nothing in a
-            plain step, since the projection takes it off again; but Adam divides by its size, and where every interaction helps, all
-            would step up alike and be projected back to where they were.
+        centred: Whether Adam sees the gradient less its mean. Under an active budget a constant
+            added to the gradient changes nothing in a plain step, since the projection takes it off
+            again; but Adam divides by its size, and where every interaction helps, all would step
+            up alike and be projected back to where they were.
 
     Source:
-        DConRec, Section 4.1.4: 0.1, divided by 10 every 100 of 1,000 steps, at least 1e-4. Ours: centring, and steps for OneStep.
+        DConRec, Section 4.1.4: 0.1, divided by 10 every 100 of 1,000 steps, at least 1e-4. Ours:
+        centring, and steps for OneStep.
 
     Example:
         >>> [round(Schedule(steps=1000, every=100).at(step), 4) for step in (0, 100, 900)]
@@ -51,8 +53,20 @@ class Schedule:
     centred: bool = True
 
     def __post_init__(self) -> None:
-        facts = {"steps": self.steps, "rate": self.rate, "factor": self.factor, "every": self.every, "floor": self.floor}
-        good = self.steps >= 0 and self.rate > 0 and 0 < self.factor <= 1 and self.every >= 1 and 0 <= self.floor <= self.rate
+        facts = {
+            "steps": self.steps,
+            "rate": self.rate,
+            "factor": self.factor,
+            "every": self.every,
+            "floor": self.floor,
+        }
+        good = (
+            self.steps >= 0
+            and self.rate > 0
+            and 0 < self.factor <= 1
+            and self.every >= 1
+            and 0 <= self.floor <= self.rate
+        )
         law = "steps >= 0, rate > 0, 0 < factor <= 1, every >= 1, 0 <= floor <= rate"
         require(good, law, "Check the arguments of Schedule.", **facts)  # type: ignore[arg-type]
 
@@ -70,7 +84,8 @@ class State:
         moment: Adam's first moment ``[P]``.
         square: Adam's second moment ``[P]``.
         history: One record per finished step.
-        whole: Whether no step is half taken; an interrupt inside one leaves the last checkpoint as it is.
+        whole: Whether no step is half taken; an interrupt inside one leaves the last checkpoint as
+            it is.
     """
 
     probs: Tensor
@@ -92,7 +107,8 @@ class OuterLoop:
     Args:
         objective: What a mask is worth.
         pool: The candidates; those always kept have probability 1 under an honest budget.
-        fixed: Whether the probabilities of always-kept interactions stay at 1 and count against the budget.
+        fixed: Whether the probabilities of always-kept interactions stay at 1 and count against the
+            budget.
         simplex: The feasible set.
         estimator: The gradient estimator.
         schedule: Steps and learning rates.
@@ -117,7 +133,9 @@ class OuterLoop:
         rate = self.schedule.at(number)
         try:
             seed = derive(self.seed, "masks", number)
-            estimate = self.estimator(self.objective.at(number), BernoulliMask(state.probs), seed=seed)
+            estimate = self.estimator(
+                self.objective.at(number), BernoulliMask(state.probs), seed=seed
+            )
             grad = estimate.grad
             if self.fixed:
                 grad.masked_fill_(self.pool.kept, 0.0)
@@ -128,12 +146,19 @@ class OuterLoop:
             self._adam(state, grad, rate, number)
         except NumericalError as error:
             raise NumericalError(f"Outer step {number}: {error}") from error
-        facts = {"step": number, "learning_rate": rate, "mapping_norm": mapping, "seconds": time.perf_counter() - start}
+        facts = {
+            "step": number,
+            "learning_rate": rate,
+            "mapping_norm": mapping,
+            "seconds": time.perf_counter() - start,
+        }
         state.history.append({**facts, **self._facts(state.probs, estimate)})
         state.whole = True
 
     def project(self, values: Tensor) -> Tensor:
-        """Return the nearest feasible point; always-kept interactions under an honest budget are at 1."""
+        """Return the nearest feasible point; always-kept interactions under an honest budget are at
+        1.
+        """
         if self.fixed:
             values = torch.where(self.pool.kept, values.max() + 2.0, values)
         return self.simplex.project(values)
@@ -146,12 +171,23 @@ class OuterLoop:
         free = grad.numel() - int(self.pool.kept.sum())
         grad.sub_(grad.sum() / max(free, 1)).masked_fill_(self.pool.kept, 0.0)
 
-    def _adam(self, state: State, grad: Tensor, rate: float, number: int, decay: tuple[float, float] = (0.9, 0.999)) -> None:
-        """One step of Adam written out in place, so that its state is two vectors and resumes bit for bit."""
+    def _adam(
+        self,
+        state: State,
+        grad: Tensor,
+        rate: float,
+        number: int,
+        decay: tuple[float, float] = (0.9, 0.999),
+    ) -> None:
+        """One step of Adam written out in place, so that its state is two vectors and resumes bit
+        for bit.
+        """
         state.moment.lerp_(grad, 1 - decay[0])
         state.square.mul_(decay[1]).addcmul_(grad, grad, value=1 - decay[1])
         scale = state.square.sqrt().div_(math.sqrt(1 - decay[1] ** (number + 1))).add_(1e-8)
-        moved = torch.addcdiv(state.probs, state.moment, scale, value=-rate / (1 - decay[0] ** (number + 1)))
+        moved = torch.addcdiv(
+            state.probs, state.moment, scale, value=-rate / (1 - decay[0] ** (number + 1))
+        )
         state.probs = self.project(moved)
 
     def _mapping_norm(self, probs: Tensor, grad: Tensor, rate: float) -> float:
@@ -186,7 +222,12 @@ def optimise(loop: OuterLoop, state: State, checkpoint: Checkpoint | None) -> St
     Returns:
         The state after the last step. Ctrl-C saves the finished steps and goes on up.
     """
-    bar = tqdm(range(len(state.history), loop.schedule.steps), initial=len(state.history), total=loop.schedule.steps, disable=None)
+    bar = tqdm(
+        range(len(state.history), loop.schedule.steps),
+        initial=len(state.history),
+        total=loop.schedule.steps,
+        disable=None,
+    )
     try:
         for _ in bar:
             loop.step(state)
@@ -206,7 +247,11 @@ def resumed(checkpoint: Checkpoint | None) -> tuple[State, DataPool] | None:
     if found is None:
         return None
     tensors, record = found
-    proxies = (Recommender(tensors["proxy_users"], tensors["proxy_items"], Fitted()),) if "proxy_users" in tensors else ()
+    proxies = (
+        (Recommender(tensors["proxy_users"], tensors["proxy_items"], Fitted()),)
+        if "proxy_users" in tensors
+        else ()
+    )
     pool = DataPool(tensors["edges"], tensors["origin"], tensors["kept"], proxies)
     return State(tensors["probs"], tensors["moment"], tensors["square"], record["history"]), pool
 

@@ -30,7 +30,8 @@ class OuterLoss:
         repeats: n, negatives per interaction.
 
     Source:
-        DConRec, Eq. 7. The released code draws the negatives from the test sampler; ours knows no test interactions.
+        DConRec, Eq. 7. The released code draws the negatives from the test sampler; ours knows no
+        test interactions.
     """
 
     edges: Tensor

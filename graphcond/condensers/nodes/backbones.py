@@ -1,4 +1,6 @@
-"""Gradients of backbones on real and on synthetic nodes, class by class, and distances between them."""
+"""Gradients of backbones on real and on synthetic nodes, class by class, and distances between
+them.
+"""
 
 from __future__ import annotations
 
@@ -12,9 +14,15 @@ import torch.nn.functional as F  # noqa: N812
 from torch import Tensor
 from torch_geometric.data import Data
 
-from graphcond.condensers.partition import Members
-from graphcond.condensers.selection import propagated
-from graphcond.nn.filters import Operator, PolynomialFilterNet, dense_operator, filter_features, filter_operator
+from graphcond.condensers.nodes.coreset import propagated
+from graphcond.condensers.nodes.partition import Members
+from graphcond.nn.filters import (
+    Operator,
+    PolynomialFilterNet,
+    dense_operator,
+    filter_features,
+    filter_operator,
+)
 from graphcond.nn.synthetic import gcn_norm_dense
 from graphcond.seeding import generator
 from graphcond.spaces import PolynomialFilters
@@ -30,13 +38,15 @@ def gradient_distance(synthetic: Tensors, real: Tensors, kind: Distance, weight:
     Args:
         synthetic: Gradients on the condensed graph, each ``[K, ..., rows, columns]``, K classes.
         real: Gradients on the original, of the same shapes.
-        kind: ``"cosine"``: Σ 1 - cos of columns; ``"l2"``: squared distance over the squared norm of ``real``; ``"both"``: their sum.
+        kind: ``"cosine"``: Σ 1 - cos of columns; ``"l2"``: squared distance over the squared norm
+            of ``real``; ``"both"``: their sum.
         weight: Weights of the classes [K].
 
     Returns:
         A scalar, differentiable in ``synthetic``.
 
-    Source: GCond (Jin et al., ICLR 2022), equation 8 (columns); the squared distance is its "mse", made free of scale.
+    Source: GCond (Jin et al., ICLR 2022), equation 8 (columns); the squared distance is its "mse",
+    made free of scale.
     """
     total = weight.new_zeros(())
     for name, theirs in real.items():
@@ -50,13 +60,19 @@ def gradient_distance(synthetic: Tensors, real: Tensors, kind: Distance, weight:
 
 
 def relative_square(ours: Tensor, theirs: Tensor) -> Tensor:
-    """Return ‖ours - theirs‖² / ‖theirs‖² by row [K]; 0 where ``theirs`` is zero, as for a class of which a batch has no node."""
+    """Return ‖ours - theirs‖² / ‖theirs‖² by row [K]; 0 where ``theirs`` is zero, as for a class of
+    which a batch has no node.
+    """
     size = theirs.square().sum(1)
-    return torch.where(size > 0, (ours - theirs).square().sum(1) / torch.where(size > 0, size, 1.0), 0.0)
+    return torch.where(
+        size > 0, (ours - theirs).square().sum(1) / torch.where(size > 0, size, 1.0), 0.0
+    )
 
 
 class Backbone(ABC):
-    """A model whose gradients are matched. Parameters are explicit; ``weight`` is the synthetic adjacency [n', n']."""
+    """A model whose gradients are matched. Parameters are explicit; ``weight`` is the synthetic
+    adjacency [n', n'].
+    """
 
     @abstractmethod
     def fresh(self, seed: int) -> Tensors:
@@ -76,10 +92,14 @@ class Backbone(ABC):
 
 
 def member_batch(members: Members, size: int, seed: int, step: int) -> Tensor:
-    """Return positions of at most ``size`` members, drawn anew at each step, all of them where they fit."""
+    """Return positions of at most ``size`` members, drawn anew at each step, all of them where they
+    fit.
+    """
     if len(members.nodes) <= size:
         return torch.arange(len(members.nodes), device=members.nodes.device)
-    return torch.randperm(len(members.nodes), generator=generator(seed, "batch", step))[:size].to(members.nodes.device)
+    return torch.randperm(len(members.nodes), generator=generator(seed, "batch", step))[:size].to(
+        members.nodes.device
+    )
 
 
 @final
@@ -97,7 +117,9 @@ class SGCBackbone(Backbone):
         hops: Propagation steps.
     """
 
-    def __init__(self, data: Data, members: Members, y: Tensor, batch: int, seed: int, hops: int = 2) -> None:
+    def __init__(
+        self, data: Data, members: Members, y: Tensor, batch: int, seed: int, hops: int = 2
+    ) -> None:
         rows = propagated(data, members.nodes, hops)
         self.scale = rows.square().sum(1).mean().sqrt().clamp(min=1e-12)
         self.z = torch.cat([rows, self.scale.expand(len(rows), 1)], 1)
@@ -131,7 +153,9 @@ class SGCBackbone(Backbone):
         """Return gradients [C, 1 + d, C] on a batch of members."""
         with torch.no_grad():
             index = member_batch(self.members, self.batch, self.seed, step)
-            return self._gradients(self.z[index], self.members.labels[index], self.members.weight[index], params)
+            return self._gradients(
+                self.z[index], self.members.labels[index], self.members.weight[index], params
+            )
 
     def synthetic(self, params: Tensors, x: Tensor, weight: Tensor) -> Tensors:
         """Return gradients [C, 1 + d, C] on all condensed nodes."""
@@ -158,11 +182,13 @@ class Inputs:
 
 @final
 class NetBackbone(Backbone):
-    """A :class:`PolynomialFilterNet` at sampled λ, full batch; gradients by automatic differentiation, B filters at once.
+    """A :class:`PolynomialFilterNet` at sampled λ, full batch; gradients by automatic
+    differentiation, B filters at once.
 
     Args:
         net: The architecture.
-        space: Where λ is drawn from for every initialisation; None: the filter (I + D^-1/2 A D^-1/2) / 2 alone.
+        space: Where λ is drawn from for every initialisation; None: the filter (I + D^-1/2 A
+            D^-1/2) / 2 alone.
         data: The original.
         members: Nodes with classes whose gradients are matched.
         y: Classes of the condensed nodes [n'].
@@ -170,10 +196,23 @@ class NetBackbone(Backbone):
     """
 
     def __init__(
-        self, net: PolynomialFilterNet, space: PolynomialFilters | None, data: Data, members: Members, y: Tensor, batch: int = 4
+        self,
+        net: PolynomialFilterNet,
+        space: PolynomialFilters | None,
+        data: Data,
+        members: Members,
+        y: Tensor,
+        batch: int = 4,
     ) -> None:
-        self.net, self.space, self.y, self.filters = net, space, y, batch if space is not None else 1
-        operator = filter_operator(data.edge_index, int(data.num_nodes), data.get("edge_weight"), dtype=data.x.dtype)
+        self.net, self.space, self.y, self.filters = (
+            net,
+            space,
+            y,
+            batch if space is not None else 1,
+        )
+        operator = filter_operator(
+            data.edge_index, int(data.num_nodes), data.get("edge_weight"), dtype=data.x.dtype
+        )
         self.inputs = Inputs(operator, filter_features(data.x), members)
         self.classes = y.unique()
 
@@ -182,23 +221,39 @@ class NetBackbone(Backbone):
         first = self.inputs.x.value if isinstance(self.inputs.x, CSR) else self.inputs.x
         like = torch.empty(0) if first is None else first
         params = self.net.init(self.filters, seed, dtype=like.dtype, device=like.device)
-        lam = torch.tensor([[0.5, -0.5]]) if self.space is None else self.space.sample(self.filters, seed=seed)
+        lam = (
+            torch.tensor([[0.5, -0.5]])
+            if self.space is None
+            else self.space.sample(self.filters, seed=seed)
+        )
         return {**params, "lam": lam.to(like)}
 
-    def _gradients(self, params: Tensors, logits: Tensor, members: Members, *, keep: bool) -> Tensors:
+    def _gradients(
+        self, params: Tensors, logits: Tensor, members: Members, *, keep: bool
+    ) -> Tensors:
         names = [name for name in params if name.startswith("weight")]
         each: list[tuple[Tensor, ...]] = []
         for label in self.classes.tolist():
             inside = members.labels == label
             chosen = F.log_softmax(logits[:, members.nodes[inside]], -1)[:, :, label]
             loss = -(chosen @ (members.weight[inside] / members.weight[inside].sum())).sum()
-            each.append(torch.autograd.grad(loss, [params[name] for name in names], create_graph=keep, retain_graph=True))
+            each.append(
+                torch.autograd.grad(
+                    loss, [params[name] for name in names], create_graph=keep, retain_graph=True
+                )
+            )
         return {name: torch.stack([grads[i] for grads in each]) for i, name in enumerate(names)}
 
-    def _forward(self, params: Tensors, operator: Operator, x: Tensor | CSR) -> tuple[Tensors, Tensor]:
-        leaves = {name: value.detach().requires_grad_(name != "lam") for name, value in params.items()}
+    def _forward(
+        self, params: Tensors, operator: Operator, x: Tensor | CSR
+    ) -> tuple[Tensors, Tensor]:
+        leaves = {
+            name: value.detach().requires_grad_(name != "lam") for name, value in params.items()
+        }
         lam = leaves["lam"]
-        return leaves, self.net({name: value for name, value in leaves.items() if name != "lam"}, lam, operator, x)
+        return leaves, self.net(
+            {name: value for name, value in leaves.items() if name != "lam"}, lam, operator, x
+        )
 
     def real(self, params: Tensors, step: int) -> Tensors:
         """Return gradients [C, B, rows, columns] of every weight on all members."""
@@ -217,13 +272,18 @@ class NetBackbone(Backbone):
     def train(self, params: Tensors, x: Tensor, weight: Tensor, steps: int) -> Tensors:
         """Make Adam steps of size .01."""
         operator, x = dense_operator(weight.detach()), x.detach()
-        leaves = {name: value.detach().clone().requires_grad_(name != "lam") for name, value in params.items()}
+        leaves = {
+            name: value.detach().clone().requires_grad_(name != "lam")
+            for name, value in params.items()
+        }
         free = {name: value for name, value in leaves.items() if name != "lam"}
         optimizer = torch.optim.Adam(free.values(), lr=0.01)
         with torch.enable_grad():
             for _ in range(steps):
                 optimizer.zero_grad()
                 logits = self.net(free, leaves["lam"], operator, x)
-                F.cross_entropy(logits.flatten(0, 1), self.y.repeat(len(logits)), reduction="sum").div(len(x)).backward()
+                F.cross_entropy(
+                    logits.flatten(0, 1), self.y.repeat(len(logits)), reduction="sum"
+                ).div(len(x)).backward()
                 optimizer.step()
         return {name: value.detach() for name, value in leaves.items()}

@@ -1,0 +1,1 @@
+"""DConRec: Bernoulli probabilities of keeping interactions, learned by descent of an outer loss."""

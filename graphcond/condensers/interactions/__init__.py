@@ -1,0 +1,1 @@
+"""Condensers of user-item interactions that need no learned mask."""

@@ -1,0 +1,1 @@
+"""Condensers of node-classification graphs."""
