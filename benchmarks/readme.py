@@ -54,7 +54,8 @@ def recommender(ratio: float) -> str:
     for row in _printed(2):
         if row["ratio"] == ratio and row["method"] in PRINTED:
             cells[f"*{row['method']}, as printed*", row["dataset"]] = _shares(row)
-    return f"{source(*(f'recommender_table2_{name}.json' for name in SETS))}\n\n{grid(f'r = {ratio}', cells, SETS)}"
+    records = source(*(f"recommender_table2_{name}.json" for name in SETS))
+    return f"{records}\n\n{grid(f'r = {ratio}', cells, SETS)}"
 
 
 def _printed(table: int) -> list[Row]:
@@ -121,7 +122,8 @@ def ablation() -> str:
         "ndcg@10",
         "percent_of_full",
     ]
-    return f"{long_table('policy_gradient_table4.json', columns, BY_SETTING)}\n\n{_as_printed(4, _shares)}"
+    ours = long_table("policy_gradient_table4.json", columns, BY_SETTING)
+    return f"{ours}\n\n{_as_printed(4, _shares)}"
 
 
 def sweeps() -> str:

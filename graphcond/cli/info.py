@@ -20,9 +20,14 @@ def run(options: Info) -> None:
         print(json.dumps({"card": card, "statistics": counts}, indent=2))
     else:
         for name, value in {**card, **counts}.items():
-            print(
-                f"{name:18}"
-                f" {f'{value:,.4g}' if isinstance(value, float) else f'{value:,}' if isinstance(value, int) else value}"
-            )
+            print(f"{name:18} {_shown(value)}")
         if options.plot is not None:
             print(f"{'drawing':18} {options.plot}")
+
+
+def _shown(value: object) -> str:
+    if isinstance(value, float):
+        return f"{value:,.4g}"
+    if isinstance(value, int):
+        return f"{value:,}"
+    return str(value)

@@ -40,7 +40,8 @@ def from_images(images: Tensor, labels: Tensor, *, train: int, val: int, seed: i
     neighbours.
 
     Example:
-        >>> data = from_images(torch.rand(3, 2, 2, 1), torch.zeros(3, 2, 2, dtype=torch.long), train=1, val=1)
+        >>> images, labels = torch.rand(3, 2, 2, 1), torch.zeros(3, 2, 2, dtype=torch.long)
+        >>> data = from_images(images, labels, train=1, val=1)
         >>> data.num_nodes, data.num_edges, int(data.train_mask.sum())
         (12, 24, 4)
     """

@@ -108,7 +108,8 @@ def planted_interactions(
         ``data["item"].popularity`` [I] and ``data[EDGE].useless`` [E] (bool) are the truth.
 
     Example:
-        >>> data = planted_interactions(num_users=50, num_items=60, num_interactions=600, useless=0.2)
+        >>> sizes = {"num_users": 50, "num_items": 60, "num_interactions": 600}
+        >>> data = planted_interactions(**sizes, useless=0.2)
         >>> 0.1 < float(data["user", "interacts", "item"].useless.float().mean()) < 0.3
         True
     """

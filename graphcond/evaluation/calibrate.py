@@ -362,10 +362,8 @@ def _one_seed(
     recipe, seed = how
     path = None
     if cache is not None:
-        path = (
-            Path(cache)
-            / f"reference-{digest(f'{_PROTOCOL} {describe((net, recipe, seed))}', lam, data)}.safetensors"
-        )
+        content = digest(f"{_PROTOCOL} {describe((net, recipe, seed))}", lam, data)
+        path = Path(cache) / f"reference-{content}.safetensors"
     if path is not None and path.exists():
         tensors, record = load_state(path)
         return tensors, float(record["seconds"]), float(record["peak_mib"])

@@ -22,7 +22,9 @@ class ClosedForm(Hypergradient):
 
     Example:
         >>> import torch
-        >>> problem = BilevelProblem(lambda p, lam: ((p["w"] - lam) ** 2).sum(), lambda p, lam: (p["w"] ** 2 + lam).sum())
+        >>> problem = BilevelProblem(
+        ...     lambda p, lam: ((p["w"] - lam) ** 2).sum(), lambda p, lam: (p["w"] ** 2 + lam).sum()
+        ... )
         >>> ClosedForm(lambda lam: {"w": lam})(problem, {}, torch.tensor([3.0]))
         tensor([7.], grad_fn=<AddBackward0>)
     """

@@ -22,7 +22,9 @@ def cosine_distance(a: Tensor, b: Tensor) -> Tensor:
     Source: hcdc, definition 2.
 
     Example:
-        >>> cosine_distance(torch.tensor([[1.0, 0.0], [1.0, 1.0]]), torch.tensor([[2.0, 0.0], [-1.0, -1.0]])).round()
+        >>> a = torch.tensor([[1.0, 0.0], [1.0, 1.0]])
+        >>> b = torch.tensor([[2.0, 0.0], [-1.0, -1.0]])
+        >>> cosine_distance(a, b).round()
         tensor([0., 2.])
     """
     return 1.0 - F.cosine_similarity(a, b, dim=-1)

@@ -31,7 +31,8 @@ class CG(LinearSolver):
 
     Example:
         >>> from graphcond.linalg import Dense
-        >>> CG()(Dense(torch.tensor([[2.0, 1.0], [1.0, 2.0]])), {"w": torch.tensor([3.0, 3.0])}).value["w"]
+        >>> matrix = Dense(torch.tensor([[2.0, 1.0], [1.0, 2.0]]))
+        >>> CG()(matrix, {"w": torch.tensor([3.0, 3.0])}).value["w"]
         tensor([1., 1.])
     """
 

@@ -64,7 +64,8 @@ def recall(hit: Tensor, count: Tensor, k: int) -> Tensor:
 def ndcg(hit: Tensor, count: Tensor, k: int) -> Tensor:
     r"""Return NDCG@k of each user with binary relevance.
 
-    .. math:: \frac{\sum_{r=1}^{k} \mathrm{hit}_r / \log_2(r + 1)}{\sum_{r=1}^{\min(k, |\text{relevant}|)} 1 / \log_2(r + 1)}
+    .. math:: \frac{\sum_{r=1}^{k} \mathrm{hit}_r / \log_2(r + 1)}
+       {\sum_{r=1}^{\min(k, |\text{relevant}|)} 1 / \log_2(r + 1)}
 
     Args:
         hit: Hits [U, k'], k' at least ``k``.

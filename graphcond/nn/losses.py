@@ -58,8 +58,9 @@ def bpr_gradient(
 ) -> tuple[Tensor, Tensor]:
     r"""Add the gradient of the mean BPR loss to two buffers, without an autograd graph.
 
-    With :math:`c_b = -w_b \sigma(s^-_b - s^+_b) / B`, row :math:`u` gains :math:`c (q_i - q_j)`, row :math:`i` gains
-    :math:`c\,p_u` and row :math:`j` loses it. Autograd's gathers would make three tables a batch; this makes none.
+    With :math:`c_b = -w_b \sigma(s^-_b - s^+_b) / B`, row :math:`u` gains
+    :math:`c (q_i - q_j)`, row :math:`i` gains :math:`c\,p_u` and row :math:`j` loses it.
+    Autograd's gathers would make three tables a batch; this makes none.
 
     Args:
         tables: User and item embeddings [U, d] and [I, d].

@@ -201,7 +201,8 @@ class MF(EmbeddingRecommender):
 class LightGCN(EmbeddingRecommender):
     r"""LightGCN: the mean of 0..L propagations over the normalised interactions.
 
-    .. math:: (P, Q) = \frac{1}{L + 1} \sum_{l=0}^{L} \begin{pmatrix} 0 & \hat R \\ \hat R^\top & 0 \end{pmatrix}^l (P_0, Q_0),
+    .. math:: (P, Q) = \frac{1}{L + 1} \sum_{l=0}^{L}
+       \begin{pmatrix} 0 & \hat R \\ \hat R^\top & 0 \end{pmatrix}^l (P_0, Q_0),
        \quad \hat R = D_u^{-1/2} R D_i^{-1/2}
 
     Args as :class:`EmbeddingRecommender`, and ``num_layers``: L, at least 1. The weight decay is on

@@ -43,7 +43,8 @@ class ModelObjective:
         >>> from graphcond.condensers import RandomNodes
         >>> from graphcond.data import load
         >>> data, small = load("karate"), RandomNodes(num_nodes=8)(load("karate"))
-        >>> objective = partial(ModelObjective, space=ModelChoices(kinds=("gcn",), widths=(8,), depths=(1, 2)))
+        >>> space = ModelChoices(kinds=("gcn",), widths=(8,), depths=(1, 2))
+        >>> objective = partial(ModelObjective, space=space)
         # the search changes nothing but the graph
         >>> on_small, on_full = objective(small, validation=data), objective(data)
     """

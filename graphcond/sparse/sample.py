@@ -94,7 +94,8 @@ def sample_mask(probs: Tensor, seed: int, stream: int, edge_id: Tensor | None = 
 
     Example:
         >>> probs = torch.full((8,), 0.5)
-        >>> bool((sample_mask(probs, 7, 0)[4:] == sample_mask(probs[4:], 7, 0, torch.arange(4, 8))).all())
+        >>> shard = sample_mask(probs[4:], 7, 0, torch.arange(4, 8))
+        >>> bool((sample_mask(probs, 7, 0)[4:] == shard).all())
         True
     """
     require(

@@ -305,10 +305,8 @@ class BPRProgram:
         decays = [
             (_grad(table), table, rate) for table, rate in zip((model.user, model.item), self.decay)
         ]
-        if (
-            self.graph is None
-            # the learned tables are the scored ones: the decay takes the place of zeroing the buffers
-        ):
+        if self.graph is None:
+            # The learned tables are the scored ones: the decay takes the place of zeroing buffers.
             for buffer, table, rate in decays:
                 torch.mul(table, rate, out=buffer)
             loss = self._gradient(batch, draw)

@@ -8,6 +8,7 @@ import argparse
 import math
 import statistics
 import time
+from functools import partial
 
 import torch
 from torch_geometric.data import Data
@@ -81,13 +82,8 @@ def growth(store: Store, sizes: tuple[int, ...], method: str) -> None:
     for size in sizes:
         data = grown(size)
         train_filters(net, lam, data, recipe=FilterTraining(epochs=1))
-        epoch = (
-            min(
-                clocked(lambda: train_filters(net, lam, data, recipe=FilterTraining(epochs=4)))[1]
-                for _ in range(2)
-            )
-            / 5
-        )  # noqa: B023
+        four_epochs = partial(train_filters, net, lam, data, recipe=FilterTraining(epochs=4))
+        epoch = min(clocked(four_epochs)[1] for _ in range(2)) / 5
         linear = clocked(lambda: linear_surrogate(net, lam, data))[1]  # noqa: B023
         condense = clocked(lambda: METHODS[method](num_nodes=20, seed=0)(data))[1]  # noqa: B023
         row = {

@@ -3,9 +3,9 @@
 A seed is a split, a condensation and an initialisation. Rows are merged by key, so that a stopped
 run goes on where it was::
 
-    GRAPHCOND_DATA=... python -m benchmarks.paper.recommender.table2 --datasets lastfm ciao --seeds
-    0 1 2 python -m benchmarks.paper.recommender.table2 --quick python -m
-    benchmarks.paper.recommender.table2 --transfer --datasets lastfm
+    python -m benchmarks.paper.recommender.table2 --datasets lastfm ciao --seeds 0 1 2
+    python -m benchmarks.paper.recommender.table2 --quick
+    python -m benchmarks.paper.recommender.table2 --transfer --datasets lastfm
 """
 
 from __future__ import annotations

@@ -89,7 +89,8 @@ class Tail:
 class PolicyGradient(InteractionCondenser):
     r"""Learn a Bernoulli probability per candidate interaction, then draw the condensed set.
 
-    .. math:: \min_{S \in C} \mathbb{E}_{M \sim S}\, L_{val}(\theta_1(M)), \qquad C = \{0 \le s \le 1, \textstyle\sum s \le r |D|\}
+    .. math:: \min_{S \in C} \mathbb{E}_{M \sim S}\, L_{val}(\theta_1(M)),
+       \qquad C = \{0 \le s \le 1, \textstyle\sum s \le r |D|\}
 
     Each outer step trains K recommenders on K masks side by side, estimates the gradient, takes a
     step of Adam and projects onto C. The card says whether the learned mask beats a random one of

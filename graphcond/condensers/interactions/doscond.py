@@ -33,7 +33,8 @@ class DosCondInteractions(InteractionCondenser):
     With fresh tables θ every step, :math:`g_e = \nabla_\theta \ell_e(\theta)` and a relaxed mask
     :math:`m_e = \sigma((a_e + \mathrm{logit}\,\epsilon_e) / \tau)`,
 
-    .. math:: \min_a \sum_{T \in \{users, items\}} 1 - \cos\Bigl(\sum_e g_{e,T}, \sum_e m_e g_{e,T}\Bigr)
+    .. math:: \min_a \sum_{T \in \{users, items\}}
+       1 - \cos\Bigl(\sum_e g_{e,T}, \sum_e m_e g_{e,T}\Bigr)
 
     Then the ⌊r|D|⌋ interactions with the largest a are kept.
 

@@ -72,7 +72,8 @@ def best_of_each(users: Tensor, keys: Tensor, count: Tensor) -> Tensor:
         Places [sum(min(count, candidates))], ordered by user, then by falling key.
 
     Example:
-        >>> best_of_each(torch.tensor([0, 0, 1]), torch.tensor([1.0, 2.0, 3.0]), torch.tensor([1, 1])).tolist()
+        >>> users, values = torch.tensor([0, 0, 1]), torch.tensor([1.0, 2.0, 3.0])
+        >>> best_of_each(users, values, torch.tensor([1, 1])).tolist()
         [1, 2]
     """
     spread = (keys.max() - keys.min()).double() + 1 if keys.numel() else 1

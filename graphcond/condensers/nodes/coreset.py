@@ -142,7 +142,9 @@ class Herding(EmbeddedSelection):
     r"""Choose, class by class, the node that brings the mean of the chosen nearest to the class
     mean.
 
-    .. math:: i_t = \arg\min_i \lVert \tfrac{1}{t} (z_i + \textstyle\sum_{s < t} z_{i_s}) - \mu \rVert, \quad t = 1, 2, \dots
+    .. math:: i_t = \arg\min_i
+       \lVert \tfrac{1}{t} (z_i + \textstyle\sum_{s < t} z_{i_s}) - \mu \rVert,
+       \quad t = 1, 2, \dots
 
     Args:
         ratio: Share of nodes for the training graph, in (0, 1]; or give ``num_nodes``.

@@ -41,7 +41,8 @@ class DistributionMatching(LearnedNodes):
 
     Example:
         >>> from graphcond.data import load
-        >>> DistributionMatching(num_nodes=4, num_val=2, rounds=1, steps=2)(load("karate")).num_nodes
+        >>> condense = DistributionMatching(num_nodes=4, num_val=2, rounds=1, steps=2)
+        >>> condense(load("karate")).num_nodes
         6
     """
 

@@ -69,7 +69,9 @@ class GradientMatching(NodeSynthesis):
 
     Example:
         >>> from graphcond.data import load
-        >>> GradientMatching(adjacency="identity", num_nodes=4, num_val=2, inits=1, steps=2)(load("karate")).num_nodes
+        >>> sizes = {"num_nodes": 4, "num_val": 2}
+        >>> condense = GradientMatching(adjacency="identity", inits=1, steps=2, **sizes)
+        >>> condense(load("karate")).num_nodes
         6
     """
 

@@ -49,7 +49,8 @@ class KernelInducingPoints(LearnedNodes):
 
     Example:
         >>> from graphcond.data import load
-        >>> KernelInducingPoints(num_nodes=4, num_val=2, rounds=1, steps=2)(load("karate")).num_nodes
+        >>> condense = KernelInducingPoints(num_nodes=4, num_val=2, rounds=1, steps=2)
+        >>> condense(load("karate")).num_nodes
         6
     """
 

@@ -99,7 +99,8 @@ class Estimator(ABC, Generic[Goal]):
 def weighted_scores(draws: Draws, weights: Tensor, group: Tensor | None = None) -> Tensor:
     r"""Return sums over samples of weighted scores, without keeping a mask.
 
-    .. math:: \sum_k w_{rk} \nabla_{s_p} \ln p(M_k) = \frac{\sum_k w_{rk} m_{kp} - s_p \sum_k w_{rk}}{s_p (1 - s_p)}
+    .. math:: \sum_k w_{rk} \nabla_{s_p} \ln p(M_k)
+       = \frac{\sum_k w_{rk} m_{kp} - s_p \sum_k w_{rk}}{s_p (1 - s_p)}
 
     Args:
         draws: K masks over P edges.

@@ -15,7 +15,8 @@ from graphcond.masks.estimators.base import Estimate, Estimator, Objective, scor
 class LeaveOneOut(Estimator[Objective]):
     r"""The policy gradient with the mean loss of the other masks subtracted.
 
-    .. math:: g = \frac{1}{K} \sum_k \Big(L_k - \frac{1}{K - 1} \sum_{j \ne k} L_j\Big) \nabla_S \ln p(M_k \mid S)
+    .. math:: g = \frac{1}{K} \sum_k \Big(L_k - \frac{1}{K - 1} \sum_{j \ne k} L_j\Big)
+       \nabla_S \ln p(M_k \mid S)
 
     Unbiased for the gradient of the expected loss where 0 < s < 1; 0 for an edge at 0 or 1, which
     all masks agree on.

@@ -20,7 +20,8 @@ class OneStep(Estimator[RelaxedObjective]):
     r"""The gradient of the loss after the inner update, differentiated through masks that are let
     be fractional.
 
-    .. math:: g = \frac{1}{K} \sum_k \nabla_m L\big(\theta_0 - \nabla_\theta \hat L(\theta_0; m)\big) \Big|_{m = S \text{ or } m = M_k}
+    .. math:: g = \frac{1}{K} \sum_k \nabla_m
+       L\big(\theta_0 - \nabla_\theta \hat L(\theta_0; m)\big) \Big|_{m = S \text{ or } m = M_k}
 
     Exact (``at="mean"``) or unbiased (``at="sample"``) for losses that are affine in every mask
     entry on its own; otherwise biased by the curvature of the loss in the mask. There is no score

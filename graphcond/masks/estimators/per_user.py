@@ -14,7 +14,9 @@ from graphcond.masks.estimators.leave_one_out import against_others
 class PerUser(Estimator[GroupedObjective]):
     r"""The policy gradient with one leave-one-out loss per user.
 
-    .. math:: g_p = \frac{1}{K} \sum_k \Big(L_{k,u(p)} - \frac{1}{K - 1} \sum_{j \ne k} L_{j,u(p)}\Big) \nabla_{s_p} \ln p(M_k \mid S)
+    .. math:: g_p = \frac{1}{K} \sum_k
+       \Big(L_{k,u(p)} - \frac{1}{K - 1} \sum_{j \ne k} L_{j,u(p)}\Big)
+       \nabla_{s_p} \ln p(M_k \mid S)
 
     Unbiased (where 0 < s < 1) for the gradient of the expected loss of the edge's own user; biased
     for that of the total, because what an edge does to other users through its item is left out. In

@@ -139,8 +139,10 @@ def spmm_filters(
     flags = {"HAS_Z": z is not None, "HAS_TOTAL": filters is not None}
     tail: tuple[Any, ...] = (base, out, total, lam, count)
     programs.spmm_pieces[(plan.row.numel(), columns)](
-        pattern.indptr, pattern.indices, entries, x, *tail, partial, plan.row, plan.part, plan.slot, *factors,
-        width=width, PIECE=PIECE, HAS_VALUE=value is not None, WIDE=x.dtype == torch.float64, **flags, **shape,
+        pattern.indptr, pattern.indices, entries, x,
+        *tail, partial, plan.row, plan.part, plan.slot, *factors,
+        width=width, PIECE=PIECE, HAS_VALUE=value is not None, WIDE=x.dtype == torch.float64,
+        **flags, **shape,
     )  # fmt: skip
     if plan.slots:
         programs.spmm_join[(plan.long_row.numel(), columns)](
@@ -186,7 +188,8 @@ def sddmm(pattern: Pattern, a: Tensor, b: Tensor, alpha: float) -> Tensor:
         )
     programs.sddmm_entries[(-(-pattern.nnz // block_e),)](
         pattern.row, pattern.indices, pattern.cache["used"], a, b, out, alpha,
-        width=a.size(1), BLOCK_E=block_e, BLOCK_F=block_f, WIDE=a.dtype == torch.float64, num_warps=4,
+        width=a.size(1), BLOCK_E=block_e, BLOCK_F=block_f, WIDE=a.dtype == torch.float64,
+        num_warps=4,
     )  # fmt: skip
     return out
 
@@ -211,7 +214,8 @@ def draw(
     keep = torch.empty(streams, nnz, dtype=torch.int8, device=full.device)
     counts = torch.zeros(streams, blocks, dtype=torch.int32, device=full.device)
     programs.draw_and_count[(blocks, streams)](
-        keys, probs.detach().contiguous(), perm, perm if edge_id is None else edge_id.contiguous(), keep, counts, nnz, blocks,
+        keys, probs.detach().contiguous(), perm,
+        perm if edge_id is None else edge_id.contiguous(), keep, counts, nnz, blocks,
         HAS_ID=edge_id is not None, BLOCK=DRAW_BLOCK,
     )  # fmt: skip
     return keep, counts

@@ -39,7 +39,8 @@ def epilogue(
 
 @triton.jit
 def spmm_pieces(
-    indptr, indices, value, x, z, out, total, lam, filters, partial, piece_row, piece_part, piece_slot, alpha, beta,
+    indptr, indices, value, x, z, out, total, lam, filters,
+    partial, piece_row, piece_part, piece_slot, alpha, beta,
     width: tl.constexpr, PIECE: tl.constexpr, BLOCK_E: tl.constexpr, BLOCK_F: tl.constexpr,
     HAS_VALUE: tl.constexpr, HAS_Z: tl.constexpr, HAS_TOTAL: tl.constexpr, WIDE: tl.constexpr,
 ):  # fmt: skip
@@ -174,7 +175,8 @@ def count(keep, counts, nnz, blocks, BLOCK: tl.constexpr):
 
 @triton.jit
 def write_kept(
-    keep, offsets, row, indices, before, out_row, out_indices, out_source, nnz, blocks, rows, columns,
+    keep, offsets, row, indices, before, out_row, out_indices, out_source,
+    nnz, blocks, rows, columns,
     BLOCK: tl.constexpr,
 ):  # fmt: skip
     """Write the kept entries of a block to their places, and for every entry how many are kept
