@@ -72,9 +72,8 @@ def describe(rows: Sequence[Record]) -> str:
     full = [row for row in rows if row["method"] in ("Full", "Whole")]
     percent = [entry["percent_of_full"] for entry in summarise(full) if "percent_of_full" in entry]
     if percent and len({row["seed"] for row in full}) > 1:
-        lines.append(
-            f"Noise: seeds of the original alone spread by ± {percent[0][1]:.1f} % of its mean."
-        )  # type: ignore[index]
+        spread = percent[0][1]  # type: ignore[index]
+        lines.append(f"Noise: seeds of the original alone spread by ± {spread:.1f} % of its mean.")
     lines.append(
         "Mean ± std over seeds. Judged once, on the test split of the original, which condensing"
         " never saw."

@@ -121,14 +121,11 @@ def summarise(
         }
         entry["seeds"] = len(members)
         for name in columns:
-            values = [
-                float(row[name]) for row in members if isinstance(row.get(name), (int, float))
-            ]  # type: ignore[arg-type]
+            entries = [row.get(name) for row in members]
+            values = [float(value) for value in entries if isinstance(value, (int, float))]
             if values and name not in (*by, "seed"):
-                entry[name] = (
-                    float(np.mean(values)),
-                    float(np.std(values, ddof=1)) if len(values) > 1 else 0.0,
-                )
+                spread = float(np.std(values, ddof=1)) if len(values) > 1 else 0.0
+                entry[name] = (float(np.mean(values)), spread)
         summary.append(entry)
     return summary
 

@@ -45,7 +45,6 @@ class ModelObjective:
         >>> data, small = load("karate"), RandomNodes(num_nodes=8)(load("karate"))
         >>> space = ModelChoices(kinds=("gcn",), widths=(8,), depths=(1, 2))
         >>> objective = partial(ModelObjective, space=space)
-        # the search changes nothing but the graph
         >>> on_small, on_full = objective(small, validation=data), objective(data)
     """
 

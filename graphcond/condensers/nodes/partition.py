@@ -179,14 +179,13 @@ class Partition(NodeSynthesis):
     def __post_init__(self) -> None:
         require(
             self.labels in ("teacher", "train"),
-            "`labels` in {'teacher', 'train'}",
-            "Pick one.",
-            labels=self.labels,
+            f"`labels` must be 'teacher' or 'train', but it is {self.labels!r}.",
         )
-        hops = {"hops": self.hops, "cluster_hops": self.cluster_hops}
-        require(
-            min(hops.values()) >= 0, "`hops` and `cluster_hops` >= 0", "1 and 2 are usual.", **hops
-        )  # type: ignore[arg-type]
+        for name, hops in (("hops", self.hops), ("cluster_hops", self.cluster_hops)):
+            require(
+                hops >= 0,
+                f"`{name}` must be at least 0, but it is {hops}. It counts propagations.",
+            )
 
     def part(
         self, data: Data, part: str, count: int, checkpoint: Checkpoint | None = None
