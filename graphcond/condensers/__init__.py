@@ -9,6 +9,12 @@ from graphcond.condensers.base import (
 )
 from graphcond.condensers.dconrec.condenser import PolicyGradient, Tail
 from graphcond.condensers.dconrec.one_step import Unrolled
+from graphcond.condensers.dconrec.outer_interactions import (
+    HeldOutInteractions,
+    OuterInteractions,
+    TeacherFavourites,
+    ValidationInteractions,
+)
 from graphcond.condensers.dconrec.outer_loop import Schedule
 from graphcond.condensers.hcdc.condenser import HypergradientMatching, Pool
 from graphcond.condensers.hcdc.objective import Weights
@@ -39,6 +45,7 @@ __all__ = [
     "GCond",
     "GCondX",
     "GradientMatching",
+    "HeldOutInteractions",
     "Herding",
     "HypergradientMatching",
     "InteractionCondenser",
@@ -46,6 +53,7 @@ __all__ = [
     "KernelInducingPoints",
     "Majority",
     "NodeCondenser",
+    "OuterInteractions",
     "Partition",
     "PolicyGradient",
     "Pool",
@@ -56,9 +64,11 @@ __all__ = [
     "Schedule",
     "Tail",
     "TeacherChoice",
+    "TeacherFavourites",
     "Trajectories",
     "TrajectoryMatching",
     "Unrolled",
+    "ValidationInteractions",
     "Weights",
     "WorseThanRandomWarning",
 ]

@@ -3,7 +3,16 @@ estimators.
 """
 
 from graphcond.masks.bernoulli import BernoulliMask, Draws
-from graphcond.masks.draw import bernoulli, conditional_poisson, inclusion, systematic
+from graphcond.masks.draw import (
+    BernoulliDraw,
+    ConditionalPoissonDraw,
+    Draw,
+    SystematicDraw,
+    bernoulli,
+    conditional_poisson,
+    inclusion,
+    systematic,
+)
 from graphcond.masks.estimators import (
     Estimate,
     Estimator,
@@ -19,8 +28,11 @@ from graphcond.masks.estimators import (
 from graphcond.masks.projection import CappedSimplex
 
 __all__ = [
+    "BernoulliDraw",
     "BernoulliMask",
     "CappedSimplex",
+    "ConditionalPoissonDraw",
+    "Draw",
     "Draws",
     "Estimate",
     "Estimator",
@@ -32,6 +44,7 @@ __all__ = [
     "PerUser",
     "Reinforce",
     "RelaxedObjective",
+    "SystematicDraw",
     "bernoulli",
     "conditional_poisson",
     "inclusion",

@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
+from dataclasses import dataclass
+from typing import final
+
 import torch
 from torch import Tensor
 
@@ -123,3 +127,47 @@ def bernoulli(probs: Tensor, *, seed: int) -> Tensor:
         DConRec, Algorithm 1, line 8.
     """
     return BernoulliMask(probs).draws(1, seed=seed)[0]
+
+
+class Draw(ABC):
+    """How a mask is drawn from learned probabilities, as a value that a condenser can hold."""
+
+    @abstractmethod
+    def __call__(self, probs: Tensor, size: int, *, seed: int) -> Tensor:
+        """Return a mask ``[P]`` bool for probabilities ``[P]`` in [0, 1].
+
+        Args:
+            probs: Probabilities S ``[P]``.
+            size: Number of edges asked for; a random-size draw meets it in expectation only.
+            seed: The same seed gives the same draw.
+        """
+
+
+@final
+@dataclass(frozen=True)
+class SystematicDraw(Draw):
+    """Exactly ``size`` edges, every user's count within one of its expectation."""
+
+    def __call__(self, probs: Tensor, size: int, *, seed: int) -> Tensor:
+        """Return :func:`systematic`."""
+        return systematic(probs, size, seed=seed)
+
+
+@final
+@dataclass(frozen=True)
+class ConditionalPoissonDraw(Draw):
+    """Exactly ``size`` edges, as random as their inclusion probabilities allow."""
+
+    def __call__(self, probs: Tensor, size: int, *, seed: int) -> Tensor:
+        """Return :func:`conditional_poisson`."""
+        return conditional_poisson(probs, size, seed=seed)
+
+
+@final
+@dataclass(frozen=True)
+class BernoulliDraw(Draw):
+    """Every edge on its own, as in DConRec's Algorithm 1, line 8: the size is left to chance."""
+
+    def __call__(self, probs: Tensor, size: int, *, seed: int) -> Tensor:
+        """Return :func:`bernoulli`; ``size`` is met in expectation only."""
+        return bernoulli(probs, seed=seed)

@@ -8,6 +8,11 @@ from graphcond import masks, nn, pools
 from graphcond.condensers.dconrec import outer_loop
 from graphcond.condensers.dconrec.condenser import PolicyGradient, Tail
 from graphcond.condensers.dconrec.one_step import Unrolled
+from graphcond.condensers.dconrec.outer_interactions import (
+    HeldOutInteractions,
+    TeacherFavourites,
+    ValidationInteractions,
+)
 from graphcond.condensers.dconrec.outer_loop import Schedule, State, resumed
 from graphcond.condensers.dconrec.outer_loss import OuterLoss
 from graphcond.data import (
@@ -44,7 +49,11 @@ def condenser(**changes):
         "tail": Tail(threshold=12),
         "control": 0,
     }
-    settings |= {"inner": EPOCH, "estimator": masks.LeaveOneOut(), "outer": "validation"}
+    settings |= {
+        "inner": EPOCH,
+        "estimator": masks.LeaveOneOut(),
+        "outer": ValidationInteractions(),
+    }
     return PolicyGradient(MF, POOL, **{**settings, **changes})
 
 
@@ -63,7 +72,7 @@ class TestOneStepContract(CondenserContract):
             schedule=Schedule(steps=2),
             estimator=masks.OneStep(),
             inner=Unrolled(),
-            outer="held-out",
+            outer=HeldOutInteractions(),
         )
 
     def data(self):
@@ -118,12 +127,14 @@ def test_the_card_and_the_history_say_what_happened():
         assert result.history[-1][name] is not None
 
 
-@pytest.mark.parametrize("draw", ["systematic", "conditional-poisson", "bernoulli"])
+@pytest.mark.parametrize(
+    "draw", [masks.SystematicDraw(), masks.ConditionalPoissonDraw(), masks.BernoulliDraw()]
+)
 def test_an_honest_budget_is_kept_by_every_draw(draw):
     for seed in range(3):
         small = condenser(draw=draw, seed=seed, schedule=Schedule(steps=1))(interactions())
         assert small.card["ratio_actual"] <= 0.4
-        if draw != "bernoulli":
+        if draw != masks.BernoulliDraw():
             assert small.card["num_edges"] == int(0.4 * train_edges(interactions()).size(1))
 
 
@@ -171,9 +182,9 @@ def test_the_published_preset_may_keep_more_than_the_original_has():
 
 def test_held_out_interactions_leave_the_pool():
     data = interactions()
-    method = condenser(outer="held-out", schedule=Schedule(steps=1))
+    method = condenser(outer=HeldOutInteractions(), schedule=Schedule(steps=1))
     pool = method._pool(without_test(data))
-    held = method._outer_edges(without_test(data), pool)
+    held = method.outer.edges(without_test(data), pool, method.seed)
     inside = set((pool.edges[0] * 60 + pool.edges[1]).tolist())
     assert held.size(1) > 0
     assert not inside & set((held[0] * 60 + held[1]).tolist())
@@ -192,8 +203,8 @@ def test_no_proxy_has_seen_held_out_interactions(monkeypatch):
         return fit(factory, train, *args, **kwargs)
 
     monkeypatch.setattr(pools.proxy, "fit_recommender", spy)
-    held = condenser(outer="held-out")._held_out(data)
-    condenser(outer="held-out", estimator=masks.OneStep(), inner=Unrolled())._pool(data)
+    held = HeldOutInteractions().held_out(data, 0)
+    condenser(outer=HeldOutInteractions(), estimator=masks.OneStep(), inner=Unrolled())._pool(data)
     assert seen
     for edges in seen:
         assert edges.size(1) + held.size(1) == train_edges(data).size(1)
@@ -318,15 +329,20 @@ def test_the_designs_own_line_runs():
 
 def test_a_teacher_asks_for_what_the_proxy_ranks_first_and_sees_no_validation():
     data = interactions()
-    method = condenser(outer="teacher", estimator=masks.OneStep(), inner=Unrolled())
+    method = condenser(outer=TeacherFavourites(), estimator=masks.OneStep(), inner=Unrolled())
     pool = method._pool(without_test(data))
-    asked = method._outer_edges(without_test(data), pool)
+    asked = method.outer.edges(without_test(data), pool, method.seed)
     scores = pool.proxies[0].users @ pool.proxies[0].items.T
     scores[train_edges(data)[0], train_edges(data)[1]] = -torch.inf
     assert asked[1, asked[0] == 0].tolist() == scores[0].topk(10).indices.tolist()
     assert method(data).card["ratio_actual"] <= 0.4
     without = PolicyGradient(
-        MF, pools.Observed(), ratio=0.4, outer="teacher", control=0, schedule=Schedule(steps=1)
+        MF,
+        pools.Observed(),
+        ratio=0.4,
+        outer=TeacherFavourites(),
+        control=0,
+        schedule=Schedule(steps=1),
     )
     assert without(data).card["share_pseudo"] == 0.0
 
@@ -334,7 +350,7 @@ def test_a_teacher_asks_for_what_the_proxy_ranks_first_and_sees_no_validation():
 def test_bad_arguments():
     wrongs = [{"cap": "all"}, {"draw": "coin"}, {"outer": "test"}, {"control": -1}, {"cap": "pool"}]
     for wrong in [*wrongs, {"estimator": masks.OneStep(), "inner": EPOCH}]:
-        with pytest.raises(InputError, match="must hold, but got"):
+        with pytest.raises(InputError, match="must be|needs"):
             condenser(**wrong)
     with pytest.raises(InputError, match="budget"):
         Tail(budget="free")  # type: ignore[arg-type]
@@ -354,8 +370,8 @@ def test_bad_arguments():
         Tail(threshold=-3)
     data = without_test(interactions())
     bare = pools.Observed()(data, seed=0)
-    with pytest.raises(InputError, match="a pool with a proxy model"):
-        condenser(outer="teacher").loop(data, bare)
+    with pytest.raises(InputError, match="The pool must have a proxy model"):
+        condenser(outer=TeacherFavourites()).loop(data, bare)
 
 
 def test_the_losses_of_one_mask_do_not_depend_on_its_neighbours_start():

@@ -14,7 +14,7 @@ from torch_geometric.data import HeteroData
 from benchmarks.paper.policy_gradient.setting import MF, condenser
 from benchmarks.store import Store
 from graphcond import masks, pools
-from graphcond.condensers import DosCondInteractions, Schedule
+from graphcond.condensers import DosCondInteractions, Schedule, ValidationInteractions
 from graphcond.condensers.dconrec.condenser import ONE_EPOCH
 from graphcond.condensers.dconrec.outer_loop import OuterLoop, State
 from graphcond.data import load, num_items, num_users, split_interactions, train_edges, without_test
@@ -66,7 +66,12 @@ def table3(store: Store, names: Sequence[str], ratios: Sequence[float], steps: i
                 ("DConRec, K = 4", masks.LeaveOneOut(samples=4)),
             ):
                 method = condenser(
-                    name, 0, ratio, estimator=estimator, inner=ONE_EPOCH, outer="validation"
+                    name,
+                    0,
+                    ratio,
+                    estimator=estimator,
+                    inner=ONE_EPOCH,
+                    outer=ValidationInteractions(),
                 )
                 loop = method.loop(data, pool)
                 seconds = {

@@ -18,6 +18,11 @@ from graphcond.condensers.base import Draft, InteractionCondenser
 from graphcond.condensers.budget import interaction_budget
 from graphcond.condensers.dconrec.objective import RecommenderObjective
 from graphcond.condensers.dconrec.one_step import Unrolled, UnrolledObjective
+from graphcond.condensers.dconrec.outer_interactions import (
+    OuterInteractions,
+    TeacherFavourites,
+    ValidationInteractions,
+)
 from graphcond.condensers.dconrec.outer_loop import (
     OuterLoop,
     Schedule,
@@ -33,7 +38,6 @@ from graphcond.data import (
     make_interactions,
     num_items,
     num_users,
-    split_interactions,
     train_edges,
     val_edges,
     with_interactions,
@@ -47,9 +51,6 @@ from graphcond.training import BPR, UniformNegatives, fit_recommender
 
 ONE_EPOCH = BPR(min_steps=1, rounds=1)
 """The paper's inner training: one pass over the kept interactions."""
-
-TEACHER_LENGTH = 10
-"""Favourites of each user that a teacher's outer loss asks for."""
 
 
 @dataclass(frozen=True)
@@ -72,15 +73,19 @@ class Tail:
     budget: Literal["included", "extra"] = "included"
 
     def __post_init__(self) -> None:
-        law, cure = "`budget` in {'included', 'extra'}", "It says whether the tail counts."
-        require(self.budget in ("included", "extra"), law, cure, budget=self.budget)
-        law, cure = "`of` in {'pool', 'training'}", "It says whose interactions are counted."
-        require(self.of in ("pool", "training"), law, cure, of=self.of)
+        require(
+            self.budget in ("included", "extra"),
+            f"`budget` must be 'included' or 'extra', but it is {self.budget!r}."
+            " It says whether the tail counts.",
+        )
+        require(
+            self.of in ("pool", "training"),
+            f"`of` must be 'pool' or 'training', but it is {self.of!r}."
+            " It says whose interactions are counted.",
+        )
         require(
             self.threshold >= 0,
-            "`threshold` >= 0",
-            "0 compensates nobody.",
-            threshold=self.threshold,
+            f"`threshold` must be at least 0, but it is {self.threshold}. 0 compensates nobody.",
         )
 
 
@@ -108,11 +113,11 @@ class PolicyGradient(InteractionCondenser):
         tail: Compensation for long-tailed users.
         cap: Whether the budget of D_s is r |D| or, as in the released code, r |D_pool|; the latter
             needs ``Tail(budget="extra")``.
-        draw: How the final mask is drawn; "bernoulli" (the paper) has a random size, cut to an
-            honest budget.
-        outer: Interactions of the outer loss: the proxy's ten favourites of every user ("teacher");
-            the validation split (the paper), which early stopping then no longer judges fairly; or
-            a tenth of the training interactions, which leave the pool.
+        draw: How the final mask is drawn; ``masks.BernoulliDraw()`` (the paper) has a random size,
+            cut to an honest budget.
+        outer: Interactions of the outer loss: the proxy's favourites (:class:`TeacherFavourites`),
+            the validation split (:class:`ValidationInteractions`, the paper), or a share of the
+            training interactions, which leave the pool (:class:`HeldOutInteractions`).
         inner: The inner training: full gradient steps that can be differentiated and start from a
             proxy, with negatives outside the pool, since every interaction of it is partly kept; or
             :data:`ONE_EPOCH` of BPR from a fresh start on the kept ones (the paper).
@@ -132,47 +137,36 @@ class PolicyGradient(InteractionCondenser):
     schedule: Schedule = field(default_factory=Schedule)
     tail: Tail = field(default_factory=Tail)
     cap: Literal["interactions", "pool"] = "interactions"
-    draw: Literal["systematic", "conditional-poisson", "bernoulli"] = "systematic"
-    outer: Literal["validation", "held-out", "teacher"] = "teacher"
+    draw: masks.Draw = field(default_factory=masks.SystematicDraw)
+    outer: OuterInteractions = field(default_factory=TeacherFavourites)
     inner: BPR | Unrolled = field(default_factory=Unrolled)
     control: int = 1
 
     def __post_init__(self) -> None:
-        options = {
-            "cap": ("interactions", "pool"),
-            "draw": ("systematic", "conditional-poisson", "bernoulli"),
-            "outer": ("validation", "held-out", "teacher"),
-        }
-        for name, allowed in options.items():
-            require(
-                getattr(self, name) in allowed,
-                f"`{name}` in {set(allowed)}",
-                "See PolicyGradient.",
-                found=getattr(self, name),
-            )
-        law, cure = (
-            "an honest budget with cap='interactions'",
-            "A cap of r |D_pool| needs tail=Tail(budget='extra').",
+        require(
+            self.cap in ("interactions", "pool"),
+            f"`cap` must be 'interactions' or 'pool', but it is {self.cap!r}."
+            " It says what the ratio is a share of.",
         )
         require(
             self.cap == "interactions" or self.tail.budget == "extra",
-            law,
-            cure,
-            cap=self.cap,
-            tail=self.tail.budget,
+            "`cap='pool'` needs a tail on top of the budget, but `tail.budget` is"
+            f" {self.tail.budget!r}. Pass tail=Tail(budget='extra').",
         )
-        law, cure = "an inner training that OneStep can differentiate", "Pass inner=Unrolled()."
         require(
             not isinstance(self.estimator, OneStep) or isinstance(self.inner, Unrolled),
-            law,
-            cure,
-            inner=self.inner,
+            "OneStep needs an inner training that can be differentiated, but `inner` is"
+            f" {self.inner}. Pass inner=Unrolled().",
         )
+        for name, kind in (("outer", OuterInteractions), ("draw", masks.Draw)):
+            given = getattr(self, name)
+            require(
+                isinstance(given, kind),
+                f"`{name}` must be a {kind.__name__}, but it is {given!r}. See PolicyGradient.",
+            )
         require(
             self.control >= 0,
-            "`control` >= 0",
-            "It is a number of trainings.",
-            control=self.control,
+            f"`control` must be at least 0, but it is {self.control}. It is a number of trainings.",
         )
 
     @classmethod
@@ -203,21 +197,18 @@ class PolicyGradient(InteractionCondenser):
         Returns:
             The condenser.
         """
-        accounting: dict[str, Any] = {
-            "cap": "pool",
-            "tail": Tail(budget="extra"),
-            "draw": "bernoulli",
-            "outer": "validation",
-        }
         return cls(
             recommender,
             pool,
             ratio=ratio,
             estimator=Reinforce(samples=1),
             schedule=Schedule(steps=steps, every=100, centred=False),
+            tail=Tail(budget="extra"),
+            cap="pool",
+            draw=masks.BernoulliDraw(),
+            outer=ValidationInteractions(),
             inner=ONE_EPOCH,
             seed=seed,
-            **accounting,
         )
 
     @property
@@ -227,9 +218,8 @@ class PolicyGradient(InteractionCondenser):
 
     @property
     def _needs_proxy(self) -> bool:
-        return self.outer == "teacher" or (
-            isinstance(self.inner, Unrolled) and self.inner.start != "fresh"
-        )
+        started = isinstance(self.inner, Unrolled) and self.inner.start != "fresh"
+        return self.outer.needs_proxy or started
 
     def _condense(self, data: HeteroData, checkpoint: Checkpoint | None) -> Draft:
         state, pool = resumed(checkpoint) or (None, self._pool(data))
@@ -266,22 +256,15 @@ class PolicyGradient(InteractionCondenser):
             InputError: If the outer loss or the inner training needs a proxy model and the pool has
                 none.
         """
-        cure = (
-            "Build the pool from pools.ProxyTopK, or pass DataPool(...,"
-            " proxies=fit_proxies(recommender, data, 1))."
-        )
         require(
             bool(pool.proxies) or not self._needs_proxy,
-            "a pool with a proxy model",
-            cure,
-            outer=self.outer,
-            inner=self.inner,
+            f"The pool must have a proxy model for outer={self.outer} and inner={self.inner}, but"
+            " it has none. Build it from pools.ProxyTopK, or pass DataPool(...,"
+            " proxies=fit_proxies(recommender, data, 1)).",
         )
-        budget = (
-            self.budget(data)
-            if self.cap == "interactions"
-            else interaction_budget(len(pool), self.ratio)
-        )
+        budget = self.budget(data)
+        if self.cap == "pool":
+            budget = interaction_budget(len(pool), self.ratio)
         objective = self._objective(data, pool)
         return OuterLoop(
             objective,
@@ -298,7 +281,7 @@ class PolicyGradient(InteractionCondenser):
     ) -> RecommenderObjective | UnrolledObjective:
         size, seed = (num_users(data), num_items(data)), derive(self.seed, "objective")
         loss = OuterLoss(
-            self._outer_edges(data, pool),
+            self.outer.edges(data, pool, self.seed),
             UniformNegatives(torch.cat([train_edges(data), val_edges(data)], dim=1), *size),
             size,
         )
@@ -317,23 +300,6 @@ class PolicyGradient(InteractionCondenser):
             seed,
         )
 
-    def _outer_edges(self, data: HeteroData, pool: DataPool) -> Tensor:
-        if self.outer == "held-out":
-            return self._held_out(data)
-        if self.outer == "teacher":
-            items = pool.proxies[0].rank(min(TEACHER_LENGTH, num_items(data)), train_edges(data))[1]
-            users = torch.arange(items.size(0), device=items.device)[:, None].expand_as(items)
-            known = torch.bincount(train_edges(data)[0], minlength=num_users(data)) > 0
-            good = (items >= 0) & known[:, None]
-            return torch.stack([users[good], items[good]])
-        return val_edges(data)
-
-    def _held_out(self, data: HeteroData) -> Tensor:
-        training = make_interactions(train_edges(data), num_users(data), num_items(data))
-        return val_edges(
-            split_interactions(training, seed=derive(self.seed, "outer"), ratios=(0.9, 0.1, 0.0))
-        )
-
     def _tail_limit(self, data: HeteroData) -> int | None:
         return self.budget(data) // 2 if self.honest else None
 
@@ -341,7 +307,7 @@ class PolicyGradient(InteractionCondenser):
         """Build the pool, and the proxy that steps need; neither sees the outer interactions where
         these are held out.
         """
-        held = self._held_out(data) if self.outer == "held-out" else None
+        held = self.outer.held_out(data, self.seed)
         seen = data if held is None else _without(data, held)
         pool = self.pool(seen, seed=derive(self.seed, "pool"))
         if held is not None:  # what is held out may be proposed
@@ -352,13 +318,10 @@ class PolicyGradient(InteractionCondenser):
                 origin=pool.origin[inside],
                 kept=pool.kept[inside],
             )
-        cure = "Enlarge the pool: add Observed(), or raise the ratio of ProxyTopK."
         require(
             len(pool) >= self.budget(data),
-            "|D_pool| ≥ r |D|",
-            cure,
-            pool=len(pool),
-            budget=self.budget(data),
+            f"The pool must hold at least r |D| = {self.budget(data)} interactions, but it holds"
+            f" {len(pool)}. Add Observed() to it, or raise the ratio of ProxyTopK.",
         )
         needed = self._needs_proxy
         if needed and not pool.proxies:
@@ -383,11 +346,7 @@ class PolicyGradient(InteractionCondenser):
     def _final_mask(self, probs: Tensor, pool: DataPool, budget: float) -> Tensor:
         """Draw D_s (Algorithm 1, line 8)."""
         size, seed = int(budget), derive(self.seed, "draw")
-        if self.draw == "systematic":
-            return masks.systematic(probs, size, seed=seed)
-        if self.draw == "conditional-poisson":
-            return masks.conditional_poisson(probs, size, seed=seed)
-        mask = masks.bernoulli(probs, seed=seed)
+        mask = self.draw(probs, size, seed=seed)
         excess = int(mask.sum()) - size
         if self.honest and excess > 0:
             spare = (mask & ~pool.kept).float()
@@ -421,7 +380,7 @@ class PolicyGradient(InteractionCondenser):
             "validation_ndcg@10": sum(learned) / self.control,
             "validation_ndcg@10_random": sum(chance) / self.control,
             "beats_random_of_its_size": min(learned) > max(chance),
-            "control_has_seen_validation": self.outer == "validation",
+            "control_has_seen_validation": self.outer.sees_validation,
         }
 
     def _allowed(self, data: HeteroData) -> float:
