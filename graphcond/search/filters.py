@@ -5,7 +5,6 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-import torch
 from torch import Tensor
 from torch_geometric.data import Data
 
@@ -54,10 +53,7 @@ class FilterObjective:
 
     def choice(self, trial: BaseTrial) -> Tensor:
         """Return the filter λ [1, H] that a trial stands for."""
-        names = self.space.decode(torch.zeros(1, self.space.size))[0]
-        return torch.tensor(
-            [[trial.suggest_float(name, self.space.low, self.space.high) for name in names]]
-        )
+        return self.space.suggest(trial)
 
     def __call__(self, trial: BaseTrial) -> float:
         """Return minus the validation cross-entropy after the last epoch."""

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, cast
+from typing import TYPE_CHECKING
 
 from torch.nn.functional import cross_entropy
 from torch_geometric.data import Data
 
 from graphcond.data import sparsified
-from graphcond.nn import WEIGHTED, GraphNet, Kind
+from graphcond.nn import WEIGHTED, GraphNet
 from graphcond.spaces import ModelChoice, ModelChoices
 from graphcond.training import ClassifierTraining, infer, train_classifier
 
@@ -57,9 +57,8 @@ class ModelObjective:
 
     def choice(self, trial: BaseTrial) -> ModelChoice:
         """Return the network that a trial stands for."""
-        kind = cast(Kind, trial.suggest_categorical("kind", self.space.kinds))
-        width = trial.suggest_categorical("hidden", self.space.widths)
-        return ModelChoice(kind, width, trial.suggest_categorical("num_layers", self.space.depths))
+        choice: ModelChoice = self.space.suggest(trial)
+        return choice
 
     def trained(self, choice: ModelChoice) -> tuple[GraphNet, float]:
         """Return a trained network at its best epoch and its accuracy on the validation nodes, in

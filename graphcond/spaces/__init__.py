@@ -1,6 +1,21 @@
 """Search spaces: which hyperparameters may be tried."""
 
+from graphcond.spaces.combined import Product
+from graphcond.spaces.discrete import DiscreteSpace
 from graphcond.spaces.filters import PolynomialFilters
 from graphcond.spaces.models import ModelChoice, ModelChoices
+from graphcond.spaces.reading import space_from_json
+from graphcond.spaces.space import SearchSpace
+from graphcond.spaces.training import TrainingChoice, TrainingRanges
 
-__all__ = ["ModelChoice", "ModelChoices", "PolynomialFilters"]
+__all__ = [
+    "DiscreteSpace",
+    "ModelChoice",
+    "ModelChoices",
+    "PolynomialFilters",
+    "Product",
+    "SearchSpace",
+    "TrainingChoice",
+    "TrainingRanges",
+    "space_from_json",
+]

@@ -3,17 +3,21 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 import torch
 from torch import Tensor
 
 from graphcond.errors import require
 from graphcond.seeding import generator
+from graphcond.spaces.space import SearchSpace
+
+if TYPE_CHECKING:
+    from optuna.trial import BaseTrial
 
 
 @dataclass(frozen=True)
-class PolynomialFilters:
+class PolynomialFilters(SearchSpace):
     """Coefficients λ ∈ [low, high]^H of C_λ(A) = Σ_k λ_k T_k(2L/λ_max - I).
 
     Args:
@@ -40,26 +44,30 @@ class PolynomialFilters:
     high: float = 1.0
 
     def __post_init__(self) -> None:
-        require(self.order >= 0, "`order` >= 0", "It is the polynomial's degree.", order=self.order)
+        require(
+            self.order >= 0,
+            f"`order` must be at least 0, but it is {self.order}. It is the polynomial's degree.",
+        )
         require(
             self.num_layers >= 1,
-            "`num_layers` >= 1",
-            "1 means coefficients shared by all layers.",
-            num_layers=self.num_layers,
+            f"`num_layers` must be at least 1, but it is {self.num_layers}."
+            " 1 means coefficients shared by all layers.",
         )
         require(
             self.basis in ("chebyshev", "power"),
-            "`basis` in {'chebyshev', 'power'}",
-            "Pick one of the two.",
-            basis=self.basis,
+            f"`basis` must be 'chebyshev' or 'power', but it is {self.basis!r}.",
         )
         require(
             self.low < self.high,
-            "`low` < `high`",
-            "They bound every coefficient.",
-            low=self.low,
-            high=self.high,
+            f"`low` must be below `high`, but they are {self.low} and {self.high}."
+            " They bound every coefficient.",
         )
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """``"layer0.lambda0"`` and so on, or ``"lambda0"`` for shared coefficients."""
+        prefix = [f"layer{i}." if self.num_layers > 1 else "" for i in range(self.num_layers)]
+        return tuple(f"{layer}lambda{k}" for layer in prefix for k in range(self.order + 1))
 
     @property
     def size(self) -> int:
@@ -76,7 +84,7 @@ class PolynomialFilters:
         Returns:
             λ [n, H].
         """
-        require(n >= 1, "`n` >= 1", "It is the number of candidates.", n=n)
+        require(n >= 1, f"`n` must be at least 1, but it is {n}. It counts the candidates.")
         return (
             torch.rand(n, self.size, generator=generator(seed, "space")) * (self.high - self.low)
             + self.low
@@ -104,9 +112,17 @@ class PolynomialFilters:
         Returns:
             ``[{"layer0.lambda0": …}, …]``, or ``{"lambda0": …}`` for shared coefficients.
         """
-        prefix = [f"layer{i}." if self.num_layers > 1 else "" for i in range(self.num_layers)]
-        names = [f"{layer}lambda{k}" for layer in prefix for k in range(self.order + 1)]
-        return [dict(zip(names, row)) for row in lam.tolist()]
+        return [dict(zip(self.names, row)) for row in lam.tolist()]
+
+    def suggest(self, trial: BaseTrial) -> Tensor:
+        """Return the filter λ [1, H] that a trial chooses, one ``suggest_float`` a coefficient.
+
+        Args:
+            trial: A trial, live, frozen or fixed.
+        """
+        return torch.tensor(
+            [[trial.suggest_float(name, self.low, self.high) for name in self.names]]
+        )
 
     def relax(self, lam: Tensor) -> Tensor:
         """Return the nearest point of the (connected) space, for gradient steps on λ.

@@ -6,14 +6,14 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from itertools import product
+from typing import Any
 
 import torch
 from torch import Tensor
 
 from graphcond.errors import require
 from graphcond.nn.zoo import GraphNet, Kind
-from graphcond.seeding import generator
+from graphcond.spaces.discrete import DiscreteSpace
 
 KINDS: tuple[Kind, ...] = (
     "gcn",
@@ -56,7 +56,7 @@ class ModelChoice:
 
 
 @dataclass(frozen=True)
-class ModelChoices:
+class ModelChoices(DiscreteSpace):
     """All combinations of kinds, widths and depths; λ is one one-hot group for each, side by side.
 
     Args:
@@ -82,73 +82,21 @@ class ModelChoices:
             values: Sequence[object] = getattr(self, name)
             require(
                 len(values) > 0 and len(set(values)) == len(values),
-                f"distinct `{name}`",
-                "List every choice once.",
-                found=tuple(values),
+                f"`{name}` must be distinct, but it is {tuple(values)}. List every choice once.",
             )
 
     @property
-    def groups(self) -> tuple[int, int, int]:
-        """Sizes of the one-hot groups of λ."""
-        return len(self.kinds), len(self.widths), len(self.depths)
+    def options(self) -> dict[str, tuple[Any, ...]]:
+        """Kinds, widths and depths under the names that :class:`ModelChoice` gives them."""
+        return {"kind": self.kinds, "hidden": self.widths, "num_layers": self.depths}
 
-    @property
-    def size(self) -> int:
-        """Length H of λ."""
-        return sum(self.groups)
-
-    def all(self) -> Tensor:
-        """Return every candidate, one-hot [n, H]."""
-        picks = torch.tensor(list(product(*(range(size) for size in self.groups))))
-        return torch.cat(
-            [torch.nn.functional.one_hot(picks[:, g], size) for g, size in enumerate(self.groups)],
-            1,
-        ).float()
-
-    def sample(self, n: int, seed: int = 0) -> Tensor:
-        """Draw ``n`` distinct candidates.
+    def build(self, values: dict[str, Any]) -> ModelChoice:
+        """Return the network with a kind, a width and a depth.
 
         Args:
-            n: How many, at most the size of the space.
-            seed: Seed; a longer sample starts with the shorter one.
-
-        Returns:
-            One-hot λ [n, H].
+            values: One choice of each name.
         """
-        every = self.all()
-        require(
-            1 <= n <= len(every),
-            "1 <= `n` <= number of models",
-            "Ask for fewer candidates.",
-            n=n,
-            models=len(every),
-        )
-        return every[torch.randperm(len(every), generator=generator(seed, "space"))[:n]]
-
-    def contains(self, lam: Tensor) -> Tensor:
-        """Return which rows are one-hot in every group [n] bool.
-
-        Args:
-            lam: Candidates [n, H].
-        """
-        if lam.dim() != 2 or lam.size(1) != self.size:
-            return torch.zeros(lam.size(0), dtype=torch.bool, device=lam.device)
-        binary = ((lam == 0) | (lam == 1)).all(1)
-        single = torch.stack([group.sum(1) == 1 for group in lam.split(list(self.groups), 1)]).all(
-            0
-        )
-        return binary & single
-
-    def decode(self, lam: Tensor) -> list[ModelChoice]:
-        """Return the network that each row names, by the largest entry of every group.
-
-        Args:
-            lam: Candidates or relaxed candidates [n, H].
-        """
-        picks = [group.argmax(1).tolist() for group in lam.split(list(self.groups), 1)]
-        return [
-            ModelChoice(self.kinds[k], self.widths[w], self.depths[d]) for k, w, d in zip(*picks)
-        ]
+        return ModelChoice(values["kind"], values["hidden"], values["num_layers"])
 
     def relax(
         self, lam: Tensor, temperature: float = 1.0, stream: torch.Generator | None = None
@@ -165,9 +113,8 @@ class ModelChoices:
         """
         require(
             temperature > 0,
-            "`temperature` > 0",
-            "1.0 is usual; lower is nearer to one-hot.",
-            temperature=temperature,
+            f"`temperature` must be above 0, but it is {temperature}."
+            " 1.0 is usual; lower is nearer to one-hot.",
         )
         if stream is not None:
             uniform = torch.rand(
