@@ -56,7 +56,7 @@ def timed(what: str, repeats: int, call: Callable[[], object]) -> dict[str, obje
 
 def gowalla() -> list[dict[str, object]]:
     """One BPR epoch of MF with 64 dimensions, and the top 10 of all users."""
-    data = split_interactions(load("gowalla"), source="published")
+    data = split_interactions(load("gowalla"), strategy="published")
     model = nn.MF(num_users(data), num_items(data), dim=64, seed=0)
     program = BPRProgram(model, train_edges(data), None, BPR())
     program.step(0)

@@ -27,14 +27,15 @@ class Protocol(Source):
     """How sets are split and judged.
 
     Args:
-        split: Interactions: a seeded 80/10/10 split per user, or the publisher's own.
+        split: Interactions: 80/10/10 of each user by a seed; by two points in time that hold for
+            all; each user's last two held out; or the publisher's own.
         seed: Seed of the split, the condenser and the first training.
         seeds: Repeats per row of the report.
         candidates: Filters to rank on the original and on the condensed graph (graphs only); 0
             skips the ranking.
     """
 
-    split: Literal["random", "published"] = "random"
+    split: Literal["per-user", "temporal", "leave-last-out", "published"] = "per-user"
     seed: int = 0
     seeds: int = 3
     candidates: int = 20

@@ -36,7 +36,7 @@ def run(options: Search) -> None:
         "Try more or promote fewer.",
         **counts,
     )
-    full = load_split(options.data, options.root, "random", options.seed)
+    full = load_split(options.data, options.root, "per-user", options.seed)
     require(
         isinstance(full, Data),
         "a graph",

@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-from typing import Any, Literal
+from typing import Any
 
 from torch_geometric.data import Data, HeteroData
 
-from graphcond.data import EDGE, load, split_interactions, split_nodes
+from graphcond.data import EDGE, Strategy, load, split_interactions, split_nodes
 from graphcond.errors import require
 
 
-def load_split(
-    name: str, root: str | None, split: Literal["random", "published"], seed: int
-) -> Any:
+def load_split(name: str, root: str | None, split: Strategy, seed: int) -> Any:
     """Load a data set and split it where it is not split yet.
 
     Args:
@@ -29,10 +27,13 @@ def load_split(
         return (
             data
             if "val_edge_index" in data[EDGE]
-            else split_interactions(data, seed=seed, source=split)
+            else split_interactions(data, seed=seed, strategy=split)
         )
-    cure = "A graph keeps the split it comes with, or gets a seeded one: leave --split away."
-    require(split == "random", "--split published of interactions", cure, split=split)
+    require(
+        split == "per-user",
+        f"--split {split} is for interactions, but this is a graph. A graph keeps the split it"
+        " comes with, or gets a seeded one: leave --split away.",
+    )
     return data if "train_mask" in data else _split(data, seed)
 
 

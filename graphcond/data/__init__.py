@@ -19,6 +19,7 @@ from graphcond.data.checkpoint import Checkpoint, describe, digest
 from graphcond.data.checks import check_interactions, check_nodes
 from graphcond.data.combine import parts, union
 from graphcond.data.convert import from_hetero, from_networkx, to_hetero
+from graphcond.data.core import k_core
 from graphcond.data.edges import looped, sparsified
 from graphcond.data.interactions import (
     EDGE,
@@ -33,7 +34,13 @@ from graphcond.data.loading import load
 from graphcond.data.ogb import NodeDataset, as_ogb, reset_caches
 from graphcond.data.pixels import from_images
 from graphcond.data.planted import planted_graph, planted_interactions
-from graphcond.data.split import split_interactions, split_nodes, test_edges, without_test
+from graphcond.data.split import (
+    Strategy,
+    split_interactions,
+    split_nodes,
+    test_edges,
+    without_test,
+)
 from graphcond.data.statistics import statistics
 from graphcond.data.store import (
     check_writable,
@@ -50,6 +57,7 @@ __all__ = [
     "Checkpoint",
     "EDGE",
     "NodeDataset",
+    "Strategy",
     "as_ogb",
     "check_interactions",
     "check_nodes",
@@ -60,6 +68,7 @@ __all__ = [
     "from_hetero",
     "from_images",
     "from_networkx",
+    "k_core",
     "load",
     "load_state",
     "looped",

@@ -22,12 +22,16 @@ def make_interactions(
     edge_weight: Tensor | None = None,
     split: Tensor | None = None,
     card: Mapping[str, Any] | None = None,
+    *,
+    rating: Tensor | None = None,
+    timestamp: Tensor | None = None,
 ) -> HeteroData:
     """Return a user-item data set with repeated pairs merged.
 
     Pairs come out ordered by user, then item. Of a repeated pair the weights are added up and the
     earliest split (train before validation before test) is kept, so that no held-out pair is also a
-    training pair. The number merged is in ``data.card["duplicates_merged"]``.
+    training pair. The earliest time and the highest rating are kept for the like reason. The number
+    merged is in ``data.card["duplicates_merged"]``.
 
     Args:
         edge_index: Users in row 0, items in row 1 [2, E], integers.
@@ -36,6 +40,8 @@ def make_interactions(
         edge_weight: One weight per pair [E].
         split: The publisher's split [E]: 0 train, 1 validation, 2 test.
         card: Provenance; copied to ``data.card``.
+        rating: One rating per pair [E]; kept for those who ask, not used in training.
+        timestamp: Seconds since 1970 of each pair [E], integers.
 
     Returns:
         A ``HeteroData`` with node types ``"user"`` and ``"item"`` and the edge type :data:`EDGE`.
@@ -49,7 +55,8 @@ def make_interactions(
         ([[0, 1], [0, 2]], 1)
     """
     check_pairs(edge_index, num_users, num_items, "edge_index")
-    for name, value in (("edge_weight", edge_weight), ("split", split)):
+    given = {"edge_weight": edge_weight, "split": split, "rating": rating, "timestamp": timestamp}
+    for name, value in given.items():
         require(
             value is None or tuple(value.shape) == (edge_index.size(1),),
             f"`{name}` of shape [E]",
@@ -82,6 +89,10 @@ def make_interactions(
     if split is not None:
         first = torch.full((unique.numel(),), 2, dtype=torch.uint8, device=key.device)
         data[EDGE].split = first.scatter_reduce_(0, inverse, split.to(torch.uint8), "amin")
+    for name, value, which in (("rating", rating, "amax"), ("timestamp", timestamp, "amin")):
+        if value is not None:
+            empty = torch.zeros(unique.numel(), dtype=value.dtype, device=key.device)
+            data[EDGE][name] = empty.scatter_reduce_(0, inverse, value, which, include_self=False)
     data.card = {"name": "interactions", **(card or {})}
     data.card["duplicates_merged"] = int(data.card.get("duplicates_merged", 0)) + merged
     return data

@@ -87,6 +87,8 @@ def _pairs(folder: Path, options: Mapping[str, Any]) -> dict[str, np.ndarray]:
     arrays = {"user": table[:, 0] - start, "item": table[:, 1] - start}
     if table.shape[1] > 2 and "value" in options:
         arrays["weight"] = table[:, 2]
+    if table.shape[1] > 3 and "value" in options:
+        arrays["timestamp"] = table[:, 3]
     if len(tables) == 2:
         arrays["split"] = np.repeat([0, 2], [len(part) for part in tables])
     return arrays
@@ -123,12 +125,17 @@ def _assemble(
         original[name], index[name] = np.unique(index[name], return_inverse=True)
         sizes[name] = len(original[name])
     pairs = torch.from_numpy(np.stack([index["user"], index["item"]]).astype(np.int64))
-    weight, split = (
+    weight, split, time = (
         torch.from_numpy(arrays[name][keep]) if name in arrays else None
-        for name in ("weight", "split")
+        for name in ("weight", "split", "timestamp")
     )
     data = make_interactions(
-        pairs, sizes["user"], sizes["item"], None if weight is None else weight.float(), split
+        pairs,
+        sizes["user"],
+        sizes["item"],
+        None if weight is None else weight.float(),
+        split,
+        timestamp=None if time is None else time.long(),
     )
     if weight is not None and "value" in options:
         # Under its own name: training would take `edge_weight` for how often to sample a pair.

@@ -4,110 +4,131 @@ from __future__ import annotations
 
 import copy
 from numbers import Integral, Real
-from typing import Any, Literal
+from typing import Any, Literal, TypeAlias, get_args
 
 import torch
 from torch import Tensor
 from torch_geometric.data import Data, HeteroData
 
 from graphcond.data.interactions import EDGE, num_users
+from graphcond.data.protocols import (
+    LEAK,
+    cold,
+    leave_last_out,
+    moment,
+    per_user,
+    temporal,
+    times_of,
+)
 from graphcond.errors import require
 from graphcond.seeding import generator
+
+Strategy: TypeAlias = Literal["per-user", "temporal", "leave-last-out", "published"]
+_STRATEGIES = get_args(Strategy)
+_RATIOS = (0.8, 0.1, 0.1)
 
 
 def split_interactions(
     data: HeteroData,
     seed: int = 0,
-    ratios: tuple[float, float, float] = (0.8, 0.1, 0.1),
-    source: Literal["random", "published"] = "random",
+    ratios: tuple[float, float, float] = _RATIOS,
+    strategy: Strategy = "per-user",
 ) -> HeteroData:
     """Divide all interactions into train, validation and test.
 
-    ``source="random"`` shuffles every user's interactions. Of a user with n of them, the numbers
-    held out are floor(n·r + u) with one seeded u ~ U[0, 1) per user, which is n·r on average; every
-    user keeps at least one training interaction, so a user with a single one has nothing held out.
-    ``source="published"`` takes the publisher's split; where that has no validation part, a seeded
-    share ``ratios[1] / (ratios[0] + ratios[1])`` of each user's training part becomes one.
+    - ``"per-user"`` shuffles every user's interactions. Of a user with n of them, the numbers held
+      out are floor(n·r + u) with one seeded u ~ U[0, 1) per user, which is n·r on average. Every
+      user keeps at least one training interaction; a user with a single one has nothing held out.
+    - ``"temporal"`` takes two points in time that hold for all users: what a model learns from is
+      older than what it is asked. Users and items may be new then; the card counts them.
+    - ``"leave-last-out"`` takes each user's last interaction for testing and the one before for
+      validation, and warns, as it leaks the future.
+    - ``"published"`` takes the publisher's split. Where that has no validation part, a seeded share
+      ``ratios[1] / (ratios[0] + ratios[1])`` of each user's training part becomes one.
 
     Args:
         data: Interactions that are not split yet, as :func:`load` returns them.
-        seed: Seed of the shuffle.
-        ratios: Shares of train, validation and test; they sum to 1.
-        source: Where the split comes from.
+        seed: Seed of the shuffle, or of the order of equal times.
+        ratios: Shares of train, validation and test; they sum to 1. Leave-last-out has none.
+        strategy: Where the split comes from.
 
     Returns:
         A new data set: ``edge_index`` (train) with ``edge_weight`` if any, ``val_edge_index``,
-            ``test_edge_index``.
+            ``test_edge_index``. ``card["split"]`` records strategy, seed, ratios, points in time,
+            and how many users and items of the held-out parts have no training interaction.
 
     Raises:
-        InputError: If the data are already split, there is no published split, or the ratios are
-            not shares.
+        InputError: If the data are already split, there is no published split, time stamps are
+            needed and missing, or the ratios are not shares.
 
     Source: DConRec section 4.1 (80/10/10 per user); the random rounding is ours, the paper does not
     say how it rounds.
     """
+    _check_splittable(data, ratios, strategy)
+    store = data[EDGE]
+    record: dict[str, Any] = {"strategy": strategy, "seed": seed, "ratios": list(ratios)}
+    if strategy == "temporal":
+        part, points = temporal(times_of(data, strategy), ratios)
+        record |= {"time_points": points, "time_points_utc": [moment(point) for point in points]}
+    elif strategy == "leave-last-out":
+        time = times_of(data, strategy)
+        part = leave_last_out(store.edge_index[0], time, num_users(data), seed)
+        record |= {"ratios": None, "leak": LEAK}
+    elif strategy == "published":
+        part = _published(data, ratios, seed)
+    else:
+        part = per_user(store.edge_index[0], num_users(data), ratios[1:], seed)
+    return _divide(data, part, {**record, **cold(data, part)})
+
+
+def _check_splittable(
+    data: HeteroData, ratios: tuple[float, float, float], strategy: Strategy
+) -> None:
     require(
         isinstance(data, HeteroData),
-        "interactions as a PyG `HeteroData`",
-        "Graphs have `split_nodes`.",
-        type=type(data).__name__,
+        f"Interactions are a PyG `HeteroData`, but this is a {type(data).__name__}."
+        " Graphs have `split_nodes`.",
     )
-    numbers = all(isinstance(share, Real) for share in ratios)
-    require(numbers, "numbers as `ratios`", "For example (0.8, 0.1, 0.1).", ratios=ratios)
     require(
-        source in ("random", "published"),
-        "`source` one of 'random', 'published'",
-        "Choose one.",
-        source=source,
+        strategy in _STRATEGIES,
+        f"`strategy` must be one of {', '.join(map(repr, _STRATEGIES))}, but it is {strategy!r}.",
+    )
+    require(
+        all(isinstance(share, Real) for share in ratios),
+        f"`ratios` must be numbers, but they are {ratios!r}. Usual are (0.8, 0.1, 0.1).",
     )
     require(
         len(ratios) == 3 and min(ratios) >= 0 and ratios[0] > 0 and abs(sum(ratios) - 1) < 1e-6,
-        "three `ratios` that are ≥ 0, sum to 1 and leave a training part",
-        "They are the shares of train, validation and test, for example (0.8, 0.1, 0.1).",
-        ratios=ratios,
+        "The three `ratios` must be at least 0, sum to 1 and leave a training part, but they are"
+        f" {ratios!r}. They are the shares of train, validation and test.",
     )
-    store = data[EDGE]
     require(
-        "val_edge_index" not in store and "test_edge_index" not in store,
-        "data that are not split yet",
-        "Split what `load` returned, or use the splits already there.",
-        present=[name for name in ("val_edge_index", "test_edge_index") if name in store],
+        strategy != "leave-last-out" or tuple(ratios) == _RATIOS,
+        "`ratios` mean nothing to 'leave-last-out', which holds out two interactions of each user."
+        " Leave them away.",
     )
-    if source == "published":
-        require(
-            "split" in store,
-            "a published split",
-            "Use `source='random'`.",
-            data=data.get("card", {}).get("name", "?"),
-        )
-        part = store.split.long()
-        if not bool((part == 1).any()) and ratios[1] > 0:
-            part = part.clone()
-            kept = part == 0
-            share = ratios[1] / (ratios[0] + ratios[1])
-            part[kept] = _assign(store.edge_index[0][kept], num_users(data), (share, 0.0), seed)
-    else:
-        part = _assign(store.edge_index[0], num_users(data), ratios[1:], seed)
-    return _divide(data, part, {"source": source, "seed": seed, "ratios": list(ratios)})
+    present = [name for name in ("val_edge_index", "test_edge_index") if name in data[EDGE]]
+    require(
+        not present,
+        f"The data are split already: they have {' and '.join(map(repr, present))}. Split what"
+        " `load` returned, or use the split that is there.",
+    )
 
 
-def _assign(user: Tensor, count: int, held: tuple[float, float], seed: int) -> Tensor:
-    """Return 0, 1 or 2 per interaction: each user's shuffled first ones are test, the next
-    validation.
-    """
-    key = torch.rand(user.numel(), generator=generator(seed, "split", "order"), dtype=torch.float64)
-    order = torch.argsort(key)
-    order = order[torch.argsort(user.cpu()[order], stable=True)]
-    degree = torch.bincount(user.cpu(), minlength=count)
-    start = degree.cumsum(0) - degree
-    owner = user.cpu()[order]
-    rank = torch.arange(user.numel()) - start[owner]
-    dither = torch.rand(count, generator=generator(seed, "split", "rounding"), dtype=torch.float64)
-    both = torch.minimum((degree * sum(held) + dither).floor().long(), (degree - 1).clamp(min=0))
-    last = torch.minimum((degree * held[1] + dither).floor().long(), both)
-    part = torch.empty_like(order)
-    part[order] = torch.where(rank < last[owner], 2, torch.where(rank < both[owner], 1, 0))
-    return part.to(user.device)
+def _published(data: HeteroData, ratios: tuple[float, float, float], seed: int) -> Tensor:
+    store, name = data[EDGE], (data.get("card") or {}).get("name", "these data")
+    require(
+        "split" in store,
+        f"The publisher of {name!r} gives no split. Use `strategy='per-user'`, or 'temporal' where"
+        " there are time stamps.",
+    )
+    part: Tensor = store.split.long()
+    if bool((part == 1).any()) or ratios[1] == 0:
+        return part
+    part, kept = part.clone(), part == 0
+    share = ratios[1] / (ratios[0] + ratios[1])
+    part[kept] = per_user(store.edge_index[0][kept], num_users(data), (share, 0.0), seed)
+    return part
 
 
 def _divide(data: HeteroData, part: Tensor, record: dict[str, Any]) -> HeteroData:

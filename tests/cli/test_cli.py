@@ -395,7 +395,7 @@ def test_compare_prints_the_rows_alone_as_json(capsys: pytest.CaptureFixture[str
         (["condense", "southern-women", "--num_nodes", "5"], "a budget of interactions"),
         (["condense", "southern-women", "--of", "train"], "a budget of interactions"),
         (["condense", "karate", "--num_nodes", "4", "--of", "train"], "--of with --ratio"),
-        (["condense", "karate", "--split", "published"], "--split published of interactions"),
+        (["condense", "karate", "--split", "published"], "--split published is for interactions"),
         (["condense", "karate", "--num_nodes", "4", "--out", ""], "a folder as --out"),
         (["info", "southern-women", "--plot", "women.png"], "node data"),
         (["info", "karate", "--plot", ""], "a path of a file"),

@@ -124,7 +124,7 @@ def test_amazon_book_style_becomes_interactions() -> None:
     data = _books()
     assert "split" not in from_hetero(data)[EDGE]
     data["user", "rates", "book"].edge_label_index = torch.tensor([[0, 1], [3, 3]])
-    out = split_interactions(from_hetero(data), source="published", ratios=(0.9, 0.0, 0.1))
+    out = split_interactions(from_hetero(data), strategy="published", ratios=(0.9, 0.0, 0.1))
     assert test_edges(out).tolist() == [[0, 1], [3, 3]]
     assert out["item"].num_nodes == 4
 

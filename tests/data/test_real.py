@@ -86,7 +86,7 @@ def test_archives_agree_with_pyg(
 @pytest.mark.parametrize("name", ["lastfm", "gowalla", "dianping", "ciao-dcrec"])
 def test_published_splits_pass_the_checks(name: str, data_root: Path) -> None:
     loaded = load(name, data_root)
-    data = split_interactions(loaded, source="published")
+    data = split_interactions(loaded, strategy="published")
     check_interactions(data)
     sizes = [part(data).size(1) for part in (train_edges, val_edges, test_edges)]
     assert sum(sizes) == loaded[EDGE].edge_index.size(1)

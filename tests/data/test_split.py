@@ -77,7 +77,13 @@ def test_equal_seeds_give_equal_splits_and_the_global_generator_is_left_alone() 
     assert not torch.equal(_keys(test_edges(first), data), _keys(test_edges(other), data))
     assert torch.equal(before[EDGE].edge_index, data[EDGE].edge_index)
     assert "val_edge_index" not in data[EDGE], "the input is left as it is"
-    assert first.card["split"] == {"source": "random", "seed": 1, "ratios": [0.8, 0.1, 0.1]}
+    record = first.card["split"]
+    assert (record["strategy"], record["seed"], record["ratios"]) == (
+        "per-user",
+        1,
+        [0.8, 0.1, 0.1],
+    )
+    assert record["cold_users"] == {"validation": 0, "test": 0}, "everybody trains"
     check_interactions(first)
 
 
@@ -94,7 +100,7 @@ def test_the_published_split_is_taken_and_missing_validation_is_drawn_from_train
     pairs = torch.stack([torch.arange(40).repeat_interleave(10), torch.arange(10).repeat(40)])
     given_split = torch.arange(10).repeat(40) // 4
     out = split_interactions(
-        make_interactions(pairs, 40, 10, split=given_split), source="published"
+        make_interactions(pairs, 40, 10, split=given_split), strategy="published"
     )
     assert [part.size(1) for part in (train_edges(out), val_edges(out), test_edges(out))] == [
         160,
@@ -102,7 +108,7 @@ def test_the_published_split_is_taken_and_missing_validation_is_drawn_from_train
         80,
     ]
     drawn = split_interactions(
-        make_interactions(pairs, 40, 10, split=given_split // 2 * 2), source="published"
+        make_interactions(pairs, 40, 10, split=given_split // 2 * 2), strategy="published"
     )
     assert test_edges(drawn).size(1) == 80
     assert 0 < val_edges(drawn).size(1) < 80
@@ -113,11 +119,14 @@ def test_the_published_split_is_taken_and_missing_validation_is_drawn_from_train
     ("change", "law"),
     [
         ({"ratios": (0.8, 0.1, 0.2)}, "sum to 1"),
-        ({"ratios": (1.2, -0.1, -0.1)}, "≥ 0"),
+        ({"ratios": (1.2, -0.1, -0.1)}, "at least 0"),
         ({"ratios": (0.0, 0.5, 0.5)}, "training part"),
-        ({"source": "temporal"}, "`source` one of"),
-        ({"source": "published"}, "a published split"),
-        ({"ratios": ("a", "b", "c")}, "numbers as `ratios`"),
+        ({"strategy": "random"}, "`strategy` must be one of"),
+        ({"strategy": "published"}, "gives no split"),
+        ({"strategy": "temporal"}, "needs time stamps"),
+        ({"strategy": "leave-last-out"}, "needs time stamps"),
+        ({"strategy": "leave-last-out", "ratios": (0.6, 0.2, 0.2)}, "mean nothing"),
+        ({"ratios": ("a", "b", "c")}, "must be numbers"),
     ],
 )
 def test_bad_splits_are_named(change: dict[str, Any], law: str) -> None:
@@ -126,7 +135,7 @@ def test_bad_splits_are_named(change: dict[str, Any], law: str) -> None:
 
 
 def test_data_are_split_once() -> None:
-    with pytest.raises(InputError, match="not split yet"):
+    with pytest.raises(InputError, match="split already"):
         split_interactions(split_interactions(load("southern-women")))
 
 
@@ -177,7 +186,7 @@ def test_labels_are_needed_for_a_split() -> None:
         split_nodes(_graph(), train="5")  # type: ignore[arg-type]
     with pytest.raises(InputError, match="node data"):
         split_nodes(load("southern-women"))
-    with pytest.raises(InputError, match="interactions as"):
+    with pytest.raises(InputError, match="Interactions are a PyG"):
         split_interactions(_graph())
 
 

@@ -57,7 +57,7 @@ def test_ids_may_be_text_and_weights_and_splits_are_read(tmp_path: Path) -> None
     assert data["user"].original_id == ["al", "zoë"]
     assert data[EDGE].edge_weight.tolist() == [0.5, 2.0, 1.0]
     assert data[EDGE].split.tolist() == [2, 0, 1]
-    out = split_interactions(data, source="published")
+    out = split_interactions(data, strategy="published")
     assert train_edges(out).tolist() == [[1], [0]]
     assert out[EDGE].edge_weight.tolist() == [2.0]
 
@@ -109,7 +109,7 @@ def test_lightgcn_text_goes_out_and_comes_back(tmp_path: Path) -> None:
     )
     back = load(tmp_path / "set")
     assert back.card["name"] == "set"
-    again = split_interactions(back, source="published")
+    again = split_interactions(back, strategy="published")
     for part in (train_edges, val_edges, test_edges):
         given = part(data)[:, (part(data)[0] * 50 + part(data)[1]).argsort()]
         assert torch.equal(given, part(again))
