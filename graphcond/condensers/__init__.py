@@ -18,6 +18,13 @@ from graphcond.condensers.dconrec.outer_interactions import (
 from graphcond.condensers.dconrec.outer_loop import Schedule
 from graphcond.condensers.hcdc.condenser import HypergradientMatching, Pool
 from graphcond.condensers.hcdc.objective import Weights
+from graphcond.condensers.hcdc.teachers import (
+    LinearTeacher,
+    RandomFeaturesTeacher,
+    SharedTeacher,
+    Teacher,
+    TrainedTeacher,
+)
 from graphcond.condensers.hcdc.trajectories import Trajectories
 from graphcond.condensers.interactions.baselines import (
     Majority,
@@ -26,13 +33,14 @@ from graphcond.condensers.interactions.baselines import (
     SVPHardest,
 )
 from graphcond.condensers.interactions.doscond import DosCondInteractions
-from graphcond.condensers.interactions.teacher_choice import TeacherChoice
-from graphcond.condensers.nodes.coreset import Herding, KCenter, RandomNodes
+from graphcond.condensers.interactions.teacher_choice import Mixture, TeacherChoice, fit_teacher
+from graphcond.condensers.nodes.coreset import Herding, KCenter, NodeSelection, RandomNodes
 from graphcond.condensers.nodes.distribution_matching import DistributionMatching
 from graphcond.condensers.nodes.gradient_matching import DosCond, GCond, GCondX, GradientMatching
 from graphcond.condensers.nodes.kernel_inducing_points import KernelInducingPoints
+from graphcond.condensers.nodes.learner import LearnedNodes
 from graphcond.condensers.nodes.partition import Partition
-from graphcond.condensers.nodes.synthesis import WorseThanRandomWarning
+from graphcond.condensers.nodes.synthesis import NodeSynthesis, WorseThanRandomWarning
 from graphcond.condensers.nodes.trajectory_matching import TrajectoryMatching
 
 __all__ = [
@@ -51,24 +59,34 @@ __all__ = [
     "InteractionCondenser",
     "KCenter",
     "KernelInducingPoints",
+    "LearnedNodes",
+    "LinearTeacher",
     "Majority",
+    "Mixture",
     "NodeCondenser",
+    "NodeSynthesis",
+    "NodeSelection",
     "OuterInteractions",
     "Partition",
     "PolicyGradient",
     "Pool",
+    "RandomFeaturesTeacher",
     "RandomInteractions",
     "RandomNodes",
     "SVPEasiest",
     "SVPHardest",
     "Schedule",
+    "SharedTeacher",
     "Tail",
+    "Teacher",
     "TeacherChoice",
     "TeacherFavourites",
+    "TrainedTeacher",
     "Trajectories",
     "TrajectoryMatching",
     "Unrolled",
     "ValidationInteractions",
     "Weights",
     "WorseThanRandomWarning",
+    "fit_teacher",
 ]

@@ -161,8 +161,8 @@ def test_divergence_stops_with_the_step_and_the_cure():
     ("settings", "error", "message"),
     [
         ({"distance": "l1"}, InputError, "distance"),
-        ({"inits": 0}, InputError, "positive counts"),
-        ({"lr_x": 0.0}, InputError, "learning rates"),
+        ({"inits": 0}, InputError, "at least 1"),
+        ({"lr_x": 0.0}, InputError, "must be positive"),
         ({"space": PolynomialFilters(order=1)}, InputError, "SGC has no λ"),
         ({"adjacency": "dense"}, UnknownNameError, "identity"),
     ],

@@ -25,10 +25,12 @@ from graphcond.condensers.hcdc.objective import (
     train_students,
 )
 from graphcond.condensers.hcdc.teachers import (
-    FilterProblem,
+    LinearTeacher,
+    RandomFeaturesTeacher,
+    SharedTeacher,
     Target,
+    TrainedTeacher,
     closed_form_target,
-    network_gradients,
 )
 from graphcond.data import Checkpoint, load, parts
 from graphcond.errors import FileFormatError, InputError, NumericalError
@@ -37,8 +39,11 @@ from graphcond.linalg import CG, Neumann
 from graphcond.nn import PolynomialFilterNet, filter_operator
 from graphcond.spaces import PolynomialFilters
 from graphcond.testing.contracts import CondenserContract
+from graphcond.training.filter_problem import FilterProblem, network_gradients
 from graphcond.training.nodes import FilterTraining, filter_graph, train_filters
 
+TEACHERS = [LinearTeacher(), RandomFeaturesTeacher(), TrainedTeacher(), SharedTeacher()]
+BY_NAME = {teacher.name: teacher for teacher in TEACHERS}
 QUICK = FilterTraining(epochs=8)
 SMALL = Pool(size=10, batch=6, steps=6, copies=1)
 
@@ -95,35 +100,31 @@ def test_agreement_on_held_out_filters_rises_far_above_the_start():
     assert watched[-1] > watched[0] + 0.03
 
 
-@pytest.mark.parametrize("teacher", ["linear", "random-features", "trained", "shared"])
+@pytest.mark.parametrize("teacher", TEACHERS, ids=list(BY_NAME))
 def test_every_teacher_answers_with_its_own_hypergradients(teacher):
     small = condenser(teacher=teacher).condense(planted())
-    assert small.report["teacher"] == teacher
+    assert small.report["teacher"] == teacher.name
     parts_seen = {entry["part"] for entry in small.history}
     assert {"training graph", "teacher", "students", "watch", "match"} <= parts_seen
 
 
 def test_the_teachers_answers_are_those_of_their_models():
     def answers(teacher):
-        run = module._Run(condenser(teacher=teacher), planted(), None)
+        run = module._Run(condenser(teacher=BY_NAME[teacher]), planted(), None)
         lam = run.how.space.sample(6, seed=5)
         problem, columns = run._problem()
         students = run._students(problem, columns, lam, True, 0)
-        return run, students, lam, run._target(students, True)
+        return run, students, lam, run._target(students, True).slopes()
 
     for name in ("linear", "random-features"):
         run, _, lam, found = answers(name)
-        model, ridge = run._closed_form(lam)
-        torch.testing.assert_close(
-            found["gradient"], closed_form_target(model, lam, ridge).slopes()
-        )
-        assert (
-            type(model).__name__
-            == {"linear": "RidgeFilters", "random-features": "RandomFilters"}[name]
-        )
+        model, ridge = run.how.teacher.fitted(run.lesson(), lam)
+        torch.testing.assert_close(found, closed_form_target(model, lam, ridge).slopes())
+        expected = {"linear": "RidgeFilters", "random-features": "RandomFilters"}
+        assert type(model).__name__ == expected[name]
     run, students, lam, shared = answers("shared")
     torch.testing.assert_close(
-        shared["gradient"],
+        shared,
         network_gradients(run.original, students.params, lam, run.how.hypergradient),
     )
     run, _, lam, trained = answers("trained")
@@ -131,12 +132,12 @@ def test_the_teachers_answers_are_those_of_their_models():
         run.net, lam, run.original.graph, recipe=QUICK, seed=module.derive(0, "teacher")
     ).params
     torch.testing.assert_close(
-        trained["gradient"], network_gradients(run.original, params, lam, run.how.hypergradient)
+        trained, network_gradients(run.original, params, lam, run.how.hypergradient)
     )
-    assert not torch.allclose(shared["gradient"], trained["gradient"], atol=1e-3)
+    assert not torch.allclose(shared, trained, atol=1e-3)
 
 
-@pytest.mark.parametrize("teacher", ["linear", "random-features", "trained", "shared"])
+@pytest.mark.parametrize("teacher", TEACHERS, ids=list(BY_NAME))
 def test_algorithm_1_follows_trajectories(teacher):
     plan = Trajectories(starts=4, repeats=2, epochs=5, warmup=1, every=2)
     result = condenser(over=plan, teacher=teacher).condense(planted())
@@ -145,10 +146,7 @@ def test_algorithm_1_follows_trajectories(teacher):
 
 def test_teachers_pull_the_validation_graph_of_algorithm_1_to_different_places():
     plan = Trajectories(starts=4, repeats=1, epochs=5, warmup=1, every=2)
-    made = [
-        condenser(over=plan, teacher=teacher)(planted()).x
-        for teacher in ("linear", "random-features", "trained", "shared")
-    ]
+    made = [condenser(over=plan, teacher=teacher)(planted()).x for teacher in TEACHERS]
     assert not any(torch.equal(one, other) for one, other in itertools.combinations(made, 2))
 
 
@@ -279,10 +277,11 @@ def test_noise_moves_the_first_layer_alone_by_its_own_spread():
     )
 
 
-@pytest.mark.parametrize("teacher", ["linear", "random-features"])
+@pytest.mark.parametrize("teacher", TEACHERS[:2], ids=list(BY_NAME)[:2])
 def test_teacher_hypergradients_are_slopes_of_its_losses(teacher):
     data, lam = planted(), PolynomialFilters().sample(4, seed=5)
-    model, ridge = module._Run(condenser(teacher=teacher), data, None)._closed_form(lam)
+    lesson = module._Run(condenser(teacher=teacher), data, None).lesson()
+    model, ridge = teacher.fitted(lesson, lam)
     target = closed_form_target(model, lam, ridge)
     step = torch.zeros_like(lam)
     step[:, 1] = 1e-4
@@ -310,7 +309,7 @@ def test_gradients_of_networks_do_not_depend_on_the_chunks(monkeypatch):
     )
     params = net.init(5, seed=1, dtype=torch.float64)
     whole = network_gradients(problem, params, lam, Implicit(CG(max_steps=20)))
-    monkeypatch.setattr("graphcond.condensers.hcdc.teachers._CHUNK_NUMBERS", 1)
+    monkeypatch.setattr("graphcond.training.filter_problem._CHUNK_NUMBERS", 1)
     torch.testing.assert_close(
         network_gradients(problem, params, lam, Implicit(CG(max_steps=20))),
         whole,
@@ -321,7 +320,7 @@ def test_gradients_of_networks_do_not_depend_on_the_chunks(monkeypatch):
 
 def test_a_diverging_solve_names_step_lambda_and_cure():
     with pytest.raises(
-        NumericalError, match="step='sensitivities of the condensed training graph'.*lam=.*damping"
+        NumericalError, match="at sensitivities of the condensed training graph.*λ = .*damping"
     ):
         condenser(hypergradient=Implicit(Neumann(terms=50, step=1e4)))(planted())
 
@@ -329,7 +328,7 @@ def test_a_diverging_solve_names_step_lambda_and_cure():
 def test_nan_names_step_lambda_and_cure():
     data = planted()
     data.x *= 1e30
-    with pytest.raises(NumericalError, match=r"lam=.*(Check|Lower)"):
+    with pytest.raises(NumericalError, match=r"λ = .*(check|Lower)"):
         condenser()(data)
 
 
@@ -339,21 +338,21 @@ def test_a_matching_step_that_fails_is_named(monkeypatch):
     def broken(self, graph, *args):
         calls.append(1)
         if len(calls) == 4:
-            raise NumericalError("finite losses must hold, but got (lam=[0.1])")
+            raise NumericalError("A loss is not a number, for λ = [0.1].")
         return distance(self, graph, *args)
 
     monkeypatch.setattr(Matching, "distance", broken)
-    with pytest.raises(NumericalError, match=r"Matching step 3: .*lam="):
+    with pytest.raises(NumericalError, match=r"Matching step 3: .*λ = "):
         condenser()(planted())
 
 
 def test_dropping_the_direct_term_changes_the_result():
     with_direct = condenser(over=replace(SMALL, weights=Weights(1, 0, 0)))
-    with_direct = replace(with_direct, teacher="trained")
+    with_direct = replace(with_direct, teacher=TrainedTeacher())
     without = replace(with_direct, hypergradient=Implicit(CG(max_steps=10), direct=False))
     assert not torch.equal(with_direct(planted()).x, without(planted()).x)
     with pytest.raises(InputError, match="direct term"):
-        replace(without, teacher="linear")
+        replace(without, teacher=LinearTeacher())
 
 
 def test_held_out_filters_are_not_in_the_pool(monkeypatch):
@@ -373,8 +372,8 @@ def test_held_out_filters_are_not_in_the_pool(monkeypatch):
 @pytest.mark.parametrize(
     ("net", "law"),
     [
-        (PolynomialFilterNet(7, 16, 3), "the data's features"),
-        (PolynomialFilterNet(6, 16, 2), "the data's features and classes"),
+        (PolynomialFilterNet(7, 16, 3), "the data's 6 features"),
+        (PolynomialFilterNet(6, 16, 2), "6 features and 3 classes"),
         (PolynomialFilterNet(6, 16, 3, basis="power"), "one basis"),
     ],
 )
@@ -388,7 +387,7 @@ def test_a_net_that_does_not_fit_is_refused(net, law):
     [SMALL, Trajectories(starts=2, repeats=1, epochs=3, warmup=1)],
     ids=["pool", "trajectories"],
 )
-@pytest.mark.parametrize("teacher", ["linear", "random-features", "trained", "shared"])
+@pytest.mark.parametrize("teacher", TEACHERS, ids=list(BY_NAME))
 def test_float64_stays_float64(teacher, over):
     data = planted()
     data.x = data.x.double()
@@ -401,7 +400,7 @@ def test_float64_stays_float64(teacher, over):
         ({"teacher": "oracle"}, "`teacher`"),
         ({"threshold": 1.0}, "`threshold`"),
         ({"rates": (0.0, 0.1)}, "`rates`"),
-        ({"rates": (0.1,)}, "two `rates`"),
+        ({"rates": (0.1,)}, "`rates`"),
         ({"links": -1}, "`links`"),
         ({"adjacency": "foo"}, "foo"),
         ({"curvature": "fisher"}, "`curvature`"),

@@ -23,6 +23,8 @@ from graphcond.condensers import (
     Partition,
     Pool,
     RandomNodes,
+    SharedTeacher,
+    TrainedTeacher,
     Trajectories,
     Weights,
 )
@@ -37,15 +39,18 @@ PAPER = Weights(hypergradient=1, value=0, accuracy=0)
 
 VARIANTS: dict[str, Callable[[PolynomialFilterNet], dict[str, object]]] = {
     "default": lambda net: {},
-    "teacher trained": lambda net: {"teacher": "trained"},
-    "teacher shared": lambda net: {"teacher": "shared"},
+    "teacher trained": lambda net: {"teacher": TrainedTeacher()},
+    "teacher shared": lambda net: {"teacher": SharedTeacher()},
     "value only": lambda net: {"over": Pool(weights=Weights(0, 1, 0))},
     "value and accuracy": lambda net: {"over": Pool(weights=Weights(0, 1, 0.5))},
     "hypergradient only": lambda net: {"over": Pool(weights=PAPER)},
-    "hypergradient only, trained": lambda net: {"over": Pool(weights=PAPER), "teacher": "trained"},
+    "hypergradient only, trained": lambda net: {
+        "over": Pool(weights=PAPER),
+        "teacher": TrainedTeacher(),
+    },
     "hypergradient only, trained, no direct term": lambda net: {
         "over": Pool(weights=PAPER),
-        "teacher": "trained",
+        "teacher": TrainedTeacher(),
         "hypergradient": Implicit(CG(10), direct=False),
     },
     "hypergradient only, CG 3": lambda net: {

@@ -15,6 +15,12 @@ from torch_geometric.data import Data
 
 from benchmarks.store import RESULTS
 from graphcond import condensers
+from graphcond.condensers import (
+    HypergradientMatching,
+    LinearTeacher,
+    RandomFeaturesTeacher,
+    TrainedTeacher,
+)
 from graphcond.data import load, looped, read, save
 from graphcond.nn import PolynomialFilterNet
 from graphcond.spaces import PolynomialFilters
@@ -51,9 +57,9 @@ METHODS: dict[str, Callable[..., condensers.NodeCondenser]] = {
     "DM": condensers.DistributionMatching,
     "KIP": condensers.KernelInducingPoints,
     "SFGC": condensers.TrajectoryMatching,
-    "HCDC-linear": partial(condensers.HypergradientMatching, teacher="linear"),
-    "HCDC-random": partial(condensers.HypergradientMatching, teacher="random-features"),
-    "HCDC": partial(condensers.HypergradientMatching, teacher="trained"),
+    "HCDC-linear": partial(HypergradientMatching, teacher=LinearTeacher()),
+    "HCDC-random": partial(HypergradientMatching, teacher=RandomFeaturesTeacher()),
+    "HCDC": partial(HypergradientMatching, teacher=TrainedTeacher()),
 }
 """Condensers of Table 2, cheap ones first; a size (c_val is the same) and a seed are added to each.
 """

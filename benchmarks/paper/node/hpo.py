@@ -8,11 +8,11 @@ import torch
 from torch_geometric.data import Data
 
 from benchmarks.paper.node.common import SPACE
-from graphcond.condensers.hcdc.teachers import FilterProblem
 from graphcond.hypergrad import Implicit
 from graphcond.linalg import CG
 from graphcond.nn import PolynomialFilterNet
 from graphcond.training import FilterTraining, filter_graph, train_filters
+from graphcond.training.filter_problem import FilterProblem
 
 
 def descend(

@@ -6,10 +6,10 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
-from typing import Any, Literal, TypeAlias, final, get_args
+from typing import Literal, final
 
 import torch
 from torch import Tensor
@@ -27,14 +27,7 @@ from graphcond.condensers.hcdc.objective import (
     train_students,
 )
 from graphcond.condensers.hcdc.progress import Progress
-from graphcond.condensers.hcdc.teachers import (
-    FilterProblem,
-    Target,
-    check_solution,
-    closed_form_target,
-    network_gradients,
-    network_scores,
-)
+from graphcond.condensers.hcdc.teachers import Lesson, LinearTeacher, Target, Teacher
 from graphcond.condensers.hcdc.trajectories import Setting, Trajectories, follow
 from graphcond.condensers.nodes.partition import Partition
 from graphcond.condensers.nodes.synthesis import NodeSynthesis
@@ -45,17 +38,13 @@ from graphcond.linalg import CG
 from graphcond.metrics import spearman
 from graphcond.nn.adjacency import Adjacency, AdjacencyName, homophilous_start, make_adjacency
 from graphcond.nn.filters import PolynomialFilterNet, filter_operator
-from graphcond.nn.linear_filters import ClosedForm, best_ridge, ridge_filters
-from graphcond.nn.random_features import random_filters
 from graphcond.nn.synthetic import SyntheticGraph, class_samples, export, synthetic_labels
 from graphcond.seeding import derive, generator
 from graphcond.spaces import PolynomialFilters
-from graphcond.training.nodes import FilterGraph, FilterTraining, filter_graph, train_filters
+from graphcond.training.filter_problem import FilterProblem, check_solution
+from graphcond.training.nodes import FilterGraph, FilterTraining, filter_graph
 from graphcond.typing import Tensors
 
-Teacher: TypeAlias = Literal["linear", "random-features", "trained", "shared"]
-NETWORKS = ("trained", "shared")
-"""Teachers that are networks; the others have closed forms."""
 _REFRESH = 20
 
 
@@ -116,12 +105,9 @@ class HypergradientMatching(NodeCondenser):
             seed)`` is held out.
         training: Condenser that makes S_train; its own budget and seed are replaced by this one's.
         hypergradient: Solver, damping, and whether the direct term is kept, for both graphs.
-        teacher: Who answers for the original. Two never train on it, but solve ridge regression,
-            the ridge chosen by validation loss: ``"linear"`` on filtered features,
-            ``"random-features"`` on a network's random hidden layers, which ranks better where
-            features are few (tolokers) and worse elsewhere (digits), whatever its validation loss
-            says. ``"trained"``: the network, trained once for each λ. ``"shared"``: the network
-            with the condensed graph's weights, as in Algorithm 1.
+        teacher: Who answers for the original: :class:`LinearTeacher` or
+            :class:`RandomFeaturesTeacher`, which have closed forms and never train on it,
+            :class:`TrainedTeacher`, or :class:`SharedTeacher` as in Algorithm 1.
         over: The pool, or the trajectories of Algorithm 1.
         links: Where S_train comes without edges, the most similar nodes of its class that a node is
             joined with; without any, all filters collapse to one number on it. 0 leaves it as it
@@ -145,7 +131,7 @@ class HypergradientMatching(NodeCondenser):
     space: PolynomialFilters = field(default_factory=PolynomialFilters)
     training: NodeCondenser = field(default_factory=lambda: Partition(hops=0, labels="train"))
     hypergradient: Implicit = field(default_factory=lambda: Implicit(CG(max_steps=10)))
-    teacher: Teacher = "linear"
+    teacher: Teacher = field(default_factory=LinearTeacher)
     over: Pool | Trajectories = field(default_factory=Pool)
     links: int = 2
     adjacency: AdjacencyName | Adjacency = "learned"
@@ -155,42 +141,34 @@ class HypergradientMatching(NodeCondenser):
     curvature: Literal["gauss-newton", "hessian"] = "gauss-newton"
 
     def __post_init__(self) -> None:
-        known = get_args(Teacher)
         require(
-            self.teacher in known,
-            f"`teacher` in {known}",
-            "The closed forms never train on the original.",
-            teacher=self.teacher,
+            isinstance(self.teacher, Teacher),
+            f"`teacher` must be a Teacher, but it is {self.teacher!r}. Pass LinearTeacher().",
         )
         require(
             0 <= self.threshold < 1,
-            "`threshold` in [0, 1)",
-            "Edge weights lie in [0, 1].",
-            threshold=self.threshold,
+            f"`threshold` must be in [0, 1), but it is {self.threshold}."
+            " Edge weights lie in [0, 1].",
         )
         require(
             len(self.rates) == 2 and min(self.rates) > 0,
-            "two `rates` > 0",
-            "(0.15, 0.2) is usual.",
-            rates=self.rates,
-        )
-        require(self.links >= 0, "`links` >= 0", "2 is usual, 0 adds none.", links=self.links)
-        make_adjacency(self.adjacency)
-        law, cure = (
-            "the direct term with a teacher in closed form",
-            "It has both; pass teacher='trained' to leave one out.",
+            f"`rates` must be two positive numbers, but they are {self.rates}."
+            " (0.15, 0.2) is usual.",
         )
         require(
-            self.teacher in NETWORKS or self.hypergradient.direct,
-            law,
-            cure,
-            hypergradient=self.hypergradient,
+            self.links >= 0,
+            f"`links` must be at least 0, but it is {self.links}. 2 is usual, 0 adds none.",
+        )
+        make_adjacency(self.adjacency)
+        require(
+            self.teacher.is_network or self.hypergradient.direct,
+            "A teacher in closed form always has the direct term, but `hypergradient` is"
+            f" {self.hypergradient}. Pass teacher=TrainedTeacher() to leave it out.",
         )
         require(
             self.curvature in ("gauss-newton", "hessian"),
-            "`curvature` known",
-            "Take 'gauss-newton'.",
-            curvature=self.curvature,
+            "`curvature` must be 'gauss-newton' or 'hessian', but it is"
+            f" {self.curvature!r}. Gauss-Newton products are positive definite.",
         )
 
     def _condense(self, data: Data, checkpoint: Checkpoint | None) -> Draft:
@@ -201,7 +179,7 @@ class HypergradientMatching(NodeCondenser):
             val_graph = descent.graph.to_data(self.threshold)
         else:
             val_graph = run.match(self.over)
-        facts = {"teacher": self.teacher, "threshold": self.threshold, **run.facts}
+        facts = {"teacher": self.teacher.name, "threshold": self.threshold, **run.facts}
         return Draft(union(run.train_graph, val_graph), run.progress.history, facts)
 
 
@@ -235,22 +213,18 @@ class _Run:
     def _check_net(self) -> None:
         net, space, classes = self.net, self.how.space, int(self.data.y.max()) + 1
         fits = net.num_features == self.data.num_features and net.num_classes >= classes
-        law, cure = "a `net` for the data's features and classes", "Leave `net` away, or match it."
         require(
             fits,
-            law,
-            cure,
-            net=(net.num_features, net.num_classes),
-            data=(self.data.num_features, classes),
+            f"`net` must take the data's {self.data.num_features} features and {classes} classes,"
+            f" but it takes {net.num_features} and {net.num_classes}. Leave `net` away, or match"
+            " it.",
         )
         same = net.basis == space.basis and net.per_layer == (space.num_layers > 1)
-        law = "a `net` and a `space` with one basis and one way to share coefficients"
         require(
             same,
-            law,
-            cure,
-            net=(net.basis, net.per_layer),
-            space=(space.basis, space.num_layers > 1),
+            "`net` and `space` must have one basis and one way to share coefficients, but they"
+            f" have {(net.basis, net.per_layer)} and {(space.basis, space.num_layers > 1)}. Leave"
+            " `net` away, or match it.",
         )
 
     @property
@@ -300,47 +274,33 @@ class _Run:
         x = x if basis is None else x @ basis.T
         return SyntheticGraph.start(x, y, how.adjacency, derive(how.seed, "validation edges"))
 
+    def lesson(self) -> Lesson:
+        """Return what the teacher answers about."""
+        how = self.how
+        return Lesson(
+            self.data,
+            self.net,
+            how.space,
+            self.original,
+            how.hypergradient,
+            how.recipe,
+            how.seed,
+            self.checkpoint,
+        )
+
     def setting(self) -> Setting:
         """Return what Algorithm 1 runs on."""
-        how, gradient = self.how, None
-        if how.teacher not in NETWORKS:
-            gradient = self._slopes()
-        shared = how.teacher == "shared"
+        how, companion = self.how, self.how.teacher.companion(self.lesson())
+        self.facts |= companion.facts
         return Setting(
-            self.original,
             self.condensed,
+            companion,
             how.space,
             how.hypergradient,
             how.recipe,
             how.threshold,
             how.seed,
-            gradient,
-            shared,
         )
-
-    def _slopes(self) -> Callable[[Tensor], Tensor]:
-        how = self.how
-        model, ridge = self._closed_form(
-            how.space.sample(20, seed=derive(how.seed, "ridge")).to(self.data.x)
-        )
-        self.facts["ridge"] = ridge
-        return lambda lam: closed_form_target(model, lam, ridge).slopes()
-
-    def _closed_form(self, lam: Tensor) -> tuple[ClosedForm, float]:
-        """Return the teacher in closed form, and the ridge that validates best over some λ
-        [P, H].
-        """
-        data, net, how = self.data, self.net, self.how
-        masks = (data.train_mask & (data.y >= 0), data.val_mask & (data.y >= 0))
-        task = (self.original.graph.operator, data.x, data.y, masks, how.space.order)
-        shape: dict[str, Any] = {"num_classes": net.num_classes, "num_layers": net.num_layers}
-        shape |= {"basis": net.basis, "per_layer": net.per_layer}
-        model: ClosedForm
-        if how.teacher == "linear":
-            model = ridge_filters(*task, **shape)
-        else:
-            model = random_filters(*task, seed=derive(how.seed, "random features"), **shape)
-        return model, best_ridge(model, lam)
 
     def match(self, pool: Pool) -> Data:
         """Run the pool form and return the validation graph."""
@@ -356,13 +316,12 @@ class _Run:
             copies = tuple(
                 self._students(problem, columns, lam, wanted, copy) for copy in range(pool.copies)
             )
-        answers = self.progress.stage("teacher", lambda: self._target(copies[0], wanted))
-        self.facts |= {"ridge": float(answers.pop("ridge"))} if "ridge" in answers else {}
+        target = self._target(copies[0], wanted)
+        if target.ridge is not None:
+            self.facts["ridge"] = target.ridge
         net = replace(self.net, num_features=basis.size(0))
         seen = tuple(students.seen(basis[:, columns]) for students in copies)
-        matching = Matching(
-            net, seen, Target(**answers), pool.weights, how.hypergradient.direct, pool.noise
-        )
+        matching = Matching(net, seen, target, pool.weights, how.hypergradient.direct, pool.noise)
         descent = Descent(self.start(basis), how.rates, pool.steps)
         with self._timed("match"):
             self._descend(pool, matching, descent)
@@ -374,7 +333,7 @@ class _Run:
         """Return what students are trained on and its features' columns; on the original they need
         weights for all features.
         """
-        if self.how.teacher == "shared":
+        if self.how.teacher.reads_students:
             return self.condensed, torch.arange(self.net.num_features, device=self.data.x.device)
         return narrowed(self.condensed)
 
@@ -402,29 +361,14 @@ class _Run:
             check_solution(solution, lam, "sensitivities of the condensed training graph")
         return Students(lam, params, moved)
 
-    def _target(self, students: Students, gradients: bool) -> Tensors:
-        """Return the tensors of a :class:`Target`, and the ridge of a closed form."""
-        how, lam = self.how, students.lam
-        if how.teacher not in NETWORKS:
-            model, ridge = self._closed_form(lam)
-            return {
-                **closed_form_target(model, lam, ridge).tensors(),
-                "ridge": torch.tensor(ridge, dtype=torch.float64),
-            }
-        if how.teacher == "shared":
-            params = students.params
-            loss, accuracy = network_scores(self.original, params, lam)
-        else:
-            path = None if self.checkpoint is None else self.checkpoint.beside("teacher").path
-            seed = derive(how.seed, "teacher")
-            runs = train_filters(
-                self.net, lam, self.original.graph, recipe=how.recipe, seed=seed, checkpoint=path
-            )
-            params, loss, accuracy = runs.params, runs.loss, runs.accuracy
-        slope = (
-            network_gradients(self.original, params, lam, how.hypergradient) if gradients else None
-        )
-        return Target(lam, loss, accuracy, slope).tensors()
+    def _target(self, students: Students, gradients: bool) -> Target:
+        """Return the teacher's answers, once for a run and its resumptions."""
+
+        def ask() -> Tensors:
+            teacher, lesson = self.how.teacher, self.lesson()
+            return teacher.target(lesson, students.lam, students.params, gradients).tensors()
+
+        return Target.from_tensors(self.progress.stage("teacher", ask))
 
     def _descend(self, pool: Pool, matching: Matching, descent: Descent) -> None:
         kept = torch.arange(pool.size, device=self.data.x.device)

@@ -11,12 +11,13 @@ from functools import cached_property
 import torch
 from torch import Tensor
 
-from graphcond.condensers.hcdc.teachers import FilterProblem, Target, node_losses
-from graphcond.errors import InputError, NumericalError, require
+from graphcond.condensers.hcdc.teachers import Target
+from graphcond.errors import InputError, require
 from graphcond.hypergrad import Sensitivity, cosine_distance, pearson_distance
 from graphcond.nn.filters import PolynomialFilterNet, dense_operator
 from graphcond.nn.synthetic import SyntheticGraph
 from graphcond.seeding import generator
+from graphcond.training.filter_problem import FilterProblem, check_finite, node_losses
 from graphcond.training.nodes import FilterTraining
 from graphcond.typing import Tensors
 
@@ -160,22 +161,6 @@ def _train_chunk(
         optimiser.step()
     check_finite(losses.detach(), lam, "training on the condensed training graph")
     return {name: value.detach() for name, value in params.items()}
-
-
-def check_finite(values: Tensor, lam: Tensor, step: str | int) -> None:
-    """Raise a NumericalError that names the step and the first λ [B, H] whose value [B] is not
-    finite.
-    """
-    bad = (~torch.isfinite(values)).nonzero().flatten()
-    cure = "Lower the learning rates, or check the features and edge weights for huge values."
-    require(
-        len(bad) == 0,
-        "losses that are numbers",
-        cure,
-        error=NumericalError,
-        step=step,
-        lam=lam[bad[:1]].tolist(),
-    )
 
 
 @dataclass(frozen=True)

@@ -1,25 +1,32 @@
-"""What the original says about hyperparameters: losses, accuracies and hypergradients, from three
-kinds of teacher.
-"""
+"""HCDC: who answers for the original. Two teachers in closed form, two networks."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from abc import ABC, abstractmethod
+from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import ClassVar, final
 
 import torch
 from torch import Tensor
-from torch.nn.functional import cross_entropy
+from torch_geometric.data import Data
 
-from graphcond.errors import InputError, NumericalError, require
-from graphcond.hypergrad import BilevelProblem, Implicit
-from graphcond.linalg import Damped, GaussNewton, LinearOperator, Solution
+from graphcond.data import Checkpoint
+from graphcond.errors import InputError
+from graphcond.hypergrad import Implicit
 from graphcond.nn.filters import PolynomialFilterNet
-from graphcond.nn.linear_filters import ClosedForm
-from graphcond.training.nodes import FilterGraph
+from graphcond.nn.linear_filters import ClosedForm, best_ridge, ridge_filters
+from graphcond.nn.random_features import random_filters
+from graphcond.seeding import derive
+from graphcond.spaces import PolynomialFilters
+from graphcond.training.filter_problem import (
+    FilterLearner,
+    FilterProblem,
+    network_gradients,
+    network_scores,
+)
+from graphcond.training.nodes import FilterTraining, train_filters
 from graphcond.typing import Tensors
-
-_CHUNK_NUMBERS = 700_000
 
 
 @dataclass(frozen=True)
@@ -31,12 +38,14 @@ class Target:
         loss: L*_T(λ) [P], positive.
         accuracy: Validation accuracy [P].
         gradient: ∇L*_T(λ) [P, H], or None where it was not asked for.
+        ridge: ρ of a closed form; None for networks.
     """
 
     lam: Tensor
     loss: Tensor
     accuracy: Tensor
     gradient: Tensor | None = None
+    ridge: float | None = None
 
     def slopes(self) -> Tensor:
         """Return ∇L*_T(λ) [P, H].
@@ -46,136 +55,283 @@ class Target:
         """
         if self.gradient is None:
             raise InputError(
-                "hypergradients of the original must hold, but got (gradient=None). Compute them,"
-                " or weigh them with 0."
+                "The original's hypergradients were not computed, but the objective needs them."
+                " Ask the teacher for them, or weigh them with 0."
             )
         return self.gradient
 
     def tensors(self) -> Tensors:
         """Return the answers by name, for a checkpoint."""
         found = {"lam": self.lam, "loss": self.loss, "accuracy": self.accuracy}
-        return found if self.gradient is None else {**found, "gradient": self.gradient}
+        if self.gradient is not None:
+            found["gradient"] = self.gradient
+        if self.ridge is not None:
+            found["ridge"] = torch.tensor(self.ridge, dtype=torch.float64)
+        return found
 
-
-def node_losses(logits: Tensor, y: Tensor) -> Tensor:
-    """Return the mean cross-entropy of every model [B] for logits [B, n, C] and classes [n]."""
-    each = cross_entropy(logits.flatten(0, 1), y.repeat(logits.size(0)), reduction="none")
-    return each.view(logits.size(0), -1).mean(1)
+    @classmethod
+    def from_tensors(cls, tensors: Tensors) -> Target:
+        """Return what :meth:`tensors` wrote."""
+        rest = dict(tensors)
+        ridge = rest.pop("ridge", None)
+        return cls(**rest, ridge=None if ridge is None else float(ridge))
 
 
 @dataclass(frozen=True)
-class FilterProblem:
-    """The bilevel problem of filters on a graph: train θ on its training nodes, validate on its
-    validation nodes.
+class Lesson:
+    """What a teacher answers about.
 
-    Args:
+    Attributes:
+        data: The original, without a test split.
         net: The architecture.
-        graph: The graph, original or condensed.
-        weight_decay: L2 penalty of the inner loss, weight_decay / 2 · ‖θ‖².
-        gauss_newton: Whether Gauss-Newton products stand for the inner Hessian, which is indefinite
-            for networks.
+        space: Where λ is drawn from.
+        problem: The original's bilevel problem.
+        hypergradient: How networks are differentiated.
+        recipe: How networks are trained.
+        seed: The condenser's seed.
+        checkpoint: The condensation's checkpoint, or None.
     """
 
+    data: Data
     net: PolynomialFilterNet
-    graph: FilterGraph
-    weight_decay: float
-    gauss_newton: bool = True
-
-    def logits(self, params: Tensors, lam: Tensor, nodes: Tensor) -> Tensor:
-        """Return the logits [B, m, C] of some nodes."""
-        return self.net(params, lam, self.graph.operator, self.graph.x)[:, nodes]
-
-    def inner(self, params: Tensors, lam: Tensor) -> Tensor:
-        """Return the training losses [B], penalty included."""
-        fit = node_losses(
-            self.logits(params, lam, self.graph.train), self.graph.y[self.graph.train]
-        )
-        penalty = torch.stack([value.flatten(1).square().sum(1) for value in params.values()]).sum(
-            0
-        )
-        return fit + self.weight_decay / 2 * penalty
-
-    def outer(self, params: Tensors, lam: Tensor) -> Tensor:
-        """Return the validation losses [B]."""
-        return node_losses(self.logits(params, lam, self.graph.val), self.graph.y[self.graph.val])
-
-    def curvature(self, params: Tensors, lam: Tensor) -> LinearOperator:
-        """Return the damped Gauss-Newton operator of the inner loss."""
-        fixed, y = lam.detach(), self.graph.y[self.graph.train]
-        plain = GaussNewton(
-            lambda p: self.logits(p, fixed, self.graph.train),
-            lambda out: node_losses(out, y),
-            params,
-        )
-        return Damped(plain, self.weight_decay)
-
-    def bilevel(self) -> BilevelProblem:
-        """Return the problem in the form that hypergradients take."""
-        return BilevelProblem(self.inner, self.outer, self.curvature if self.gauss_newton else None)
-
-    def chunks(self, count: int) -> Iterator[slice]:
-        """Yield slices of ``count`` candidates whose activations fit a core's cache."""
-        width = max(out for _, out in self.net.widths)
-        size = max(1, _CHUNK_NUMBERS // (int(self.graph.y.numel()) * width))
-        for first in range(0, count, size):
-            yield slice(first, first + size)
+    space: PolynomialFilters
+    problem: FilterProblem
+    hypergradient: Implicit
+    recipe: FilterTraining
+    seed: int
+    checkpoint: Checkpoint | None = None
 
 
-def check_solution(solution: Solution, lam: Tensor, step: str) -> None:
-    """Raise a NumericalError that names the step and the first λ whose solve diverges or meets
-    negative curvature.
+class Companion(ABC):
+    """A teacher that goes along with the students of Algorithm 1, step by step.
+
+    Attributes:
+        facts: JSON-ready entries for the card.
     """
-    bad = (solution.diverged | solution.negative_curvature).nonzero().flatten()
-    facts = {
-        "step": step,
-        "lam": lam[bad[:1]].tolist(),
-        "solves": f"{len(bad)} of {len(lam)}",
-        "solution": str(solution),
-    }
-    cure = (
-        "Keep Gauss-Newton products (curvature='gauss-newton'), raise hypergrad.Implicit(damping=),"
-        " or leave a Neumann step at None."
-    )
-    require(
-        len(bad) == 0, "hypergradient solves that converge", cure, error=NumericalError, **facts
-    )
+
+    facts: Mapping[str, float] = {}
+
+    def start(self, lam: Tensor, seed: int) -> None:
+        """Begin a repeat with fresh weights at λ [B, H]."""
+        return
+
+    def step(self, lam: Tensor) -> None:
+        """Train one step at λ [B, H], where there is something to train."""
+        return
+
+    @abstractmethod
+    def slopes(self, students: Tensors, lam: Tensor) -> Tensor:
+        """Return ∇L*_T(λ) [B, H], the students' parameters being given."""
 
 
-def network_gradients(
-    problem: FilterProblem, params: Tensors, lam: Tensor, how: Implicit
-) -> Tensor:
-    """Return ∇L*(λ) [P, H] of P trained models, a chunk at a time.
+class Teacher(ABC):
+    """Who answers for the original: what losses, accuracies and hypergradients λ have on it.
 
-    Args:
-        problem: The original's problem.
-        params: θ, P models.
-        lam: λ [P, H].
-        how: The implicit hypergradient.
-
-    Raises:
-        NumericalError: If a solve diverges; the message names its λ.
+    Attributes:
+        name: The word for it in cards and tables.
+        is_network: Whether hypergradients come from a network and an inner solve.
+        reads_students: Whether it needs the students' weights for all features.
     """
-    found = []
-    for some in problem.chunks(lam.size(0)):
-        value, solution = how.solve(
-            problem.bilevel(), {name: value[some] for name, value in params.items()}, lam[some]
-        )
-        check_solution(solution, lam[some], "hypergradients of the original")
-        found.append(value.detach())
-    return torch.cat(found)
+
+    name: ClassVar[str]
+    is_network: ClassVar[bool] = False
+    reads_students: ClassVar[bool] = False
+
+    @abstractmethod
+    def target(self, lesson: Lesson, lam: Tensor, students: Tensors, gradients: bool) -> Target:
+        """Return the answers at λ.
+
+        Args:
+            lesson: The original.
+            lam: λ [P, H].
+            students: Parameters of P models trained on the condensed training graph.
+            gradients: Whether hypergradients are wanted.
+        """
+
+    @abstractmethod
+    def companion(self, lesson: Lesson) -> Companion:
+        """Return what answers, step by step, along the trajectories of Algorithm 1."""
 
 
-@torch.no_grad()
-def network_scores(problem: FilterProblem, params: Tensors, lam: Tensor) -> tuple[Tensor, Tensor]:
-    """Return validation losses [P] and accuracies [P] of P models, a chunk at a time."""
-    y, losses, accuracies = problem.graph.y[problem.graph.val], [], []
-    for some in problem.chunks(lam.size(0)):
-        logits = problem.logits(
-            {name: value[some] for name, value in params.items()}, lam[some], problem.graph.val
+class ClosedFormTeacher(Teacher):
+    """Base of teachers that solve ridge regression on the original and never train on it."""
+
+    @abstractmethod
+    def model(self, lesson: Lesson) -> ClosedForm:
+        """Return the original, made ready for any λ."""
+
+    def fitted(self, lesson: Lesson, lam: Tensor) -> tuple[ClosedForm, float]:
+        """Return the model, and the ridge that validates best over some λ [P, H]."""
+        model = self.model(lesson)
+        return model, best_ridge(model, lam)
+
+    def target(self, lesson: Lesson, lam: Tensor, students: Tensors, gradients: bool) -> Target:
+        """Return the closed form's answers; they always bring hypergradients."""
+        model, ridge = self.fitted(lesson, lam)
+        return closed_form_target(model, lam, ridge)
+
+    def companion(self, lesson: Lesson) -> Companion:
+        """Return the closed form; one ridge serves all repeats."""
+        drawn = lesson.space.sample(20, seed=derive(lesson.seed, "ridge")).to(lesson.data.x)
+        return _ClosedFormCompanion(*self.fitted(lesson, drawn))
+
+
+@final
+@dataclass(frozen=True)
+class LinearTeacher(ClosedFormTeacher):
+    """Ridge regression on filtered features.
+
+    Source: ours; the linear model of HCDC, appendix C.5.
+    """
+
+    name: ClassVar[str] = "linear"
+
+    def model(self, lesson: Lesson) -> ClosedForm:
+        """Return the linear model's statistics of the original."""
+        data, net = lesson.data, lesson.net
+        return ridge_filters(
+            lesson.problem.graph.operator,
+            data.x,
+            data.y,
+            _labelled(data),
+            lesson.space.order,
+            num_classes=net.num_classes,
+            num_layers=net.num_layers,
+            basis=net.basis,
+            per_layer=net.per_layer,
         )
-        losses.append(node_losses(logits, y))
-        accuracies.append((logits.argmax(-1) == y).to(logits.dtype).mean(1))
-    return torch.cat(losses), torch.cat(accuracies)
+
+
+@final
+@dataclass(frozen=True)
+class RandomFeaturesTeacher(ClosedFormTeacher):
+    """Ridge regression on a network's random hidden layers; ours.
+
+    It ranks better than :class:`LinearTeacher` where features are few (tolokers), and worse
+    elsewhere (digits), whatever its validation loss says.
+    """
+
+    name: ClassVar[str] = "random-features"
+
+    def model(self, lesson: Lesson) -> ClosedForm:
+        """Return the random layers of the original."""
+        data, net = lesson.data, lesson.net
+        return random_filters(
+            lesson.problem.graph.operator,
+            data.x,
+            data.y,
+            _labelled(data),
+            lesson.space.order,
+            seed=derive(lesson.seed, "random features"),
+            num_classes=net.num_classes,
+            num_layers=net.num_layers,
+            basis=net.basis,
+            per_layer=net.per_layer,
+        )
+
+
+@final
+@dataclass(frozen=True)
+class TrainedTeacher(Teacher):
+    """The network itself, trained on the original once for each λ."""
+
+    name: ClassVar[str] = "trained"
+    is_network: ClassVar[bool] = True
+
+    def target(self, lesson: Lesson, lam: Tensor, students: Tensors, gradients: bool) -> Target:
+        """Return the answers of networks trained on the original."""
+        path = None
+        if lesson.checkpoint is not None:
+            path = lesson.checkpoint.beside("teacher").path
+        runs = train_filters(
+            lesson.net,
+            lam,
+            lesson.problem.graph,
+            recipe=lesson.recipe,
+            seed=derive(lesson.seed, "teacher"),
+            checkpoint=path,
+        )
+        slope = None
+        if gradients:
+            slope = network_gradients(lesson.problem, runs.params, lam, lesson.hypergradient)
+        return Target(lam, runs.loss, runs.accuracy, slope)
+
+    def companion(self, lesson: Lesson) -> Companion:
+        """Return networks that train on the original beside the students."""
+        return _TrainingCompanion(lesson)
+
+
+@final
+@dataclass(frozen=True)
+class SharedTeacher(Teacher):
+    """The network with the weights that were trained on the condensed graph.
+
+    Source: HCDC, Algorithm 1, as printed.
+    """
+
+    name: ClassVar[str] = "shared"
+    is_network: ClassVar[bool] = True
+    reads_students: ClassVar[bool] = True
+
+    def target(self, lesson: Lesson, lam: Tensor, students: Tensors, gradients: bool) -> Target:
+        """Return the answers of the students on the original."""
+        loss, accuracy = network_scores(lesson.problem, students, lam)
+        slope = None
+        if gradients:
+            slope = network_gradients(lesson.problem, students, lam, lesson.hypergradient)
+        return Target(lam, loss, accuracy, slope)
+
+    def companion(self, lesson: Lesson) -> Companion:
+        """Return the students' own weights, looked at on the original."""
+        return _SharedCompanion(lesson)
+
+
+@dataclass(frozen=True)
+class _ClosedFormCompanion(Companion):
+    model: ClosedForm
+    ridge: float
+
+    @property
+    def facts(self) -> Mapping[str, float]:  # type: ignore[override]
+        return {"ridge": self.ridge}
+
+    def slopes(self, students: Tensors, lam: Tensor) -> Tensor:
+        return closed_form_target(self.model, lam, self.ridge).slopes()
+
+
+@dataclass(frozen=True)
+class _SharedCompanion(Companion):
+    lesson: Lesson
+
+    def slopes(self, students: Tensors, lam: Tensor) -> Tensor:
+        return network_gradients(self.lesson.problem, students, lam, self.lesson.hypergradient)
+
+
+class _TrainingCompanion(Companion):
+    def __init__(self, lesson: Lesson) -> None:
+        self.lesson = lesson
+        self.learner: FilterLearner | None = None
+
+    def start(self, lam: Tensor, seed: int) -> None:
+        self.learner = FilterLearner(self.lesson.problem, lam, seed, self.lesson.recipe)
+
+    def step(self, lam: Tensor) -> None:
+        self._own().step(lam)
+
+    def slopes(self, students: Tensors, lam: Tensor) -> Tensor:
+        own = self._own().frozen()
+        return network_gradients(self.lesson.problem, own, lam, self.lesson.hypergradient)
+
+    def _own(self) -> FilterLearner:
+        if self.learner is None:
+            raise InputError("The teacher has no weights yet. Call start() before step().")
+        return self.learner
+
+
+def _labelled(data: Data) -> tuple[Tensor, Tensor]:
+    """Return the training and validation nodes that have a label, as masks [n]."""
+    known = data.y >= 0
+    return data.train_mask & known, data.val_mask & known
 
 
 def closed_form_target(model: ClosedForm, lam: Tensor, ridge: float) -> Target:
@@ -196,5 +352,5 @@ def closed_form_target(model: ClosedForm, lam: Tensor, ridge: float) -> Target:
         gradients.append(torch.autograd.grad(scores.loss.sum(), leaf)[0])
         losses.append(scores.loss[0].detach())
         accuracies.append(scores.accuracy[0].detach())
-    parts = [torch.cat(part).to(lam) for part in (losses, accuracies, gradients)]
-    return Target(lam, *parts)
+    loss, accuracy, gradient = (torch.cat(part).to(lam) for part in (losses, accuracies, gradients))
+    return Target(lam, loss, accuracy, gradient, ridge)

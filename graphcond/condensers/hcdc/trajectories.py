@@ -2,27 +2,28 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass
 
 import torch
 from torch import Tensor
 from tqdm import tqdm
 
-from graphcond.condensers.hcdc.objective import Descent, check_finite, cut
+from graphcond.condensers.hcdc.objective import Descent, cut
 from graphcond.condensers.hcdc.progress import Progress
-from graphcond.condensers.hcdc.teachers import (
-    FilterProblem,
-    check_solution,
-    network_gradients,
-    node_losses,
-)
+from graphcond.condensers.hcdc.teachers import Companion
 from graphcond.errors import require
 from graphcond.hypergrad import BilevelProblem, Implicit, cosine_distance
 from graphcond.linalg import Solution
 from graphcond.nn.filters import dense_operator
 from graphcond.seeding import derive
 from graphcond.spaces import PolynomialFilters
+from graphcond.training.filter_problem import (
+    FilterLearner,
+    FilterProblem,
+    check_finite,
+    check_solution,
+    node_losses,
+)
 from graphcond.training.nodes import FilterTraining
 from graphcond.typing import Tensors
 
@@ -83,59 +84,22 @@ class Setting:
     """What Algorithm 1 runs on.
 
     Args:
-        original: The original's problem.
         condensed: The condensed training graph's problem.
+        companion: The original's answers.
         space: Where λ starts and stays.
         how: The hypergradient of both graphs.
         recipe: How weights are trained.
         threshold: Edge weights of S_val that are cut.
         seed: Seed of starting points and weights.
-        gradient: λ [B, H] -> ∇L*_T [B, H] in closed form, or None: from networks.
-        shared: Whether the original's hypergradients are taken at the condensed graph's weights.
     """
 
-    original: FilterProblem
     condensed: FilterProblem
+    companion: Companion
     space: PolynomialFilters
     how: Implicit
     recipe: FilterTraining
     threshold: float
     seed: int
-    gradient: Callable[[Tensor], Tensor] | None
-    shared: bool
-
-    def target(self, students: Tensors, teachers: Tensors, lam: Tensor) -> Tensor:
-        """Return ∇L*_T(λ) [B, H], from the closed form, the shared weights or the teacher's own."""
-        if self.gradient is not None:
-            return self.gradient(lam)
-        return network_gradients(
-            self.original, students if self.shared else teachers, lam, self.how
-        )
-
-
-class _Learner:
-    """B models in training on one graph."""
-
-    def __init__(
-        self, problem: FilterProblem, lam: Tensor, seed: int, recipe: FilterTraining
-    ) -> None:
-        start = problem.net.init(lam.size(0), seed, dtype=lam.dtype, device=lam.device)
-        self.problem, self.params = (
-            problem,
-            {name: value.requires_grad_() for name, value in start.items()},
-        )
-        # The penalty is part of the inner loss, so Adam gets none of its own.
-        self.optimiser = torch.optim.Adam(self.params.values(), lr=recipe.learning_rate)
-
-    def step(self, lam: Tensor) -> None:
-        losses = self.problem.inner(self.params, lam)
-        check_finite(losses.detach(), lam, "training along a trajectory")
-        self.optimiser.zero_grad()
-        losses.sum().backward()
-        self.optimiser.step()
-
-    def frozen(self) -> Tensors:
-        return {name: value.detach() for name, value in self.params.items()}
 
 
 def follow(plan: Trajectories, setting: Setting, descent: Descent, progress: Progress) -> None:
@@ -165,14 +129,12 @@ def follow(plan: Trajectories, setting: Setting, descent: Descent, progress: Pro
             plan.starts, seed=derive(setting.seed, "trajectories", repeat)
         ).to(descent.graph.x)
         seeds = [derive(setting.seed, name, repeat) for name in ("students", "teachers")]
-        student = _Learner(setting.condensed, lam, seeds[0], setting.recipe)
-        own = setting.gradient is None and not setting.shared
-        teacher = _Learner(setting.original, lam, seeds[1], setting.recipe) if own else student
+        student = FilterLearner(setting.condensed, lam, seeds[0], setting.recipe)
+        setting.companion.start(lam, seeds[1])
         distances = []
         for epoch in range(plan.epochs):
             student.step(lam)
-            if own:
-                teacher.step(lam)
+            setting.companion.step(lam)
             bar.update()
             if epoch < plan.warmup:
                 continue
@@ -182,7 +144,7 @@ def follow(plan: Trajectories, setting: Setting, descent: Descent, progress: Pro
                     lam - plan.rate * torch.nn.functional.normalize(gradient.detach(), dim=1)
                 )
                 gradient, _ = condensed_gradient(setting, descent, student.frozen(), lam)
-            wanted = setting.target(student.frozen(), teacher.frozen(), lam)
+            wanted = setting.companion.slopes(student.frozen(), lam)
             distance = cosine_distance(gradient, wanted).mean()
             check_finite(distance.detach()[None], lam, f"repeat {repeat}, epoch {epoch}")
             descent.step(distance)

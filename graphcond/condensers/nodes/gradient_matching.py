@@ -26,17 +26,12 @@ from graphcond.spaces import PolynomialFilters
 from graphcond.typing import Record
 
 
-@final
 @dataclass(frozen=True)
-class GradientMatching(NodeSynthesis):
-    r"""Learn features and edges whose training gradients are those of the original, along training
-    on the condensed graph.
+class GradientCondenser(NodeSynthesis):
+    r"""Base of the condensers that match training gradients; they differ in their defaults.
 
     min_S Σ_inits Σ_t Σ_c w_c D(∇_θ L_c(θ_t; S), ∇_θ L_c(θ_t; T)), θ_{t+1} trained on S, L_c the
     loss of class c and w_c its share.
-
-    Presets: ``GCond`` (adjacency "mlp"), ``GCondX`` ("identity"), ``DosCond`` ("bernoulli", one
-    matching step for each initialisation).
 
     Args:
         net: Backbone whose gradients are matched; None is SGC (linear on Â² X), in closed form and
@@ -62,17 +57,6 @@ class GradientMatching(NodeSynthesis):
         keep_best: Keep the graph, over initialisations, that teaches a linear model best on the
             original's validation nodes (training part only; their labels choose one of ``inits +
             1`` graphs).
-
-    Source: GCond (Jin et al., ICLR 2022), algorithm 1; DosCond (Jin et al., KDD 2022). Deviations:
-    features and edges step together, not in turns; step sizes are relative to the features; edges
-    start sparse and homophilous; SGC has one weight matrix.
-
-    Example:
-        >>> from graphcond.data import load
-        >>> sizes = {"num_nodes": 4, "num_val": 2}
-        >>> condense = GradientMatching(adjacency="identity", inits=1, steps=2, **sizes)
-        >>> condense(load("karate")).num_nodes
-        6
     """
 
     net: PolynomialFilterNet | None = None
@@ -92,53 +76,38 @@ class GradientMatching(NodeSynthesis):
     keep_best: bool = True
 
     def __post_init__(self) -> None:
-        require(
-            self.distance in ("cosine", "l2", "both"),
-            "`distance` in {'cosine', 'l2', 'both'}",
-            "Pick one.",
-            distance=self.distance,
+        choices = (
+            ("distance", self.distance, ("cosine", "l2", "both")),
+            ("targets", self.targets, ("train", "teacher")),
+            ("start", self.start, ("nodes", "partition")),
         )
+        for name, value, known in choices:
+            require(
+                value in known,
+                f"`{name}` must be one of {', '.join(known)}, but it is {value!r}. Pick one.",
+            )
+        for name, count in (("inits", self.inits), ("steps", self.steps), ("batch", self.batch)):
+            require(
+                count >= 1,
+                f"`{name}` must be at least 1, but it is {count}. Take at least one step.",
+            )
         require(
-            self.targets in ("train", "teacher"),
-            "`targets` in {'train', 'teacher'}",
-            "Pick one.",
-            targets=self.targets,
-        )
-        require(
-            self.start in ("nodes", "partition"),
-            "`start` in {'nodes', 'partition'}",
-            "Pick one.",
-            start=self.start,
-        )
-        counts, cure = (
-            (self.inits, self.steps, self.batch),
-            "At least one step is needed; inner may be 0.",
-        )
-        require(
-            min(counts) >= 1 and self.inner >= 0,
-            "positive counts",
-            cure,
-            counts=counts,
-            inner=self.inner,
+            self.inner >= 0,
+            f"`inner` must be at least 0, but it is {self.inner}. 0 never trains the backbone.",
         )
         require(
             min(self.lr_x, self.lr_edges) > 0,
-            "positive learning rates",
-            "0.1 and 0.01 are usual.",
-            lr_x=self.lr_x,
-            lr_edges=self.lr_edges,
+            f"`lr_x` and `lr_edges` must be positive, but they are {self.lr_x} and"
+            f" {self.lr_edges}. 0.1 and 0.01 are usual.",
         )
         require(
             self.net is not None or self.space is None,
-            "a `net` where a `space` is given",
-            "SGC has no λ.",
-            space=repr(self.space),
+            f"`space` needs a `net`, but only {self.space!r} is given. SGC has no λ.",
         )
         require(
             0 <= self.threshold < 1,
-            "`threshold` in [0, 1)",
-            "Edge weights lie in [0, 1].",
-            threshold=self.threshold,
+            f"`threshold` must be in [0, 1), but it is {self.threshold}."
+            " Edge weights lie in [0, 1].",
         )
         make_adjacency(self.adjacency)
 
@@ -154,7 +123,7 @@ class GradientMatching(NodeSynthesis):
             if self.net is None
             else NetBackbone(self.net, self.space, data, members, graph.y)
         )
-        learner = Learner(graph, Rates(self.lr_x, self.lr_edges), "GradientMatching")
+        learner = Learner(graph, Rates(self.lr_x, self.lr_edges), type(self).__name__)
         play = partial(self._play, learner, backbone, seed)
         best, history = learner.run(
             self.inits, play, data if part == "train" and self.keep_best else None, checkpoint
@@ -176,15 +145,59 @@ class GradientMatching(NodeSynthesis):
         return total / self.steps
 
 
-GCond = partial(GradientMatching, adjacency="mlp")
-"""GCond: features and an MLP on pairs of them, SGC gradients along training."""
+@final
+@dataclass(frozen=True)
+class GradientMatching(GradientCondenser):
+    """Learn features and edges whose training gradients are the original's, with settings of your
+    own; see :class:`GradientCondenser`.
 
-GCondX = partial(GradientMatching, adjacency="identity")
-"""GCond-X: features alone, A' = I."""
+    Source: GCond (Jin et al., ICLR 2022), algorithm 1. Deviations: features and edges step
+    together, not in turns; step sizes are relative to the features; edges start sparse and
+    homophilous; SGC has one weight matrix.
 
-DosCond = partial(
-    GradientMatching, adjacency="bernoulli", inits=300, steps=1, inner=0, threshold=0.5
-)
-"""DosCond: Bernoulli edges, one matching step for each of many initialisations; edges likelier than
-not are kept.
-"""
+    Example:
+        >>> from graphcond.data import load
+        >>> sizes = {"num_nodes": 4, "num_val": 2}
+        >>> condense = GradientMatching(adjacency="identity", inits=1, steps=2, **sizes)
+        >>> condense(load("karate")).num_nodes
+        6
+    """
+
+
+@final
+@dataclass(frozen=True)
+class GCond(GradientCondenser):
+    """Features and an MLP on pairs of them, by SGC's gradients along training.
+
+    Source: GCond (Jin et al., ICLR 2022); deviations as in :class:`GradientMatching`.
+    """
+
+
+@final
+@dataclass(frozen=True)
+class GCondX(GradientCondenser):
+    """Features alone, A' = I.
+
+    Source: GCond (Jin et al., ICLR 2022), variant GCond-X.
+    """
+
+    _: KW_ONLY
+    adjacency: AdjacencyName | Adjacency = "identity"
+
+
+@final
+@dataclass(frozen=True)
+class DosCond(GradientCondenser):
+    """Bernoulli edges, one matching step for each of many initialisations.
+
+    Edges likelier than not are kept.
+
+    Source: DosCond (Jin et al., KDD 2022); deviations as in :class:`GradientMatching`.
+    """
+
+    _: KW_ONLY
+    adjacency: AdjacencyName | Adjacency = "bernoulli"
+    inits: int = 300
+    steps: int = 1
+    inner: int = 0
+    threshold: float = 0.5
