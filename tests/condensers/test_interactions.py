@@ -219,7 +219,7 @@ def test_teacher_choice_resumes_without_repeating_what_is_done(tmp_path, monkeyp
 
 def test_teacher_choice_takes_a_fitted_teacher():
     data = without_test(split_interactions(load("southern-women"), seed=0))
-    teacher = fit_teacher(data, MF, (1, 4, 4), recipe=BPR(rounds=2), seed=3)
+    teacher = fit_teacher(data, MF, ensemble=1, factors=4, rank=4, recipe=BPR(rounds=2), seed=3)
     options = {
         "ratio": 0.4,
         "seed": 3,

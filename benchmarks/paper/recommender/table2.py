@@ -53,14 +53,16 @@ def plain(kind: Callable[..., Any], name: str, ratio: float, seed: int, **option
 @cache
 def _teacher(name: str, seed: int) -> tuple[Recommender, float]:
     """Return one teacher for all ratios, and its seconds, which count in each of them."""
-    start, parts = (
-        time.perf_counter(),
-        (TeacherChoice.ensemble, TeacherChoice.factors, TeacherChoice.rank),
+    start = time.perf_counter()
+    teacher = fit_teacher(
+        without_test(data_of(name, seed)),
+        MODELS["MF"],
+        ensemble=TeacherChoice.ensemble,
+        factors=TeacherChoice.factors,
+        rank=TeacherChoice.rank,
+        seed=seed,
     )
-    return (
-        fit_teacher(without_test(data_of(name, seed)), MODELS["MF"], parts, seed=seed),
-        time.perf_counter() - start,
-    )
+    return teacher, time.perf_counter() - start
 
 
 def taught(name: str, ratio: float, seed: int) -> Made:

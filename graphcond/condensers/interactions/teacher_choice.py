@@ -39,10 +39,12 @@ from graphcond.training import (
     BPR,
     Fitted,
     Recommender,
-    ensemble,
     fit_graph_filter,
     fit_least_squares,
     fit_recommender,
+)
+from graphcond.training import (
+    ensemble as mean_of,
 )
 from graphcond.typing import Record
 
@@ -178,9 +180,16 @@ class TeacherChoice(InteractionCondenser):
                 found=size,
             )
             return self.teacher
-        parts = (self.ensemble, self.factors, self.rank)
         return found.recommender(
-            lambda: fit_teacher(data, self.recommender, parts, recipe=self.recipe, seed=self.seed)
+            lambda: fit_teacher(
+                data,
+                self.recommender,
+                ensemble=self.ensemble,
+                factors=self.factors,
+                rank=self.rank,
+                recipe=self.recipe,
+                seed=self.seed,
+            )
         )
 
     def _mix(
@@ -263,8 +272,10 @@ class _Found:
 def fit_teacher(
     data: HeteroData,
     recommender: RecommenderFactory,
-    parts: tuple[int, int, int],
     *,
+    ensemble: int,
+    factors: int,
+    rank: int,
     recipe: BPR | None = None,
     seed: int = 0,
 ) -> Recommender:
@@ -273,17 +284,18 @@ def fit_teacher(
     Args:
         data: Interactions without a test split.
         recommender: Makes the trained part.
-        parts: Number of trained models, width of the least-squares factors, rank of the graph
-            filter; 0 leaves a part out.
+        ensemble: Number of trained models; 0 leaves them out.
+        factors: Width of the least-squares factors; 0 leaves them out.
+        rank: Rank of the graph filter; 0 leaves it out.
         recipe: How the models are trained.
         seed: Seed of all of it.
 
     Returns:
         One recommender whose scores are the mean of the standardised scores.
     """
-    models = fit_proxies(recommender, data, parts[0], recipe=recipe, seed=derive(seed, "teacher"))
-    if parts[1]:
-        models = (*models, fit_least_squares(data, parts[1], seed=derive(seed, "factors")))
-    if parts[2]:
-        models = (*models, fit_graph_filter(data, parts[2], seed=derive(seed, "filter")))
-    return ensemble(models)
+    models = fit_proxies(recommender, data, ensemble, recipe=recipe, seed=derive(seed, "teacher"))
+    if factors:
+        models = (*models, fit_least_squares(data, factors, seed=derive(seed, "factors")))
+    if rank:
+        models = (*models, fit_graph_filter(data, rank, seed=derive(seed, "filter")))
+    return mean_of(models)
