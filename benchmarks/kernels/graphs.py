@@ -66,11 +66,21 @@ def arxiv(share: float) -> Graph:
 
 
 def reddit(share: float) -> Graph:
-    """Endpoints drawn with weight rank^-0.6: Reddit's mean degree, a power law's hubs; ``share``
-    scales nodes and edges alike.
+    """Reddit's mean degree and a power law's hubs; ``share`` scales nodes and edges alike."""
+    nodes, edges = int(REDDIT_NODES * share), int(REDDIT_EDGES * share) // 2
+    return power_law("reddit", nodes, edges, share)
+
+
+def power_law(name: str, nodes: int, edges: int, share: float = 1.0) -> Graph:
+    """Return a planted graph whose endpoints are drawn with weight rank^-0.6.
+
+    Args:
+        name: What it is called.
+        nodes: How many.
+        edges: Undirected ones.
+        share: Of the original's size.
     """
     make = torch.Generator().manual_seed(0)
-    nodes, edges = int(REDDIT_NODES * share), int(REDDIT_EDGES * share) // 2
     weights = torch.arange(1, nodes + 1, dtype=torch.float64) ** -0.6
     cumulative = (weights / weights.sum()).cumsum(0)
     shuffle = torch.randperm(nodes, generator=make)
@@ -82,7 +92,7 @@ def reddit(share: float) -> Graph:
         ]
         for _ in range(2)
     ]
-    return _symmetric("reddit", *ends, nodes, share=share)
+    return _symmetric(name, *ends, nodes, share=share)
 
 
 GRAPHS = {"cora": cora, "gowalla": gowalla, "arxiv": arxiv, "reddit": reddit}

@@ -109,7 +109,9 @@ class Condenser(BaseTransform, ABC):
         kept = (
             None
             if checkpoint is None
-            else Checkpoint(checkpoint, f"{self._identity()} on {digest(seen)}")
+            else Checkpoint(
+                checkpoint, f"{self._identity()} on {digest(seen)}", device=_device(seen)
+            )
         )
         with Measure() as cost:
             draft = self._condense(seen, kept)
@@ -143,6 +145,12 @@ class Condenser(BaseTransform, ABC):
     @abstractmethod
     def _sizes(self, data: Any, small: Any) -> dict[str, Any]:
         """Return the true sizes for the card and raise if the budget was broken."""
+
+
+def _device(data: Graph) -> torch.device:
+    """Return where a data set lives."""
+    edges = train_edges(data) if isinstance(data, HeteroData) else data.edge_index
+    return torch.device(edges.device)
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -31,14 +31,18 @@ class Checkpoint:
         run: What runs on what: settings, seed and :func:`digest` of the data. A file of another run
             is refused.
         every: Seconds between two writes, >= 0; 0 writes whenever there is something new.
+        device: Where tensors are read to.
 
     Raises:
         InputError: If the path cannot be written.
     """
 
-    def __init__(self, path: str | Path, run: str, every: float = 30.0) -> None:
+    def __init__(
+        self, path: str | Path, run: str, every: float = 30.0, device: torch.device | str = "cpu"
+    ) -> None:
         check_writable(path)
         self.path, self.run, self.every = Path(path), run, every
+        self.device = torch.device(device)
         self._started = self._written = time.monotonic()
         self._before, self._parts = 0.0, list[Checkpoint]()
 
@@ -58,6 +62,7 @@ class Checkpoint:
                 self.path.with_name(f"{self.path.stem}.{part}{self.path.suffix}"),
                 f"{self.run} {part}",
                 self.every,
+                self.device,
             )
         )
         return self._parts[-1]
@@ -82,7 +87,11 @@ class Checkpoint:
             record.get("run") == self._name, law, cure, error=FileFormatError, path=str(self.path)
         )
         self._before = float(record.pop("seconds"))
-        return tensors, record
+        return {name: self._placed(name, value) for name, value in tensors.items()}, record
+
+    def _placed(self, name: str, value: Tensor) -> Tensor:
+        """Return a tensor on the run's device; Adam keeps its step counts on the host."""
+        return value if name.rpartition(".")[2] == "step" else value.to(self.device)
 
     def due(self) -> bool:
         """Whether the last write is long enough ago."""

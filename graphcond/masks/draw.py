@@ -66,7 +66,8 @@ def systematic(probs: Tensor, size: int, *, seed: int) -> Tensor:
     # In float64 throughout: sums of float32 fall short, and a certain edge that is scaled above 1
     # may step over two integers.
     wanted = inclusion(probs.double(), size)
-    walk = wanted.cumsum(0)
+    # CUDA adds up in parallel, so that a later sum may round below an earlier one.
+    walk = wanted.cumsum(0).cummax(0).values if wanted.numel() else wanted
     scale = size / float(walk[-1]) if walk.numel() and float(walk[-1]) > 0 else 1.0
     start = torch.rand((), generator=generator(seed, "systematic"), dtype=torch.float64).item()
     steps = torch.floor(walk * scale + start)

@@ -260,7 +260,7 @@ class BPRProgram:
             state = self.optimiser.state[parameter]
             if not state:
                 state.update(
-                    step=torch.zeros(()),
+                    step=torch.zeros((), device=parameter.device),  # fused Adam counts there
                     exp_avg=torch.zeros_like(parameter),
                     exp_avg_sq=torch.zeros_like(parameter),
                 )

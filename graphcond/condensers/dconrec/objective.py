@@ -76,6 +76,7 @@ class RecommenderObjective:
     def _model(self, count: int) -> EmbeddingRecommender:
         """Return ``count`` models side by side with the tables of the first."""
         model = self.recommender(*self.outer.size, seed=derive(self.seed, "init"), num_models=count)
+        model = model.to(self.edges.device)
         with torch.no_grad():
             for table in model.parameters():
                 first = table[: table.size(0) // count]

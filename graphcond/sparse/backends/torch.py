@@ -124,4 +124,5 @@ def sddmm(pattern: Pattern, a: Tensor, b: Tensor, alpha: float) -> Tensor:
     torch.sparse.sampled_addmm(
         product, a.contiguous(), b.contiguous().t(), beta=0.0, alpha=alpha, out=product
     )
-    return out
+    # On CPU the result is written to ``out`` itself; CUDA may give the result a buffer of its own.
+    return out if out.is_cpu else product.values()
