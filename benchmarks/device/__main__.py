@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import argparse
 import os
-import shutil
 import subprocess
 import sys
 import time
@@ -86,9 +85,7 @@ def _section(options: argparse.Namespace, rows: Rows) -> None:
     else:
         from benchmarks.device.tests import run as tests
 
-        cache = options.out / "pytest"
         tests(device, options.quick, rows)
-        shutil.rmtree(cache, ignore_errors=True)
 
 
 if __name__ == "__main__":

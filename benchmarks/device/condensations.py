@@ -24,6 +24,7 @@ from graphcond.condensers import (
     Pool,
     Schedule,
     TeacherChoice,
+    ValidationInteractions,
 )
 from graphcond.data import load, planted_graph, planted_interactions, split_interactions
 from graphcond.training import BPR, EarlyStopping, FilterTraining
@@ -94,7 +95,7 @@ def condensations(quick: bool) -> dict[str, tuple[str, Condenser]]:
                 control=0,
                 estimator=masks.LeaveOneOut(samples=4),
                 inner=BPR(min_steps=1, rounds=1),
-                outer="validation",
+                outer=ValidationInteractions(),
             ),
         ),
         "TeacherChoice": (

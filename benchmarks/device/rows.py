@@ -8,6 +8,7 @@ import json
 import math
 import os
 import platform
+import re
 import traceback
 from collections.abc import Iterator
 from pathlib import Path
@@ -45,7 +46,7 @@ class Rows:
             yield row
         except Exception as error:  # noqa: BLE001 - whatever it is, it belongs into the record
             row["error"] = f"{type(error).__name__}: {error}"[:600]
-            row["trace"] = "".join(traceback.format_exc().splitlines(keepends=True)[-12:])[-1500:]
+            row["trace"] = without_paths(traceback.format_exc())[-1500:]
         self.add(row)
 
     def read(self) -> list[Row]:
@@ -53,6 +54,11 @@ class Rows:
         if not self.path.exists():
             return []
         return [json.loads(line) for line in self.path.read_text(encoding="utf-8").splitlines()]
+
+
+def without_paths(text: str) -> str:
+    """Return a traceback with folders of this machine left out."""
+    return re.sub(r"(?:/[\w.+-]+)+/(?=(?:graphcond|benchmarks|tests|site-packages)/)", "", text)
 
 
 def _clean(value: Any) -> Any:

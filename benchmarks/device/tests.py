@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 import torch
 
-from benchmarks.device.rows import Rows
+from benchmarks.device.rows import Rows, without_paths
 
 
 class Reporter:
@@ -29,7 +29,7 @@ class Reporter:
             "seconds": report.duration,
         }
         if report.failed:
-            row["error"] = str(report.longrepr)[-1500:]
+            row["error"] = without_paths(str(report.longrepr))[-1500:]
         self.rows.add(row)
 
     def pytest_collectreport(self, report: Any) -> None:
@@ -40,7 +40,7 @@ class Reporter:
                     "section": "tests",
                     "test": report.nodeid,
                     "outcome": "failed",
-                    "error": str(report.longrepr)[-1500:],
+                    "error": without_paths(str(report.longrepr))[-1500:],
                 }
             )
 

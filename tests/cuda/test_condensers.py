@@ -14,6 +14,7 @@ from graphcond.condensers import (
     DosCondInteractions,
     GCond,
     GCondX,
+    HeldOutInteractions,
     Herding,
     HypergradientMatching,
     KCenter,
@@ -30,6 +31,7 @@ from graphcond.condensers import (
     TeacherChoice,
     Trajectories,
     TrajectoryMatching,
+    ValidationInteractions,
 )
 from graphcond.data import EDGE
 from graphcond.evaluation import evaluate_recommender
@@ -102,10 +104,19 @@ INTERACTIONS = {
     ),
     "one step": PolicyGradient(MF, POOL, **SHORT),
     "one step, fresh": PolicyGradient(
-        MF, POOL, **SHORT, inner=condensers.Unrolled(steps=2, start="fresh"), outer="held-out"
+        MF,
+        POOL,
+        **SHORT,
+        inner=condensers.Unrolled(steps=2, start="fresh"),
+        outer=HeldOutInteractions(),
     ),
     "leave one out": PolicyGradient(
-        MF, POOL, **SHORT, inner=EPOCH, estimator=masks.LeaveOneOut(), outer="validation"
+        MF,
+        POOL,
+        **SHORT,
+        inner=EPOCH,
+        estimator=masks.LeaveOneOut(),
+        outer=ValidationInteractions(),
     ),
     "per user, LightGCN": PolicyGradient(
         partial(nn.LightGCN, dim=8, num_layers=2),
@@ -113,7 +124,7 @@ INTERACTIONS = {
         **SHORT,
         inner=EPOCH,
         estimator=masks.PerUser(),
-        draw="conditional-poisson",
+        draw=masks.ConditionalPoissonDraw(),
     ),
     "published": replace(PolicyGradient.published(MF, POOL, ratio=0.4, steps=3), control=0),
 }
