@@ -4,16 +4,12 @@
 
 from __future__ import annotations
 
-import datetime
-import json
-import os
-import platform
+import argparse
 from collections.abc import Callable
 from pathlib import Path
 from statistics import median
 
-import torch
-
+from benchmarks.store import RESULTS, Store
 from graphcond import nn
 from graphcond.data import (
     load,
@@ -21,7 +17,6 @@ from graphcond.data import (
     num_users,
     split_interactions,
     train_edges,
-    write_atomically,
 )
 from graphcond.evaluation import evaluate_node
 from graphcond.measure import Measure
@@ -30,8 +25,6 @@ from graphcond.spaces import PolynomialFilters
 from graphcond.training import BPR
 from graphcond.training.nodes import train_filters
 from graphcond.training.recommender import BPRProgram, Recommender
-
-PATH = Path(__file__).parent / "results" / "floor.json"
 
 
 def timed(what: str, repeats: int, call: Callable[[], object]) -> dict[str, object]:
@@ -50,7 +43,6 @@ def timed(what: str, repeats: int, call: Callable[[], object]) -> dict[str, obje
         "seconds_max": seconds[-1],
     }
     row["peak_mib"] = max(cost.peak_mib for cost in costs)
-    print(row, flush=True)
     return row
 
 
@@ -93,26 +85,18 @@ def cora() -> list[dict[str, object]]:
             "std": report.std("accuracy"),
         }
     )
-    print(rows[-1], flush=True)
     return rows
 
 
 def main() -> None:
-    machine = {
-        "cores": os.cpu_count(),
-        "threads": torch.get_num_threads(),
-        "torch": torch.__version__,
-        "cpu": platform.machine(),
-    }
-    rows = gowalla() + cora()
-    record = {
-        "command": "python -m benchmarks.floor",
-        "machine": machine,
-        "date": datetime.date.today().isoformat(),
-        "rows": rows,
-    }
-    with write_atomically(PATH) as beside:
-        beside.write_text(json.dumps(record, indent=1) + "\n", encoding="utf-8")
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--quick", action="store_true", help="Cora's part alone")
+    parser.add_argument("--out", type=Path, default=RESULTS, help="folder of the JSON file")
+    options = parser.parse_args()
+    store = Store(options.out / f"floor{'_quick' * options.quick}.json", ("what",))
+    for part in (cora,) if options.quick else (gowalla, cora):
+        for row in part():
+            store.add(row, code=(part,))
 
 
 if __name__ == "__main__":

@@ -2,7 +2,6 @@
 
 import argparse
 import datetime
-import json
 import os
 import platform
 import statistics
@@ -12,11 +11,13 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
+from benchmarks.digest import digest, made_by
 from benchmarks.kernels import cases
 from benchmarks.kernels.cases import Runs
 from benchmarks.kernels.graphs import GRAPHS, Graph
 from benchmarks.kernels.rivals import refusal, rivals
 from benchmarks.kernels.timing import CLOCKS, medians, once
+from benchmarks.store import read_record, write_record
 from graphcond.sparse import CSR
 
 PRODUCTS = {
@@ -26,7 +27,15 @@ PRODUCTS = {
     "hvp": cases.hvp,
     "chebyshev": cases.polynomial,
 }
-OPS = [*PRODUCTS, "masked", "sddmm", "filters", "bpr", "batch"]
+OPERATIONS = {
+    **PRODUCTS,
+    "masked": cases.masked,
+    "sddmm": cases.inner_products,
+    "filters": cases.filters,
+    "bpr": cases.bpr,
+    "batch": cases.small_graphs,
+}
+OPS = list(OPERATIONS)
 KEY = ("device", "threads", "graph", "share", "width", "op", "method")
 
 
@@ -165,10 +174,14 @@ def _machine() -> dict[str, object]:
 
 
 def _merge(path: Path, rows: list[dict[str, object]]) -> None:
-    old = json.loads(path.read_text())["rows"] if path.exists() else []
-    fresh = {tuple(row[key] for key in KEY): row for row in [*old, *rows]}
+    old = read_record(path) if path.exists() else {"codes": {}, "rows": []}
     machine = _machine()
-    for row in fresh.values():
+    for row in rows:
+        roots = made_by(OPERATIONS[str(row["op"])])
+        row["code"] = digest(roots)
+        row["date"] = datetime.date.today().isoformat()
+        row["machine"] = machine
+        old["codes"][row["code"]] = list(roots)
         if row["op"] == "forward" and row["ms"]:
             # What a product reads: each entry's features, its column and its value.
             speed = row["edges"] * (4 * row["width"] + 8) / row["ms"] / 1e6
@@ -176,16 +189,10 @@ def _merge(path: Path, rows: list[dict[str, object]]) -> None:
                 "gb_per_s": round(speed, 2),
                 "share_of_copy": round(speed / machine["copy_gb_per_s"], 3),
             }
-    record = {
-        "command": "python -m benchmarks.kernels " + " ".join(sys.argv[1:]),
-        "machine": machine,
-        "date": datetime.date.today().isoformat(),
-        "rows": list(fresh.values()),
-    }
+    fresh = {tuple(row[key] for key in KEY): row for row in [*old["rows"], *rows]}
     path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_suffix(".tmp")
-    temporary.write_text(json.dumps(record, indent=1) + "\n")
-    temporary.replace(path)
+    head = {"command": "python -m benchmarks.kernels " + " ".join(sys.argv[1:])}
+    write_record(path, {**old, **head, "rows": list(fresh.values())})
 
 
 def main() -> None:

@@ -1,1 +1,0 @@
-"""Accuracy of GCNs trained on condensed graphs."""

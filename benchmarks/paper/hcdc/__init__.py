@@ -1,1 +1,0 @@
-"""HCDC against its own parts; run with ``python benchmarks/paper/hcdc/ablations.py``."""

@@ -1,0 +1,1 @@
+"""Tables and figures of the recommender half: ``python -m benchmarks.recommender.NAME``."""

@@ -1,0 +1,142 @@
+"""The recommender half's tables, for README.md and benchmarks/README.md."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+from benchmarks.tables import (
+    MARK,
+    NOTHING,
+    SEEDS,
+    Row,
+    grid,
+    long_table,
+    methods_of,
+    printed,
+    rows_of,
+    several,
+    source,
+    winners,
+)
+
+SETS = ("lastfm", "ciao", "dianping", "gowalla")
+TABLE2 = tuple(f"recommender_table2_{name}.json" for name in SETS)
+BY_SETTING = ("dataset", "method", "setting", "ratio")
+PRINTED = ("Random", "Majority", "SVP", "DosCond", "DConRec")
+
+
+def short() -> str:
+    """Table 2 at a quarter, for README.md: who wins, then all methods, fresh rows only."""
+    fresh = [row for row in rows_of(*TABLE2, fresh=True) if row["ratio"] in (1.0, 0.25)]
+    names = [name for name in SETS if _of(fresh, name)]
+    if not names:
+        return NOTHING
+    first = " ".join(
+        winners(
+            [row for row in _of(fresh, name) if row["method"] != "Full"],
+            "percent_ndcg@10",
+            f"On {name}",
+        )
+        for name in names
+    )
+    table = table2(0.25, fresh)
+    return f"{first}\n\n{source(*TABLE2, fresh=True)}\n\n{table}"
+
+
+def _of(rows: Sequence[Row], name: str) -> list[Row]:
+    return [row for row in rows if row["dataset"] == name]
+
+
+def table2(ratio: float, rows: Sequence[Row] | None = None) -> str:
+    """Table 2 at one ratio: percent of Full in Recall@10 / NDCG@10, the paper's below ours."""
+    shown = rows_of(*TABLE2) if rows is None else rows
+    shown = [row for row in shown if row["ratio"] in (1.0, ratio)]
+    names = [name for name in SETS if _of(shown, name)]
+    cells: dict[tuple[str, str], str] = {}
+    for method in methods_of(shown):
+        for name in names:
+            own = [row for row in _of(shown, name) if row["method"] == method]
+            if not own:
+                continue
+            if method.removesuffix(MARK) == "Full":
+                label = f"{method}, absolute"
+                cells[label, name] = several(own, ("recall@10", "ndcg@10"), (4, 4), SEEDS)
+            else:
+                columns = ("percent_recall@10", "percent_ndcg@10")
+                cells[method, name] = several(own, columns, (1, 1))
+    for row in printed("DConRec, Table 2"):
+        if row["ratio"] == ratio and row["method"] in PRINTED and row["dataset"] in names:
+            cells[f"*{row['method']}, the paper's figure*", row["dataset"]] = _shares(row)
+    return grid(f"r = {ratio}", cells, names)
+
+
+def _shares(row: Row) -> str:
+    """Return a printed row as percent of the printed Full: Recall@10 / NDCG@10."""
+    (full,) = (
+        each
+        for each in printed("DConRec, Table 2")
+        if (each["dataset"], each["ratio"], each["method"])
+        == (row["dataset"], row["ratio"], "Full")
+    )
+    shares = (100 * row[metric] / full[metric] for metric in ("recall@10", "ndcg@10"))
+    return " / ".join(f"{share:.0f}" for share in shares)
+
+
+def _as_printed(table: str, cell: Callable[[Row], str]) -> str:
+    """Return a printed table: a line per ratio and method, a column per data set."""
+    rows = printed(table)
+    cells = {(f"{row['method']}, r = {row['ratio']}", row["dataset"]): cell(row) for row in rows}
+    return grid("the paper's figures", cells, list(dict.fromkeys(row["dataset"] for row in rows)))
+
+
+def both_ratios() -> str:
+    """Table 2 at both ratios."""
+    return f"{source(*TABLE2)}\n\n{table2(0.25)}\n\n{table2(0.5)}"
+
+
+def table2_in_full() -> str:
+    """Every column of Table 2."""
+    columns = ["dataset", "method", "ratio", "seeds", "ratio_actual", "num_tail"]
+    columns += ["recall@10", "ndcg@10", "percent_recall@10", "percent_ndcg@10"]
+    return "\n\n".join(long_table(name, columns) for name in TABLE2)
+
+
+def estimators() -> str:
+    """The estimators of the policy gradient, each beside its random control."""
+    columns = ["dataset", "method", "ratio", "seeds", "num_tail", "loss_first", "loss_last"]
+    columns += ["recall@10", "ndcg@10", "percent_of_full", "percent_of_control"]
+    return long_table("recommender_estimators.json", columns)
+
+
+def ablation() -> str:
+    """DConRec's Table 4, and what it prints, as percent of its Full."""
+    columns = ["dataset", "method", "setting", "ratio", "seeds", "ratio_actual", "num_tail"]
+    columns += ["recall@10", "ndcg@10", "percent_of_full"]
+    table = long_table("recommender_table4.json", columns, BY_SETTING)
+    return f"{table}\n\n{_as_printed('DConRec, Table 4', _shares)}"
+
+
+def sweeps() -> str:
+    """DConRec's Figure 4: how much pseudo data, and up to which degree a user is tail."""
+    columns = ["dataset", "method", "setting", "ratio", "seeds", "num_tail"]
+    columns += ["recall@10", "ndcg@10", "percent_of_full"]
+    names = [f"recommender_figure4{part}.json" for part in "ab"]
+    return "\n\n".join(long_table(name, columns, BY_SETTING) for name in names)
+
+
+def transfer() -> str:
+    """Sets condensed with MF or LightGCN train either."""
+    columns = ["dataset", "method", "ratio", "setting", "seeds"]
+    columns += ["recall@10", "ndcg@10", "percent_recall@10", "percent_ndcg@10"]
+    return long_table("recommender_transfer_lastfm.json", columns, BY_SETTING)
+
+
+def outer_steps() -> str:
+    """DConRec's Table 3, seconds of 100 outer steps; then what a step costs on Gowalla."""
+    columns = ["dataset", "method", "ratio", "seconds", "cpu_seconds"]
+    ours = long_table("recommender_table3.json", columns)
+    columns = ["dataset", "method", "setting", "ratio", "seconds", "cpu_seconds", "num_pool"]
+    columns += ["bytes_per_interaction", "cpu_nanoseconds_per_edge", "mib_above_data"]
+    parts = long_table("recommender_speed.json", columns, BY_SETTING)
+    theirs = _as_printed("DConRec, Table 3", lambda row: f"{row['seconds']:,} s")
+    return f"{ours}\n\n{theirs}\n\n{parts}"

@@ -1,0 +1,195 @@
+"""Table 2: every method at r = .25 and .5, judged by a model trained from scratch on what it kept.
+
+A seed is a split, a condensation and an initialisation. Rows are merged by key, so that a stopped
+run goes on where it was::
+
+    GRAPHCOND_DATA=... python -m benchmarks.recommender.table2 --datasets lastfm ciao
+    python -m benchmarks.recommender.table2 --quick
+"""
+
+from __future__ import annotations
+
+import argparse
+import time
+from collections.abc import Callable
+from functools import cache, partial
+from typing import Any
+
+import torch
+from torch_geometric.data import HeteroData
+
+from benchmarks.recommender.setting import (
+    JUDGE,
+    OURS,
+    condenser,
+    control,
+    data_of,
+    parse,
+    parser,
+    store_of,
+)
+from benchmarks.store import Store
+from graphcond import masks, nn
+from graphcond.condensers import (
+    DosCondInteractions,
+    Majority,
+    RandomInteractions,
+    Schedule,
+    SVPEasiest,
+    SVPHardest,
+    TeacherChoice,
+)
+from graphcond.condensers.dconrec.condenser import ONE_EPOCH
+from graphcond.condensers.interactions.item_prices import candidates
+from graphcond.condensers.interactions.teacher_choice import fit_teacher
+from graphcond.data import num_items, train_edges, with_interactions, without_test
+from graphcond.evaluation import evaluate_recommender
+from graphcond.seeding import generator
+from graphcond.training import Recommender
+
+MODELS = {"MF": partial(nn.MF, dim=64), "LightGCN": partial(nn.LightGCN, dim=64)}
+Made = tuple[HeteroData, dict[str, Any]]
+
+
+def plain(kind: Callable[..., Any], name: str, ratio: float, seed: int, **options: Any) -> Made:
+    """Condense with one of the one-shot methods."""
+    result = kind(ratio=ratio, seed=seed, **options).condense(data_of(name, seed))
+    return result.data, result.report
+
+
+@cache
+def _teacher(name: str, seed: int) -> tuple[Recommender, float]:
+    """Return one teacher for all ratios, and its seconds, which count in each of them."""
+    start = time.perf_counter()
+    teacher = fit_teacher(
+        without_test(data_of(name, seed)),
+        MODELS["MF"],
+        ensemble=TeacherChoice.ensemble,
+        factors=TeacherChoice.factors,
+        rank=TeacherChoice.rank,
+        seed=seed,
+    )
+    return teacher, time.perf_counter() - start
+
+
+def taught(name: str, ratio: float, seed: int) -> Made:
+    """Condense by TeacherChoice."""
+    teacher, seconds = _teacher(name, seed)
+    result = TeacherChoice(ratio=ratio, seed=seed, teacher=teacher).condense(data_of(name, seed))
+    return result.data, {
+        **result.report,
+        "seconds_condense": seconds + float(result.report["seconds_condense"]),
+    }
+
+
+def taught_control(name: str, ratio: float, seed: int) -> Made:
+    """Draw TeacherChoice's control: its budget at random from D and as many favourites of the
+    teacher's for every user.
+    """
+    (teacher, _), data = _teacher(name, seed), without_test(data_of(name, seed))
+    budget = TeacherChoice(ratio=ratio).budget(data)
+    per_user = -(-budget // int(train_edges(data)[0].unique().numel()))
+    pool = candidates(teacher, train_edges(data), min(per_user, num_items(data))).pairs
+    chosen = torch.randperm(pool.size(1), generator=generator(seed, "control"))[:budget]
+    return with_interactions(data, pool[:, chosen]), {}
+
+
+def learned(settings: dict[str, Any], name: str, ratio: float, seed: int) -> Made:
+    """Condense by policy gradient."""
+    result = condenser(name, seed, ratio, **settings).condense(data_of(name, seed))
+    return result.data, result.report
+
+
+def learned_control(name: str, ratio: float, seed: int) -> Made:
+    """Draw the control of both policy gradients: their tail, and random interactions from their
+    pool up to the budget.
+    """
+    method, data = condenser(name, seed, ratio), data_of(name, seed)
+    pool = method.pool(without_test(data), seed=seed)
+    return control(data, method.budget(data), pool, method), {}
+
+
+AGAINST_TEACHER = {
+    "estimator": masks.Reinforce(samples=1),
+    "schedule": Schedule(steps=100, every=100, centred=False),
+    "inner": ONE_EPOCH,
+    "outer": "teacher",
+}
+METHODS: dict[str, Callable[[str, float, int], Made]] = {
+    "Random": partial(plain, RandomInteractions),
+    "TeacherChoice": taught,
+    "TeacherChoice: random control": taught_control,
+    "SVP easiest": partial(plain, SVPEasiest),
+    OURS: partial(learned, {}),
+    "Policy gradient: random control": learned_control,
+    "Majority": partial(plain, Majority),
+    "SVP hardest": partial(plain, SVPHardest),
+    "DosCond": partial(plain, DosCondInteractions),
+    "Reinforce against a teacher (ours)": partial(learned, AGAINST_TEACHER),
+}
+
+
+def judge(
+    store: Store, model: str, row: dict[str, Any], made: Made, code: tuple[object, ...] = ()
+) -> dict[str, Any]:
+    """Train ``model`` on a set and add its row."""
+    small, report = made
+    name, seed = row["dataset"], row["seed"]
+    found = evaluate_recommender(
+        MODELS[model], small, data_of(name, seed), ks=(5, 10), seeds=(seed,)
+    )
+    kept = ("seconds_condense", "num_pseudo", "num_tail", "tail_threshold", "bonus", "evenness")
+    facts = {key: report[key] for key in kept if key in report}
+    full = store.rows.get((name, "Full", seed, 1.0, model), {})
+    done = {**found.rows[0], **facts, **row}
+    for metric in ("recall", "ndcg"):
+        if full:
+            share = float(done[f"{metric}@10"]) / float(full[f"{metric}@10"])
+            done[f"percent_{metric}@10"] = 100 * share
+    done["percent_of_full"] = done.get("percent_ndcg@10")
+    store.add(done, code=(*JUDGE, MODELS[model], *code), settings=report.get("condenser"))
+    return done
+
+
+def one_set(
+    store: Store,
+    name: str,
+    seed: int,
+    options: argparse.Namespace,
+    methods: dict[str, Callable[[str, float, int], Made]] = METHODS,
+    models: tuple[str, ...] = ("MF",),
+) -> None:
+    """Judge the full set and every method at every ratio."""
+    for model in models:
+        key = {"dataset": name, "method": "Full", "seed": seed, "ratio": 1.0, "setting": model}
+        if not store.has(**key):
+            judge(store, model, key, (data_of(name, seed), {}))
+    for ratio in options.ratios:
+        for label, make in methods.items():
+            if options.methods and label not in options.methods:
+                continue
+            keys = [
+                {"dataset": name, "method": label, "seed": seed, "ratio": ratio, "setting": model}
+                for model in models
+            ]
+            there = [store.has(**key) for key in keys]
+            if all(there):
+                continue
+            made = make(name, ratio, seed)
+            for model, key in zip(models, keys, strict=True):
+                judge(store, model, key, made, code=(make,))
+
+
+def main() -> None:
+    """Judge what is missing, the small data sets first."""
+    command = parser(__doc__)
+    command.set_defaults(datasets=["lastfm", "ciao", "dianping", "gowalla"])
+    command.add_argument("--methods", nargs="+", choices=list(METHODS))
+    options = parse(command)
+    for name in options.datasets:
+        for seed in options.seeds:
+            one_set(store_of(options, f"table2_{name}"), name, seed, options)
+
+
+if __name__ == "__main__":
+    main()
