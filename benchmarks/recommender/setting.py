@@ -15,7 +15,14 @@ from torch_geometric.data import HeteroData
 
 from benchmarks.store import RECOMMENDER, RESULTS, Store, add_again
 from graphcond import masks, nn, pools
-from graphcond.condensers import PolicyGradient, Schedule, Tail
+from graphcond.condensers import (
+    HeldOutInteractions,
+    PolicyGradient,
+    Schedule,
+    Tail,
+    TeacherFavourites,
+    ValidationInteractions,
+)
 from graphcond.condensers.dconrec.condenser import ONE_EPOCH
 from graphcond.data import (
     load,
@@ -124,21 +131,25 @@ def variants(steps: int) -> dict[str, dict[str, Any]]:
     """Return the estimators that are compared, each with its inner training."""
     slow, fast = Schedule(steps=steps, every=100), Schedule(steps=max(steps * 2 // 5, 1))
     one_step = {"schedule": fast}
-    items: dict[str, Any] = {"schedule": slow, "outer": "validation"}
-    epoch: dict[str, Any] = {"schedule": slow, "inner": ONE_EPOCH, "outer": "validation"}
+    items: dict[str, Any] = {"schedule": slow, "outer": ValidationInteractions()}
+    epoch: dict[str, Any] = {
+        "schedule": slow,
+        "inner": ONE_EPOCH,
+        "outer": ValidationInteractions(),
+    }
     return {
-        OURS: {**one_step, "outer": "teacher"},
+        OURS: {**one_step, "outer": TeacherFavourites()},
         "Reinforce, one epoch": {
             **epoch,
             "estimator": masks.Reinforce(samples=1),
             "schedule": replace(slow, centred=False),
         },
-        "OneStep, proxy items": {**one_step, "outer": "validation"},
+        "OneStep, proxy items": {**one_step, "outer": ValidationInteractions()},
         "PerUser, proxy items": {**items, "estimator": masks.PerUser(samples=8)},
         "LeaveOneOut, proxy items": {**items, "estimator": masks.LeaveOneOut(samples=8)},
         "LeaveOneOut, one epoch": {**epoch, "estimator": masks.LeaveOneOut(samples=4)},
         "PerUser, one epoch": {**epoch, "estimator": masks.PerUser(samples=4)},
-        "OneStep, proxy items, held-out": {**one_step, "outer": "held-out"},
+        "OneStep, proxy items, held-out": {**one_step, "outer": HeldOutInteractions()},
     }
 
 

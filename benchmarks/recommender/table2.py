@@ -38,6 +38,7 @@ from graphcond.condensers import (
     SVPEasiest,
     SVPHardest,
     TeacherChoice,
+    TeacherFavourites,
 )
 from graphcond.condensers.dconrec.condenser import ONE_EPOCH
 from graphcond.condensers.interactions.item_prices import candidates
@@ -113,7 +114,7 @@ AGAINST_TEACHER = {
     "estimator": masks.Reinforce(samples=1),
     "schedule": Schedule(steps=100, every=100, centred=False),
     "inner": ONE_EPOCH,
-    "outer": "teacher",
+    "outer": TeacherFavourites(),
 }
 METHODS: dict[str, Callable[[str, float, int], Made]] = {
     "Random": partial(plain, RandomInteractions),

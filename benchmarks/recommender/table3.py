@@ -13,7 +13,7 @@ from benchmarks.recommender.setting import MF, condenser, parse, parser, store_o
 from benchmarks.recommender.timing import NoTraining, seconds_of_a_step
 from benchmarks.store import Store
 from graphcond import masks, pools
-from graphcond.condensers import DosCondInteractions
+from graphcond.condensers import DosCondInteractions, ValidationInteractions
 from graphcond.condensers.dconrec.condenser import ONE_EPOCH
 from graphcond.condensers.dconrec.outer_loop import OuterLoop
 from graphcond.data import (
@@ -55,7 +55,12 @@ def table3(store: Store, names: Sequence[str], ratios: Sequence[float], steps: i
                 ("DConRec, K = 4", masks.LeaveOneOut(samples=4)),
             ):
                 method = condenser(
-                    name, 0, ratio, estimator=estimator, inner=ONE_EPOCH, outer="validation"
+                    name,
+                    0,
+                    ratio,
+                    estimator=estimator,
+                    inner=ONE_EPOCH,
+                    outer=ValidationInteractions(),
                 )
                 loop = method.loop(data, pool)
                 seconds = {
