@@ -19,6 +19,7 @@ COMMANDS = {
     "search": options.Search,
     "info": options.Info,
     "datasets": options.Datasets,
+    "methods": options.Methods,
 }
 
 

@@ -1,52 +1,74 @@
-"""Names of condensers on the command line; only here is a class found by name."""
+"""``graphcond methods``, and names of condensers: only here is a class found by name."""
 
 from __future__ import annotations
 
+import inspect
+import json
+import os
+import sys
+import textwrap
 from collections.abc import Callable
+from importlib import import_module
 from typing import Any
 
 from torch_geometric.data import HeteroData
 
 from graphcond import condensers, pools
-from graphcond.cli.options import Budget
+from graphcond.cli.options import Budget, Methods
 from graphcond.condensers import Condenser
 from graphcond.errors import UnknownNameError, require
 from graphcond.nn import MF
 
 Builder = Callable[..., Condenser]
-"""Called with the data and the budget's fields as keywords."""
-
-INTERACTIONS: dict[str, Builder] = {
-    "random": lambda data, **budget: condensers.RandomInteractions(**budget),
-    "majority": lambda data, **budget: condensers.Majority(**budget),
-    "svp-easiest": lambda data, **budget: condensers.SVPEasiest(**budget),
-    "svp-hardest": lambda data, **budget: condensers.SVPHardest(**budget),
-    "doscond": lambda data, **budget: condensers.DosCondInteractions(**budget),
-    "policy-gradient": lambda data, **budget: condensers.PolicyGradient(MF, _pool(), **budget),
-    "policy-gradient-published": lambda data, **budget: condensers.PolicyGradient.published(
-        MF, _pool(), **budget
-    ),
-    "teacher-choice": lambda data, **budget: condensers.TeacherChoice(**budget),
-}
-NODES: dict[str, Builder] = {
-    "random": lambda data, **budget: condensers.RandomNodes(**budget),
-    "herding": lambda data, **budget: condensers.Herding(**budget),
-    "k-center": lambda data, **budget: condensers.KCenter(**budget),
-    "partition": lambda data, **budget: condensers.Partition(**budget),
-    "gcond": lambda data, **budget: condensers.GCond(**budget),
-    "gcond-x": lambda data, **budget: condensers.GCondX(**budget),
-    "doscond": lambda data, **budget: condensers.DosCond(**budget),
-    "distribution-matching": lambda data, **budget: condensers.DistributionMatching(**budget),
-    "kernel-inducing-points": lambda data, **budget: condensers.KernelInducingPoints(**budget),
-    "trajectory-matching": lambda data, **budget: condensers.TrajectoryMatching(**budget),
-    "hcdc": lambda data, **budget: condensers.HypergradientMatching(**budget),
-}
-DEFAULT = {"interactions": "teacher-choice", "nodes": "hcdc"}
-"""What ``--method default`` means: the best on validation data over several data sets."""
+"""Called with the budget's fields as keywords."""
 
 
 def _pool() -> pools.PoolBuilder:
     return pools.Union(pools.Observed(), pools.ProxyTopK(MF, ratio=0.3))
+
+
+def policy_gradient(**budget: Any) -> Condenser:
+    """Learn DConRec's mask, with our estimator, over D and a proxy's favourites."""
+    return condensers.PolicyGradient(MF, _pool(), **budget)
+
+
+def policy_gradient_published(**budget: Any) -> Condenser:
+    """Learn DConRec's mask as printed, over D and a proxy's favourites."""
+    return condensers.PolicyGradient.published(MF, _pool(), **budget)
+
+
+INTERACTIONS: dict[str, Builder] = {
+    "RandomInteractions": condensers.RandomInteractions,
+    "Majority": condensers.Majority,
+    "SVPEasiest": condensers.SVPEasiest,
+    "SVPHardest": condensers.SVPHardest,
+    "DosCondInteractions": condensers.DosCondInteractions,
+    "TeacherChoice": condensers.TeacherChoice,
+    "PolicyGradient": policy_gradient,
+    "PolicyGradient.published": policy_gradient_published,
+}
+NODES: dict[str, Builder] = {
+    "RandomNodes": condensers.RandomNodes,
+    "Herding": condensers.Herding,
+    "KCenter": condensers.KCenter,
+    "Partition": condensers.Partition,
+    "GCond": condensers.GCond,
+    "GCondX": condensers.GCondX,
+    "DosCond": condensers.DosCond,
+    "DistributionMatching": condensers.DistributionMatching,
+    "KernelInducingPoints": condensers.KernelInducingPoints,
+    "TrajectoryMatching": condensers.TrajectoryMatching,
+    "HypergradientMatching": condensers.HypergradientMatching,
+}
+TABLES = {"interactions": INTERACTIONS, "nodes": NODES}
+SHORT = {
+    "interactions": {"random": "RandomInteractions", "doscond": "DosCondInteractions"},
+    "nodes": {"random": "RandomNodes", "hcdc": "HypergradientMatching"},
+}
+"""Words that are shorter than the class they stand for."""
+
+DEFAULT = {"interactions": "TeacherChoice", "nodes": "HypergradientMatching"}
+"""What ``--method default`` means: the best on validation data over several data sets."""
 
 
 def kind_of(data: Any) -> str:
@@ -54,11 +76,62 @@ def kind_of(data: Any) -> str:
     return "interactions" if isinstance(data, HeteroData) else "nodes"
 
 
+def find(name: str, kind: str) -> Builder:
+    """Return what makes the condenser called ``name``.
+
+    Args:
+        name: A class of :mod:`graphcond.condensers`, in any case and with or without hyphens; a
+            short form; ``"default"``; or a class of your own as ``package.module.Class``.
+        kind: ``"interactions"`` or ``"nodes"``.
+
+    Raises:
+        UnknownNameError: If there is no such condenser for this kind of data.
+    """
+    table, short = TABLES[kind], SHORT[kind]
+    chosen = DEFAULT[kind] if name == "default" else short.get(name.lower(), name)
+    known = {_plain(each): builder for each, builder in table.items()}
+    if _plain(chosen) in known:
+        return known[_plain(chosen)]
+    module, _, attribute = name.rpartition(".")
+    if module:
+        return _own(module, attribute)
+    raise UnknownNameError(
+        f"There is no condenser {name!r} for {kind}. Take default, one of"
+        f" {', '.join(sorted(table))}, or a class of your own as package.module.Class."
+    )
+
+
+def _plain(name: str) -> str:
+    """Return a name without what people write differently: case, hyphens, dots, underscores."""
+    return "".join(letter for letter in name.lower() if letter.isalnum())
+
+
+def _own(module: str, attribute: str) -> Builder:
+    """Import a user's condenser, from the current folder too."""
+    if os.getcwd() not in sys.path:
+        sys.path.insert(0, os.getcwd())
+    try:
+        found = getattr(import_module(module), attribute)
+    except (ImportError, AttributeError) as error:
+        raise UnknownNameError(
+            f"The condenser {module}.{attribute} cannot be imported: {error}. Run the command where"
+            " the module lies, or install its package."
+        ) from error
+    require(
+        isinstance(found, type) and issubclass(found, Condenser),
+        f"{module}.{attribute} must be a subclass of graphcond.condensers.Condenser, but it is"
+        f" {found!r}. Derive it from NodeCondenser or InteractionCondenser.",
+        error=UnknownNameError,
+    )
+    builder: Builder = found
+    return builder
+
+
 def build(name: str, data: Any, options: Budget, seed: int, **changed: Any) -> Condenser:
     """Return the condenser called ``name`` for this kind of data.
 
     Args:
-        name: A name of this module's tables, or ``"default"``.
+        name: See :func:`find`.
         data: The data set, which decides the kind.
         options: The budget.
         seed: The condenser's seed.
@@ -69,55 +142,40 @@ def build(name: str, data: Any, options: Budget, seed: int, **changed: Any) -> C
         InputError: If an option has no meaning for this kind of data.
     """
     kind = kind_of(data)
-    table = INTERACTIONS if kind == "interactions" else NODES
-    builder = table.get(DEFAULT[kind] if name == "default" else name)
-    if builder is None:
-        known = ", ".join(sorted(table))
-        raise UnknownNameError(
-            f"a condenser of {kind} must hold, but got (method={name!r}). Known for {kind}:"
-            f" default, {known}."
-        )
+    builder = find(name, kind)
     _check_options(kind, options)
-    budget: dict[str, Any] = {
-        "ratio": options.ratio if options.ratio is not None else 0.25,
-        "seed": seed,
-    }
+    budget: dict[str, Any] = {"seed": seed}
     if kind == "nodes":
-        share = (
-            options.ratio if options.ratio is not None or options.num_nodes is not None else 0.05
-        )
+        unsaid = options.ratio is None and options.num_nodes is None
         budget |= {
-            "ratio": share,
+            "ratio": 0.05 if unsaid else options.ratio,
             "num_nodes": options.num_nodes,
             "of": options.of,
             "num_val": options.num_val,
         }
-    return builder(data, **{**budget, **changed})
+    else:
+        budget["ratio"] = 0.25 if options.ratio is None else options.ratio
+    return builder(**{**budget, **changed})
 
 
 def _check_options(kind: str, options: Budget) -> None:
-    nodes: dict[str, Any] = {
+    if kind == "nodes":
+        require(
+            options.num_nodes is None or options.of == "nodes",
+            f"--of {options.of} goes with --ratio, but --num_nodes {options.num_nodes} is given."
+            " A count needs no --of.",
+        )
+        return
+    given = {
         "num_nodes": options.num_nodes,
         "num_val": options.num_val,
         "of": None if options.of == "nodes" else options.of,
     }
-    if kind == "interactions":
-        given = {name: value for name, value in nodes.items() if value is not None}
-        require(
-            not given,
-            "a budget of interactions",
-            "Interactions are counted by --ratio alone.",
-            **given,
-        )
-    else:
-        both = options.num_nodes is not None and options.of != "nodes"
-        require(
-            not both,
-            "--of with --ratio",
-            "--num_nodes is a count: leave --of away.",
-            num_nodes=options.num_nodes,
-            of=options.of,
-        )
+    words = " ".join(f"--{name} {value}" for name, value in given.items() if value is not None)
+    require(
+        not words,
+        f"{words} is for graphs, but these are interactions. They are counted by --ratio alone.",
+    )
 
 
 def control(data: Any, condensed: Any, options: Budget, seed: int) -> Condenser:
@@ -141,3 +199,31 @@ def control(data: Any, condensed: Any, options: Budget, seed: int) -> Condenser:
         num_nodes=card["num_train"],
         num_val=card["num_val"],
     )
+
+
+def summaries() -> dict[str, dict[str, str]]:
+    """Return what each condenser does in one sentence, by kind of data and by name."""
+    return {
+        kind: {name: _sentence(builder) for name, builder in sorted(table.items())}
+        for kind, table in TABLES.items()
+    }
+
+
+def _sentence(builder: Builder) -> str:
+    text = " ".join((inspect.getdoc(builder) or "").partition("\n\n")[0].split())
+    return text.partition(". ")[0].rstrip(".") + "."
+
+
+def run(options: Methods) -> None:
+    """Print the condensers that the command line knows."""
+    found = summaries()
+    if options.json:
+        print(json.dumps(found, indent=2))
+        return
+    for kind, methods in found.items():
+        print(f"{kind} (default: {DEFAULT[kind]})")
+        for name, sentence in methods.items():
+            first, *rest = textwrap.wrap(sentence, 70)
+            print(f"  {name:26} {first}")
+            for line in rest:
+                print(f"  {'':26} {line}")

@@ -69,7 +69,8 @@ class Condense(Budget):
     and comparison.png; an interrupted run resumes from its checkpoint there.
 
     Args:
-        method: A condenser's name, or "default": the best on validation data for this kind of set.
+        method: A condenser's name (see `graphcond methods`), "default", or a class of your own as
+            package.module.Class.
         judge: Whether to train on the result, beside a random control and the original, and print
             the table.
     """
@@ -86,7 +87,8 @@ class Compare(Budget):
     With --out, the folder receives rows.json and comparison.png.
 
     Args:
-        methods: Comma-separated condensers, for example random,herding,k-center.
+        methods: Comma-separated condensers (see `graphcond methods`), for example
+            Herding,KCenter.
         json: Print the rows alone, as JSON.
     """
 
@@ -164,6 +166,17 @@ class Info(Source):
 @dataclass(frozen=True)
 class Datasets:
     """List the data sets that graphcond knows, with source, licence and size.
+
+    Args:
+        json: Print JSON.
+    """
+
+    json: bool = False
+
+
+@dataclass(frozen=True)
+class Methods:
+    """List the condensers by the names that --method takes, one line each.
 
     Args:
         json: Print JSON.

@@ -169,7 +169,7 @@ def test_presets_of_one_class_have_columns_of_their_own(capsys: pytest.CaptureFi
     ]
     assert main([*words, "--candidates", "0", "--json", "true"]) == 0
     methods = [row["method"] for row in json.loads(capsys.readouterr().out)]
-    assert sorted(methods) == ["Herding", "RandomNodes", "Whole", "doscond", "gcond-x"]
+    assert sorted(methods) == ["DosCond", "GCondX", "Herding", "RandomNodes", "Whole"]
 
 
 def test_a_report_is_json_without_nan(tmp_path: Path) -> None:
@@ -392,9 +392,12 @@ def test_compare_prints_the_rows_alone_as_json(capsys: pytest.CaptureFixture[str
             "writable folder",
         ),
         (["search", "karate", "--out", "/proc/graphcond"], "writable folder"),
-        (["condense", "southern-women", "--num_nodes", "5"], "a budget of interactions"),
-        (["condense", "southern-women", "--of", "train"], "a budget of interactions"),
-        (["condense", "karate", "--num_nodes", "4", "--of", "train"], "--of with --ratio"),
+        (["condense", "southern-women", "--num_nodes", "5"], "counted by --ratio alone"),
+        (["condense", "southern-women", "--of", "train"], "counted by --ratio alone"),
+        (
+            ["condense", "karate", "--num_nodes", "4", "--of", "train"],
+            "--of train goes with --ratio",
+        ),
         (["condense", "karate", "--split", "published"], "--split published is for interactions"),
         (["condense", "karate", "--num_nodes", "4", "--out", ""], "a folder as --out"),
         (["info", "southern-women", "--plot", "women.png"], "node data"),

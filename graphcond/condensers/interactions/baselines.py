@@ -23,8 +23,7 @@ from graphcond.training import BPR, Recommender, UniformNegatives
 @final
 @dataclass(frozen=True, kw_only=True)
 class RandomInteractions(InteractionCondenser):
-    r"""Keep :math:`\lfloor r |D| \rfloor` training interactions, drawn uniformly without
-    replacement.
+    """Keep ⌊r |D|⌋ training interactions, drawn uniformly without replacement.
 
     Args:
         ratio: Share r of the training interactions to keep, in (0, 1].
@@ -133,7 +132,7 @@ class SelectionViaProxy(InteractionCondenser):
 @final
 @dataclass(frozen=True, kw_only=True)
 class SVPHardest(SelectionViaProxy):
-    """Keep the interactions with the highest loss, as published; see :class:`SelectionViaProxy`."""
+    """Keep the interactions with the highest loss, as published."""
 
     def _order(self, losses: Tensor) -> Tensor:
         return torch.argsort(losses, descending=True, stable=True)
@@ -142,9 +141,7 @@ class SVPHardest(SelectionViaProxy):
 @final
 @dataclass(frozen=True, kw_only=True)
 class SVPEasiest(SelectionViaProxy):
-    """Keep the interactions with the lowest loss: those the proxy is sure of; see
-    :class:`SelectionViaProxy`.
-    """
+    """Keep the interactions with the lowest loss: those the proxy is sure of."""
 
     def _order(self, losses: Tensor) -> Tensor:
         return torch.argsort(losses, stable=True)
