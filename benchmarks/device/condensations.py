@@ -24,6 +24,7 @@ from graphcond.condensers import (
     Pool,
     Schedule,
     TeacherChoice,
+    TrainedTeacher,
     ValidationInteractions,
 )
 from graphcond.data import load, planted_graph, planted_interactions, split_interactions
@@ -74,7 +75,7 @@ def condensations(quick: bool) -> dict[str, tuple[str, Condenser]]:
         ),
         "HypergradientMatching, trained teacher": (
             "graph",
-            HypergradientMatching(**few, over=pool, recipe=epochs, teacher="trained"),
+            HypergradientMatching(**few, over=pool, recipe=epochs, teacher=TrainedTeacher()),
         ),
         "KernelInducingPoints": (
             "graph",

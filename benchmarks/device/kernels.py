@@ -25,6 +25,7 @@ from graphcond.training.nodes import FilterGraph, train_filters
 
 # Nodes and undirected edges of the sets whose shape is planted where their files are not at hand.
 SHAPES = {"gowalla": (70_839, 810_128), "arxiv": (169_343, 1_166_243)}
+USERS = {"gowalla": 29_858}
 FILES = {"gowalla": "gowalla/interactions.npz", "arxiv": "ogbn-arxiv-partial/graph.npz"}
 LIMIT_BYTES = 24e9
 FLUSHED = 1 << 28
@@ -105,11 +106,12 @@ def both(runs: cases.Runs) -> cases.Runs:
 def graph_of(name: str, quick: bool) -> tuple[Graph, str]:
     """Return a graph of a data set's structure, planted where its file is not at hand."""
     nodes, edges = SHAPES[name]
+    users = USERS.get(name, 0)
     if quick:
-        return power_law(name, nodes // 64, edges // 64, 1 / 64), "planted"
+        return power_law(name, nodes // 64, edges // 64, 1 / 64, users // 64), "planted"
     if (Path(os.environ.get("GRAPHCOND_DATA", "")) / FILES[name]).is_file():
         return GRAPHS[name](1.0), "real"
-    return power_law(name, nodes, edges), "planted"
+    return power_law(name, nodes, edges, users=users), "planted"
 
 
 class Bench:

@@ -71,7 +71,7 @@ def reddit(share: float) -> Graph:
     return power_law("reddit", nodes, edges, share)
 
 
-def power_law(name: str, nodes: int, edges: int, share: float = 1.0) -> Graph:
+def power_law(name: str, nodes: int, edges: int, share: float = 1.0, users: int = 0) -> Graph:
     """Return a planted graph whose endpoints are drawn with weight rank^-0.6.
 
     Args:
@@ -79,20 +79,25 @@ def power_law(name: str, nodes: int, edges: int, share: float = 1.0) -> Graph:
         nodes: How many.
         edges: Undirected ones.
         share: Of the original's size.
+        users: The first nodes; edges join them with the others. 0: any two nodes.
     """
     make = torch.Generator().manual_seed(0)
+    if not users:
+        return _symmetric(name, *_drawn(nodes, edges, 2, make), nodes, share=share)
+    (one,), (two,) = _drawn(users, edges, 1, make), _drawn(nodes - users, edges, 1, make)
+    return _symmetric(name, one, users + two, nodes, users, share)
+
+
+def _drawn(nodes: int, edges: int, columns: int, make: torch.Generator) -> list[Tensor]:
+    """Return columns of node ids, drawn by rank in a shuffled order."""
     weights = torch.arange(1, nodes + 1, dtype=torch.float64) ** -0.6
     cumulative = (weights / weights.sum()).cumsum(0)
     shuffle = torch.randperm(nodes, generator=make)
-    ends = [
-        shuffle[
-            torch.searchsorted(
-                cumulative, torch.rand(edges, generator=make, dtype=torch.float64)
-            ).clamp_(max=nodes - 1)
-        ]
-        for _ in range(2)
-    ]
-    return _symmetric(name, *ends, nodes, share=share)
+    found = []
+    for _ in range(columns):
+        uniform = torch.rand(edges, generator=make, dtype=torch.float64)
+        found.append(shuffle[torch.searchsorted(cumulative, uniform).clamp_(max=nodes - 1)])
+    return found
 
 
 GRAPHS = {"cora": cora, "gowalla": gowalla, "arxiv": arxiv, "reddit": reddit}

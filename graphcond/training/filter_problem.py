@@ -13,11 +13,8 @@ from graphcond.errors import NumericalError, require
 from graphcond.hypergrad import BilevelProblem, Implicit
 from graphcond.linalg import Damped, GaussNewton, LinearOperator, Solution
 from graphcond.nn.filters import PolynomialFilterNet
-from graphcond.training.nodes import FilterGraph, FilterTraining
+from graphcond.training.nodes import FilterGraph, FilterTraining, activations_at_once
 from graphcond.typing import Tensors
-
-# Numbers of activations in a chunk of candidates: about what a core's cache holds.
-_CHUNK_NUMBERS = 700_000
 
 
 def node_losses(logits: Tensor, y: Tensor) -> Tensor:
@@ -79,7 +76,8 @@ class FilterProblem:
     def chunks(self, count: int) -> Iterator[slice]:
         """Yield slices of ``count`` candidates whose activations fit a core's cache."""
         width = max(out for _, out in self.net.widths)
-        size = max(1, _CHUNK_NUMBERS // (int(self.graph.y.numel()) * width))
+        numbers = activations_at_once(self.graph.y.device)
+        size = max(1, numbers // (int(self.graph.y.numel()) * width))
         for first in range(0, count, size):
             yield slice(first, first + size)
 

@@ -26,6 +26,13 @@ from graphcond.typing import Tensors
 # Activations [n, b·h] of about 2.8 MB stay in a core's cache: measured on Cora, 16 filters at once
 # cost half of 80 at once.
 _CHUNK_NUMBERS = 700_000
+# A GPU wants work for all of its cores at once; 2**26 numbers are 256 MiB a tensor.
+_CHUNK_NUMBERS_ON_DEVICE = 1 << 26
+
+
+def activations_at_once(device: torch.device) -> int:
+    """Return how many numbers a layer of the filters that are trained together should have."""
+    return _CHUNK_NUMBERS if device.type == "cpu" else _CHUNK_NUMBERS_ON_DEVICE
 
 
 @dataclass(frozen=True)
@@ -190,7 +197,9 @@ def train_filters(
     size = max(
         1,
         min(
-            lam.size(0), _CHUNK_NUMBERS // (graph.num_nodes * max(width for _, width in net.widths))
+            lam.size(0),
+            activations_at_once(graph.y.device)
+            // (graph.num_nodes * max(width for _, width in net.widths)),
         ),
     )
     parts, seconds = [], 0.0

@@ -19,16 +19,21 @@ from graphcond.condensers import (
     HypergradientMatching,
     KCenter,
     KernelInducingPoints,
+    LinearTeacher,
     Majority,
     Partition,
     PolicyGradient,
     Pool,
+    RandomFeaturesTeacher,
     RandomInteractions,
     RandomNodes,
     Schedule,
+    SharedTeacher,
     SVPHardest,
     Tail,
+    Teacher,
     TeacherChoice,
+    TrainedTeacher,
     Trajectories,
     TrajectoryMatching,
     ValidationInteractions,
@@ -51,15 +56,20 @@ SMALL = Pool(size=10, batch=6, steps=6, copies=2)
 SIZE = {"num_nodes": 9, "num_val": 9}
 FEW = {**SIZE, "rounds": 2, "steps": 2}
 
+
+def hcdc(teacher: Teacher) -> HypergradientMatching:
+    return HypergradientMatching(**SIZE, over=SMALL, recipe=QUICK, teacher=teacher)
+
+
 NODES = {
-    "random": RandomNodes(**SIZE),
-    "herding": Herding(**SIZE),
-    "k-center": KCenter(**SIZE),
-    "partition": Partition(**SIZE),
-    "gcond": GCond(**SIZE, inits=2, steps=2),
-    "gcond-x": GCondX(**SIZE, inits=2, steps=2),
-    "doscond": DosCond(**SIZE, inits=3),
-    "gcond, filters": GCondX(
+    "random": lambda: RandomNodes(**SIZE),
+    "herding": lambda: Herding(**SIZE),
+    "k-center": lambda: KCenter(**SIZE),
+    "partition": lambda: Partition(**SIZE),
+    "gcond": lambda: GCond(**SIZE, inits=2, steps=2),
+    "gcond-x": lambda: GCondX(**SIZE, inits=2, steps=2),
+    "doscond": lambda: DosCond(**SIZE, inits=3),
+    "gcond, filters": lambda: GCondX(
         **SIZE,
         inits=2,
         steps=2,
@@ -67,25 +77,27 @@ NODES = {
         net=nn.PolynomialFilterNet(8, 8, 3),
         space=PolynomialFilters(order=2),
     ),
-    "kip": KernelInducingPoints(**FEW),
-    "kip, filters": KernelInducingPoints(
+    "kip": lambda: KernelInducingPoints(**FEW),
+    "kip, filters": lambda: KernelInducingPoints(
         **FEW, adjacency="learned", space=PolynomialFilters(order=2)
     ),
-    "distribution": DistributionMatching(**FEW),
-    "trajectory": TrajectoryMatching(**FEW, experts=1, expert_steps=30),
+    "distribution": lambda: DistributionMatching(**FEW),
+    "trajectory": lambda: TrajectoryMatching(**FEW, experts=1, expert_steps=30),
 }
 HCDC = {
-    teacher: HypergradientMatching(**SIZE, over=SMALL, recipe=QUICK, teacher=teacher)
-    for teacher in ("linear", "random-features", "trained", "shared")
+    "linear": lambda: hcdc(LinearTeacher()),
+    "random features": lambda: hcdc(RandomFeaturesTeacher()),
+    "trained": lambda: hcdc(TrainedTeacher()),
+    "shared": lambda: hcdc(SharedTeacher()),
 }
-HCDC["algorithm 1"] = HypergradientMatching(
+HCDC["algorithm 1"] = lambda: HypergradientMatching(
     **SIZE,
     over=Trajectories(starts=2, repeats=1, epochs=6, warmup=2, every=2),
     recipe=QUICK,
-    teacher="shared",
+    teacher=SharedTeacher(),
     hypergradient=Implicit(Neumann(terms=5)),
 )
-HCDC["hessian"] = HypergradientMatching(
+HCDC["hessian"] = lambda: HypergradientMatching(
     **SIZE,
     over=SMALL,
     recipe=FilterTraining(epochs=60, weight_decay=0.05),
@@ -95,22 +107,22 @@ HCDC["hessian"] = HypergradientMatching(
 )
 SHORT = {"ratio": 0.4, "schedule": Schedule(steps=3), "tail": Tail(threshold=12), "control": 0}
 INTERACTIONS = {
-    "random": RandomInteractions(ratio=0.4),
-    "majority": Majority(ratio=0.4),
-    "svp": SVPHardest(ratio=0.4, recipe=BPR(rounds=2)),
-    "doscond": DosCondInteractions(ratio=0.4, recommender=MF, steps=4),
-    "teacher choice": TeacherChoice(
+    "random": lambda: RandomInteractions(ratio=0.4),
+    "majority": lambda: Majority(ratio=0.4),
+    "svp": lambda: SVPHardest(ratio=0.4, recipe=BPR(rounds=2)),
+    "doscond": lambda: DosCondInteractions(ratio=0.4, recommender=MF, steps=4),
+    "teacher choice": lambda: TeacherChoice(
         ratio=0.4, recommender=MF, ensemble=1, factors=8, rank=8, recipe=BPR(rounds=3)
     ),
-    "one step": PolicyGradient(MF, POOL, **SHORT),
-    "one step, fresh": PolicyGradient(
+    "one step": lambda: PolicyGradient(MF, POOL, **SHORT),
+    "one step, fresh": lambda: PolicyGradient(
         MF,
         POOL,
         **SHORT,
         inner=condensers.Unrolled(steps=2, start="fresh"),
         outer=HeldOutInteractions(),
     ),
-    "leave one out": PolicyGradient(
+    "leave one out": lambda: PolicyGradient(
         MF,
         POOL,
         **SHORT,
@@ -118,7 +130,7 @@ INTERACTIONS = {
         estimator=masks.LeaveOneOut(),
         outer=ValidationInteractions(),
     ),
-    "per user, LightGCN": PolicyGradient(
+    "per user, LightGCN": lambda: PolicyGradient(
         partial(nn.LightGCN, dim=8, num_layers=2),
         POOL,
         **SHORT,
@@ -126,7 +138,7 @@ INTERACTIONS = {
         estimator=masks.PerUser(),
         draw=masks.ConditionalPoissonDraw(),
     ),
-    "published": replace(PolicyGradient.published(MF, POOL, ratio=0.4, steps=3), control=0),
+    "published": lambda: replace(PolicyGradient.published(MF, POOL, ratio=0.4, steps=3), control=0),
 }
 
 
@@ -137,7 +149,7 @@ def everything_on(data, device: torch.device) -> bool:
 
 @pytest.mark.parametrize("name", [*NODES, *HCDC])
 def test_condensed_nodes(device, name, tmp_path):
-    condense = {**NODES, **HCDC}[name]
+    condense = {**NODES, **HCDC}[name]()
     data = small_graph().to(device)
     before = data.x.clone()
     small = condense(data)
@@ -154,7 +166,7 @@ def test_condensed_nodes(device, name, tmp_path):
 
 @pytest.mark.parametrize("name", list(INTERACTIONS))
 def test_condensed_interactions(device, name, tmp_path):
-    condense = INTERACTIONS[name]
+    condense = INTERACTIONS[name]()
     data = small_interactions().to(device)
     assert isinstance(data, HeteroData)
     result = condense.condense(data)
@@ -172,16 +184,16 @@ def test_condensed_interactions(device, name, tmp_path):
 def test_deterministic_choices_are_those_of_the_host(device):
     data, pairs = small_graph(), small_interactions()
     for name in ("random", "herding", "k-center"):
-        wanted = NODES[name](data)
-        torch.testing.assert_close(NODES[name](data.clone().to(device)).x.cpu(), wanted.x)
+        wanted = NODES[name]()(data)
+        torch.testing.assert_close(NODES[name]()(data.clone().to(device)).x.cpu(), wanted.x)
     for name in ("random", "majority"):
-        wanted = INTERACTIONS[name](pairs)[EDGE].edge_index
-        got = INTERACTIONS[name](pairs.clone().to(device))[EDGE].edge_index
+        wanted = INTERACTIONS[name]()(pairs)[EDGE].edge_index
+        got = INTERACTIONS[name]()(pairs.clone().to(device))[EDGE].edge_index
         assert torch.equal(got.cpu(), wanted)
 
 
 def test_a_condensed_set_is_judged_on_the_device(device):
     data = small_interactions().to(device)
-    small = INTERACTIONS["random"](data)
+    small = INTERACTIONS["random"]()(data)
     report = evaluate_recommender(MF, train=small, test=data, seeds=range(1))
     assert report is not None

@@ -119,6 +119,8 @@ def train_students(
     # Weights, gradients and moments of a chunk fit a core's cache; the results do not depend on the
     # chunk.
     parts, chunk = [], max(8, _CHUNK_WEIGHTS // sum(value[0].numel() for value in start.values()))
+    if not lam.is_cpu:
+        chunk = lam.size(0)
     for some in torch.arange(lam.size(0), device=lam.device).split(chunk):
         params = {name: _leaf(value[some]) for name, value in start.items()}
         parts.append(_train_chunk(problem, params, lam[some], recipe, (seed, int(some[0]))))
