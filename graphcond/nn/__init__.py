@@ -10,7 +10,15 @@ from graphcond.nn.filters import (
     stored_bases,
 )
 from graphcond.nn.linear_filters import RidgeFilters, RidgeScores, compose, ridge_filters
-from graphcond.nn.losses import Triplets, bpr_gradient, bpr_loss
+from graphcond.nn.losses import (
+    CosineContrastive,
+    SampledSoftmax,
+    SharedNegatives,
+    Triplets,
+    bpr_gradient,
+    bpr_loss,
+    shared_gradient,
+)
 from graphcond.nn.random_features import RandomFilters, random_filters
 from graphcond.nn.recommender import MF, EmbeddingRecommender, LightGCN, RecommenderFactory
 from graphcond.nn.synthetic import DiffusedBases, SyntheticGraph, synthetic_labels
@@ -20,6 +28,7 @@ from graphcond.nn.zoo import WEIGHTED, GraphNet, Kind
 __all__ = [
     "Adjacency",
     "Bernoulli",
+    "CosineContrastive",
     "DiffusedBases",
     "EmbeddingRecommender",
     "GraphNet",
@@ -35,6 +44,8 @@ __all__ = [
     "RidgeFilters",
     "RidgeScores",
     "RidgeTeacher",
+    "SampledSoftmax",
+    "SharedNegatives",
     "SyntheticGraph",
     "Triplets",
     "WEIGHTED",
@@ -47,6 +58,7 @@ __all__ = [
     "polynomial",
     "random_filters",
     "ridge_filters",
+    "shared_gradient",
     "stored_bases",
     "synthetic_labels",
 ]

@@ -1,12 +1,18 @@
-"""Bayesian personalised ranking (BPR): the loss, and its gradient written out for large tables."""
+"""Losses of recommenders: Bayesian personalised ranking (BPR) with its gradient written out for
+large tables, and two losses against many shared negatives.
+"""
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from abc import ABC, abstractmethod
+from dataclasses import dataclass
+from typing import NamedTuple, final
 
 import torch
 from torch import Tensor
-from torch.nn.functional import softplus
+from torch.nn.functional import normalize, softplus
+
+from graphcond.errors import require
 
 
 class Triplets(NamedTuple):
@@ -15,7 +21,8 @@ class Triplets(NamedTuple):
     Attributes:
         users: Rows of the user table [B], int64.
         positives: Rows of the item table [B], int64.
-        negatives: Rows of the item table [B], int64.
+        negatives: Rows of the item table, int64: one for each triplet [B], or, for a
+            :class:`SharedNegatives` loss, some that all users of the batch share [N].
         weight: Weight of each triplet [B], or None for 1.
     """
 
@@ -105,3 +112,140 @@ def _scatter(
     into[1].index_add_(0, batch.positives, gap)
     into[1].index_add_(0, batch.negatives, gap, alpha=-1)
     return losses.sum(), c
+
+
+@dataclass(frozen=True)
+class SharedNegatives(ABC):
+    """A loss that sets each positive against many negatives that the whole batch shares.
+
+    All scores against the shared negatives are one dense product. So a thousand negatives cost
+    about as much as the gathers and scatters of one. Scores are cosines, as both papers have it.
+    A shared negative may be an item that a user took: with uniform draws that is as rare as the
+    data are sparse, and the softmax of the full catalogue holds those items too.
+
+    Args:
+        negatives: Items N that are drawn uniformly for each batch, at least 1.
+    """
+
+    negatives: int = 1024
+
+    def __post_init__(self) -> None:
+        require(
+            self.negatives >= 1,
+            f"`negatives` must be at least 1, but it is {self.negatives}."
+            " It is the number of items a batch shares.",
+        )
+
+    @abstractmethod
+    def losses(self, positive: Tensor, negative: Tensor) -> Tensor:
+        """Return the loss of each interaction [B].
+
+        Args:
+            positive: Cosines of users and the items they took [B].
+            negative: Cosines of users and the shared negatives [B, N].
+        """
+
+    def scored(self, users: Tensor, items: Tensor) -> tuple[Tensor, Tensor]:
+        """Return the tables whose inner products are ranked: those of length one."""
+        return normalize(users, dim=1), normalize(items, dim=1)
+
+
+@final
+@dataclass(frozen=True)
+class SampledSoftmax(SharedNegatives):
+    r"""Softmax cross-entropy of the positive among the shared negatives.
+
+    .. math:: -\ln \frac{e^{s^+ / \tau}}{e^{s^+ / \tau} + \sum_j e^{s_j / \tau}}
+
+    Args:
+        negatives: Items N that are drawn uniformly for each batch, at least 1.
+        temperature: τ > 0; the lower, the more the hardest negatives count.
+
+    Source: Wu et al., "On the effectiveness of sampled softmax loss for item recommendation", TOIS
+        2024, equation 4, with uniform negatives in place of those in the batch.
+
+    Example:
+        >>> SampledSoftmax(temperature=1.0).losses(torch.zeros(1), torch.zeros(1, 1)).item()  # ln 2
+        0.693147...
+    """
+
+    temperature: float = 0.1
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        require(
+            self.temperature > 0,
+            f"`temperature` must be positive, but it is {self.temperature}. 0.1 is usual.",
+        )
+
+    def losses(self, positive: Tensor, negative: Tensor) -> Tensor:
+        """Return the cross-entropies [B]."""
+        logits = torch.cat([positive[:, None], negative], dim=1) / self.temperature
+        return torch.logsumexp(logits, dim=1) - logits[:, 0]
+
+
+@final
+@dataclass(frozen=True)
+class CosineContrastive(SharedNegatives):
+    r"""Pull the positive to cosine one, push each negative below a margin.
+
+    .. math:: (1 - s^+) + \frac{w}{N} \sum_j \max(0, s_j - m)
+
+    Args:
+        negatives: Items N that are drawn uniformly for each batch, at least 1.
+        margin: m in [-1, 1); negatives below it cost nothing.
+        weight: w > 0.
+
+    Source: Mao et al., CIKM 2021 (SimpleX), equation 1.
+    """
+
+    margin: float = 0.6
+    weight: float = 100.0
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        require(
+            -1 <= self.margin < 1 and self.weight > 0,
+            "`margin` must be in [-1, 1) and `weight` positive, but they are"
+            f" {self.margin} and {self.weight}. 0.6 and 100 are usual.",
+        )
+
+    def losses(self, positive: Tensor, negative: Tensor) -> Tensor:
+        """Return the sums of both parts [B]."""
+        return (1 - positive) + self.weight * (negative - self.margin).relu().mean(dim=1)
+
+
+def shared_gradient(
+    loss: SharedNegatives,
+    tables: tuple[Tensor, Tensor],
+    batch: Triplets,
+    into: tuple[Tensor, Tensor],
+) -> Tensor:
+    """Add the gradient of the mean loss of a batch to two buffers.
+
+    Only the rows that the batch meets are differentiated, so that no table is copied.
+
+    Args:
+        loss: The loss.
+        tables: User and item embeddings [U, d] and [I, d].
+        batch: Users and positives [B], shared negatives [N].
+        into: Buffers of the tables' shapes; the gradient is added.
+
+    Returns:
+        The summed (not mean) loss, a scalar.
+    """
+    places = (batch.users, batch.positives, batch.negatives)
+    owners = (0, 1, 1)
+    with torch.enable_grad():
+        rows = [
+            tables[owner].detach().index_select(0, place).requires_grad_()
+            for owner, place in zip(owners, places)
+        ]
+        users, positives, negatives = (normalize(row, dim=1) for row in rows)
+        losses = loss.losses((users * positives).sum(dim=1), users @ negatives.T)
+        if batch.weight is not None:
+            losses = losses * batch.weight
+        gradients = torch.autograd.grad(losses.mean(), rows)
+    for owner, place, gradient in zip(owners, places, gradients):
+        into[owner].index_add_(0, place, gradient)
+    return losses.detach().sum()

@@ -1,4 +1,4 @@
-"""Training embedding recommenders by BPR, with the gradient written out: no autograd graph over the
+"""Training embedding recommenders by BPR or against shared negatives: no autograd graph over the
 tables.
 """
 
@@ -17,20 +17,25 @@ from torch_geometric.data import HeteroData
 from graphcond.data import EDGE, Checkpoint, describe, digest, num_items, num_users, train_edges
 from graphcond.errors import require
 from graphcond.metrics.ranking import hits, mean_over_users, ndcg
-from graphcond.nn.losses import Triplets, bpr_gradient
+from graphcond.nn.losses import SharedNegatives, Triplets, bpr_gradient, shared_gradient
 from graphcond.nn.recommender import EmbeddingRecommender, RecommenderFactory
 from graphcond.seeding import generator
 from graphcond.sparse import CSR, topk
 from graphcond.training.fit import Fitted, fit
 from graphcond.training.negatives import UniformNegatives
+from graphcond.training.ranker import Ranker
 from graphcond.training.stopping import EarlyStopping
 
 
 @dataclass(frozen=True)
 class BPR:
-    """How a recommender is trained; step size, weight decay and dropout belong to the model.
+    """How a recommender is trained.
 
     Args:
+        loss: A loss against shared negatives, for example ``nn.SampledSoftmax()``; None is BPR's,
+            with one negative for each interaction.
+        learning_rate: Step size of Adam, > 0; None is the model's own.
+        weight_decay: λ of the embeddings' decay, at least 0; None is the model's own.
         batch_size: Triplets of one Adam step (of each model, where several are trained side by
             side); None is |D| / 40, at least 1,024 and at most 8,192: an Adam step costs the size
             of the tables, whatever the batch.
@@ -46,6 +51,9 @@ class BPR:
             there are fewer.
     """
 
+    loss: SharedNegatives | None = None
+    learning_rate: float | None = None
+    weight_decay: float | None = None
     batch_size: int | None = None
     min_steps: int = 64
     rounds: int = 250
@@ -62,6 +70,16 @@ class BPR:
         }
         sizes["batch_size"] = 1 if self.batch_size is None else self.batch_size
         require(min(sizes.values()) >= 1, "positive sizes", "Check the arguments of BPR.", **sizes)
+        require(
+            self.learning_rate is None or self.learning_rate > 0,
+            f"`learning_rate` must be positive, but it is {self.learning_rate}."
+            " Leave it out for the model's own.",
+        )
+        require(
+            self.weight_decay is None or self.weight_decay >= 0,
+            f"`weight_decay` must not be negative, but it is {self.weight_decay}."
+            " Leave it out for the model's own.",
+        )
 
     def batch(self, interactions: int) -> int:
         """Return the triplets of one step for a set of so many interactions."""
@@ -71,7 +89,7 @@ class BPR:
 
 
 @dataclass(frozen=True)
-class Recommender:
+class Recommender(Ranker):
     """A trained recommender, reduced to what is scored.
 
     Attributes:
@@ -84,23 +102,14 @@ class Recommender:
     items: Tensor
     history: Fitted
 
-    def rank(self, k: int, exclude: Tensor | None = None) -> tuple[Tensor, Tensor]:
-        """Return every user's ``k`` best items, blocked.
+    @property
+    def size(self) -> tuple[int, int]:
+        """Numbers of users and items."""
+        return self.users.size(0), self.items.size(0)
 
-        Args:
-            k: Length of the lists, in [1, I].
-            exclude: Interactions [2, E] that are left out.
-
-        Returns:
-            Scores [U, k] and item ids [U, k], best first; -inf and -1 where nothing is left.
-        """
-        size = (self.users.size(0), self.items.size(0))
-        return topk(
-            self.users,
-            self.items,
-            k,
-            None if exclude is None else CSR.from_edges(exclude[0], exclude[1], size),
-        )
+    def scores(self, start: int, stop: int) -> Tensor:
+        """Return the scores [stop - start, I] of consecutive users."""
+        return self.users[start:stop] @ self.items.T
 
 
 def fit_recommender(
@@ -155,9 +164,8 @@ def fit_recommender(
     history = fit(
         program, recipe.rounds, stopping, checkpoint=kept, description=type(model).__name__
     )
-    with torch.no_grad():
-        users, items = model.embeddings(program.graph)
-    return Recommender(users.detach(), items.detach(), history)
+    users, items = program.scored()
+    return Recommender(users, items, history)
 
 
 class RankingLooks:
@@ -242,10 +250,18 @@ class BPRProgram:
             looks,
             seed,
         )
+        require(
+            recipe.loss is None or (model.num_models == 1 and model.item_bias is None),
+            "Losses with shared negatives score cosines of one model, but this one holds"
+            f" {model.num_models} models, with item_bias={model.item_bias is not None}."
+            " Train one model without a bias, or leave `loss` out.",
+        )
         self.graph = model.graph(edges, weight)
-        self.decay = _expected_decay(model, edges)
+        decay = model.weight_decay if recipe.weight_decay is None else recipe.weight_decay
+        self.decay = _expected_decay(model, edges, decay)
         self.negatives = UniformNegatives(edges, model.num_users, model.num_items)
-        self.optimiser = torch.optim.Adam(model.parameters(), lr=model.learning_rate, fused=True)
+        rate = model.learning_rate if recipe.learning_rate is None else recipe.learning_rate
+        self.optimiser = torch.optim.Adam(model.parameters(), lr=rate, fused=True)
         for parameter in model.parameters():
             parameter.grad = torch.zeros_like(parameter)
 
@@ -280,15 +296,22 @@ class BPRProgram:
 
     def _one_pass(self, size: int, draw: torch.Generator) -> float:
         order = torch.randperm(self.edges.size(1), generator=draw, device=self.edges.device)
-        negatives = self.negatives(self.edges[0], draw)
+        paired = None if self.recipe.loss else self.negatives(self.edges[0], draw)
         total = torch.zeros((), device=self.edges.device)
         for start in range(0, order.numel(), size):
             some = order[start : start + size]
             weight = None if self.weight is None else self.weight[some]
-            total += self.update(
-                Triplets(self.edges[0, some], self.edges[1, some], negatives[some], weight), draw
-            )
+            negatives = self._shared(draw) if paired is None else paired[some]
+            batch = Triplets(self.edges[0, some], self.edges[1, some], negatives, weight)
+            total += self.update(batch, draw)
         return float(total)
+
+    def _shared(self, draw: torch.Generator) -> Tensor:
+        """Draw the items that a batch shares as negatives."""
+        count = 0 if self.recipe.loss is None else self.recipe.loss.negatives
+        return torch.randint(
+            self.model.num_items, (count,), generator=draw, device=self.edges.device
+        )
 
     @torch.no_grad()
     def update(self, batch: Triplets, draw: torch.Generator) -> Tensor:
@@ -325,6 +348,8 @@ class BPRProgram:
         model = self.model
         tables = model.propagate((model.user, model.item), self.graph)
         into = (_grad(model.user), _grad(model.item))
+        if self.recipe.loss is not None:
+            return shared_gradient(self.recipe.loss, tables, batch, into)
         mask = None
         if model.dropout:
             keep = (
@@ -348,11 +373,20 @@ class BPRProgram:
         """Return validation NDCG@10."""
         if self.looks is None:
             return math.nan
-        with torch.no_grad():
-            return self.looks(*self.model.embeddings(self.graph))
+        return self.looks(*self.scored())
+
+    @torch.no_grad()
+    def scored(self) -> tuple[Tensor, Tensor]:
+        """Return the user and item tables whose inner products are ranked."""
+        users, items = self.model.embeddings(self.graph)
+        if self.recipe.loss is not None:
+            users, items = self.recipe.loss.scored(users, items)
+        return users.detach(), items.detach()
 
 
-def _expected_decay(model: EmbeddingRecommender, edges: Tensor) -> tuple[Tensor, Tensor]:
+def _expected_decay(
+    model: EmbeddingRecommender, edges: Tensor, decay: float
+) -> tuple[Tensor, Tensor]:
     """λ times how often a triplet is expected to meet each row, [U, 1] and [I, 1].
 
     In place of the rows that a batch happens to meet: the same mean, less noise, and a dense
@@ -364,9 +398,7 @@ def _expected_decay(model: EmbeddingRecommender, edges: Tensor) -> tuple[Tensor,
     share = users.view(model.num_models, -1).sum(dim=1) / model.num_items
     met = items + share.repeat_interleave(model.num_items)
     dtype = model.user.dtype
-    return (model.weight_decay * users).to(dtype)[:, None], (model.weight_decay * met).to(dtype)[
-        :, None
-    ]
+    return (decay * users).to(dtype)[:, None], (decay * met).to(dtype)[:, None]
 
 
 def _grad(parameter: Tensor) -> Tensor:

@@ -37,6 +37,36 @@ def test_learns_two_tastes(factory):
     assert model.history.best_score > 0.3
 
 
+@pytest.mark.parametrize("make", [nn.MF, nn.LightGCN])
+@pytest.mark.parametrize("loss", [nn.SampledSoftmax(20, 0.2), nn.CosineContrastive(20, 0.2, 10)])
+def test_shared_negatives_learn_two_tastes_and_score_cosines(make, loss):
+    data = blocks()
+    recipe = BPR(loss=loss, learning_rate=0.02, batch_size=256, rounds=20)
+    model = fit_recommender(partial(make, dim=8), data, val_edges(data), recipe=recipe)
+    top = model.rank(5)[1]
+    assert ((torch.arange(60)[:, None] + top) % 2 == 0).float().mean() > 0.95
+    torch.testing.assert_close(model.items.norm(dim=1), torch.ones(40))
+
+
+def test_a_recipes_step_and_decay_take_the_place_of_the_models():
+    data = blocks()
+    pairs = data[EDGE].edge_index
+    still = BPRProgram(nn.MF(60, 40, weight_decay=9.0), pairs, None, BPR(weight_decay=0.0))
+    assert still.decay[0].max() == 0
+    moved = nn.MF(60, 40, learning_rate=0.5)
+    before = moved.user.detach().clone()
+    BPRProgram(moved, pairs, None, BPR(learning_rate=1e-6, min_steps=1)).step(0)
+    assert 0 < (moved.user - before).abs().max() < 1e-5
+
+
+def test_shared_negatives_refuse_a_bias():
+    data = blocks()
+    with pytest.raises(InputError, match="without a bias"):
+        fit_recommender(
+            partial(nn.MF, bias=True), data, val_edges(data), recipe=BPR(loss=nn.SampledSoftmax())
+        )
+
+
 def test_a_killed_run_resumes_to_the_same_tables(tmp_path):
     data = blocks()
     factory = partial(nn.MF, dim=4)

@@ -1,0 +1,88 @@
+"""What ranks items for users, whatever it is made of: scores a block of users at a time."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+
+import torch
+from torch import Tensor
+
+from graphcond.errors import require
+from graphcond.sparse import CSR
+from graphcond.sparse.pattern import Pattern
+from graphcond.training.fit import Fitted
+
+_BLOCK = 512  # users scored at once: 512 rows of 100,000 items are 200 MiB
+
+
+class Ranker(ABC):
+    """Scores of every user for every item, never built in full.
+
+    Attributes:
+        history: How training went; empty where nothing was trained by steps.
+    """
+
+    history: Fitted
+
+    @property
+    @abstractmethod
+    def size(self) -> tuple[int, int]:
+        """Numbers of users and items."""
+
+    @abstractmethod
+    def scores(self, start: int, stop: int) -> Tensor:
+        """Return a new tensor with the scores [stop - start, I] of consecutive users.
+
+        Args:
+            start: First user.
+            stop: One past the last.
+        """
+
+    @torch.no_grad()
+    def rank(self, k: int, exclude: Tensor | None = None) -> tuple[Tensor, Tensor]:
+        """Return every user's ``k`` best items, blocked.
+
+        Args:
+            k: Length of the lists, in [1, I].
+            exclude: Interactions [2, E] that are left out.
+
+        Returns:
+            Scores [U, k] and item ids [U, k], best first; -inf and -1 where nothing is left.
+        """
+        num_users, num_items = self.size
+        require(
+            1 <= k <= num_items,
+            f"`k` must be in [1, {num_items}], but it is {k}. It is the length of the lists.",
+        )
+        out = None if exclude is None else CSR.from_edges(exclude[0], exclude[1], self.size)
+        best, ids = [], []
+        for start in range(0, num_users, _BLOCK):
+            stop = min(start + _BLOCK, num_users)
+            part = self.scores(start, stop)
+            if out is not None:
+                rows = rows_of(out, start, stop)
+                part[rows.row.long(), rows.indices.long()] = -torch.inf
+            value, which = part.topk(k, dim=1)
+            best.append(value)
+            ids.append(which.masked_fill_(value == -torch.inf, -1))
+        return torch.cat(best), torch.cat(ids)
+
+
+def rows_of(csr: CSR, start: int, stop: int) -> CSR:
+    """Return consecutive rows of a matrix as a matrix of their own.
+
+    Args:
+        csr: The matrix [R, C].
+        start: First row.
+        stop: One past the last.
+
+    Returns:
+        A matrix [stop - start, C].
+    """
+    low, high = int(csr.indptr[start]), int(csr.indptr[stop])
+    pattern = Pattern(
+        csr.indptr[start : stop + 1] - low,
+        csr.indices[low:high],
+        (stop - start, csr.size[1]),
+    )
+    return CSR(pattern, None if csr.value is None else csr.value[low:high])
