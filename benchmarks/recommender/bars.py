@@ -54,7 +54,7 @@ from graphcond.training import (
 MOST = {"EASE": 3, "graph filter": 3, "iALS": 6, "LightGCN BPR": 5, "MF BPR": 5}
 """Most candidates of a kind, where they are slow or few."""
 KINDS = ("MF softmax", "LightGCN softmax", "EASE", "iALS", "graph filter", "LightGCN BPR", "MF BPR")
-PUBLISHED = {"gowalla": "published", "lastfm": "random"}
+STRATEGY: dict[str, Any] = {"gowalla": "published", "lastfm": "per-user"}
 
 
 @dataclass(frozen=True)
@@ -139,8 +139,7 @@ def candidate(kind: str, place: int) -> dict[str, Any]:
 @cache
 def data_of(name: str, device: str) -> HeteroData:
     """Return the data with its split, on a device."""
-    source: Any = PUBLISHED[name]
-    data: HeteroData = split_interactions(load(name), seed=0, source=source).to(device)
+    data: HeteroData = split_interactions(load(name), seed=0, strategy=STRATEGY[name]).to(device)
     return data
 
 
@@ -245,7 +244,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("--dataset", default="gowalla", choices=list(PUBLISHED))
+    parser.add_argument("--dataset", default="gowalla", choices=list(STRATEGY))
     parser.add_argument("--kinds", nargs="+", default=list(KINDS), choices=KINDS)
     parser.add_argument("--device", default="cpu")
     parser.add_argument("--workers", type=int, default=1)
