@@ -17,23 +17,28 @@ What may come and how it is taken:
 from graphcond.data.card import Card, find_card, names
 from graphcond.data.checkpoint import Checkpoint, describe, digest
 from graphcond.data.checks import check_interactions, check_nodes
+from graphcond.data.columns import Columns
 from graphcond.data.combine import parts, union
 from graphcond.data.convert import from_hetero, from_networkx, to_hetero
 from graphcond.data.core import k_core
 from graphcond.data.edges import looped, sparsified
+from graphcond.data.frames import from_frame
 from graphcond.data.interactions import (
     EDGE,
     make_interactions,
     num_items,
     num_users,
+    numbered,
     train_edges,
     val_edges,
     with_interactions,
 )
+from graphcond.data.lightgcn import write_lightgcn
 from graphcond.data.loading import load
 from graphcond.data.ogb import NodeDataset, as_ogb, reset_caches
 from graphcond.data.pixels import from_images
 from graphcond.data.planted import planted_graph, planted_interactions
+from graphcond.data.recbole import write_inter
 from graphcond.data.split import (
     Strategy,
     split_interactions,
@@ -50,11 +55,11 @@ from graphcond.data.store import (
     save_state,
     write_atomically,
 )
-from graphcond.data.tables import write_inter, write_lightgcn
 
 __all__ = [
     "Card",
     "Checkpoint",
+    "Columns",
     "EDGE",
     "NodeDataset",
     "Strategy",
@@ -65,6 +70,7 @@ __all__ = [
     "describe",
     "digest",
     "find_card",
+    "from_frame",
     "from_hetero",
     "from_images",
     "from_networkx",
@@ -76,6 +82,7 @@ __all__ = [
     "names",
     "num_items",
     "num_users",
+    "numbered",
     "parts",
     "planted_graph",
     "planted_interactions",

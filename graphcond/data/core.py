@@ -6,7 +6,7 @@ import torch
 from torch import Tensor
 from torch_geometric.data import HeteroData
 
-from graphcond.data.interactions import EDGE, make_interactions, num_items, num_users
+from graphcond.data.interactions import EDGE, make_interactions, num_items, num_users, numbered
 from graphcond.errors import require
 
 
@@ -41,6 +41,8 @@ def k_core(data: HeteroData, k: int) -> HeteroData:
         "val_edge_index" not in store and "test_edge_index" not in store,
         "The data are split already. Take the k-core first, then split.",
     )
+    data = numbered(data)
+    store = data[EDGE]
     pairs: Tensor = store.edge_index
     sizes = (num_users(data), num_items(data))
     keep = _inside(pairs, sizes, k)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Mapping
 from typing import Any
 
@@ -73,10 +74,8 @@ def make_interactions(
             smallest=low,
             largest=high,
         )
-    key = edge_index[0].long() * max(num_items, 1) + edge_index[1].long()
-    unique, inverse = torch.unique(key, return_inverse=True)
-    merged = key.numel() - unique.numel()
-    pairs = torch.stack([unique // max(num_items, 1), unique % max(num_items, 1)])
+    pairs, inverse = _merged(edge_index, num_users, num_items)
+    merged = inverse.numel() - pairs.size(1)
 
     data = HeteroData()
     data["user"].num_nodes = int(num_users)
@@ -84,18 +83,74 @@ def make_interactions(
     data[EDGE].edge_index = pairs
     if edge_weight is not None:
         data[EDGE].edge_weight = torch.zeros(
-            unique.numel(), dtype=edge_weight.dtype, device=key.device
+            pairs.size(1), dtype=edge_weight.dtype, device=pairs.device
         ).index_add_(0, inverse, edge_weight)
     if split is not None:
-        first = torch.full((unique.numel(),), 2, dtype=torch.uint8, device=key.device)
+        first = torch.full((pairs.size(1),), 2, dtype=torch.uint8, device=pairs.device)
         data[EDGE].split = first.scatter_reduce_(0, inverse, split.to(torch.uint8), "amin")
     for name, value, which in (("rating", rating, "amax"), ("timestamp", timestamp, "amin")):
         if value is not None:
-            empty = torch.zeros(unique.numel(), dtype=value.dtype, device=key.device)
+            empty = torch.zeros(pairs.size(1), dtype=value.dtype, device=pairs.device)
             data[EDGE][name] = empty.scatter_reduce_(0, inverse, value, which, include_self=False)
     data.card = {"name": "interactions", **(card or {})}
     data.card["duplicates_merged"] = int(data.card.get("duplicates_merged", 0)) + merged
     return data
+
+
+def _merged(edge_index: Tensor, num_users: int, num_items: int) -> tuple[Tensor, Tensor]:
+    """Return the distinct pairs, sorted, and which of them each pair is."""
+    pairs = edge_index.long()
+    if num_users * num_items < 2**63:
+        unique, inverse = torch.unique(pairs[0] * num_items + pairs[1], return_inverse=True)
+        return torch.stack([unique // num_items, unique % num_items]), inverse
+    # Products of ids this large overflow 64 bits; those of their ranks do not.
+    users, user = torch.unique(pairs[0], return_inverse=True)
+    items, item = torch.unique(pairs[1], return_inverse=True)
+    ranks, inverse = _merged(torch.stack([user, item]), users.numel(), items.numel())
+    return torch.stack([users[ranks[0]], items[ranks[1]]]), inverse
+
+
+def numbered(data: HeteroData) -> HeteroData:
+    """Return the data with users and items numbered anew where most numbers are unused.
+
+    Files keep ids of any size, such as ISBNs or hashes. Models, splits and counts keep a row for
+    every number up to the largest, which a single id of 3,000,000,000 would make terabytes. What
+    they get is numbered densely, in the order of the ids, which are kept as ``original_id``.
+
+    Args:
+        data: Interactions.
+
+    Returns:
+        A shallow copy, or the data themselves where at least half of the numbers are used, there
+        are few of them, or ``original_id`` is there already.
+
+    Example:
+        >>> data = make_interactions(torch.tensor([[0, 0], [3, 3_000_000_000]]), 1, 3_000_000_001)
+        >>> small = numbered(data)
+        >>> small["item"].original_id.tolist(), num_items(small)
+        ([3, 3000000000], 2)
+    """
+    out = data
+    for row, kind in enumerate(("user", "item")):
+        size = int(data[kind].num_nodes)
+        if size <= _FEW or "original_id" in data[kind]:
+            continue
+        names = [name for name in _PAIRS if name in data[EDGE]]
+        used = torch.cat([data[EDGE][name][row] for name in names]).unique()
+        if size <= 2 * used.numel() + _FEW:
+            continue
+        out = copy.copy(data) if out is data else out
+        for name in names:
+            pairs = out[EDGE][name].clone()
+            pairs[row] = torch.searchsorted(used, pairs[row].contiguous())
+            out[EDGE][name] = pairs
+        out[kind].num_nodes = used.numel()
+        out[kind].original_id = used.cpu()
+    return out
+
+
+_FEW = 1000
+_PAIRS = ("edge_index", "val_edge_index", "test_edge_index")
 
 
 def with_interactions(

@@ -19,27 +19,44 @@ from graphcond import __version__
 from graphcond.data import citation, embedded, planted
 from graphcond.data.card import Card, find_card, verify_counts
 from graphcond.data.checks import check_graph
+from graphcond.data.columns import Columns
 from graphcond.data.interactions import EDGE, num_items, num_users
+from graphcond.data.lightgcn import read_lightgcn
 from graphcond.data.raw import cache_root, raw_folder
-from graphcond.data.recommendation import read_interactions
+from graphcond.data.recbole import read_inter
+from graphcond.data.recommendation import read_arrays, read_interactions
 from graphcond.data.store import read, save
-from graphcond.data.tables import read_csv, read_inter, read_lightgcn
+from graphcond.data.tables import read_csv, read_parquet
 from graphcond.errors import FileFormatError, GraphcondError, InputError, UnknownNameError, require
 
-_SUFFIXES = (".safetensors", ".csv", ".tsv", ".inter", ".npz", ".txt")
+_SUFFIXES = (".safetensors", ".csv", ".tsv", ".inter", ".parquet", ".npz", ".txt")
+_PANDAS = {
+    ".feather": "read_feather(path)",
+    ".json": "read_json(path)",
+    ".jsonl": "read_json(path, lines=True)",
+    ".pkl": "read_pickle(path)",
+    ".xlsx": "read_excel(path)",
+    ".gz": "read_csv(path)",
+    ".zip": "read_csv(path)",
+    ".dat": "read_csv(path, sep='::', header=None, engine='python')",
+}
+"""How pandas reads files that graphcond does not, for the messages."""
 
 
 def load(
-    name: str | os.PathLike[str], root: str | os.PathLike[str] | None = None
+    name: str | os.PathLike[str],
+    root: str | os.PathLike[str] | None = None,
+    columns: Columns | None = None,
 ) -> Data | HeteroData:
     """Load a data set by name, or one's own from a file.
 
     Args:
         name: A name or alias of :func:`names`, for example ``"cora"``; or a path: ``.safetensors``
-            (what :func:`save` wrote), ``.csv``, ``.tsv``, ``.inter`` (RecBole), ``.npz``, or a
-            folder with LightGCN's ``train.txt`` and ``test.txt``.
+            (what :func:`save` wrote), ``.csv``, ``.tsv``, ``.inter`` (RecBole), ``.parquet``,
+            ``.npz``, or a folder with LightGCN's ``train.txt`` and ``test.txt``.
         root: Where raw files lie; by default ``$GRAPHCOND_DATA``, else ``~/.cache/graphcond``. It
             may be read-only: what is downloaded then goes to the cache.
+        columns: Names of the columns of a file of one's own, and what to do with ratings.
 
     Returns:
         ``Data`` for node classification, ``HeteroData`` for interactions; ``data.card`` tells where
@@ -58,14 +75,14 @@ def load(
         (34, 156, 'karate')
     """
     text = os.fspath(name)
-    if Path(text).suffix in _SUFFIXES or (os.sep in text and os.path.exists(text)):
-        return _load_file(Path(text))
-    try:
-        card = find_card(text)
-    except UnknownNameError:
-        if not os.path.exists(text):
-            raise
-        return _load_file(Path(text))
+    if _is_path(text):
+        return _load_file(Path(text), columns or Columns())
+    card = find_card(text)
+    require(
+        columns is None or columns == Columns(),
+        f"{card.name!r} is a data set with a card, whose columns are known. Names of columns and"
+        " `min_rating` are for a file of one's own.",
+    )
     data = _read_named(card, root)
     data.card = {**data.get("card", {}), **card.record()}
     verify_counts(card, counts(data))
@@ -149,40 +166,65 @@ def _cached(source: Path, make: Callable[[], Data]) -> Data | HeteroData:
     return data
 
 
-def _load_file(path: Path) -> Data | HeteroData:
+def _is_path(text: str) -> bool:
+    """Whether a text is a path, not the name of a data set."""
+    if Path(text).suffix in (*_SUFFIXES, *_PANDAS) or os.sep in text:
+        return True
+    try:
+        find_card(text)
+    except UnknownNameError:
+        return os.path.exists(text)
+    return False
+
+
+def _load_file(path: Path, columns: Columns) -> Data | HeteroData:
     there = path.exists() or path.suffix == ".inter"  # the parts of one have other names
-    require(there, "an existing file", "Check the path.", error=FileFormatError, path=str(path))
+    require(there, f"There is no file {str(path)!r}. Check the path.", error=FileFormatError)
     if path.suffix == ".safetensors":
         return read(path)
     try:
-        if path.suffix in (".csv", ".tsv"):
-            return read_csv(path)
-        if path.suffix == ".inter":
-            return read_inter(path)
-        if path.suffix == ".npz":
-            return _load_arrays(path)
-        if path.is_dir() and (path / "interactions.npz").is_file():
-            return _load_arrays(path / "interactions.npz")
-        cure = (
-            "Known are .safetensors, .npz, .csv, .tsv, .inter, and LightGCN's `train.txt` or its"
-            " folder; see `load`."
-        )
-        known = path.is_dir() or path.suffix == ".txt"
-        require(known, "a file of a known form", cure, error=FileFormatError, path=str(path))
-        return read_lightgcn(path)
+        return _read_file(path, columns)
     except GraphcondError:
         raise
     except (OSError, ValueError, TypeError, KeyError, EOFError, zipfile.BadZipFile) as error:
-        law, cure = (
-            f"a readable {path.suffix or 'folder'}",
-            "The file is damaged or of another form; see `load`.",
-        )
         raise FileFormatError(
-            f"{law} must hold, but got (path={str(path)!r}, reason={str(error)!r}). {cure}"
+            f"{str(path)!r} is no readable {path.suffix or 'folder'}: {error}. The file is damaged"
+            " or of another form; see `load`."
         ) from error
 
 
-def _load_arrays(path: Path) -> Data | HeteroData:
+def _read_file(path: Path, columns: Columns) -> Data | HeteroData:
+    if path.suffix in (".csv", ".tsv"):
+        return read_csv(path, columns)
+    if path.suffix == ".inter":
+        return read_inter(path, columns)
+    if path.suffix == ".parquet":
+        return read_parquet(path, columns)
+    if path.suffix == ".npz":
+        return _load_arrays(path, columns)
+    if path.is_dir() and (path / "interactions.npz").is_file():
+        return _load_arrays(path / "interactions.npz", columns)
+    reader = _PANDAS.get(path.suffix)
+    cure = (
+        f"pandas reads it: `from_frame(pandas.{reader})` takes the frame."
+        if reader
+        else "Known are .safetensors, .npz, .csv, .tsv, .inter, .parquet, and LightGCN's"
+        " `train.txt` or its folder."
+    )
+    require(
+        path.is_dir() or path.suffix == ".txt",
+        f"{str(path)!r} is of a form that graphcond does not read. {cure}",
+        error=FileFormatError,
+    )
+    require(
+        columns == Columns(),
+        f"{str(path)!r} is in LightGCN's format, which has no columns. Leave their names and"
+        " `min_rating` away.",
+    )
+    return read_lightgcn(path)
+
+
+def _load_arrays(path: Path, columns: Columns) -> Data | HeteroData:
     with np.load(path, allow_pickle=False) as raw:
         found = set(raw.files)
         if {"x", "edge_index"} <= found:
@@ -190,11 +232,10 @@ def _load_arrays(path: Path) -> Data | HeteroData:
             return _graph(
                 {name: torch.from_numpy(raw[name]) for name in known if name in found}, path.stem
             )
-    data = (
-        citation.shchur(path)
-        if "adj_indptr" in found
-        else read_interactions(path.parent, {"file": path.name}, {})
-    )
+    if "adj_indptr" in found:
+        data: Data | HeteroData = citation.shchur(path)
+    else:
+        data = read_arrays(path, columns)
     data.card["name"] = path.parent.name if path.stem == "interactions" else path.stem
     return data
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -10,8 +11,12 @@ import numpy as np
 import torch
 from torch_geometric.data import HeteroData
 
+from graphcond.data.columns import Columns
+from graphcond.data.frames import Table, frame_table
+from graphcond.data.ids import as_given
 from graphcond.data.interactions import EDGE, make_interactions
-from graphcond.data.tables import read_inter, read_lightgcn
+from graphcond.data.lightgcn import read_lightgcn
+from graphcond.data.recbole import read_inter
 from graphcond.errors import FileFormatError, require
 
 
@@ -41,6 +46,65 @@ def read_interactions(
     else:
         arrays = _pairs(folder, options)
     return _assemble(arrays, options, counts)
+
+
+def read_arrays(path: Path, columns: Columns) -> HeteroData:
+    """Read a user's own arrays of users, items and what else there is of each interaction.
+
+    Args:
+        path: An ``.npz`` file.
+        columns: Names of the arrays; None looks for the usual ones.
+
+    Returns:
+        All interactions. Ids that are whole numbers stay what they are; texts are numbered and kept
+        as ``original_id``.
+    """
+    table = arrays_table(own_arrays(path, columns), columns, str(path))
+    return table.interactions(path.stem)
+
+
+def own_arrays(path: Path, columns: Columns) -> dict[str, np.ndarray]:
+    """Return the arrays of a file that have an entry for every interaction.
+
+    Args:
+        path: An ``.npz`` file.
+        columns: Names of the arrays; None looks for the usual ones.
+    """
+    with np.load(path, allow_pickle=False) as raw:
+        if "train_user" in raw.files:
+            return _arrays(path)
+        arrays = {name: raw[name] for name in raw.files if raw[name].ndim == 1}
+    name = columns.user or ("user" if "user" in arrays else None)
+    if name not in arrays:
+        places = columns.find(list(arrays), str(path))
+        require(
+            "user" in places,
+            f"{str(path)!r} has no array of users; it has {', '.join(map(repr, arrays))}. Call it"
+            " `user`, or name it (--user).",
+            error=FileFormatError,
+        )
+        name = list(arrays)[places["user"]]
+    count = len(arrays[name])
+    other = columns.item or "item"
+    require(
+        other not in arrays or len(arrays[other]) == count,
+        f"The arrays {name!r} and {other!r} of {str(path)!r} must be of one length, but have"
+        f" {count} and {len(arrays.get(other, ()))} entries. Give one of both per interaction.",
+        error=FileFormatError,
+    )
+    return {key: array for key, array in arrays.items() if len(array) == count}
+
+
+def arrays_table(arrays: Mapping[str, np.ndarray], columns: Columns, path: str) -> Table:
+    """Return arrays as a table whose ids, if they are whole numbers, stay what they are.
+
+    Args:
+        arrays: One entry per interaction each.
+        columns: Names of the arrays.
+        path: The file, for messages.
+    """
+    table = frame_table(arrays, columns, path)
+    return replace(table, user=as_given(table.user), item=as_given(table.item))
 
 
 def _arrays(file: Path) -> dict[str, np.ndarray]:

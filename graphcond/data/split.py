@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 from torch_geometric.data import Data, HeteroData
 
-from graphcond.data.interactions import EDGE, num_users
+from graphcond.data.interactions import EDGE, num_users, numbered
 from graphcond.data.protocols import (
     LEAK,
     cold,
@@ -53,9 +53,10 @@ def split_interactions(
         strategy: Where the split comes from.
 
     Returns:
-        A new data set: ``edge_index`` (train) with ``edge_weight`` if any, ``val_edge_index``,
-            ``test_edge_index``. ``card["split"]`` records strategy, seed, ratios, points in time,
-            and how many users and items of the held-out parts have no training interaction.
+        A new data set with :func:`numbered` ids: ``edge_index`` (train) with ``edge_weight`` if
+            any, ``val_edge_index``, ``test_edge_index``. ``card["split"]`` records
+            strategy, seed, ratios, points in time, and how many users and items of the held-out
+            parts have no training interaction.
 
     Raises:
         InputError: If the data are already split, there is no published split, time stamps are
@@ -65,6 +66,7 @@ def split_interactions(
     say how it rounds.
     """
     _check_splittable(data, ratios, strategy)
+    data = numbered(data)
     store = data[EDGE]
     record: dict[str, Any] = {"strategy": strategy, "seed": seed, "ratios": list(ratios)}
     if strategy == "temporal":

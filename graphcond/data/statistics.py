@@ -6,7 +6,7 @@ import torch
 from torch import Tensor
 from torch_geometric.data import Data, HeteroData
 
-from graphcond.data.interactions import EDGE, num_items, num_users, val_edges
+from graphcond.data.interactions import EDGE, num_items, num_users, numbered, val_edges
 from graphcond.data.split import test_edges
 
 
@@ -20,7 +20,11 @@ def statistics(data: Data | HeteroData) -> dict[str, int | float]:
         Flat numbers. Both kinds: ``edges``, ``density``, ``bytes`` (of all tensors), ``nonzeros``
         (stored numbers that are not 0).
     """
-    figures = _interactions(data) if isinstance(data, HeteroData) else _nodes(data)
+    if isinstance(data, HeteroData):
+        data = numbered(data)
+        figures = _interactions(data)
+    else:
+        figures = _nodes(data)
     tensors = [
         value for store in data.stores for value in store.values() if isinstance(value, Tensor)
     ]

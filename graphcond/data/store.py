@@ -10,7 +10,7 @@ import contextlib
 import json
 import os
 import secrets
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -59,6 +59,27 @@ def write_atomically(path: str | os.PathLike[str]) -> Iterator[Path]:
         ) from error
     finally:
         temporary.unlink(missing_ok=True)
+
+
+def write_lines(path: str | os.PathLike[str], lines: Iterable[str]) -> Path:
+    """Write lines of text, all or none.
+
+    Args:
+        path: The file to write.
+        lines: The lines, without their ends.
+
+    Returns:
+        The path.
+
+    Raises:
+        StorageError: If the file cannot be written.
+    """
+    with (
+        write_atomically(path) as temporary,
+        open(temporary, "w", encoding="utf-8", newline="\n") as stream,
+    ):
+        stream.writelines(f"{line}\n" for line in lines)
+    return Path(path)
 
 
 def check_writable(path: str | os.PathLike[str]) -> None:

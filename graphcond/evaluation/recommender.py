@@ -9,6 +9,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from statistics import fmean
 
+import torch
 from torch import Tensor
 from torch_geometric.data import HeteroData
 
@@ -109,10 +110,8 @@ def evaluate_recommender(
         found=0,
     )
     require(
-        len(ks) > 0 and 1 <= min(ks) <= max(ks) <= num_items(test),
-        "1 <= k <= number of items",
-        "Check `ks`.",
-        ks=tuple(ks),
+        len(ks) > 0 and min(ks) >= 1,
+        f"`ks` must be lengths of at least 1, but they are {tuple(ks)!r}. 5, 10 and 20 are usual.",
     )
     reference = _reference(full)
     facts = _facts(train, test)
@@ -127,7 +126,7 @@ def evaluate_recommender(
                 recipe=recipe,
                 seed=seed,
             )
-            scores = rank_scores(model, test, sorted({*ks, min(10, num_items(test))}))
+            scores = rank_scores(model, test, sorted({*ks, 10}))
         percent = (
             100.0 * scores["ndcg@10"] / reference if reference and "ndcg@10" in scores else None
         )
@@ -149,13 +148,16 @@ def rank_scores(model: Recommender, test: HeteroData, ks: Sequence[int]) -> dict
     Args:
         model: A trained recommender.
         test: The original; its training interactions are left out of the rankings.
-        ks: Lengths of the lists.
+        ks: Lengths of the lists. A list holds at most the whole catalogue: with 8 items, Recall@10
+            asks whether the relevant ones are among all 8.
 
     Returns:
         ``{"recall@5": …, "ndcg@5": …, …}``, each in [0, 1].
     """
     held: Tensor = test_edges(test)
-    hit, count = hits(model.rank(max(ks), train_edges(test))[1], held, num_items(test))
+    length = min(max(ks), num_items(test))
+    hit, count = hits(model.rank(length, train_edges(test))[1], held, num_items(test))
+    hit = torch.nn.functional.pad(hit, (0, max(ks) - length))
     scores = {}
     for k in ks:
         scores[f"recall@{k}"] = mean_over_users(recall(hit, count, k), count)

@@ -7,9 +7,13 @@ import torch
 
 from graphcond.data import (
     EDGE,
+    k_core,
     make_interactions,
     num_items,
     num_users,
+    numbered,
+    split_interactions,
+    statistics,
     test_edges,
     train_edges,
     val_edges,
@@ -84,3 +88,27 @@ def test_weights_must_fit() -> None:
         make_interactions(PAIRS, 2, 3, edge_weight=torch.ones(4))
     with pytest.raises(InputError, match=r"`split` of shape \[E\]"):
         make_interactions(PAIRS, 2, 3, split=torch.ones(4))
+
+
+def test_pairs_are_told_apart_where_their_product_overflows() -> None:
+    pairs = torch.tensor([[2, 5, 2], [2**62, 7, 2**62]])
+    data = make_interactions(pairs, 6, 2**62 + 1, timestamp=torch.tensor([4, 5, 3]))
+    assert train_edges(data).tolist() == [[2, 5], [2**62, 7]]
+    assert data[EDGE].timestamp.tolist() == [3, 5]
+
+
+def test_large_ids_are_numbered_before_anything_is_as_long_as_they_are() -> None:
+    pairs = torch.tensor([[0, 0, 1, 4_000_000_000], [5, 2**62, 5, 3]])
+    data = make_interactions(pairs, 4_000_000_001, 2**62 + 1)
+    small = numbered(data)
+    assert (num_users(small), num_items(small)) == (3, 3)
+    users, items = small["user"].original_id, small["item"].original_id
+    found = {(int(users[u]), int(items[i])) for u, i in train_edges(small).t().tolist()}
+    assert found == set(map(tuple, pairs.t().tolist()))
+    assert num_users(data) == 4_000_000_001, "the input is left as it is"
+    split = split_interactions(data)
+    assert split["item"].original_id.tolist() == [3, 5, 2**62]
+    assert num_users(k_core(data, 1)) == 3
+    assert statistics(data)["items"] == 3
+    sparse = make_interactions(PAIRS, 900, 4)
+    assert numbered(sparse) is sparse, "small tables keep their numbers"

@@ -218,22 +218,22 @@ def test_own_arrays_are_loaded(tmp_path: Path) -> None:
         ("edge_index", np.array([[0], [3]]), "largest=3, n=3"),
         ("edge_index", np.array([[0, 1], [1, 2], [2, 0]]), r"shape \[2, m\]"),
         ("y", np.array([0.0, np.nan, 1.0]), "type int64"),
-        ("y", np.array(["a", "b", "c"]), "a readable .npz"),
+        ("y", np.array(["a", "b", "c"]), "no readable .npz"),
     ):
         np.savez(tmp_path / "faulty.npz", **{**counted, name: value})
         with pytest.raises(InputError, match=law):
             load(tmp_path / "faulty.npz")
     np.savez(tmp_path / "halves.npz", user=np.array([0.5, 1]), item=np.array([0, 1]))
-    with pytest.raises(FileFormatError, match="whole numbers as `user`"):
+    with pytest.raises(FileFormatError, match="no whole number"):
         load(tmp_path / "halves.npz")
     np.savez(tmp_path / "uneven.npz", user=np.array([0, 1, 1]), item=np.array([0, 1]))
-    with pytest.raises(FileFormatError, match="`user` and `item` of one length"):
+    with pytest.raises(FileFormatError, match="must be of one length"):
         load(tmp_path / "uneven.npz")
     np.savez(tmp_path / "other.npz", z=np.zeros(3))
-    with pytest.raises(FileFormatError, match="arrays `user` and `item`"):
+    with pytest.raises(FileFormatError, match="has no array of users"):
         load(tmp_path / "other.npz")
     np.savez(tmp_path / "pickled.npz", user=np.array([{}], dtype=object), item=np.array([0]))
-    with pytest.raises(FileFormatError, match="a readable .npz"):
+    with pytest.raises(FileFormatError, match="no readable .npz"):
         load(tmp_path / "pickled.npz")
 
 

@@ -70,3 +70,16 @@ def test_wrong_input(data):
     bare = make_interactions(train_edges(data), 18, num_items(data))
     with pytest.raises(InputError, match="validation part"):
         evaluate_recommender(MF, bare, bare)
+
+
+def test_a_catalogue_may_be_smaller_than_the_list():
+    """With four items, Recall@10 asks whether the held-out ones are among all four."""
+    torch.manual_seed(0)
+    pairs = torch.stack(
+        [torch.arange(30).repeat_interleave(3), torch.rand(30, 4).topk(3).indices.flatten()]
+    )
+    data = split_interactions(make_interactions(pairs, 30, 4), seed=0, ratios=(0.5, 0.2, 0.3))
+    row = evaluate_recommender(MF, data, data, ks=(3, 10), seeds=[0], recipe=SHORT).rows[0]
+    assert row["recall@10"] == 1.0, "every item that is not left out is in the list"
+    assert 0 < row["ndcg@10"] <= 1.0
+    assert row["recall@3"] <= 1.0
