@@ -119,16 +119,24 @@ class Evaluate(Protocol, Condensed):
 
 
 @dataclass(frozen=True)
-class Search(Source):
+class Search:
     """Search architectures or filters on a condensed graph, train the best few on the original, and
-    test the winner.
+    test the winner; or search with an Optuna objective of your own.
 
-    With --out, the folder receives search.journal, from which an interrupted search goes on, and
-    search.json.
+    Interrupted or killed, the same command goes on where it was, from a journal in --out or from
+    --storage. Several commands on one storage share its trials.
+
+    With --out, the folder receives search.json, history.csv, history.png and search.journal.
 
     Args:
+        subject: A data set's name (see `graphcond datasets`) or a file; or your own objective as
+            script.py:function. It is called with a trial, and with `data` if it takes it.
+        root: Folder with raw data sets; default $GRAPHCOND_DATA or ~/.cache/graphcond.
         condensed: A file that `graphcond condense --out` wrote; without one the original itself is
             searched.
+        data: For your own objective: the data set or file that it gets as `data`.
+        full: For your own objective: the original, on which the best few are tried again.
+        direction: For your own objective: whether more or less is better.
         space: Networks (10 kinds, 2 widths, 2 depths) or polynomial filters of order 2.
         trials: Candidates trained on the condensed graph, the 40 networks at most once each;
             filters are judged by its own validation nodes, networks by the original's, which rank
@@ -136,16 +144,28 @@ class Search(Source):
         top: Candidates trained again on the original; its validation nodes choose the winner.
         seed: Seed of the search, the split and the trainings.
         epochs: Training steps of every candidate.
+        storage: Where trials are kept instead of --out: journal:FILE, sqlite:///FILE or the URL of
+            another data base.
+        workers: Processes that share the trials; more than one need --out or --storage.
+        timeout: Seconds after which no candidate is started.
         out: Folder for what is written.
         json: Print JSON.
     """
 
+    subject: str
+    root: str | None = None
     condensed: str | None = None
+    data: str | None = None
+    full: str | None = None
+    direction: Literal["maximize", "minimize"] = "maximize"
     space: Literal["models", "filters"] = "models"
     trials: int = 40
     top: int = 5
     seed: int = 0
     epochs: int = 200
+    storage: str | None = None
+    workers: int = 1
+    timeout: float | None = None
     out: str | None = None
     json: bool = False
 

@@ -1,25 +1,42 @@
 """``graphcond search``: search a space on a condensed graph, promote the best to the original, test
-the winner.
+the winner; or search with a user's own objective.
 """
 
 from __future__ import annotations
 
 import json
+import math
 import time
+from contextlib import suppress
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from torch_geometric.data import Data
 
+from graphcond.cli.endings import interruptible, warnings_as_lines
 from graphcond.cli.options import Search
 from graphcond.cli.source import load_split
 from graphcond.data import check_writable, digest, read, without_test, write_atomically
-from graphcond.errors import require
+from graphcond.errors import InputError, require
 from graphcond.evaluation import evaluate_node, held_out_accuracy
-from graphcond.search import FilterObjective, ModelObjective, promote, search
+from graphcond.search import (
+    FilterObjective,
+    ModelObjective,
+    Promotion,
+    ScriptObjective,
+    draw_history,
+    fault,
+    promote,
+    search,
+    write_history,
+)
+from graphcond.search.script import is_script
 from graphcond.search.study import fixed
 from graphcond.training import ClassifierTraining, EarlyStopping, FilterTraining, train_filters
+
+if TYPE_CHECKING:
+    from optuna import Study
 
 EVERY = 10
 """Epochs between two looks at the original's validation nodes, each of which costs a forward pass
@@ -29,63 +46,131 @@ on it.
 
 def run(options: Search) -> None:
     """Search, promote, test once, print."""
-    counts: dict[str, Any] = {"trials": options.trials, "top": options.top}
     require(
         options.trials >= options.top >= 1,
-        "`trials` >= `top` >= 1",
-        "Try more or promote fewer.",
-        **counts,
+        f"`trials` must be at least `top`, and both at least 1, but they are {options.trials} and"
+        f" {options.top}. Try more or promote fewer.",
     )
-    full = load_split(options.data, options.root, "per-user", options.seed)
+    with interruptible(options), warnings_as_lines():
+        if is_script(options.subject):
+            _search_script(options)
+        else:
+            _search_graph(options)
+
+
+def _search_graph(options: Search) -> None:
+    """Search a space of this library."""
+    require(
+        options.data is None and options.full is None,
+        "`data` and `full` belong to an objective of your own, script.py:function."
+        " For a data set give --condensed.",
+    )
+    full = load_split(options.subject, options.root, "per-user", options.seed)
     require(
         isinstance(full, Data),
-        "a graph",
-        "Interactions have no architectures to search.",
-        data=options.data,
+        f"{options.subject!r} holds interactions, which have no architectures to search."
+        " Give a graph.",
     )
     small = without_test(full) if options.condensed is None else read(options.condensed)
     fits = small.get("x") is not None and small.num_features == full.num_features
     require(
         fits,
-        "a `condensed` graph of this data set",
-        "Give the file made from it.",
-        data=options.data,
-        condensed=options.condensed,
+        f"{options.condensed!r} was not made from {options.subject!r}: the features differ."
+        " Give the file made from it.",
     )
-    objective = _objective(options, int(full.y.max()) + 1)
-    journal = None if options.out is None else Path(options.out) / "search.journal"
-    if options.out is not None:
-        check_writable(Path(options.out) / "search.json")
-    start = time.perf_counter()
+    objective = _objective(options, _num_classes(full))
     seen, models = without_test(full), options.space == "models"
     # A graph condensed for filters ranks filters by its own validation nodes, and other
     # architectures only by the original's.
     trial = objective(small, validation=seen) if models else objective(small)
-    name = (
-        f"{options.space} on {digest(small, seen if models else None)}, {options.epochs} epochs,"
-        f" seed {options.seed}"
-    )
-    study = search(
-        trial, options.trials, seed=options.seed, finite=models, journal=journal, name=name
-    )
-    searched = time.perf_counter()
+    settings: dict[str, str | int | float | None] = {
+        "space": options.space,
+        "graph": digest(small, seen if models else None),
+        "epochs": options.epochs,
+    }
+    study, seconds = _searched(options, trial, settings, finite=models)
+    start = time.perf_counter()
     best = promote(study, objective(seen), options.top)
-    promoted = time.perf_counter()
-    accuracy = _test(options, objective(full), best[0].params)
-    found: dict[str, Any] = {
-        "trials": len(study.trials),
-        "seconds_search": searched - start,
-        "seconds_promote": promoted - searched,
-    }
-    found |= {
-        "accuracy": accuracy,
+    promoted = time.perf_counter() - start
+    require(
+        math.isfinite(best[0].full),
+        f"All {len(best)} candidates failed on the original. The first: {best[0].fault}.",
+    )
+    found = _found(study) | {
+        "accuracy": _test(options, objective(full), best[0].params),
         "winner": best[0].params,
-        "promoted": [each._asdict() for each in best],
+        "promoted": [_plain(each) for each in best],
     }
+    _write(options, study, found)
+    print(json.dumps(found, indent=2) if options.json else _describe(found, seconds, promoted))
+
+
+def _search_script(options: Search) -> None:
+    """Search with an objective of a user's script."""
+    require(
+        options.condensed is None,
+        "An objective of your own gets its graph by --data. Leave --condensed away.",
+    )
+    small = None if options.data is None else _seen(options, options.data)
+    trial = ScriptObjective(options.subject, small)
+    settings: dict[str, str | int | float | None] = {
+        "objective": Path(options.subject).name,
+        "data": None if small is None else digest(small, None),
+    }
+    study, seconds = _searched(options, trial, settings, direction=options.direction)
+    found = _found(study) | {"best": study.best_params, "value": study.best_value}
+    promoted = 0.0
+    if options.full is not None:
+        start = time.perf_counter()
+        objective = ScriptObjective(options.subject, _seen(options, options.full))
+        best = promote(study, objective, options.top)
+        promoted = time.perf_counter() - start
+        found |= {"winner": best[0].params, "promoted": [_plain(each) for each in best]}
+    _write(options, study, found)
+    print(json.dumps(found, indent=2) if options.json else _describe(found, seconds, promoted))
+
+
+def _searched(
+    options: Search,
+    objective: Any,
+    settings: dict[str, str | int | float | None],
+    finite: bool = False,
+    direction: Any = None,
+) -> tuple[Study, float]:
+    """Return the finished study and how many seconds this start of it took."""
+    storage: str | Path | None = options.storage
     if options.out is not None:
-        with write_atomically(Path(options.out) / "search.json") as beside:
-            beside.write_text(json.dumps(found, indent=2) + "\n", encoding="utf-8")
-    print(json.dumps(found, indent=2) if options.json else _describe(found))
+        check_writable(Path(options.out) / "search.json")
+        storage = storage or Path(options.out) / "search.journal"
+    start = time.perf_counter()
+    study = search(
+        objective,
+        options.trials,
+        seed=options.seed,
+        finite=finite,
+        storage=storage,
+        direction=direction,
+        workers=options.workers,
+        timeout=options.timeout,
+        settings=settings,
+    )
+    faults = [fault(trial) for trial in study.trials if trial.state.name == "COMPLETE"]
+    require(len(faults) > 0, "No candidate was finished in time. Give a longer `timeout`.")
+    if all(faults):
+        raise InputError(f"All {len(faults)} candidates failed. The first: {faults[0]}.")
+    return study, time.perf_counter() - start
+
+
+def _seen(options: Search, name: str) -> Any:
+    """Return a data set or a condensed file without its test split."""
+    if name.endswith(".safetensors"):
+        return without_test(read(name))
+    return without_test(load_split(name, options.root, "per-user", options.seed))
+
+
+def _num_classes(full: Data) -> int:
+    """Return what the card says, since a split may lack a class; else count the labels."""
+    return int(full.get("card", {}).get("num_classes", 0) or int(full.y.max()) + 1)
 
 
 def _objective(options: Search, classes: int) -> Any:
@@ -117,27 +202,52 @@ def _test(options: Search, objective: Any, params: dict[str, Any]) -> float:
     return 100 * float(held_out_accuracy(objective.network, choice, runs.best_params, data))
 
 
-def _describe(found: dict[str, Any]) -> str:
-    seconds = (
-        f"{found['seconds_search']:.1f} s; the best on the original in"
-        f" {found['seconds_promote']:.1f} s"
-    )
-    lines = [f"{found['trials']} candidates in {seconds}:", ""]
-    width = max(len(_words(each["params"])) for each in found["promoted"])
-    lines.append(f"{'candidate':<{width}}  searched graph  original")
-    lines += [
-        f"{_words(each['params']):<{width}}  {each['small']:>14.4f}  {each['full']:>8.4f}"
-        for each in found["promoted"]
-    ]
-    lines += [
-        "",
-        f"Test accuracy of the first, trained on the original: {found['accuracy']:.1f} %.",
-    ]
-    lines.append(
-        "Values are of validation, higher is better; test nodes were looked at once, for the"
-        " winner."
-    )
+def _found(study: Study) -> dict[str, Any]:
+    """Return what a search found; the same after a kill, so it holds no times."""
+    finished = [trial for trial in study.trials if trial.state.name in ("COMPLETE", "PRUNED")]
+    return {"trials": len(finished), "failed": sum(fault(trial) is not None for trial in finished)}
+
+
+def _plain(each: Promotion) -> dict[str, Any]:
+    """Return a promotion for JSON, which has no NaN."""
+    plain = each._asdict()
+    return {name: None if value != value else value for name, value in plain.items()}
+
+
+def _write(options: Search, study: Study, found: dict[str, Any]) -> None:
+    if options.out is None:
+        return
+    folder = Path(options.out)
+    write_history(study, folder / "history.csv")
+    with suppress(InputError):  # a picture needs matplotlib, which is an extra
+        draw_history(study, folder / "history.png")
+    with write_atomically(folder / "search.json") as beside:
+        beside.write_text(json.dumps(found, indent=2) + "\n", encoding="utf-8")
+
+
+def _describe(found: dict[str, Any], seconds: float, promoted: float) -> str:
+    lines = [f"{found['trials']} candidates in {seconds:.1f} s."]
+    if "best" in found:
+        lines.append(f"The best: {_words(found['best'])}, worth {found['value']:.6g}.")
+    if "promoted" in found:
+        width = max(len(_words(each["params"])) for each in found["promoted"])
+        lines += [f"The best on the original in {promoted:.1f} s:", ""]
+        lines.append(f"{'candidate':<{width}}  searched graph  original")
+        for each in found["promoted"]:
+            small, full = _number(each["small"]), _number(each["full"])
+            lines.append(f"{_words(each['params']):<{width}}  {small:>14}  {full:>8}")
+        lines.append("")
+    if "accuracy" in found:
+        lines += [
+            f"Test accuracy of the first, trained on the original: {found['accuracy']:.1f} %.",
+            "Values are of validation, higher is better; test nodes were looked at once, for the"
+            " winner.",
+        ]
     return "\n".join(lines)
+
+
+def _number(value: float | None) -> str:
+    return "failed" if value is None else f"{value:.4f}"
 
 
 def _words(params: dict[str, Any]) -> str:

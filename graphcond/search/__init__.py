@@ -3,7 +3,21 @@ and promotion to the original.
 """
 
 from graphcond.search.filters import FilterObjective
+from graphcond.search.history import draw_history, history_rows, write_history
 from graphcond.search.models import ModelObjective
-from graphcond.search.study import Promotion, promote, search
+from graphcond.search.promotion import Promotion, promote
+from graphcond.search.script import ScriptObjective
+from graphcond.search.study import fault, search
 
-__all__ = ["FilterObjective", "ModelObjective", "Promotion", "promote", "search"]
+__all__ = [
+    "FilterObjective",
+    "ModelObjective",
+    "Promotion",
+    "ScriptObjective",
+    "draw_history",
+    "fault",
+    "history_rows",
+    "promote",
+    "search",
+    "write_history",
+]

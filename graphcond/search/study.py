@@ -1,40 +1,26 @@
-"""An Optuna study that resumes, and the promotion of its best trials to the original."""
+"""A search that ends with the trials it was asked for, however often it was interrupted."""
 
 from __future__ import annotations
 
-import json
+import math
+import time
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any, Literal
 
-from graphcond.data import check_writable
-from graphcond.errors import FileFormatError, InputError, require
-from graphcond.seeding import derive
+from graphcond.errors import InputError, require
 
 if TYPE_CHECKING:
     from optuna import Study
     from optuna.samplers import BaseSampler
+    from optuna.storages import BaseStorage
     from optuna.trial import BaseTrial
 
 Objective = Callable[["BaseTrial"], float]
-"""What a trial is worth; higher is better. A user's own stays as it is, only its graph changes:
+"""What a trial is worth. A user's own stays as it is, only its graph changes:
 ``partial(objective, data=small)``.
 """
-
-
-class Promotion(NamedTuple):
-    """A trial that was tried again on the original.
-
-    Attributes:
-        params: Its parameters by name.
-        small: Its value on the graph that was searched.
-        full: Its value on the original.
-    """
-
-    params: dict[str, Any]
-    small: float
-    full: float
 
 
 def search(
@@ -45,104 +31,134 @@ def search(
     finite: bool = False,
     sampler: BaseSampler | None = None,
     journal: Path | None = None,
+    storage: str | Path | BaseStorage | None = None,
     name: str = "search",
+    study: Study | None = None,
+    direction: Literal["maximize", "minimize"] | None = None,
+    workers: int = 1,
+    n_jobs: int = 1,
+    timeout: float | None = None,
+    settings: Mapping[str, str | int | float | None] | None = None,
 ) -> Study:
-    """Maximise an objective.
+    """Search for the trial that an objective finds best.
+
+    The search ends with exactly ``trials`` finished trials, shared by all workers on one storage.
+    A trial whose worker was interrupted or killed is tried again, under its number and with its
+    parameters, by the workers that are left or by the next start of the same search. One worker
+    draws every trial from (seed, number): a search that was killed ends like one that was not.
+
+    An objective that raises, or returns NaN or an infinite number, makes a finished trial that is
+    worse than all others; :func:`fault` says why. Trials that it prunes are finished, too.
 
     Args:
         objective: Called with a trial.
         trials: Finished trials to end with, at least 1; a finite space ends when everything was
             tried.
         seed: Seed of the sampler.
-        finite: Whether the space is finite; then no trial is repeated.
-        sampler: Optuna's sampler; None takes ``BruteForceSampler`` for a finite space and
-            ``TPESampler`` otherwise.
-        journal: File to resume from and to write to, one process at a time. Trials that a killed
-            run left unfinished are marked as failed and tried again.
-        name: The study's name in the journal, which may hold several.
+        finite: Whether the space is finite; then no candidate is tried twice.
+        sampler: Optuna's sampler; None draws distinct candidates of a finite space, and takes
+            ``TPESampler`` otherwise. A sampler with a random state of its own begins it anew at
+            every start; :class:`graphcond.search.samplers.PerTrial` makes one that does not.
+        journal: A journal's file, the same as ``storage`` with a path.
+        storage: Where trials are kept, to resume from and to share: a path or
+            ``"journal:run.log"``, ``"sqlite:///run.db"`` or another data base's URL, or Optuna's
+            storage. None keeps them in memory.
+        name: The study's name in the storage, which may hold several.
+        study: A study of one's own, instead of storage, name and direction. Its sampler is used
+            unless ``sampler`` is given.
+        direction: ``"maximize"``, the default, or ``"minimize"``.
+        workers: Processes, at least 1; more than one need a storage, and an objective at the top of
+            a module. Call :func:`search` under ``if __name__ == "__main__":`` then.
+        n_jobs: Threads, at least 1, for objectives that wait or release Python's lock.
+        timeout: After so many seconds no trial is started.
+        settings: What the search is of, beside seed and finite; a search of anything else in the
+            same place and under the same name is refused.
 
     Returns:
-        The study, with at least one finished trial.
+        The study. A warning says so if trials failed, or if fewer were finished than asked for.
 
     Raises:
-        InputError: If ``trials`` is not positive or Optuna is not installed.
-        StorageError: If the journal cannot be written.
+        InputError: If an argument is out of its range, the study has several objectives, another
+            search is in the place, or Optuna is not installed.
+        StorageError: If the storage cannot be written.
         FileFormatError: If the journal is damaged.
     """
-    require(trials >= 1, "`trials` >= 1", "It is the number of candidates.", trials=trials)
-    optuna = _optuna()
-    storage = None
-    if journal is not None:
-        check_writable(journal)
-    try:
-        if journal is not None:
-            storage = optuna.storages.JournalStorage(
-                optuna.storages.journal.JournalFileBackend(str(journal))
-            )
-        study: Study = optuna.create_study(
-            storage=storage, study_name=name, direction="maximize", load_if_exists=True
+    _check_counts(trials, workers, n_jobs)
+    require_optuna()
+    # They need Optuna, which is an extra.
+    from graphcond.search.ledger import Ledger
+    from graphcond.search.loop import work_in_threads
+    from graphcond.search.processes import Job
+    from graphcond.search.processes import workers as running
+    from graphcond.search.storage import (
+        check_direction,
+        check_single,
+        open_storage,
+        open_study,
+        presence_on,
+    )
+
+    own = study is None
+    if study is None:
+        require(
+            journal is None or storage is None,
+            "Both `journal` and `storage` are given. Give one of them.",
         )
-    except json.JSONDecodeError as error:
-        law, cure = "a journal of Optuna", "Delete the file or give another path."
-        raise FileFormatError(
-            f"{law} must hold, but got (path={str(journal)!r}, reason={str(error)!r}). {cure}"
-        ) from error
-    states = optuna.trial.TrialState
-    for left in study.get_trials(deepcopy=False, states=(states.RUNNING,)):
-        study.tell(left.number, state=states.FAIL)
-        study.enqueue_trial(left.params)
-    stream = derive(seed, "search", len(study.trials)) % 2**32
-    kind = optuna.samplers.BruteForceSampler if finite else optuna.samplers.TPESampler
-    with warnings.catch_warnings():
-        warnings.simplefilter(
-            "ignore", optuna.exceptions.ExperimentalWarning
-        )  # BruteForceSampler: "may change"
-        study.sampler = sampler or kind(seed=stream)
-    missing = trials - len(study.get_trials(deepcopy=False, states=(states.COMPLETE,)))
-    if missing > 0:
-        study.optimize(objective, n_trials=missing)
+        kept = open_storage(storage if journal is None else Path(journal))
+        known = {"seed": seed, "finite": finite} | dict(settings or {})
+        study = open_study(kept, name, direction, known)
+    else:
+        require(
+            journal is None and storage is None,
+            "Both `study` and a storage are given. A study has its own: leave the storage away.",
+        )
+        check_single(study)
+        check_direction(study, direction)
+    if sampler is not None or own or finite:
+        study.sampler = sampler or _default_sampler(finite, seed)
+    seconds = math.inf if timeout is None else timeout
+    deadline = time.monotonic() + seconds
+    distinct = finite and sampler is None
+    presence = presence_on(study, study._storage)
+    ledger = Ledger(study, presence, distinct)
+    try:
+        ledger.free(unowned=True)
+        job = Job(study, objective, trials, distinct, seconds)
+        with running(workers - 1 if ledger.finished() < trials else 0, job):
+            work_in_threads(ledger, objective, trials, deadline, n_jobs)
+    finally:
+        presence.leave()
+    _tell(study, ledger.finished(), trials)
     return study
 
 
-def promote(study: Study, objective: Objective, top: int = 5) -> list[Promotion]:
-    """Try the best trials of a study again with another objective, usually the same one on the
-    original graph.
+def fault(trial: Any) -> str | None:
+    """Return why a finished trial is worth nothing, or None.
 
     Args:
-        study: A study with finished trials.
-        objective: What decides.
-        top: How many different trials are tried again, at least 1.
+        trial: A trial of a study, frozen.
 
     Returns:
-        At most ``top`` promotions, the best by the new objective first.
+        What the objective raised or returned.
     """
-    require(
-        top >= 1,
-        "`top` >= 1",
-        "It is the number of candidates that are trained on the original.",
-        top=top,
-    )
-    optuna, best = _optuna(), dict[str, tuple[dict[str, Any], float]]()
-    done = study.get_trials(deepcopy=False, states=(optuna.trial.TrialState.COMPLETE,))
-    values = [(trial.params, trial.value) for trial in done if trial.value is not None]
-    for params, value in sorted(values, key=lambda each: -each[1]):
-        best.setdefault(repr(sorted(params.items())), (params, value))
-    shortlist = list(best.values())[:top]
-    found = [Promotion(params, value, objective(fixed(params))) for params, value in shortlist]
-    return sorted(found, key=lambda each: -each.full)
+    from graphcond.search.ledger import FAULT
+
+    found: str | None = trial.system_attrs.get(FAULT)
+    return found
 
 
 def fixed(params: dict[str, Any]) -> BaseTrial:
     """Return a trial with given parameters, from which an objective's ``choice`` reads them.
 
     Args:
-        params: Values by name, as in :attr:`Promotion.params`.
+        params: Values by name, as in :attr:`graphcond.search.Promotion.params`.
     """
-    trial: BaseTrial = _optuna().trial.FixedTrial(params)
+    trial: BaseTrial = require_optuna().trial.FixedTrial(params)
     return trial
 
 
-def _optuna() -> Any:
+def require_optuna() -> Any:
+    """Return Optuna, told to be quiet, or raise a sentence."""
     try:
         import optuna
     except ImportError as error:
@@ -151,3 +167,43 @@ def _optuna() -> Any:
         ) from error
     optuna.logging.set_verbosity(optuna.logging.WARNING)
     return optuna
+
+
+def _check_counts(trials: int, workers: int, n_jobs: int) -> None:
+    require(
+        trials >= 1,
+        f"`trials` must be at least 1, but it is {trials}. It is the number of candidates.",
+    )
+    require(
+        workers >= 1,
+        f"`workers` must be at least 1, but it is {workers}. It is the number of processes.",
+    )
+    require(
+        n_jobs >= 1,
+        f"`n_jobs` must be at least 1, but it is {n_jobs}. It is the number of threads.",
+    )
+
+
+def _default_sampler(finite: bool, seed: int) -> BaseSampler:
+    from graphcond.search.samplers import Exhaustive, PerTrial, make_tpe
+
+    return Exhaustive(seed) if finite else PerTrial(make_tpe, seed)
+
+
+def _tell(study: Study, finished: int, asked: int) -> None:
+    """Warn of missing and failed trials."""
+    if finished < asked:
+        warnings.warn(
+            f"{finished} trials were finished, but {asked} were asked for:"
+            " the space has no more candidates, or the time was up.",
+            stacklevel=3,
+        )
+    reasons = [reason for reason in map(fault, study.get_trials(deepcopy=False)) if reason]
+    if reasons:
+        all_of_them = len(reasons) == finished
+        number = "All" if all_of_them else str(len(reasons))
+        warnings.warn(
+            f"{number} of {finished} trials failed and count as worse than any number."
+            f" The first: {reasons[0]}.",
+            stacklevel=3,
+        )

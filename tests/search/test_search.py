@@ -61,7 +61,7 @@ def test_a_killed_worker_leaves_no_running_trial(tmp_path):
     x = left.suggest_float("x", -1.0, 1.0)
     study = search(quadratic, 2, journal=tmp_path / "j")
     assert RUNNING not in [trial.state for trial in study.trials]
-    assert study.trials[1].params["x"] == x  # tried again
+    assert study.trials[0].params["x"] == x  # tried again
 
 
 def test_promotion_is_decided_by_the_other_objective():
@@ -109,9 +109,9 @@ def test_losses_only_break_ties_of_accuracy():
 
 
 def test_counts_are_checked():
-    with pytest.raises(InputError, match="`trials` >= 1"):
+    with pytest.raises(InputError, match="`trials` must be"):
         search(quadratic, 0)
-    with pytest.raises(InputError, match="`top` >= 1"):
+    with pytest.raises(InputError, match="`top` must be"):
         promote(search(quadratic, 1), quadratic, 0)
 
 
