@@ -24,10 +24,10 @@ from benchmarks.recommender.setting import (
 from benchmarks.store import Store
 
 PARTS = {"a": "r_pseudo", "b": "threshold"}
-"""What each part of the figure sweeps."""
+"""What each part of the figure sweeps. The paper's thresholds end at 14."""
 VALUES: dict[str, tuple[float, ...]] = {
     "r_pseudo": (0.1, 0.3, 0.5, 0.7, 0.9),
-    "threshold": (2, 4, 6, 8, 10, 12, 14),
+    "threshold": (2, 6, 10, 14, 20, 25, 30),
 }
 KEYWORD = {"r_pseudo": "pseudo", "threshold": "threshold"}
 
@@ -94,7 +94,7 @@ def sweep(store: Store, path: Path, name: str) -> None:
 def main() -> None:
     """Run the parts that are asked for."""
     command = parser(__doc__)
-    command.add_argument("parts", nargs="*", choices=[*PARTS, []], default=list(PARTS))
+    command.add_argument("--parts", nargs="+", choices=PARTS, default=list(PARTS))
     options = parse(command)
     for part in options.parts:
         run(options, part)

@@ -103,7 +103,8 @@ def table2_in_full() -> str:
 
 def estimators() -> str:
     """The estimators of the policy gradient, each beside its random control."""
-    columns = ["dataset", "method", "ratio", "seeds", "num_tail", "loss_first", "loss_last"]
+    columns = ["dataset", "method", "ratio", "seeds", "num_tail"]
+    columns += ["outer_loss_untrained", "outer_loss_first", "outer_loss_last"]
     columns += ["recall@10", "ndcg@10", "percent_of_full", "percent_of_control"]
     return long_table("recommender_estimators.json", columns)
 

@@ -21,11 +21,13 @@ from torch_geometric.data import HeteroData
 from benchmarks.recommender.setting import (
     JUDGE,
     OURS,
+    PRINTED,
     condenser,
     control,
     data_of,
     parse,
     parser,
+    printed,
     store_of,
 )
 from benchmarks.store import Store
@@ -43,8 +45,9 @@ from graphcond.condensers import (
 from graphcond.condensers.dconrec.condenser import ONE_EPOCH
 from graphcond.condensers.interactions.item_prices import candidates
 from graphcond.condensers.interactions.teacher_choice import fit_teacher
-from graphcond.data import num_items, train_edges, with_interactions, without_test
+from graphcond.data import num_items, num_users, train_edges, with_interactions, without_test
 from graphcond.evaluation import evaluate_recommender
+from graphcond.pools import keep_tail
 from graphcond.seeding import generator
 from graphcond.training import Recommender
 
@@ -110,6 +113,24 @@ def learned_control(name: str, ratio: float, seed: int) -> Made:
     return control(data, method.budget(data), pool, method), {}
 
 
+def printed_set(name: str, ratio: float, seed: int, steps: int = 1000) -> Made:
+    """Condense with DConRec as printed."""
+    result = printed(name, seed, ratio, steps=steps).condense(data_of(name, seed))
+    return result.data, result.report
+
+
+def printed_control(name: str, ratio: float, seed: int) -> Made:
+    """Draw the control of DConRec as printed: its tail, and r |D| at random from its pool."""
+    method, data = printed(name, seed, ratio, steps=0), data_of(name, seed)
+    pool = method.pool(without_test(data), seed=seed)
+    threshold = method.tail.threshold
+    marked, _ = keep_tail(pool, num_users(data), threshold=threshold, of="pool")
+    tail = int(marked.kept.sum())
+    # The draw falls on the tail, too: what is left of it outside is the free part's share.
+    size = tail + round(method.budget(data) * (1 - tail / len(pool)))
+    return control(data, size, pool, method), {"num_tail": tail}
+
+
 AGAINST_TEACHER = {
     "estimator": masks.Reinforce(samples=1),
     "schedule": Schedule(steps=100, every=100, centred=False),
@@ -123,6 +144,8 @@ METHODS: dict[str, Callable[[str, float, int], Made]] = {
     "SVP easiest": partial(plain, SVPEasiest),
     OURS: partial(learned, {}),
     "Policy gradient: random control": learned_control,
+    PRINTED: printed_set,
+    f"{PRINTED}: random control": printed_control,
     "Majority": partial(plain, Majority),
     "SVP hardest": partial(plain, SVPHardest),
     "DosCond": partial(plain, DosCondInteractions),
@@ -187,9 +210,11 @@ def main() -> None:
     command.set_defaults(datasets=["lastfm", "ciao", "dianping", "gowalla"])
     command.add_argument("--methods", nargs="+", choices=list(METHODS))
     options = parse(command)
+    steps = 5 if options.quick else 1000
+    methods = METHODS | {PRINTED: partial(printed_set, steps=steps)}
     for name in options.datasets:
         for seed in options.seeds:
-            one_set(store_of(options, f"table2_{name}"), name, seed, options)
+            one_set(store_of(options, f"table2_{name}"), name, seed, options, methods)
 
 
 if __name__ == "__main__":

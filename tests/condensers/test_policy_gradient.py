@@ -1,3 +1,5 @@
+import math
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
@@ -6,7 +8,7 @@ import torch
 
 from graphcond import masks, nn, pools
 from graphcond.condensers.dconrec import outer_loop
-from graphcond.condensers.dconrec.condenser import PolicyGradient, Tail
+from graphcond.condensers.dconrec.condenser import ONE_EPOCH, PolicyGradient, Tail
 from graphcond.condensers.dconrec.one_step import Unrolled
 from graphcond.condensers.dconrec.outer_interactions import (
     HeldOutInteractions,
@@ -160,24 +162,59 @@ def test_the_tail_as_extra_grows_the_set_and_says_so():
     assert card["ratio"] == 0.4 < card["ratio_actual"]
 
 
-def test_the_published_preset_has_the_released_codes_accounting():
-    data = interactions()
-    method = PolicyGradient.published(MF, POOL, ratio=0.25, steps=1)
-    card = method(data).card
-    assert (method.estimator, method.schedule) == (
-        masks.Reinforce(samples=1),
-        Schedule(steps=1, every=100, centred=False),
+def test_the_published_preset_is_algorithm_1_field_by_field():
+    method = PolicyGradient.published(MF, POOL, ratio=0.25, threshold=12, steps=7, seed=3)
+    assert method == PolicyGradient(
+        MF,
+        POOL,
+        ratio=0.25,
+        estimator=masks.Reinforce(samples=1),
+        schedule=Schedule(steps=7, rate=0.1, factor=0.1, every=100, floor=1e-4, plain=True),
+        tail=Tail(threshold=12, of="pool", budget="extra"),
+        cap="interactions",
+        draw=masks.BernoulliDraw(),
+        outer=ValidationInteractions(),
+        inner=ONE_EPOCH,
+        seed=3,
     )
+    assert PolicyGradient.published(MF, POOL, ratio=0.25).schedule.steps == 1000
+    assert PolicyGradient.published(MF, POOL, ratio=0.25).tail.threshold == 10
+
+
+def test_as_printed_the_tail_comes_on_top_of_the_budget():
+    method = PolicyGradient.published(MF, POOL, ratio=0.25, threshold=12, steps=2)
+    card = method(interactions()).card
+    budget = method.budget(interactions())
+    assert abs(card["num_selected"] - budget) < 5 * budget**0.5
+    assert card["num_tail"] > 0
+    assert card["tail_threshold"] == 12
+    assert card["ratio_actual"] > 0.25
+
+
+def test_the_released_codes_budget_is_a_share_of_the_pool():
+    data = interactions()
+    method = PolicyGradient.released(MF, POOL, ratio=0.25, steps=1)
+    card = method(data).card
+    assert (method.cap, method.schedule) == ("pool", Schedule(steps=1, every=100, centred=False))
     assert (
         abs(card["num_selected"] - 0.25 * card["num_pool"]) < 5 * (card["num_pool"] * 0.19) ** 0.5
     )
-    assert card["ratio_actual"] > 0.25
-    assert "extra" in card["condenser"]
+    assert PolicyGradient.released(MF, POOL, ratio=1.0, steps=1)(data).card["ratio_actual"] > 1.0
 
 
-def test_the_published_preset_may_keep_more_than_the_original_has():
-    card = PolicyGradient.published(MF, POOL, ratio=1.0, steps=1)(interactions()).card
-    assert card["ratio_actual"] > 1.0
+def test_the_papers_epoch_moves_the_outer_loss_and_the_card_says_how_far():
+    draw = torch.Generator().manual_seed(0)
+    edges = torch.stack([torch.randint(0, 40, (3000,), generator=draw)] * 2)
+    edges[1] = (torch.rand(3000, generator=draw) ** 4 * 60).long()  # few items are popular
+    data = split_interactions(make_interactions(edges, 40, 60), seed=0)
+    losses = {}
+    for rate in (0.2, 0.0002):
+        inner = replace(ONE_EPOCH, learning_rate=rate, batch_size=16)
+        card = condenser(inner=inner, schedule=Schedule(steps=1))(data).card
+        assert card["outer_loss_untrained"] == pytest.approx(math.log(2), abs=1e-3)
+        assert card["outer_loss_first"] == card["outer_loss_last"]
+        losses[rate] = abs(card["outer_loss_untrained"] - card["outer_loss_first"])
+    assert losses[0.2] > 0.02 > 10 * losses[0.0002]
 
 
 def test_held_out_interactions_leave_the_pool():
@@ -426,3 +463,21 @@ def test_a_step_is_adam_on_the_centred_gradient_and_the_mapping_norm_is_the_theo
     parameter.grad = grad - grad.mean()
     torch.optim.Adam([parameter], lr=0.05).step()
     torch.testing.assert_close(state.probs, simplex.project(parameter.detach()), atol=1e-5, rtol=0)
+
+
+def test_a_plain_step_is_projected_descent_and_its_norm_is_the_theorems():
+    data = without_test(interactions())
+    schedule = Schedule(steps=1, rate=0.05, plain=True)
+    method = condenser(tail=Tail(threshold=0), schedule=schedule)
+    pool = method._pool(data)
+    loop = method.loop(data, pool)
+    state = State.start(method._start(loop))
+    start = state.probs.clone()
+    seed = outer_loop.derive(method.seed, "masks", 0)
+    grad = method.estimator(loop.objective.at(0), masks.BernoulliMask(start), seed=seed).grad
+    loop.step(state)
+    simplex = masks.CappedSimplex(float(method.budget(data)))
+    torch.testing.assert_close(state.probs, simplex.project(start - 0.05 * grad))
+    record = state.history[0]
+    assert record["step_norm"] == pytest.approx(record["mapping_norm"], rel=1e-4)
+    assert record["step_norm"] == pytest.approx(float((state.probs - start).norm()) / 0.05)

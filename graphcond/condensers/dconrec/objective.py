@@ -73,6 +73,14 @@ class RecommenderObjective:
                 losses[own.start : own.stop] = self.outer(tables, len(own), seed=self.seed)
         return all_sum(losses)
 
+    def untrained(self) -> float:
+        """Return the loss of the model that training starts from."""
+        model = self._model(1)
+        nothing = model.offset(self.edges[:, :0], 0)
+        with torch.no_grad():
+            tables = model.embeddings(model.graph(nothing))
+            return float(self.outer(tables, 1, seed=self.seed).sum())
+
     def _model(self, count: int) -> EmbeddingRecommender:
         """Return ``count`` models side by side with the tables of the first."""
         model = self.recommender(*self.outer.size, seed=derive(self.seed, "init"), num_models=count)

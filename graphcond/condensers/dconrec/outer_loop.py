@@ -23,7 +23,7 @@ from graphcond.training import Fitted, Recommender
 
 @dataclass(frozen=True)
 class Schedule:
-    """Steps of the outer optimiser, Adam on S.
+    """Steps of the outer optimiser on S: Adam, or plain projected descent.
 
     Args:
         steps: How many, >= 0.
@@ -31,6 +31,8 @@ class Schedule:
         factor: What it is multiplied with every ``every`` steps, in (0, 1].
         every: Steps between two changes, >= 1.
         floor: Smallest learning rate, in [0, ``rate``].
+        plain: Whether S moves along the gradient itself, S ← P_C(S - η g), as Algorithm 1 prints
+            it, in place of Adam's step.
         centred: Whether Adam sees the gradient less its mean. Under an active budget a constant
             added to the gradient changes nothing in a plain step, since the projection takes it off
             again; but Adam divides by its size, and where every interaction helps, all would step
@@ -38,7 +40,7 @@ class Schedule:
 
     Source:
         DConRec, Section 4.1.4: 0.1, divided by 10 every 100 of 1,000 steps, at least 1e-4. Ours:
-        centring, and steps for OneStep.
+        Adam with centring, and steps for OneStep.
 
     Example:
         >>> [round(Schedule(steps=1000, every=100).at(step), 4) for step in (0, 100, 900)]
@@ -51,6 +53,7 @@ class Schedule:
     every: int = 30
     floor: float = 1e-4
     centred: bool = True
+    plain: bool = False
 
     def __post_init__(self) -> None:
         facts = {
@@ -140,16 +143,21 @@ class OuterLoop:
             if self.fixed:
                 grad.masked_fill_(self.pool.kept, 0.0)
             mapping = self._mapping_norm(state.probs, grad, rate)
-            if self.schedule.centred:
-                self._centre(grad)
+            before = state.probs
             state.whole = False
-            self._adam(state, grad, rate, number)
+            if self.schedule.plain:
+                state.probs = self.project(state.probs - rate * grad)
+            else:
+                if self.schedule.centred:
+                    self._centre(grad)
+                self._adam(state, grad, rate, number)
         except NumericalError as error:
             raise NumericalError(f"Outer step {number}: {error}") from error
         facts = {
             "step": number,
             "learning_rate": rate,
             "mapping_norm": mapping,
+            "step_norm": float((state.probs - before).norm()) / rate,
             "seconds": time.perf_counter() - start,
         }
         state.history.append({**facts, **self._facts(state.probs, estimate)})
