@@ -55,6 +55,13 @@ from graphcond.data.store import (
     save_state,
     write_atomically,
 )
+from graphcond.data.written_back import (
+    WrittenBack,
+    content_digest,
+    is_own_file,
+    kept_rows,
+    write_back,
+)
 
 __all__ = [
     "Card",
@@ -63,10 +70,12 @@ __all__ = [
     "EDGE",
     "NodeDataset",
     "Strategy",
+    "WrittenBack",
     "as_ogb",
     "check_interactions",
     "check_nodes",
     "check_writable",
+    "content_digest",
     "describe",
     "digest",
     "find_card",
@@ -74,7 +83,9 @@ __all__ = [
     "from_hetero",
     "from_images",
     "from_networkx",
+    "is_own_file",
     "k_core",
+    "kept_rows",
     "load",
     "load_state",
     "looped",
@@ -102,6 +113,7 @@ __all__ = [
     "with_interactions",
     "without_test",
     "write_atomically",
+    "write_back",
     "write_inter",
     "write_lightgcn",
 ]

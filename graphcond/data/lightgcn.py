@@ -9,6 +9,7 @@ import numpy as np
 import torch
 from torch_geometric.data import HeteroData
 
+from graphcond.data.frames import Table
 from graphcond.data.ids import as_given, number_integers
 from graphcond.data.interactions import make_interactions, num_users, train_edges, val_edges
 from graphcond.data.split import test_edges
@@ -34,6 +35,22 @@ def read_lightgcn(
     Raises:
         FileFormatError: If there is no ``train.txt`` or a word is no id.
     """
+    table = read_lightgcn_table(folder)
+    sizes = (table.user.size, table.item.size) if sizes is None else sizes
+    return make_interactions(
+        torch.from_numpy(np.stack([table.user.codes, table.item.codes])),
+        *sizes,
+        split=torch.from_numpy(table.values["split"]),
+        card={"name": folder_of(folder).name},
+    )
+
+
+def read_lightgcn_table(folder: str | os.PathLike[str]) -> Table:
+    """Read the files as rows, in the order train, valid, test.
+
+    Args:
+        folder: The folder, or one of its files.
+    """
     folder = folder_of(folder)
     require(
         (folder / "train.txt").is_file(),
@@ -55,13 +72,8 @@ def read_lightgcn(
         f"The files in {path!r} hold no interaction.",
         error=FileFormatError,
     )
-    sizes = (user_ids.size, item_ids.size) if sizes is None else sizes
-    return make_interactions(
-        torch.from_numpy(np.stack([user_ids.codes, item_ids.codes])),
-        *sizes,
-        split=torch.from_numpy(np.concatenate(parts)),
-        card={"name": folder.name},
-    )
+    values = {"split": np.concatenate(parts)}
+    return Table(path, user_ids, item_ids, values, np.ones(len(values["split"]), dtype=bool))
 
 
 def folder_of(path: str | os.PathLike[str]) -> Path:

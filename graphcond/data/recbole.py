@@ -13,10 +13,10 @@ from graphcond.data.columns import Columns
 from graphcond.data.frames import Table
 from graphcond.data.ids import Ids, number_texts
 from graphcond.data.interactions import train_edges, val_edges
-from graphcond.data.records import Records, csv_cell
+from graphcond.data.records import csv_cell
 from graphcond.data.split import test_edges
 from graphcond.data.store import write_lines
-from graphcond.data.tables import read_csv, read_table
+from graphcond.data.tables import TextTable, read_csv, read_table
 from graphcond.errors import FileFormatError, require
 
 PARTS = ("train", "valid", "test")
@@ -81,7 +81,7 @@ def inter_parts(path: str | os.PathLike[str]) -> dict[str, Path]:
 
 def read_parts(
     path: str | os.PathLike[str], columns: Columns
-) -> tuple[Table, dict[str, tuple[Table, Records]]]:
+) -> tuple[Table, dict[str, TextTable]]:
     """Read the three files of a split.
 
     Args:
@@ -89,10 +89,10 @@ def read_parts(
         columns: Names of the columns.
 
     Returns:
-        All rows in one table, in the order train, valid, test; and each part with its rows.
+        All rows in one table, in the order train, valid, test; and each part.
     """
     read = {part: read_table(file, columns) for part, file in inter_parts(path).items()}
-    tables = [table for table, _ in read.values()]
+    tables = [part.table for part in read.values()]
     ids = {kind: _joined([getattr(table, kind) for table in tables]) for kind in ("user", "item")}
     kinds = set.intersection(*(set(table.values) for table in tables)) - {"split"}
     values = {kind: np.concatenate([table.values[kind] for table in tables]) for kind in kinds}

@@ -103,7 +103,7 @@ class Records:
             "index_col": False,
             "usecols": [place for _, place in places],
             "names": [name for name, _ in places],
-            "dtype": dict.fromkeys(text, str),
+            "dtype": {name: str for name in wanted if name in text},
             "na_filter": False,
             "skipinitialspace": True,
             "quoting": csv.QUOTE_MINIMAL if self.quoted else csv.QUOTE_NONE,

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import hashlib
 import io
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, final
 
 import numpy as np
 from torch_geometric.data import HeteroData
@@ -19,6 +19,8 @@ from graphcond.data.records import Records, find_records
 from graphcond.errors import FileFormatError, InputError, require
 
 _TEXT = {"user", "item", "split"}
+PROPOSAL = "proposal"
+"""What the column `origin` says of a pair that is no interaction of the original."""
 
 
 def read_csv(path: str | os.PathLike[str], columns: Columns | None = None) -> HeteroData:
@@ -43,11 +45,28 @@ def read_csv(path: str | os.PathLike[str], columns: Columns | None = None) -> He
     Raises:
         FileFormatError: If the table has no interaction, or a row cannot be read.
     """
-    table, _ = read_table(path, columns or Columns())
-    return table.interactions(Path(path).stem)
+    return read_table(path, columns or Columns()).table.interactions(Path(path).stem)
 
 
-def read_table(path: str | os.PathLike[str], columns: Columns) -> tuple[Table, Records]:
+@final
+@dataclass(frozen=True)
+class TextTable:
+    """A text file of interactions.
+
+    Attributes:
+        table: Its rows as numbers.
+        records: Its rows as bytes, the header among them.
+        places: Which column is what.
+        first: Number of the first row of ``records`` with values: 1 after a header, else 0.
+    """
+
+    table: Table
+    records: Records
+    places: Mapping[str, int]
+    first: int
+
+
+def read_table(path: str | os.PathLike[str], columns: Columns) -> TextTable:
     """Read the rows of a text file as numbers.
 
     Args:
@@ -55,8 +74,7 @@ def read_table(path: str | os.PathLike[str], columns: Columns) -> tuple[Table, R
         columns: Names of the columns.
 
     Returns:
-        The table, and the rows it was read from. The first row of the table is that of the file, or
-        the second if the first is a header.
+        The table, and the rows it was read from.
     """
     path = Path(path)
     records = find_records(str(path), path.read_bytes(), "\t" if path.suffix == ".inter" else None)
@@ -64,7 +82,11 @@ def read_table(path: str | os.PathLike[str], columns: Columns) -> tuple[Table, R
     places = columns.find(names, str(path))
     for kind in ("user", "item"):
         _check_present(kind, places, names, str(path))
-    frame = records.columns(places, _TEXT & places.keys(), first)
+    marked = {"origin": plain.index("origin")} if "origin" in (plain := _plain(names)) else {}
+    frame = records.columns({**places, **marked}, _TEXT | {"origin"}, first)
+    proposals = _proposals(frame) if marked else 0
+    if proposals:
+        places = {kind: place for kind, place in places.items() if kind in _TEXT}
 
     def where(row: int) -> str:
         return f"line {records.line(row + first)}"
@@ -77,24 +99,32 @@ def read_table(path: str | os.PathLike[str], columns: Columns) -> tuple[Table, R
     }
     values = {kind: frame[kind] for kind in places if kind not in ids}
     _check_multiline(records, first, places, ids)
-    return make_table(str(path), ids, values, columns.min_rating, where), records
+    require(
+        not proposals or columns.min_rating is None,
+        f"{str(path)!r} holds {proposals} proposals, which have no rating. Leave `min_rating`"
+        " away.",
+        error=FileFormatError,
+    )
+    table = make_table(str(path), ids, values, columns.min_rating, where)
+    if proposals:
+        table.card["proposals"] = proposals
+    return TextTable(table, records, places, first)
 
 
-def has_header(records: Records, columns: Columns) -> bool:
-    """Return whether the first row of a file names its columns.
+def _plain(names: list[str]) -> list[str]:
+    return [plainly(name) for name in names]
 
-    Args:
-        records: The rows of the file.
-        columns: Names that were asked for.
-    """
-    return _header(records, columns)[1] == 1
+
+def _proposals(frame: Any) -> int:
+    """Return how many rows a condenser proposed; they have no time, rating or weight."""
+    return int((frame["origin"].astype(str).str.strip() == PROPOSAL).sum())
 
 
 def _header(records: Records, columns: Columns) -> tuple[list[str], int]:
     """Return the names of the columns, and the number of the first row with values."""
     cells = records.cells(0)
     named = [name for name in (columns.user, columns.item) if name is not None]
-    plain = [plainly(cell) for cell in cells]
+    plain = _plain(cells)
     numbers = all(_is_number(cell) for cell in cells[:2])
     known = any(plainly(name) in plain for name in named)
     if numbers and not known:
@@ -217,16 +247,3 @@ def arrow_parquet(path: str) -> Any:
             " 'graphcond[parquet]'. Or write the table as CSV."
         ) from error
     return parquet
-
-
-def content_digest(path: str | os.PathLike[str]) -> str:
-    """Return a checksum of a file's bytes, by which a change between two reads is seen.
-
-    Args:
-        path: The file.
-    """
-    digest = hashlib.sha256()
-    with open(path, "rb") as stream:
-        while block := stream.read(1 << 24):
-            digest.update(block)
-    return digest.hexdigest()
