@@ -100,9 +100,8 @@ class Condenser(BaseTransform, ABC):
         """
         require(
             is_whole(self.seed),
-            "`seed` a whole number",
-            "Any will do; it makes the run repeatable.",
-            seed=self.seed,
+            f"`seed` must be a whole number, but it is {self.seed!r}. Any will do; it makes the run"
+            " repeatable.",
         )
         self._check(data)
         seen = without_test(data)
@@ -181,16 +180,12 @@ class NodeCondenser(Condenser):
         )
 
     def _check(self, data: Graph) -> None:
-        cure = (
-            "Interactions (HeteroData) have condensers of their own, for example"
-            " RandomInteractions."
-        )
         require(
             isinstance(data, Data),
-            "`data` is a torch_geometric.data.Data",
-            cure,
+            f"`data` must be a torch_geometric.data.Data, but it is {type(data).__name__!r}."
+            " Interactions (HeteroData) have condensers of their own, for example"
+            " RandomInteractions.",
             error=InputError,
-            data=type(data).__name__,
         )
         check_nodes(data)
         self.budget(data)
@@ -198,15 +193,13 @@ class NodeCondenser(Condenser):
     def _sizes(self, data: Data, small: Data) -> dict[str, Any]:
         budget = self.budget(data)
         train, val = int(small.train_mask.sum()), int(small.val_mask.sum())
-        cure = "This is a defect of the condenser: report it."
         kept = train == budget.num_train and val <= budget.num_val
         require(
             kept,
-            f"{budget.num_train} training and {budget.num_val} validation nodes",
-            cure,
+            f"This needs {budget.num_train} training and {budget.num_val} validation nodes, but"
+            f" found train = {train!r}, val = {val!r}. This is a defect of the condenser:"
+            " report it.",
             error=BudgetError,
-            train=train,
-            val=val,
         )
         facts = statistics(small)
         return {
@@ -245,15 +238,11 @@ class InteractionCondenser(Condenser):
         return self.budget(data)
 
     def _check(self, data: Graph) -> None:
-        cure = (
-            "Node-classification graphs (Data) have condensers of their own, for example"
-            " RandomNodes."
-        )
         require(
             isinstance(data, HeteroData),
-            "`data` is a torch_geometric.data.HeteroData",
-            cure,
-            data=type(data).__name__,
+            "`data` must be a torch_geometric.data.HeteroData, but it is"
+            f" {type(data).__name__!r}. Node-classification graphs (Data) have condensers of their"
+            " own, for example RandomNodes.",
         )
         check_interactions(data)
         self.budget(data)
@@ -261,14 +250,12 @@ class InteractionCondenser(Condenser):
     def _sizes(self, data: HeteroData, small: HeteroData) -> dict[str, Any]:
         edges, allowed = train_edges(small), self._allowed(data)
         distinct = torch.unique(edges[0] * num_items(data) + edges[1]).numel()
-        cure = "This is a defect of the condenser: report it."
-        facts = {"num_edges": edges.size(1), "distinct": distinct}
         require(
             distinct == edges.size(1) <= allowed,
-            f"|D_cond| ≤ {allowed}, no interaction twice",
-            cure,
+            f"A condensed set must hold at most {allowed} interactions, none of them twice, but it"
+            f" holds {edges.size(1)}, {distinct} of them distinct. This is a defect of the"
+            " condenser: report it.",
             error=BudgetError,
-            **facts,
         )
         counts = statistics(small)
         return {

@@ -39,9 +39,13 @@ def is_whole(value: object) -> bool:
 
 def check_ratio(ratio: float) -> None:
     """Raise :class:`BudgetError` unless ``ratio`` lies in (0, 1]."""
-    cure = "It is the share of the original to keep, for example ratio=0.25."
     number = isinstance(ratio, numbers.Real) and not isinstance(ratio, bool)
-    require(number and 0 < ratio <= 1, "`ratio` in (0, 1]", cure, error=BudgetError, ratio=ratio)
+    require(
+        number and 0 < ratio <= 1,
+        f"`ratio` must be in (0, 1], but it is {ratio!r}. It is the share of the original to keep,"
+        " for example ratio=0.25.",
+        error=BudgetError,
+    )
 
 
 def interaction_budget(num_interactions: int, ratio: float) -> int:
@@ -59,14 +63,11 @@ def interaction_budget(num_interactions: int, ratio: float) -> int:
     """
     check_ratio(ratio)
     budget = math.floor(ratio * num_interactions + 1e-9)
-    cure = "Raise `ratio`: not one interaction would be kept."
     require(
         budget >= 1,
-        "`ratio` · |D| ≥ 1",
-        cure,
+        f"`ratio` must keep at least one interaction, but {ratio} of {num_interactions} is less."
+        " Raise `ratio`.",
         error=BudgetError,
-        ratio=ratio,
-        interactions=num_interactions,
     )
     return budget
 
@@ -94,28 +95,22 @@ def node_budget(
     """
     require(
         of in ("nodes", "train"),
-        "`of` in {'nodes', 'train'}",
-        "It says what `ratio` is a share of.",
+        f"`of` must be 'nodes' or 'train', but it is {of!r}. It says what `ratio` is a share of.",
         error=BudgetError,
-        of=of,
     )
-    cure = "Give `ratio` or `num_nodes`, exactly one of them."
     require(
         (ratio is None) != (num_nodes is None),
-        "one budget",
-        cure,
+        "A budget is either `ratio` or `num_nodes`, but they are"
+        f" {ratio!r} and {num_nodes!r}. Give exactly one of them.",
         error=BudgetError,
-        ratio=ratio,
-        num_nodes=num_nodes,
     )
     for name, value in (("num_nodes", num_nodes), ("num_val", num_val)):
         whole = value is None or is_whole(value)
         require(
             whole,
-            f"`{name}` a whole number of nodes",
-            "Give a share of the nodes as `ratio`.",
+            f"`{name}` must be a whole number of nodes, but it is {value!r}. Give a share of the"
+            " nodes as `ratio`.",
             error=BudgetError,
-            **{name: value},
         )
     train, val = int(data.train_mask.sum()), int(data.val_mask.sum())
     if ratio is not None:
@@ -126,23 +121,19 @@ def node_budget(
         else round((ratio or 0.0) * (train if of == "train" else int(data.num_nodes or 0)))
     )
     classes = int(data.y[data.train_mask].unique().numel())
-    cure = f"Pick a budget between {classes} (one node per class) and {train} training nodes."
-    facts = {"num_nodes": count, "ratio": ratio, "of": of}
     require(
         classes <= count <= train,
-        "classes ≤ condensed training nodes ≤ training nodes",
-        cure,
+        f"The budget asks for {count} condensed training nodes, but the graph has {classes} classes"
+        f" and {train} training nodes. Pick a `num_nodes` or `ratio` between one node per class and"
+        " all training nodes.",
         error=BudgetError,
-        **facts,
     )
     held = count if num_val is None else num_val
     seen = int(data.y[data.val_mask].unique().numel())
-    cure = f"Pass `num_val` between {seen} (one node per class) and {val} validation nodes."
     require(
         seen <= held <= val,
-        "classes ≤ condensed validation nodes ≤ validation nodes",
-        cure,
+        f"The budget asks for {held} condensed validation nodes, but they must be between {seen},"
+        f" one per class, and {val}. Pass such a `num_val`.",
         error=BudgetError,
-        num_val=held,
     )
     return NodeBudget(count, held, count / int(data.num_nodes or 1), count / train)

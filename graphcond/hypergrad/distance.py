@@ -60,9 +60,8 @@ def pearson_distance(a: Tensor, b: Tensor) -> Tensor:
     """
     require(
         a.shape[-1] >= 2,
-        "at least 2 hyperparameters in the pool",
-        "One value has no correlation.",
-        pool=a.shape[-1],
+        f"This needs at least 2 hyperparameters in the pool, but found pool = {a.shape[-1]!r}. One"
+        " value has no correlation.",
     )
     return 1.0 - F.cosine_similarity(
         a - a.mean(-1, keepdim=True), b - b.mean(-1, keepdim=True), dim=-1

@@ -38,9 +38,8 @@ class Implicit(Hypergradient):
     def __post_init__(self) -> None:
         require(
             self.damping >= 0,
-            "`damping` >= 0",
-            "A negative shift makes the curvature less definite.",
-            damping=self.damping,
+            f"`damping` must be at least 0, but it is {self.damping!r}. A negative shift makes the"
+            " curvature less definite.",
         )
 
     def __call__(self, problem: BilevelProblem, params: Tensors, lam: Tensor) -> Tensor:

@@ -90,9 +90,8 @@ def partials(loss: Loss, params: Tensors, lam: Tensor) -> tuple[Tensor, Tensors,
         value = loss(params, lam)
         require(
             value.dim() <= 1,
-            "a loss [] or [B]",
-            "Sum or average over the nodes, not over the hyperparameters.",
-            shape=tuple(value.shape),
+            f"This needs a loss [] or [B], but found shape = {tuple(value.shape)}. Sum or average"
+            " over the nodes, not over the hyperparameters.",
         )
         grads = torch.autograd.grad(
             value.sum(), [*params.values(), lam], create_graph=True, allow_unused=True

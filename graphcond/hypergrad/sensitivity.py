@@ -44,9 +44,8 @@ class Sensitivity:
         """
         require(
             lam.shape[-1] == len(self.columns),
-            "as many hyperparameters as columns",
-            "Compute the sensitivity for this λ.",
-            lam=tuple(lam.shape),
+            f"This needs as many hyperparameters as columns, but found lam = {tuple(lam.shape)!r}."
+            " Compute the sensitivity for this λ.",
         )
         theta, hyper = leaves(params, lam)
         value, slope, direct = partials(outer_loss, theta, hyper)

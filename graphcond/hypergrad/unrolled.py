@@ -33,15 +33,13 @@ class Unrolled(Hypergradient):
     def __post_init__(self) -> None:
         require(
             self.steps >= 1,
-            "`steps` ≥ 1",
-            "Without a step nothing depends on λ but the direct term.",
-            steps=self.steps,
+            f"`steps` must be at least 1, but it is {self.steps!r}. Without a step nothing depends"
+            " on λ but the direct term.",
         )
         require(
             self.learning_rate > 0,
-            "`learning_rate` > 0",
-            "Take less than 2 / λ_max of the inner Hessian.",
-            learning_rate=self.learning_rate,
+            f"`learning_rate` must be positive, but it is {self.learning_rate!r}. Take less than 2"
+            " / λ_max of the inner Hessian.",
         )
 
     def __call__(self, problem: BilevelProblem, params: Tensors, lam: Tensor) -> Tensor:

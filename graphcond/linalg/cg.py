@@ -42,15 +42,13 @@ class CG(LinearSolver):
     def __post_init__(self) -> None:
         require(
             self.max_steps >= 1,
-            "`max_steps` ≥ 1",
-            "Ten steps are within 1e-4 of the exact direction on Cora.",
-            max_steps=self.max_steps,
+            f"`max_steps` must be at least 1, but it is {self.max_steps!r}. Ten steps are within"
+            " 1e-4 of the exact direction on Cora.",
         )
         require(
             self.tolerance >= 0,
-            "`tolerance` ≥ 0",
-            "It is the relative residual to stop at.",
-            tolerance=self.tolerance,
+            f"`tolerance` must be at least 0, but it is {self.tolerance!r}. It is the relative"
+            " residual to stop at.",
         )
 
     def _solve(self, operator: LinearOperator, b: Tensors) -> Solution:

@@ -32,9 +32,8 @@ class Exact(LinearSolver):
     def __post_init__(self) -> None:
         require(
             self.tolerance >= 0,
-            "`tolerance` ≥ 0",
-            "It is the relative residual that counts as converged.",
-            tolerance=self.tolerance,
+            f"`tolerance` must be at least 0, but it is {self.tolerance!r}. It is the relative"
+            " residual that counts as converged.",
         )
 
     def _solve(self, operator: LinearOperator, b: Tensors) -> Solution:
@@ -43,10 +42,9 @@ class Exact(LinearSolver):
         solved, fault = torch.linalg.solve_ex(matrix, flat.unsqueeze(-1))
         require(
             not bool(fault.any()),
-            "an invertible operator",
-            "Damp it with `linalg.Damped`.",
+            f"This needs an invertible operator, but found blocks = {int(fault.count_nonzero())!r}."
+            " Damp it with `linalg.Damped`.",
             error=NumericalError,
-            blocks=int(fault.count_nonzero()),
         )
         solved = solved.squeeze(-1)
         size = flat.norm(dim=-1)

@@ -30,7 +30,9 @@ def largest_eigenvalue(
         |λ|_max from below, scalar, or ``[B]`` if batched.
     """
     require(
-        steps >= 1, "`steps` ≥ 1", "Thirty products are usually within a few percent.", steps=steps
+        steps >= 1,
+        f"`steps` must be at least 1, but it is {steps!r}. Thirty products are usually within a few"
+        " percent.",
     )
     device = next(iter(like.values())).device
     source = seeding.generator(seed, "power iteration", device=device)
@@ -70,21 +72,22 @@ class Neumann(LinearSolver):
     tolerance: float = 1e-6
 
     def __post_init__(self) -> None:
-        require(self.terms >= 1, "`terms` ≥ 1", "The paper uses 5 to 20.", terms=self.terms)
         require(
-            self.step is None or self.step > 0,
-            "`step` > 0",
-            "Leave it None for 1 / λ_max.",
-            step=self.step,
+            self.terms >= 1,
+            f"`terms` must be at least 1, but it is {self.terms!r}. The paper uses 5 to 20.",
         )
         require(
-            self.power_steps >= 1, "`power_steps` ≥ 1", "20 is usual.", power_steps=self.power_steps
+            self.step is None or self.step > 0,
+            f"`step` must be positive, but it is {self.step!r}. Leave it None for 1 / λ_max.",
+        )
+        require(
+            self.power_steps >= 1,
+            f"`power_steps` must be at least 1, but it is {self.power_steps!r}. 20 is usual.",
         )
         require(
             self.tolerance >= 0,
-            "`tolerance` ≥ 0",
-            "It is the relative residual to stop at.",
-            tolerance=self.tolerance,
+            f"`tolerance` must be at least 0, but it is {self.tolerance!r}. It is the relative"
+            " residual to stop at.",
         )
 
     def _solve(self, operator: LinearOperator, b: Tensors) -> Solution:

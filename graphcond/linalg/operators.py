@@ -62,9 +62,8 @@ class Dense(LinearOperator):
     def __init__(self, matrix: Tensor) -> None:
         require(
             matrix.dim() in (2, 3) and matrix.shape[-1] == matrix.shape[-2],
-            "`matrix` [N, N] or [B, N, N]",
-            "Pass a square matrix or a batch of them.",
-            shape=tuple(matrix.shape),
+            "`matrix` must have the shape [N, N] or [B, N, N], but its shape is"
+            f" {tuple(matrix.shape)}. Pass a square matrix or a batch of them.",
         )
         self.matrix = matrix
         self.batched = matrix.dim() == 3
@@ -200,9 +199,8 @@ class Damped(LinearOperator):
         smallest = damping if isinstance(damping, float | int) else float(damping.min())
         require(
             smallest >= 0,
-            "`damping` ≥ 0",
-            "A negative shift makes the operator less definite.",
-            damping=smallest,
+            f"`damping` must be at least 0, but it is {smallest!r}. A negative shift makes the"
+            " operator less definite.",
         )
         self.operator, self.damping, self.batched = operator, damping, operator.batched
 

@@ -76,18 +76,16 @@ class LinearSolver(ABC):
         """
         require(
             all(bool(torch.isfinite(tensor).all()) for tensor in b.values()),
-            "a finite right-hand side",
-            "Lower the learning rate of what produced it, or scale the features.",
+            f"This needs a finite right-hand side, but found names = {sorted(b)!r}. Lower the"
+            " learning rate of what produced it, or scale the features.",
             error=NumericalError,
-            names=sorted(b),
         )
         solution = self._solve(operator, vectors.detach(b))
         require(
             all(bool(torch.isfinite(tensor).all()) for tensor in solution.value.values()),
-            "a finite solution",
-            "Damp the operator (`linalg.Damped`) or use Gauss-Newton products.",
+            f"This needs a finite solution, but found steps = {solution.steps!r}. Damp the operator"
+            " (`linalg.Damped`) or use Gauss-Newton products.",
             error=NumericalError,
-            steps=solution.steps,
         )
         if not (torch.is_grad_enabled() and any(tensor.requires_grad for tensor in b.values())):
             return solution

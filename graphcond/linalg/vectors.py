@@ -88,8 +88,6 @@ def check_same_names(a: Tensors, b: Tensors) -> None:
     shapes = [{name: tuple(tensor.shape) for name, tensor in vector.items()} for vector in (a, b)]
     require(
         shapes[0] == shapes[1],
-        "same names and shapes of an operator and its vector",
-        "Pass a dictionary shaped as the parameters.",
-        operator=shapes[0],
-        vector=shapes[1],
+        "This needs same names and shapes of an operator and its vector, but found operator ="
+        f" {shapes[0]!r}, vector = {shapes[1]!r}. Pass a dictionary shaped as the parameters.",
     )

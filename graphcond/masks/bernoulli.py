@@ -50,19 +50,16 @@ class BernoulliMask:
         shaped = self.probs.dim() == 1 and self.probs.is_floating_point()
         require(
             shaped,
-            "`probs` a floating-point vector [P]",
-            "Give one probability per edge.",
-            shape=tuple(self.probs.shape),
-            dtype=self.probs.dtype,
+            "`probs` must be a floating-point vector [P], but found shape ="
+            f" {tuple(self.probs.shape)}, dtype = {self.probs.dtype}. Give one probability per"
+            " edge.",
         )
         if self.probs.numel():
             low, high = (float(v) for v in torch.aminmax(self.probs.detach()))
             require(
                 0.0 <= low <= high <= 1.0,
-                "`probs` in [0, 1]",
-                "Project onto the capped simplex first.",
-                min=low,
-                max=high,
+                f"`probs` must be in [0, 1], but found min = {low!r}, max = {high!r}. Project onto"
+                " the capped simplex first.",
             )
 
     def sample(self, samples: int, *, seed: int) -> Tensor:
@@ -89,7 +86,9 @@ class BernoulliMask:
             A sequence of K masks ``[P]``.
         """
         require(
-            samples >= 1, "`samples` >= 1", "It is the number K of masks per step.", samples=samples
+            samples >= 1,
+            f"`samples` must be at least 1, but it is {samples!r}. It is the number K of masks per"
+            " step.",
         )
         return Draws(self, samples, seed)
 

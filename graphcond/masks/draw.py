@@ -30,9 +30,11 @@ def inclusion(probs: Tensor, size: int) -> Tensor:
     Raises:
         BudgetError: If ``size`` is out of range.
     """
-    law, cure = "0 <= `size` <= number of edges", "Lower the ratio or enlarge the pool."
     require(
-        0 <= size <= probs.numel(), law, cure, error=BudgetError, size=size, edges=probs.numel()
+        0 <= size <= probs.numel(),
+        f"This needs 0 <= `size` <= number of edges, but found size = {size!r}, edges ="
+        f" {probs.numel()!r}. Lower the ratio or enlarge the pool.",
+        error=BudgetError,
     )
     BernoulliMask(probs)
     return CappedSimplex(float(size), exact=True).project(probs)

@@ -46,13 +46,11 @@ class CappedSimplex:
     sharded: bool = False
 
     def __post_init__(self) -> None:
-        law, cure = "a finite `budget` >= 0", "It is the expected number of kept edges."
         require(
             math.isfinite(self.budget) and self.budget >= 0,
-            law,
-            cure,
+            f"This needs a finite `budget` >= 0, but found budget = {self.budget!r}. It is the"
+            " expected number of kept edges.",
             error=BudgetError,
-            budget=self.budget,
         )
 
     def project(self, values: Tensor) -> Tensor:
@@ -90,11 +88,9 @@ class CappedSimplex:
         if self.exact:
             require(
                 self.budget <= size,
-                "budget <= number of edges",
-                "Enlarge the pool.",
+                f"This needs budget <= number of edges, but found budget = {self.budget!r}, edges ="
+                f" {int(size)!r}. Enlarge the pool.",
                 error=BudgetError,
-                budget=self.budget,
-                edges=int(size),
             )
         elif self.budget >= size:
             return 0.0
@@ -149,8 +145,12 @@ class CappedSimplex:
         )
         sums[0] = max(abs(low), abs(high))
         spread, size = self._reduce(sums).tolist()
-        law, cure = "finite values", "Lower the learning rate of the outer optimiser."
-        require(math.isfinite(spread), law, cure, error=NumericalError, largest=spread)
+        require(
+            math.isfinite(spread),
+            f"This needs finite values, but found largest = {spread!r}. Lower the learning rate of"
+            " the outer optimiser.",
+            error=NumericalError,
+        )
         return (-spread - 1.0, spread, size) if self.sharded else (low - 1.0, high, size)
 
     def _sums(self, values: Tensor, v: float) -> tuple[float, float]:

@@ -30,10 +30,8 @@ def accuracy(logits: Tensor, y: Tensor, mask: Tensor | None = None) -> Tensor:
     fits = logits.size(-2) == y.numel()
     require(
         fits and count > 0,
-        "one label per node and at least one node",
-        "Check the mask.",
-        logits=tuple(logits.shape),
-        counted=count,
+        "This needs one label per node and at least one node, but found logits ="
+        f" {tuple(logits.shape)!r}, counted = {count!r}. Check the mask.",
     )
     hits = logits.argmax(-1) == y
     kept = hits if mask is None else hits[..., mask]

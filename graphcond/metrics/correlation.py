@@ -122,18 +122,14 @@ def regret(truth: Tensor, chooser: Tensor) -> float:
 
 def _check(first: Tensor, second: Tensor) -> None:
     fits = first.dim() == 1 and first.shape == second.shape and first.numel() >= 2
-    cure = "Score the same candidates twice."
     require(
         fits,
-        "two score lists of one length >= 2",
-        cure,
-        first=tuple(first.shape),
-        second=tuple(second.shape),
+        f"This needs two score lists of one length >= 2, but found first = {tuple(first.shape)!r},"
+        f" second = {tuple(second.shape)!r}. Score the same candidates twice.",
     )
     numbers = not bool(torch.isnan(first).any() or torch.isnan(second).any())
     require(
         numbers,
-        "scores that are numbers",
-        "A candidate diverged: drop it or lower the learning rate.",
-        scores="NaN",
+        "This needs scores that are numbers. A candidate diverged: drop it or lower the learning"
+        " rate.",
     )

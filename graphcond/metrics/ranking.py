@@ -25,17 +25,14 @@ def hits(top: Tensor, relevant: Tensor, num_items: int) -> tuple[Tensor, Tensor]
     """
     require(
         top.dim() == 2,
-        "`top` of shape [U, k]",
-        "One list of item ids per user.",
-        shape=tuple(top.shape),
+        f"`top` must be of shape [U, k], but its shape is {tuple(top.shape)}. One list of item ids"
+        " per user.",
     )
     count = torch.bincount(relevant[0], minlength=top.size(0))
     require(
         count.numel() == top.size(0),
-        "users of `relevant` in [0, U)",
-        "Renumber them.",
-        users=top.size(0),
-        largest=int(count.numel()) - 1,
+        f"This needs users of `relevant` in [0, U), but found users = {top.size(0)!r}, largest ="
+        f" {int(count.numel()) - 1!r}. Renumber them.",
     )
     if relevant.size(1) == 0:
         return torch.zeros_like(top, dtype=torch.bool), count
@@ -98,8 +95,6 @@ def mean_over_users(values: Tensor, count: Tensor) -> float:
 def _check(hit: Tensor, k: int) -> None:
     require(
         1 <= k <= hit.size(1),
-        "1 <= `k` <= length of the lists",
-        "Rank at least k items.",
-        k=k,
-        length=hit.size(1),
+        f"This needs 1 <= `k` <= length of the lists, but found k = {k!r}, length ="
+        f" {hit.size(1)!r}. Rank at least k items.",
     )

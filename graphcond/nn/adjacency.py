@@ -135,7 +135,8 @@ class Bernoulli(Adjacency):
 
     def __post_init__(self) -> None:
         require(
-            self.temperature > 0, "`temperature` > 0", "0.5 is usual.", temperature=self.temperature
+            self.temperature > 0,
+            f"`temperature` must be positive, but it is {self.temperature!r}. 0.5 is usual.",
         )
 
     def init(self, x: Tensor, y: Tensor, seed: int = 0) -> Tensors:
@@ -180,8 +181,14 @@ class PairMLP(Adjacency):
     warmup: int = 60
 
     def __post_init__(self) -> None:
-        require(self.hidden >= 1, "`hidden` >= 1", "64 is usual.", hidden=self.hidden)
-        require(self.warmup >= 0, "`warmup` >= 0", "60 is usual.", warmup=self.warmup)
+        require(
+            self.hidden >= 1,
+            f"`hidden` must be at least 1, but it is {self.hidden!r}. 64 is usual.",
+        )
+        require(
+            self.warmup >= 0,
+            f"`warmup` must be at least 0, but it is {self.warmup!r}. 60 is usual.",
+        )
 
     def init(self, x: Tensor, y: Tensor, seed: int = 0) -> Tensors:
         """Return ``left``, ``right`` [d, h], ``weight1`` [h, h], ``weight2`` [h], ``bias2`` [] and
@@ -266,9 +273,8 @@ def make_adjacency(adjacency: AdjacencyName | Adjacency) -> Adjacency:
         return adjacency
     require(
         adjacency in known,
-        "`adjacency` one of " + ", ".join(known),
-        "Name one, or pass an Adjacency.",
+        f"`adjacency` must be one of {', '.join(known)}, but it is {adjacency!r}. Name one, or pass"
+        " an Adjacency.",
         error=UnknownNameError,
-        adjacency=adjacency,
     )
     return known[adjacency]

@@ -67,15 +67,12 @@ class PolynomialFilterNet:
             value = getattr(self, name)
             require(
                 isinstance(value, int) and value >= 1,
-                f"`{name}` >= 1",
-                "Sizes are positive integers.",
-                **{name: value},
+                f"`{name}` must be a positive whole number, but it is {value!r}. It is a size.",
             )
         require(
             self.basis in ("chebyshev", "power"),
-            "`basis` in {'chebyshev', 'power'}",
-            "Pick one of the two.",
-            basis=self.basis,
+            f"`basis` must be 'chebyshev' or 'power', but it is {self.basis!r}. Pick one of the"
+            " two.",
         )
 
     @property
@@ -97,15 +94,10 @@ class PolynomialFilterNet:
             InputError: If ``lam`` is no matrix or H does not divide by the layers.
         """
         groups = self.num_layers if self.per_layer else 1
-        cure = (
-            "λ is a matrix, one row per filter, with (order + 1) coefficients (times num_layers if"
-            " per_layer)."
-        )
         require(
             lam.dim() == 2 and lam.size(1) >= 1 and lam.size(1) % groups == 0,
-            "`lam` of shape [B, H]",
-            cure,
-            shape=tuple(lam.shape),
+            f"`lam` must be of shape [B, H], but its shape is {tuple(lam.shape)}. λ is a matrix,"
+            " one row per filter, with (order + 1) coefficients (times num_layers if per_layer).",
         )
         return lam.size(1) // groups - 1
 
@@ -130,7 +122,9 @@ class PolynomialFilterNet:
             which makes ``X @ W`` one product.
         """
         require(
-            batch >= 1, "`batch` >= 1", "It is the number of models trained at once.", batch=batch
+            batch >= 1,
+            f"`batch` must be at least 1, but it is {batch!r}. It is the number of models trained"
+            " at once.",
         )
         params: Tensors = {}
         for layer, (fan_in, fan_out) in enumerate(self.widths):
@@ -221,27 +215,22 @@ class PolynomialFilterNet:
     def _check(self, params: Tensors, batch: int, order: int, x: Tensor | CSR) -> None:
         found = {name: tuple(value.shape) for name, value in params.items()}
         wanted = {f"weight{layer}": (batch, *sizes) for layer, sizes in enumerate(self.widths)}
-        law = "`params` of `lam`'s batch and this network's sizes"
         require(
             all(found.get(name) == shape for name, shape in wanted.items()),
-            law,
-            "Call init(lam.size(0), seed).",
-            found=found,
+            f"`params` must be of `lam`'s batch and this network's sizes, but it is {found!r}. Call"
+            " init(lam.size(0), seed).",
         )
         width = x.size[1] if isinstance(x, CSR) else x.size(-1)
         require(
             width == self.num_features,
-            "`x` with num_features columns",
-            "Build the net with data.num_features.",
-            columns=width,
+            f"`x` must have num_features columns, but found columns = {width!r}. Build the net with"
+            " data.num_features.",
         )
         if not isinstance(x, CSR) and x.dim() == 3:
             require(
                 x.size(0) == order + 1,
-                "stored bases [order + 1, n, d]",
-                "Store them with the order of λ.",
-                bases=x.size(0),
-                order=order,
+                f"This needs stored bases [order + 1, n, d], but found bases = {x.size(0)!r}, order"
+                f" = {order!r}. Store them with the order of λ.",
             )
 
 
@@ -313,9 +302,7 @@ def filter_operator(
     """
     require(
         0 < lambda_max <= 2,
-        "`lambda_max` in (0, 2]",
-        "2 bounds it on every graph.",
-        lambda_max=lambda_max,
+        f"`lambda_max` must be in (0, 2], but it is {lambda_max!r}. 2 bounds it on every graph.",
     )
     dense = num_nodes <= _DENSE_NODES or edge_index.size(1) > _DENSE_SHARE * num_nodes**2
     if not dense:
@@ -375,12 +362,10 @@ def filter_features(x: Tensor) -> Tensor | CSR:
 
 
 def _drop(x: Tensor, probability: float, stream: torch.Generator | None) -> Tensor:
-    cure = "Pass stream=seeding.generator(seed, 'dropout', epoch)."
     require(
         0 < probability < 1 and stream is not None,
-        "`dropout` in [0, 1) with a generator",
-        cure,
-        dropout=probability,
+        f"`dropout` must be in [0, 1) with a generator, but it is {probability!r}. Pass"
+        " stream=seeding.generator(seed, 'dropout', epoch).",
     )
     keep = torch.rand(x.shape, generator=stream, dtype=x.dtype, device=x.device) >= probability
     return x * keep.to(x.dtype).div_(1 - probability)

@@ -119,13 +119,10 @@ def centred_labels(
         InputError: If a mask is empty.
     """
     train, val = masks
-    cure = "Give the graph training and validation nodes."
     require(
         bool(train.any()) and bool(val.any()),
-        "non-empty masks",
-        cure,
-        train=int(train.sum()),
-        val=int(val.sum()),
+        f"This needs non-empty masks, but found train = {int(train.sum())!r}, val ="
+        f" {int(val.sum())!r}. Give the graph training and validation nodes.",
     )
     eye = torch.eye(num_classes, dtype=dtype, device=y.device) - 1 / num_classes
     return eye[y[train]], eye[y[val]]

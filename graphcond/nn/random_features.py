@@ -145,9 +145,8 @@ def random_filters(
     target, val_target = centred_labels(y, masks, num_classes, torch.float64)
     require(
         num_layers >= 2,
-        "`num_layers` >= 2",
-        "Without a hidden layer the model is linear: ridge_filters.",
-        num_layers=num_layers,
+        f"`num_layers` must be at least 2, but it is {num_layers!r}. Without a hidden layer the"
+        " model is linear: ridge_filters.",
     )
     width = max(_WIDTH[0], min(_WIDTH[1], _NUMBERS // x.size(0)))
     features = filter_features(x)

@@ -75,9 +75,7 @@ class EmbeddingRecommender(torch.nn.Module, ABC):
         }
         require(
             min(counts.values()) >= 1,
-            "positive sizes",
-            "Give the counts of the data set.",
-            **counts,
+            f"Sizes must be positive, but they are {counts}. Give the counts of the data set.",
         )
         rates: dict[str, Any] = {
             "dropout": dropout,
@@ -85,12 +83,10 @@ class EmbeddingRecommender(torch.nn.Module, ABC):
             "learning_rate": learning_rate,
             "init_std": init_std,
         }
-        law = "0 <= dropout < 1, weight_decay >= 0, learning_rate > 0, init_std > 0"
         require(
             0 <= dropout < 1 and weight_decay >= 0 and learning_rate > 0 and init_std > 0,
-            law,
-            "Check the model's arguments.",
-            **rates,
+            "A model must have 0 <= dropout < 1, weight_decay >= 0, learning_rate > 0 and"
+            f" init_std > 0, but it has {rates}. Change the one that is out of range.",
         )
         self.num_users, self.num_items, self.dim, self.num_models = (
             num_users,
@@ -239,9 +235,8 @@ class LightGCN(EmbeddingRecommender):
         )
         require(
             num_layers >= 1,
-            "`num_layers` >= 1",
-            "With 0 layers it would be nn.MF.",
-            num_layers=num_layers,
+            f"`num_layers` must be at least 1, but it is {num_layers!r}. With 0 layers it would be"
+            " nn.MF.",
         )
         self.num_layers = num_layers
 
@@ -250,9 +245,8 @@ class LightGCN(EmbeddingRecommender):
         if graph is None:
             require(
                 False,
-                "LightGCN scored with its training graph",
-                "Pass `graph=model.graph(edge_index)`.",
-                graph=graph,
+                f"This needs LightGCN scored with its training graph, but found graph = {graph!r}."
+                " Pass `graph=model.graph(edge_index)`.",
             )
             raise AssertionError
         users, items = tables

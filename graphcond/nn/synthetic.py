@@ -36,15 +36,11 @@ def synthetic_labels(y: Tensor, num_nodes: int) -> Tensor:
         [0, 0, 1, 2]
     """
     classes, counts = y[y >= 0].unique(return_counts=True)
-    law = "`num_nodes` at least the number of classes"
-    cure = "Every class needs one node: raise num_nodes or ratio."
     require(
         num_nodes >= len(classes) > 0,
-        law,
-        cure,
+        f"`num_nodes` must be at least the number of classes, but found num_nodes = {num_nodes!r},"
+        f" classes = {len(classes)!r}. Every class needs one node: raise num_nodes or ratio.",
         error=BudgetError,
-        num_nodes=num_nodes,
-        classes=len(classes),
     )
     target = counts.double() / counts.sum() * num_nodes
     share = target.floor().clamp(min=1)
@@ -78,9 +74,8 @@ def class_samples(x: Tensor, y: Tensor, labels: Tensor, seed: int = 0) -> Tensor
         members, wanted = (y == label).nonzero()[:, 0], (labels == label).nonzero()[:, 0]
         require(
             len(members) > 0,
-            "every wanted class present in `y`",
-            "Leave out labels that no node has.",
-            label=label,
+            f"This needs every wanted class present in `y`, but found label = {label!r}. Leave out"
+            " labels that no node has.",
         )
         rounds = -(-len(wanted) // len(members))
         order = torch.cat([torch.randperm(len(members), generator=random) for _ in range(rounds)])[
@@ -122,9 +117,7 @@ def export(x: Tensor, y: Tensor, weight: Tensor, threshold: float = 0.0) -> Data
     """
     require(
         0 <= threshold < 1,
-        "`threshold` in [0, 1)",
-        "Edge weights lie in [0, 1].",
-        threshold=threshold,
+        f"`threshold` must be in [0, 1), but it is {threshold!r}. Edge weights lie in [0, 1].",
     )
     weight = weight.detach()
     keep = (weight > threshold) & ~torch.eye(len(y), dtype=torch.bool, device=weight.device)
@@ -214,13 +207,10 @@ class DiffusedBases:
 
     def combine(self, lam: Tensor) -> Tensor:
         """Return C_λ X = Σ_k λ_k B_k [B, n, d] for filters ``lam`` [B, K + 1]."""
-        law = "as many coefficients as bases"
         require(
             lam.shape[-1] == len(self.bases),
-            law,
-            "Store bases up to the filter's order.",
-            coefficients=lam.shape[-1],
-            bases=len(self.bases),
+            f"This needs as many coefficients as bases, but found coefficients = {lam.shape[-1]!r},"
+            f" bases = {len(self.bases)!r}. Store bases up to the filter's order.",
         )
         return torch.einsum("bk,knd->bnd", lam.to(self.bases), self.bases)
 

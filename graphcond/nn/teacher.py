@@ -155,9 +155,8 @@ class RidgeTeacher:
         train = data.train_mask if train is None else train
         require(
             bool(train.any()),
-            "at least one training node",
-            "Give the graph a train_mask.",
-            train=int(train.sum()),
+            f"This needs at least one training node, but found train = {int(train.sum())!r}. Give"
+            " the graph a train_mask.",
         )
         operator, y = propagation(data), data.y
         target = F.one_hot(y[train], int(y.max()) + 1).to(data.x)

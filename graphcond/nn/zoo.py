@@ -106,15 +106,20 @@ class GraphNet(torch.nn.Module):
         known = get_args(Kind)
         require(
             kind in known,
-            "a known `kind` of layer",
-            f"Choose one of {', '.join(known)}.",
+            f"This needs a known `kind` of layer, but found kind = {kind!r}. Choose one of"
+            f" {', '.join(known)}.",
             error=UnknownNameError,
-            kind=kind,
         )
         sizes = (num_features, num_classes, hidden, num_layers)
-        law = "`num_features`, `num_classes`, `hidden` and `num_layers` >= 1"
-        require(min(sizes) >= 1, law, "Check the arguments.", sizes=sizes)
-        require(0 <= dropout < 1, "`dropout` in [0, 1)", "0 switches it off.", dropout=dropout)
+        require(
+            min(sizes) >= 1,
+            "This needs `num_features`, `num_classes`, `hidden` and `num_layers` >= 1, but found"
+            f" sizes = {sizes!r}. Check the arguments.",
+        )
+        require(
+            0 <= dropout < 1,
+            f"`dropout` must be in [0, 1), but it is {dropout!r}. 0 switches it off.",
+        )
         self.kind, self.dropout, self.num_classes = kind, dropout, num_classes
         widths = [num_features, *[hidden] * (num_layers - 1), num_classes]
         with torch.random.fork_rng(devices=[]):
@@ -170,9 +175,8 @@ def _layer(kind: Kind, fan_in: int, fan_out: int, last: bool) -> torch.nn.Module
     elif name == "gat":
         require(
             last or fan_out % 8 == 0,
-            "a GAT width that 8 heads share",
-            "Take hidden=64.",
-            hidden=fan_out,
+            f"This needs a GAT width that 8 heads share, but found hidden = {fan_out!r}. Take"
+            " hidden=64.",
         )
         layer = GATConv(fan_in, fan_out) if last else GATConv(fan_in, fan_out // 8, heads=8)
     elif name == "gin":

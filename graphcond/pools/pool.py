@@ -44,11 +44,12 @@ class DataPool:
             and self.origin.shape == (size,)
             and self.kept.shape == (size,)
         )
-        law, facts = (
-            "`edges` [2, P], `origin` [P] and `kept` [P]",
-            [tuple(v.shape) for v in (self.edges, self.origin, self.kept)],
+        facts = [tuple(v.shape) for v in (self.edges, self.origin, self.kept)]
+        require(
+            good,
+            "`edges` must have the shape [2, P], `origin` [P] and `kept` [P], but found shapes ="
+            f" {facts!r}. Build pools with pools.Union.",
         )
-        require(good, law, "Build pools with pools.Union.", shapes=facts)
 
     def __len__(self) -> int:
         return self.edges.size(1)
@@ -137,15 +138,12 @@ def keep_tail(
     """
     require(
         threshold >= 0,
-        "tail threshold >= 0",
-        "It is a number of interactions per user.",
-        threshold=threshold,
+        f"This needs tail threshold >= 0, but found threshold = {threshold!r}. It is a number of"
+        " interactions per user.",
     )
     require(
         of in ("pool", "training"),
-        "`of` in {'pool', 'training'}",
-        "It says whose interactions count.",
-        of=of,
+        f"`of` must be 'pool' or 'training', but it is {of!r}. It says whose interactions count.",
     )
     counted = torch.ones_like(pool.kept) if of == "pool" else pool.origin == OBSERVED
     degree = torch.bincount(pool.edges[0, counted], minlength=num_users)

@@ -55,26 +55,23 @@ class ProxyTopK(PoolBuilder):
     def __post_init__(self) -> None:
         require(
             self.ratio > 0,
-            "`ratio` > 0",
-            "It is the number of pseudo interactions per observed one.",
-            ratio=self.ratio,
+            f"`ratio` must be positive, but it is {self.ratio!r}. It is the number of pseudo"
+            " interactions per observed one.",
         )
-        law, cure = (
-            "`quota` in {'degree', 'sqrt', 'uniform', 'global'}",
-            "It says how the pseudo interactions are shared among users.",
+        require(
+            self.quota in ("degree", "sqrt", "uniform", "global"),
+            "`quota` must be 'degree' or 'sqrt' or 'uniform' or 'global', but it is"
+            f" {self.quota!r}. It says how the pseudo interactions are shared among users.",
         )
-        require(self.quota in ("degree", "sqrt", "uniform", "global"), law, cure, quota=self.quota)
         require(
             self.ensemble >= 1,
-            "`ensemble` >= 1",
-            "It is the number of proxies.",
-            ensemble=self.ensemble,
+            f"`ensemble` must be at least 1, but it is {self.ensemble!r}. It is the number of"
+            " proxies.",
         )
         require(
             self.block >= 1,
-            "`block` >= 1",
-            "It is the number of users scored at once.",
-            block=self.block,
+            f"`block` must be at least 1, but it is {self.block!r}. It is the number of users"
+            " scored at once.",
         )
 
     def __call__(self, data: HeteroData, *, seed: int) -> DataPool:

@@ -22,9 +22,8 @@ class Union(PoolBuilder):
     def __init__(self, *builders: PoolBuilder) -> None:
         require(
             len(builders) > 0,
-            "at least one pool",
-            "For example Union(Observed(), ProxyTopK(mf, ratio=0.3)).",
-            pools=0,
+            "This needs at least one pool. For example Union(Observed(), ProxyTopK(mf,"
+            " ratio=0.3)).",
         )
         self.builders = builders
 

@@ -49,11 +49,9 @@ def bpr_losses(
     users, positives, negatives = triples
     require(
         users.dim() == 1 and users.shape == positives.shape == negatives.shape,
-        "users, positives and negatives of one shape [B]",
-        "Flatten the batch; ids of K models are offset by model.",
-        users=tuple(users.shape),
-        positives=tuple(positives.shape),
-        negatives=tuple(negatives.shape),
+        "This needs users, positives and negatives of one shape [B], but found users ="
+        f" {tuple(users.shape)!r}, positives = {tuple(positives.shape)!r}, negatives ="
+        f" {tuple(negatives.shape)!r}. Flatten the batch; ids of K models are offset by model.",
     )
     if not deterministic:
         rows = user_table.index_select(0, users)

@@ -50,17 +50,13 @@ def compact(csr: CSR, mask: Tensor) -> CSR:
     """
     require(
         mask.dtype == torch.bool and mask.dim() in (1, 2),
-        "`mask` bool [m] or [K, m]",
-        "Use `sample_mask`.",
-        dtype=mask.dtype,
+        f"`mask` must be bool [m] or [K, m], but its dtype is {mask.dtype}. Use `sample_mask`.",
     )
     needed = _input_edges(csr)
     require(
         mask.size(-1) >= needed,
-        "a mask entry for every input edge",
-        "Give `mask` in input order.",
-        mask=tuple(mask.shape),
-        edges=needed,
+        f"This needs a mask entry for every input edge, but found mask = {tuple(mask.shape)!r},"
+        f" edges = {needed!r}. Give `mask` in input order.",
     )
     csr = csr.trim()
     rows = list(mask) if mask.dim() == 2 else [mask]
@@ -109,7 +105,7 @@ def block_diagonal(blocks: Sequence[CSR]) -> CSR:
         Sizes added up; ``perm`` counts through the blocks' stored entries in turn.
     """
     require(
-        len(blocks) > 0, "at least one block", "Give the matrices to put on the diagonal.", blocks=0
+        len(blocks) > 0, "This needs at least one block. Give the matrices to put on the diagonal."
     )
     blocks = [block.trim() for block in blocks]
     rows, cols = sum(b.size[0] for b in blocks), sum(b.size[1] for b in blocks)
@@ -118,9 +114,8 @@ def block_diagonal(blocks: Sequence[CSR]) -> CSR:
     values = [b.value for b in blocks if b.value is not None]
     require(
         len(values) in (0, len(blocks)),
-        "entries in all blocks or in none",
-        "Use `with_value` to give them.",
-        given=len(values),
+        f"This needs entries in all blocks or in none, but found given = {len(values)!r}. Use"
+        " `with_value` to give them.",
     )
     return CSR(pattern, torch.cat(values) if values else None)
 

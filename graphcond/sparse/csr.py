@@ -47,10 +47,9 @@ class CSR:
     ) -> None:
         require(
             value is None or tuple(value.shape) == (pattern.nnz,),
-            "`value` of shape [nnz]",
-            "Give one number for each stored entry, in CSR order.",
-            value=None if value is None else tuple(value.shape),
-            nnz=pattern.nnz,
+            "`value` must be of shape [nnz], but found value ="
+            f" {None if value is None else tuple(value.shape)!r}, nnz = {pattern.nnz!r}. Give one"
+            " number for each stored entry, in CSR order.",
         )
         self.pattern = pattern
         self.value = value
@@ -111,9 +110,8 @@ class CSR:
         """
         require(
             edge_index.dim() == 2 and edge_index.size(0) == 2,
-            "`edge_index` of shape [2, m]",
-            "Row 0 holds the sources, row 1 the targets.",
-            shape=tuple(edge_index.shape),
+            f"`edge_index` must be of shape [2, m], but its shape is {tuple(edge_index.shape)}. Row"
+            " 0 holds the sources, row 1 the targets.",
         )
         edge_index = edge_index.detach().as_subclass(
             Tensor
@@ -258,24 +256,18 @@ def _check_coordinates(row: Tensor, col: Tensor, size: tuple[int, int]) -> None:
     kinds = (torch.int32, torch.int64)
     require(
         row.dtype in kinds and col.dtype in kinds,
-        "integer row and column ids",
-        "Convert them with `.long()`.",
-        row=row.dtype,
-        col=col.dtype,
+        f"This needs integer row and column ids, but found row = {row.dtype!r}, col ="
+        f" {col.dtype!r}. Convert them with `.long()`.",
     )
     require(
         row.dim() == 1 and row.shape == col.shape,
-        "row and column ids of one shape [m]",
-        "Give one row and one column id for each entry.",
-        row=tuple(row.shape),
-        col=tuple(col.shape),
+        f"This needs row and column ids of one shape [m], but found row = {tuple(row.shape)!r}, col"
+        f" = {tuple(col.shape)!r}. Give one row and one column id for each entry.",
     )
     for name, ids, bound in (("row", row, size[0]), ("col", col, size[1])):
         low, high = (int(ids.min()), int(ids.max())) if ids.numel() else (0, -1)
         require(
             low >= 0 and high < bound,
-            f"0 <= {name} < {bound}",
-            "Ids count from 0; give the true number of rows and columns.",
-            lowest=low,
-            highest=high,
+            f"This needs 0 <= {name} < {bound}, but found lowest = {low!r}, highest = {high!r}. Ids"
+            " count from 0; give the true number of rows and columns.",
         )

@@ -72,17 +72,13 @@ def polynomial_filter(csr: CSR, x: Tensor, lam: Tensor, basis: Basis = "chebyshe
     """
     require(
         x.dim() == 2 and csr.size == (x.size(0), x.size(0)) and lam.dim() == 2 and lam.size(1) >= 1,
-        "`x` [n, f] and `lam` [B, K + 1]",
-        "Rows of `x` are the operator's nodes; a filter has one coefficient a degree.",
-        x=tuple(x.shape),
-        lam=tuple(lam.shape),
-        operator=csr.size,
+        f"`x` must have the shape [n, f] and `lam` [B, K + 1], but found x = {tuple(x.shape)!r},"
+        f" lam = {tuple(lam.shape)!r}, operator = {csr.size!r}. Rows of `x` are the operator's"
+        " nodes; a filter has one coefficient a degree.",
     )
     require(
         basis in ("chebyshev", "power"),
-        '`basis` "chebyshev" or "power"',
-        "It names the polynomials.",
-        basis=basis,
+        f'`basis` must be "chebyshev" or "power", but it is {basis!r}. It names the polynomials.',
     )
     lam = lam.to(x.dtype)
     learned = csr.value is not None and csr.value.requires_grad

@@ -72,9 +72,8 @@ def as_csr(source: Any, num_nodes: int | None = None) -> CSR:
 def _from_torch_csr(source: Tensor) -> CSR:
     require(
         source.dim() == 2,
-        "a sparse matrix of two dimensions",
-        "Take one matrix of the batch.",
-        shape=tuple(source.shape),
+        f"This needs a sparse matrix of two dimensions, but found shape = {tuple(source.shape)}."
+        " Take one matrix of the batch.",
     )
     size = (source.size(0), source.size(1))
     value, dtype = source.values().detach(), index_dtype(source.values().numel(), size)
@@ -87,9 +86,8 @@ def _from_torch_coo(source: Tensor) -> CSR:
     indices, value = source._indices(), source._values().detach()
     require(
         source.dim() == 2 and value.dim() == 1,
-        "a sparse matrix of two dimensions with plain entries",
-        "Take one matrix of the batch.",
-        shape=tuple(source.shape),
+        "This needs a sparse matrix of two dimensions with plain entries, but found shape ="
+        f" {tuple(source.shape)}. Take one matrix of the batch.",
     )
     return CSR.from_edges(indices[0], indices[1], (source.size(0), source.size(1)), value)
 
@@ -155,9 +153,7 @@ def to_torch(csr: CSR, layout: torch.layout = torch.sparse_csr) -> Tensor:
     value = torch.ones(csr.nnz, device=csr.device) if csr.value is None else csr.value.detach()
     require(
         layout in (torch.sparse_csr, torch.sparse_coo),
-        "`layout` CSR or COO",
-        "Convert further with torch.",
-        layout=layout,
+        f"`layout` must be CSR or COO, but it is {layout!r}. Convert further with torch.",
     )
     if layout == torch.sparse_csr:
         return torch.sparse_csr_tensor(
@@ -187,10 +183,8 @@ def to_sparse_tensor(csr: CSR) -> Any:
     """
     require(
         importlib.util.find_spec("torch_sparse") is not None,
-        "torch-sparse installed",
-        "Install it with `pip install --no-build-isolation torch-sparse`, or take `to_torch(csr)`,"
-        " which PyG accepts too.",
-        torch_sparse=None,
+        "This needs torch-sparse installed. Install it with `pip install --no-build-isolation"
+        " torch-sparse`, or take `to_torch(csr)`, which PyG accepts too.",
     )
     csr = csr.trim()
     kind = importlib.import_module("torch_sparse").SparseTensor
@@ -213,7 +207,8 @@ def to_data(csr: CSR) -> Any:
     from torch_geometric.data import Data
 
     require(
-        csr.size[0] == csr.size[1], "a square matrix", "Data holds one kind of node.", size=csr.size
+        csr.size[0] == csr.size[1],
+        f"This needs a square matrix, but found size = {csr.size!r}. Data holds one kind of node.",
     )
     edge_index, weight = to_edge_index(csr)
     return Data(edge_index=edge_index, edge_weight=weight, num_nodes=csr.size[0])

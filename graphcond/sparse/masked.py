@@ -116,19 +116,15 @@ def masked_spmm(csr: CSR, kept: CSR, x: Tensor, value: Tensor) -> Tensor:
     rows, columns = csr.size
     require(
         kept.size == (blocks * rows, blocks * columns) and blocks > 0,
-        "`kept` made by `compact(csr, mask)`",
-        "Compact the same matrix first.",
-        kept=kept.size,
-        csr=csr.size,
+        f"`kept` must be made by `compact(csr, mask)`, but found kept = {kept.size!r}, csr ="
+        f" {csr.size!r}. Compact the same matrix first.",
     )
     value = value.unsqueeze(0) if value.dim() == 1 else value
     require(
         tuple(value.shape) == (blocks, csr.nnz) and x.dim() == 2 and x.size(0) == blocks * columns,
-        "`value` [K, nnz] and `x` [K * C, f]",
-        "One row of entries for each mask, its features below one another.",
-        value=tuple(value.shape),
-        x=tuple(x.shape),
-        masks=blocks,
+        "`value` must have the shape [K, nnz] and `x` [K * C, f], but found value ="
+        f" {tuple(value.shape)!r}, x = {tuple(x.shape)!r}, masks = {blocks!r}. One row of entries"
+        " for each mask, its features below one another.",
     )
     dtype = torch.promote_types(value.dtype, x.dtype)
     x, value = x.to(dtype), value.to(dtype)

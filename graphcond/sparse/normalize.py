@@ -93,9 +93,8 @@ def scaled_laplacian(csr: CSR, lambda_max: float = 2.0) -> CSR:
     """
     require(
         lambda_max > 0,
-        "`lambda_max` > 0",
-        "2 bounds every normalised Laplacian.",
-        lambda_max=lambda_max,
+        f"`lambda_max` must be positive, but it is {lambda_max!r}. 2 bounds every normalised"
+        " Laplacian.",
     )
     normal = gcn_norm(csr, self_loops=False)
     if normal.value is None:
@@ -146,7 +145,6 @@ def _with_diagonal(csr: CSR, diagonal: Tensor, everywhere: bool) -> CSR:
 def _square(csr: CSR) -> None:
     require(
         csr.size[0] == csr.size[1],
-        "a square matrix",
-        "Use `bipartite_norm` for rectangular ones.",
-        size=csr.size,
+        f"This needs a square matrix, but found size = {csr.size!r}. Use `bipartite_norm` for"
+        " rectangular ones.",
     )

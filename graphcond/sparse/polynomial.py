@@ -83,12 +83,12 @@ def powers(operator: CSR | Tensor, x: Tensor, order: int) -> list[Tensor]:
 
 
 def _check(operator: CSR | Tensor, x: Tensor, order: int) -> None:
-    require(order >= 0, "`order` >= 0", "It is the highest degree.", order=order)
+    require(
+        order >= 0, f"`order` must be at least 0, but it is {order!r}. It is the highest degree."
+    )
     size = tuple(operator.size) if isinstance(operator, CSR) else tuple(operator.shape)
     require(
         len(size) == 2 and size[0] == size[1] and x.dim() in (2, 3) and x.size(-2) == size[1],
-        "an operator [n, n] and `x` [n, f] or [B, n, f]",
-        "Rows of `x` are the operator's nodes.",
-        operator=size,
-        x=tuple(x.shape),
+        f"This needs an operator [n, n] and `x` [n, f] or [B, n, f], but found operator = {size!r},"
+        f" x = {tuple(x.shape)!r}. Rows of `x` are the operator's nodes.",
     )

@@ -100,16 +100,14 @@ def sample_mask(probs: Tensor, seed: int, stream: int, edge_id: Tensor | None = 
     """
     require(
         probs.dim() == 1 and probs.is_floating_point(),
-        "`probs` of floating point, [P]",
-        "Give one a candidate edge.",
-        probs=probs.shape,
+        f"`probs` must be of floating point, [P], but it is {probs.shape!r}. Give one a candidate"
+        " edge.",
     )
     require(
         edge_id is None or (edge_id.shape == probs.shape and not edge_id.is_floating_point()),
-        "`edge_id` integer, of the shape of `probs`",
-        "It names the edge that each probability belongs to.",
-        edge_id=None if edge_id is None else tuple(edge_id.shape),
-        probs=tuple(probs.shape),
+        "`edge_id` must be integer, of the shape of `probs`, but found edge_id ="
+        f" {None if edge_id is None else tuple(edge_id.shape)!r}, probs = {tuple(probs.shape)!r}."
+        " It names the edge that each probability belongs to.",
     )
     key = stream_key(seed, stream)
     if on_host(probs):

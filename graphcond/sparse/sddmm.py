@@ -43,18 +43,14 @@ def _matched(csr: CSR, a: Tensor, b: Tensor) -> tuple[Tensor, Tensor]:
     b = b.unsqueeze(1) if b.dim() == 1 else b
     require(
         a.dim() == b.dim() == 2 and (a.size(0), b.size(0)) == csr.size and a.size(1) == b.size(1),
-        "`a` [R, f] and `b` [C, f]",
-        "Rows of `a` are rows of the matrix, rows of `b` its columns, both of one width.",
-        a=tuple(a.shape),
-        b=tuple(b.shape),
-        matrix=csr.size,
+        f"`a` must have the shape [R, f] and `b` [C, f], but found a = {tuple(a.shape)!r}, b ="
+        f" {tuple(b.shape)!r}, matrix = {csr.size!r}. Rows of `a` are rows of the matrix, rows of"
+        " `b` its columns, both of one width.",
     )
     dtype = torch.promote_types(a.dtype, b.dtype)
     require(
         dtype.is_floating_point,
-        "inputs of floating point",
-        "Convert them with `.float()`.",
-        a=a.dtype,
-        b=b.dtype,
+        f"This needs inputs of floating point, but found a = {a.dtype!r}, b = {b.dtype!r}. Convert"
+        " them with `.float()`.",
     )
     return a.to(dtype), b.to(dtype)

@@ -90,27 +90,24 @@ def _check(csr: CSR, x: Tensor, value: Tensor | None, z: Tensor | None) -> None:
     rows, columns = csr.size
     require(
         x.dim() in (1, 2, 3) and x.size(0 if x.dim() < 3 else 1) == columns,
-        "`x` of shape [C], [C, f] or [B, C, f]",
-        "Its nodes must be the columns of the matrix; use `csr.T` for the other direction.",
-        x=tuple(x.shape),
-        matrix=csr.size,
+        f"`x` must be of shape [C], [C, f] or [B, C, f], but found x = {tuple(x.shape)!r}, matrix ="
+        f" {csr.size!r}. Its nodes must be the columns of the matrix; use `csr.T` for the other"
+        " direction.",
     )
     require(
-        x.is_floating_point(), "`x` of floating point", "Convert it with `.float()`.", dtype=x.dtype
+        x.is_floating_point(),
+        f"`x` must be of floating point, but its dtype is {x.dtype}. Convert it with `.float()`.",
     )
     require(
         value is None or tuple(value.shape) == (csr.nnz,),
-        "`value` of shape [nnz]",
-        "Give one number for each stored entry, in CSR order (`w[csr.perm]`).",
-        value=None if value is None else tuple(value.shape),
-        nnz=csr.nnz,
+        "`value` must be of shape [nnz], but found value ="
+        f" {None if value is None else tuple(value.shape)!r}, nnz = {csr.nnz!r}. Give one number"
+        " for each stored entry, in CSR order (`w[csr.perm]`).",
     )
     if z is not None:
         shape = (*x.shape[:-2], rows, *x.shape[-1:]) if x.dim() > 1 else (rows,)
         require(
             tuple(z.shape) == shape,
-            "`z` of the result's shape",
-            "It is added to the product.",
-            z=tuple(z.shape),
-            result=shape,
+            f"`z` must be of the result's shape, but found z = {tuple(z.shape)!r}, result ="
+            f" {shape!r}. It is added to the product.",
         )

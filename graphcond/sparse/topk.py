@@ -55,22 +55,22 @@ def topk(
 def _check(users: Tensor, items: Tensor, k: int, exclude: CSR | None, block: int) -> None:
     require(
         users.dim() == items.dim() == 2 and users.size(1) == items.size(1),
-        "`users` [m, d] and `items` [n, d]",
-        "Both need one width.",
-        users=tuple(users.shape),
-        items=tuple(items.shape),
+        "`users` must have the shape [m, d] and `items` [n, d], but found users ="
+        f" {tuple(users.shape)!r}, items = {tuple(items.shape)!r}. Both need one width.",
     )
     require(
         1 <= k <= items.size(0),
-        "1 <= `k` <= number of items",
-        "It is how many columns to return.",
-        k=k,
-        items=items.size(0),
+        f"This needs 1 <= `k` <= number of items, but found k = {k!r}, items = {items.size(0)!r}."
+        " It is how many columns to return.",
     )
-    require(block >= 1, "`block` >= 1", "It is the number of rows scored at once.", block=block)
+    require(
+        block >= 1,
+        f"`block` must be at least 1, but it is {block!r}. It is the number of rows scored at"
+        " once.",
+    )
     require(
         exclude is None or exclude.size == (users.size(0), items.size(0)),
-        "`exclude` of size [m, n]",
-        "Give the training interactions, users by items.",
-        exclude=None if exclude is None else exclude.size,
+        "`exclude` must be of size [m, n], but it is"
+        f" {None if exclude is None else exclude.size!r}. Give the training interactions, users by"
+        " items.",
     )

@@ -75,7 +75,7 @@ def test_numpys_numbers_are_numbers(data: Data) -> None:
 def test_interactions_are_rounded_down_and_never_zero() -> None:
     assert interaction_budget(42_000, 0.25) == 10_500
     assert interaction_budget(10, 0.3) == 3
-    with pytest.raises(BudgetError, match="not one interaction"):
+    with pytest.raises(BudgetError, match="at least one interaction"):
         interaction_budget(3, 0.25)
     with pytest.raises(BudgetError, match="share of the original"):
         interaction_budget(100, -0.1)

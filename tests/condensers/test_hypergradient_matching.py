@@ -412,9 +412,9 @@ def test_wrong_settings_name_the_law(change, law):
 
 
 def test_wrong_plans_name_the_law():
-    with pytest.raises(InputError, match="`size` ≥ 10"):
+    with pytest.raises(InputError, match="`size` must be at least 10"):
         Pool(size=3)
-    with pytest.raises(InputError, match="`noise` ≥ 0"):
+    with pytest.raises(InputError, match="`noise` must be at least 0"):
         Pool(noise=-1.0)
     with pytest.raises(InputError, match="weights ≥ 0"):
         Weights(0, 0, 0)

@@ -117,7 +117,7 @@ def test_largest_eigenvalue_by_block():
 def test_wrong_input_names_the_law():
     with pytest.raises(InputError, match="`matrix`"):
         Dense(torch.zeros(2, 3))
-    with pytest.raises(InputError, match="`damping` ≥ 0"):
+    with pytest.raises(InputError, match="`damping` must be at least 0"):
         Damped(Dense(torch.eye(2)), -1.0)
     with pytest.raises(InputError, match="same names and shapes"):
         Hessian(lambda p: (p["a"] ** 2).sum(), {"a": torch.ones(3)}) @ {"a": torch.ones(2)}

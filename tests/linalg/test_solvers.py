@@ -124,9 +124,9 @@ def test_nan_and_singular_operators_raise():
 
 
 def test_wrong_settings_name_the_law():
-    with pytest.raises(InputError, match="`max_steps` ≥ 1"):
+    with pytest.raises(InputError, match="`max_steps` must be at least 1"):
         CG(max_steps=0)
-    with pytest.raises(InputError, match="`terms` ≥ 1"):
+    with pytest.raises(InputError, match="`terms` must be at least 1"):
         Neumann(terms=0)
-    with pytest.raises(InputError, match="`step` > 0"):
+    with pytest.raises(InputError, match="`step` must be positive"):
         Neumann(step=-1.0)

@@ -100,7 +100,7 @@ def test_weighted_scores_equal_the_dense_sum(grouped):
     [torch.tensor([0.5, 1.2]), torch.tensor([float("nan")]), torch.tensor([1]), torch.ones(2, 2)],
 )
 def test_bad_probabilities(probs):
-    with pytest.raises(InputError, match="must hold, but got"):
+    with pytest.raises(InputError, match="must be"):
         BernoulliMask(probs)
 
 

@@ -52,24 +52,19 @@ class Unrolled:
     init_std: float = 0.1
 
     def __post_init__(self) -> None:
-        sizes: dict[str, Any] = {
-            "steps": self.steps,
-            "dim": self.dim,
-            "rate": self.rate,
-            "init_std": self.init_std,
-        }
-        good = self.steps >= 1 and self.dim >= 1 and self.rate > 0 and self.init_std > 0
+        for name, least in (("steps", 1), ("dim", 1)):
+            count = getattr(self, name)
+            require(
+                count >= least, f"`{name}` must be at least {least}, but it is {count}. Raise it."
+            )
+        for name in ("rate", "init_std"):
+            size = getattr(self, name)
+            require(size > 0, f"`{name}` must be positive, but it is {size}. Raise it.")
         require(
-            good,
-            "steps >= 1, dim >= 1, rate > 0, init_std > 0",
-            "Check the arguments of Unrolled.",
-            **sizes,
+            self.start in ("items", "proxy", "fresh"),
+            f"`start` must be 'items' or 'proxy' or 'fresh', but it is {self.start!r}. It says"
+            " where the inner training starts.",
         )
-        law, cure = (
-            "`start` in {'items', 'proxy', 'fresh'}",
-            "It says where the inner training starts.",
-        )
-        require(self.start in ("items", "proxy", "fresh"), law, cure, start=self.start)
 
 
 @final

@@ -56,13 +56,6 @@ class Schedule:
     plain: bool = False
 
     def __post_init__(self) -> None:
-        facts = {
-            "steps": self.steps,
-            "rate": self.rate,
-            "factor": self.factor,
-            "every": self.every,
-            "floor": self.floor,
-        }
         good = (
             self.steps >= 0
             and self.rate > 0
@@ -70,8 +63,11 @@ class Schedule:
             and self.every >= 1
             and 0 <= self.floor <= self.rate
         )
-        law = "steps >= 0, rate > 0, 0 < factor <= 1, every >= 1, 0 <= floor <= rate"
-        require(good, law, "Check the arguments of Schedule.", **facts)  # type: ignore[arg-type]
+        require(
+            good,
+            "A schedule must have steps >= 0, rate > 0, 0 < factor <= 1, every >= 1 and"
+            f" 0 <= floor <= rate, but it is {self}. Change the one that is out of range.",
+        )
 
     def at(self, step: int) -> float:
         """Return the learning rate of a step, counted from 0."""

@@ -75,16 +75,24 @@ class Pool:
     weights: Weights = field(default_factory=Weights)
 
     def __post_init__(self) -> None:
-        require(self.size >= 10, "`size` ≥ 10", "A pool of 128 is usual.", size=self.size)
+        require(
+            self.size >= 10,
+            f"`size` must be at least 10, but it is {self.size!r}. A pool of 128 is usual.",
+        )
         require(
             self.batch >= 2,
-            "`batch` ≥ 2",
-            "Correlations need two values; 48 is usual.",
-            batch=self.batch,
+            f"`batch` must be at least 2, but it is {self.batch!r}. Correlations need two values;"
+            " 48 is usual.",
         )
-        require(self.steps >= 1, "`steps` ≥ 1", "200 is usual.", steps=self.steps)
-        require(self.copies >= 1, "`copies` ≥ 1", "2 is usual.", copies=self.copies)
-        require(self.noise >= 0, "`noise` ≥ 0", "0.4 is usual.", noise=self.noise)
+        require(
+            self.steps >= 1, f"`steps` must be at least 1, but it is {self.steps!r}. 200 is usual."
+        )
+        require(
+            self.copies >= 1, f"`copies` must be at least 1, but it is {self.copies!r}. 2 is usual."
+        )
+        require(
+            self.noise >= 0, f"`noise` must be at least 0, but it is {self.noise!r}. 0.4 is usual."
+        )
 
 
 @final

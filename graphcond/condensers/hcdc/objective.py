@@ -81,15 +81,14 @@ def narrowed(problem: FilterProblem) -> tuple[FilterProblem, Tensor]:
     x = problem.graph.x
     if not isinstance(x, Tensor):
         raise InputError(
-            "dense features of the condensed training graph must hold, but got (features=CSR)."
-            " Condensed graphs are small."
+            "The condensed training graph must have dense features, but they are sparse. Convert"
+            " them with `to_dense()`: condensed graphs are small."
         )
     columns = (x != 0).any(0).nonzero()[:, 0]
     require(
         len(columns) > 0,
-        "a feature that is not zero everywhere",
-        "Check the features of the training nodes.",
-        features=tuple(x.shape),
+        "This needs a feature that is not zero everywhere, but found features ="
+        f" {tuple(x.shape)!r}. Check the features of the training nodes.",
     )
     graph = replace(problem.graph, x=x[:, columns].contiguous())
     return (
@@ -184,8 +183,11 @@ class Weights:
 
     def __post_init__(self) -> None:
         found = (self.hypergradient, self.value, self.accuracy)
-        cure = "Weigh what the validation graph shall agree in."
-        require(min(found) >= 0 < max(found), "weights ≥ 0, one of them > 0", cure, weights=found)
+        require(
+            min(found) >= 0 < max(found),
+            f"This needs weights ≥ 0, one of them > 0, but found weights = {found!r}. Weigh what"
+            " the validation graph shall agree in.",
+        )
 
 
 @dataclass(frozen=True)
@@ -294,8 +296,8 @@ class Matching:
         moved, wanted, lam = students.sensitivity, self.target.slopes(), students.lam[rows]
         if moved is None:
             raise InputError(
-                "sensitivities must hold, but got (sensitivity=None). Compute them, or weigh"
-                " hypergradients with 0."
+                "The students' sensitivities were not computed, but the objective needs them."
+                " Compute them, or weigh hypergradients with 0."
             )
 
         def outer(theta: Tensors, hyper: Tensor) -> Tensor:

@@ -62,20 +62,20 @@ class Trajectories:
 
     def __post_init__(self) -> None:
         counts = (self.starts, self.repeats, self.epochs, self.every)
-        cure = "16 starts, 2 repeats, 80 epochs, a move of λ every 10."
-        require(min(counts) >= 1, "`starts`, `repeats`, `epochs`, `every` ≥ 1", cure, found=counts)
+        require(
+            min(counts) >= 1,
+            f"This needs `starts`, `repeats`, `epochs`, `every` ≥ 1, but found {counts!r}."
+            " 16 starts, 2 repeats, 80 epochs, a move of λ every 10.",
+        )
         require(
             0 <= self.warmup < self.epochs,
-            "`warmup` in [0, epochs)",
-            "30 of 80 is usual.",
-            warmup=self.warmup,
-            epochs=self.epochs,
+            f"`warmup` must be in [0, epochs), but found warmup = {self.warmup!r}, epochs ="
+            f" {self.epochs!r}. 30 of 80 is usual.",
         )
         require(
             self.rate > 0,
-            "`rate` > 0",
-            "It is the length of a move of λ; 0.05 is usual.",
-            rate=self.rate,
+            f"`rate` must be positive, but it is {self.rate!r}. It is the length of a move of λ;"
+            " 0.05 is usual.",
         )
 
 

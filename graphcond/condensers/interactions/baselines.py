@@ -115,7 +115,10 @@ class SelectionViaProxy(InteractionCondenser):
     repeats: int = 8
 
     def __post_init__(self) -> None:
-        require(self.repeats >= 1, "`repeats` >= 1", "8 is usual.", repeats=self.repeats)
+        require(
+            self.repeats >= 1,
+            f"`repeats` must be at least 1, but it is {self.repeats!r}. 8 is usual.",
+        )
 
     @abstractmethod
     def _order(self, losses: Tensor) -> Tensor:

@@ -60,13 +60,13 @@ class DosCondInteractions(InteractionCondenser):
     init_std: float = 0.3
 
     def __post_init__(self) -> None:
-        require(self.steps >= 1, "`steps` >= 1", "50 is usual.", steps=self.steps)
+        require(
+            self.steps >= 1, f"`steps` must be at least 1, but it is {self.steps!r}. 50 is usual."
+        )
         for name, usual in (("learning_rate", "0.1"), ("temperature", "1"), ("init_std", "0.3")):
             require(
                 getattr(self, name) > 0,
-                f"`{name}` > 0",
-                f"{usual} is usual.",
-                found=getattr(self, name),
+                f"This needs `{name}` > 0, but found {getattr(self, name)!r}. {usual} is usual.",
             )
 
     def _condense(self, data: HeteroData, checkpoint: Checkpoint | None) -> Draft:

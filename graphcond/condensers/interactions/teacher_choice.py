@@ -8,7 +8,7 @@ import math
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from functools import partial
-from typing import Any, NamedTuple, final
+from typing import NamedTuple, final
 
 import torch
 from torch import Tensor
@@ -113,26 +113,19 @@ class TeacherChoice(InteractionCondenser):
     teacher: Recommender | None = field(default=None, repr=False, compare=False)
 
     def __post_init__(self) -> None:
-        parts: dict[str, Any] = {
-            "ensemble": self.ensemble,
-            "factors": self.factors,
-            "rank": self.rank,
-        }
+        parts = (self.ensemble, self.factors, self.rank)
         require(
-            min(parts.values()) >= 0 and max(parts.values()) > 0,
-            "a teacher",
-            "Give it at least one part.",
-            **parts,
+            min(parts) >= 0 and max(parts) > 0,
+            "A teacher must have at least one part, but `ensemble`, `factors` and `rank` are"
+            f" {parts}. Raise one of them above 0.",
         )
         good = all(
             bonus < math.inf and 0 <= evenness < math.inf for bonus, evenness in self.mixtures
         )
-        law = "mixtures with bonus < inf and evenness >= 0, at least one"
         require(
             good and len(self.mixtures) > 0,
-            law,
-            "For example mixtures=(Mixture(-1.5, 0.5),).",
-            mixtures=self.mixtures,
+            "This needs mixtures with bonus < inf and evenness >= 0, at least one, but found"
+            f" mixtures = {self.mixtures!r}. For example mixtures=(Mixture(-1.5, 0.5),).",
         )
 
     def _identity(self) -> str:
@@ -175,9 +168,8 @@ class TeacherChoice(InteractionCondenser):
             }
             require(
                 size["teacher"] == size["data"],
-                "a `teacher` of the same users and items",
-                "Fit it on these data.",
-                found=size,
+                f"This needs a `teacher` of the same users and items, but found {size!r}."
+                " Fit it on these data.",
             )
             return self.teacher
         return found.recommender(

@@ -69,7 +69,10 @@ class EmbeddedSelection(NodeSelection):
     hops: int = 2
 
     def __post_init__(self) -> None:
-        require(self.hops >= 0, "`hops` >= 0", "0 means raw features.", hops=self.hops)
+        require(
+            self.hops >= 0,
+            f"`hops` must be at least 0, but it is {self.hops!r}. 0 means raw features.",
+        )
 
     def _embed(self, data: Data, nodes: Tensor) -> Tensor:
         return propagated(data, nodes, self.hops)

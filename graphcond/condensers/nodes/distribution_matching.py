@@ -52,9 +52,14 @@ class DistributionMatching(LearnedNodes):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        require(self.hops >= 0, "`hops` >= 0", "2 is usual.", hops=self.hops)
-        require(self.width >= 1, "`width` >= 1", "64 is usual.", width=self.width)
-        require(self.batch >= 1, "`batch` >= 1", "1,024 is usual.", batch=self.batch)
+        require(self.hops >= 0, f"`hops` must be at least 0, but it is {self.hops!r}. 2 is usual.")
+        require(
+            self.width >= 1, f"`width` must be at least 1, but it is {self.width!r}. 64 is usual."
+        )
+        require(
+            self.batch >= 1,
+            f"`batch` must be at least 1, but it is {self.batch!r}. 1,024 is usual.",
+        )
 
     def _loss(self, data: Data, members: Members, graph: SyntheticGraph, seed: int) -> Loss:
         members = thinned(members, _MOST_NODES, seed)

@@ -63,14 +63,16 @@ class KernelInducingPoints(LearnedNodes):
         super().__post_init__()
         require(
             len(self.ridges) > 0 and min(self.ridges) > 0,
-            "`ridges` > 0",
-            "0.1 and 1 are usual.",
-            ridges=self.ridges,
+            f"`ridges` must be positive, but it is {self.ridges!r}. 0.1 and 1 are usual.",
         )
         require(
-            self.filters >= 1, "`filters` >= 1", "It counts filters a step.", filters=self.filters
+            self.filters >= 1,
+            f"`filters` must be at least 1, but it is {self.filters!r}. It counts filters a step.",
         )
-        require(self.batch >= 1, "`batch` >= 1", "1,024 is usual.", batch=self.batch)
+        require(
+            self.batch >= 1,
+            f"`batch` must be at least 1, but it is {self.batch!r}. 1,024 is usual.",
+        )
 
     def _loss(self, data: Data, members: Members, graph: SyntheticGraph, seed: int) -> Loss:
         members = thinned(members, _MOST_NODES, seed)

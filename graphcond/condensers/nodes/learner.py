@@ -237,34 +237,26 @@ class LearnedNodes(NodeSynthesis):
     def __post_init__(self) -> None:
         require(
             self.targets in ("train", "teacher"),
-            "`targets` in {'train', 'teacher'}",
-            "Pick one.",
-            targets=self.targets,
+            f"`targets` must be 'train' or 'teacher', but it is {self.targets!r}. Pick one.",
         )
         require(
             self.start in ("nodes", "partition"),
-            "`start` in {'nodes', 'partition'}",
-            "Pick one.",
-            start=self.start,
+            f"`start` must be 'nodes' or 'partition', but it is {self.start!r}. Pick one.",
         )
         require(
             min(self.rounds, self.steps) >= 1,
-            "positive counts",
-            "At least one step is needed.",
-            rounds=self.rounds,
-            steps=self.steps,
+            f"This needs positive counts, but found rounds = {self.rounds!r}, steps ="
+            f" {self.steps!r}. At least one step is needed.",
         )
         require(
             min(self.lr_x, self.lr_edges) > 0,
-            "positive learning rates",
-            "0.02 and 0.01 are usual.",
-            rates=(self.lr_x, self.lr_edges),
+            f"This needs positive learning rates, but found rates = {(self.lr_x, self.lr_edges)!r}."
+            " 0.02 and 0.01 are usual.",
         )
         require(
             0 <= self.threshold < 1,
-            "`threshold` in [0, 1)",
-            "Edge weights lie in [0, 1].",
-            threshold=self.threshold,
+            f"`threshold` must be in [0, 1), but it is {self.threshold!r}. Edge weights lie in"
+            " [0, 1].",
         )
         make_adjacency(self.adjacency)
 

@@ -179,7 +179,7 @@ class Partition(NodeSynthesis):
     def __post_init__(self) -> None:
         require(
             self.labels in ("teacher", "train"),
-            f"`labels` must be 'teacher' or 'train', but it is {self.labels!r}.",
+            f"`labels` must be 'teacher' or 'train', but it is {self.labels!r}. Pick one.",
         )
         for name, hops in (("hops", self.hops), ("cluster_hops", self.cluster_hops)):
             require(

@@ -55,13 +55,10 @@ class TrajectoryMatching(LearnedNodes):
     def __post_init__(self) -> None:
         super().__post_init__()
         counts = (self.experts, self.span, self.student_steps)
-        cure = "An expert must be longer than what a student covers."
         require(
             min(counts) >= 1 and self.expert_steps > self.span,
-            "expert_steps > span >= 1",
-            cure,
-            counts=counts,
-            steps=self.expert_steps,
+            f"This needs expert_steps > span >= 1, but found counts = {counts!r}, steps ="
+            f" {self.expert_steps!r}. An expert must be longer than what a student covers.",
         )
 
     def _loss(self, data: Data, members: Members, graph: SyntheticGraph, seed: int) -> Loss:

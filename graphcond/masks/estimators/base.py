@@ -144,16 +144,12 @@ def score_estimate(
     Raises:
         NumericalError: If a loss is NaN or infinite.
     """
-    finite, cure = (
-        bool(torch.isfinite(losses).all()),
-        "Lower the learning rate of the inner training.",
-    )
+    finite = bool(torch.isfinite(losses).all())
     require(
         finite,
-        "finite losses of all masks",
-        cure,
+        f"This needs finite losses of all masks, but found losses = {losses.sum(-1).tolist()!r}."
+        " Lower the learning rate of the inner training.",
         error=NumericalError,
-        losses=losses.sum(-1).tolist(),
     )
     samples, half = len(draws), len(draws) // 2
     rows = [advantage(losses) / samples]

@@ -30,9 +30,8 @@ class MeanBaseline(Estimator[Objective]):
     def __post_init__(self) -> None:
         require(
             self.samples >= 2,
-            "`samples` >= 2",
-            "A baseline needs a second mask.",
-            samples=self.samples,
+            f"`samples` must be at least 2, but it is {self.samples!r}. A baseline needs a second"
+            " mask.",
         )
 
     def __call__(self, objective: Objective, mask: BernoulliMask, *, seed: int) -> Estimate:

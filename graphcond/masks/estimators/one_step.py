@@ -43,15 +43,13 @@ class OneStep(Estimator[RelaxedObjective]):
     def __post_init__(self) -> None:
         require(
             self.samples >= 1,
-            "`samples` >= 1",
-            "It is the number of inner runs per step.",
-            samples=self.samples,
+            f"`samples` must be at least 1, but it is {self.samples!r}. It is the number of inner"
+            " runs per step.",
         )
         require(
             self.at in ("mean", "sample"),
-            "`at` in {'mean', 'sample'}",
-            "It says where the loss is differentiated.",
-            at=self.at,
+            f"`at` must be 'mean' or 'sample', but it is {self.at!r}. It says where the loss is"
+            " differentiated.",
         )
 
     def __call__(self, objective: RelaxedObjective, mask: BernoulliMask, *, seed: int) -> Estimate:
@@ -79,12 +77,10 @@ def _differentiate(objective: RelaxedObjective, point: Tensor, seed: int) -> tup
     with torch.enable_grad():
         loss = objective.relaxed(weight, seed=seed)
         (grad,) = torch.autograd.grad(loss, weight)
-    cure = "Lower the learning rate of the inner training."
     require(
         math.isfinite(float(loss.detach())),
-        "a finite relaxed loss",
-        cure,
+        f"This needs a finite relaxed loss, but found loss = {float(loss.detach())!r}. Lower the"
+        " learning rate of the inner training.",
         error=NumericalError,
-        loss=float(loss.detach()),
     )
     return float(loss.detach()), grad

@@ -35,9 +35,8 @@ class PerUser(Estimator[GroupedObjective]):
     def __post_init__(self) -> None:
         require(
             self.samples >= 2,
-            "`samples` >= 2",
-            "A baseline needs a second mask.",
-            samples=self.samples,
+            f"`samples` must be at least 2, but it is {self.samples!r}. A baseline needs a second"
+            " mask.",
         )
 
     def __call__(self, objective: GroupedObjective, mask: BernoulliMask, *, seed: int) -> Estimate:

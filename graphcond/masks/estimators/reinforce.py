@@ -31,9 +31,8 @@ class Reinforce(Estimator[Objective]):
     def __post_init__(self) -> None:
         require(
             self.samples >= 1,
-            "`samples` >= 1",
-            "It is the number of masks per step.",
-            samples=self.samples,
+            f"`samples` must be at least 1, but it is {self.samples!r}. It is the number of masks"
+            " per step.",
         )
 
     def __call__(self, objective: Objective, mask: BernoulliMask, *, seed: int) -> Estimate:

@@ -77,16 +77,13 @@ def use(backend: Backend | None) -> Iterator[None]:
     names = get_args(Backend)
     require(
         backend is None or backend in names,
-        f"`backend` one of {names}",
-        "None lets the table choose.",
+        f"`backend` must be one of {names}, but it is {backend!r}. None lets the table choose.",
         error=UnknownNameError,
-        backend=backend,
     )
     require(
         backend is None or backend in available(),
-        "a back end that runs here",
-        "See `backends.available()`.",
-        backend=backend,
+        f"This needs a back end that runs here, but found backend = {backend!r}. See"
+        " `backends.available()`.",
     )
     token = _forced.set(backend)
     try:
