@@ -124,7 +124,7 @@ class TeacherChoice(InteractionCondenser):
         )
         require(
             good and len(self.mixtures) > 0,
-            "This needs mixtures with bonus < inf and evenness >= 0, at least one, but found"
+            "`mixtures` must be one or more pairs with bonus < inf and evenness >= 0, but found"
             f" mixtures = {self.mixtures!r}. For example mixtures=(Mixture(-1.5, 0.5),).",
         )
 
