@@ -12,9 +12,10 @@ import warnings
 from collections.abc import Callable
 from pathlib import Path
 
+from torch import Tensor
 from torch_geometric.data import Data
 
-from benchmarks.node.setting import JUDGE, network, original_rankings, store_of
+from benchmarks.node.setting import JUDGE, PRINTED, SPACE, network, original_rankings, store_of
 from benchmarks.store import RESULTS, Store, add_again
 from graphcond.condensers import (
     GradientMatching,
@@ -29,9 +30,11 @@ from graphcond.condensers import (
 )
 from graphcond.data import load
 from graphcond.evaluation import Reference, calibrate
-from graphcond.hypergrad import Implicit
+from graphcond.hypergrad import Implicit, cosine_distance
 from graphcond.linalg import CG, Neumann
 from graphcond.nn import PolynomialFilterNet
+from graphcond.training import FilterTraining, filter_graph, train_filters
+from graphcond.training.filter_problem import FilterProblem, network_gradients
 
 SIZES = {"cora": (24, 49, 97), "citeseer": (30, 60, 120), "digits": (90,)}
 PAPER = Weights(hypergradient=1, value=0, accuracy=0)
@@ -97,7 +100,8 @@ def main() -> None:
     parser.add_argument(
         "--sizes", nargs="+", type=int, help="condensed training nodes; default: the smallest"
     )
-    parser.add_argument("--variants", nargs="+", default=list(VARIANTS), choices=list(VARIANTS))
+    names = [PRINTED, *VARIANTS]
+    parser.add_argument("--variants", nargs="+", default=names, choices=names)
     parser.add_argument("--seeds", type=int, default=3)
     parser.add_argument("--cache", default=str(RESULTS / ".cache"))
     parser.add_argument("--out", type=Path, default=RESULTS, help="folder of the JSON files")
@@ -106,26 +110,43 @@ def main() -> None:
     if options.quick:
         options.datasets = ["digits"]
         options.seeds = 1
-        options.variants = ["default", "hypergradient only", "algorithm 1, 4 trajectories"]
+        options.variants = ["default", PRINTED, "algorithm 1, 4 trajectories"]
     warnings.simplefilter("ignore")
     store = store_of(options, "ablations", ("dataset", "num_train", "variant", "seed"))
     for dataset in options.datasets:
         data = load(dataset, root=options.root)
         whole = original_rankings(data, options.cache)
         originals(store, dataset, data, whole)
+        slopes = hypergradients(data, network(data))
         for seed in range(options.seeds):
             for size in options.sizes or SIZES[dataset][:1]:
                 for name in options.variants:
-                    run(store, data, whole, size, name, seed)
+                    run(store, data, whole, slopes, (size, name, seed))
 
 
-def run(store: Store, data: Data, whole: Reference, size: int, name: str, seed: int) -> None:
+def hypergradients(data: Data, net: PolynomialFilterNet) -> Tensor:
+    """Return ∇L*(λ) [20, 3] of networks trained on a graph, at 20 held-out filters."""
+    lam = SPACE.sample(20, seed=4)
+    graph = filter_graph(data)
+    recipe = FilterTraining()
+    params = train_filters(net, lam, graph, recipe=recipe, seed=0).params
+    problem = FilterProblem(net, graph, recipe.weight_decay)
+    return network_gradients(problem, params, lam, Implicit(CG(max_steps=10)))
+
+
+def run(
+    store: Store, data: Data, whole: Reference, slopes: Tensor, what: tuple[int, str, int]
+) -> None:
     """Condense and judge once, unless the row is there."""
+    size, name, seed = what
     dataset = data.card["name"]
     if store.has(dataset=dataset, num_train=size, variant=name, seed=seed):
         return
     net = network(data)
-    condenser = HypergradientMatching(net, num_nodes=size, seed=seed, **VARIANTS[name](net))
+    if name == PRINTED:
+        condenser = HypergradientMatching.published(net, num_nodes=size, seed=seed)
+    else:
+        condenser = HypergradientMatching(net, num_nodes=size, seed=seed, **VARIANTS[name](net))
     made = condenser.condense(data)
     report = calibrate(net, whole.lam, full=whole, condensed=made.data, seeds=(100 + seed,))
     own = {
@@ -133,12 +154,13 @@ def run(store: Store, data: Data, whole: Reference, size: int, name: str, seed: 
         "seed": seed,
         "seconds_condense": made.report["seconds_condense"],
         "condenser": made.report["condenser"],
+        "cosine_distance": float(cosine_distance(hypergradients(made.data, net), slopes).mean()),
     }
     parts = {
         f"seconds_{entry['part']}": entry["seconds"] for entry in made.history if "seconds" in entry
     }
     row = {**report.condensed_rows[0], **own, **parts}
-    store.add(row, code=(*JUDGE, condenser), settings=made.report["condenser"])
+    store.add(row, code=(*JUDGE, hypergradients, condenser), settings=made.report["condenser"])
 
 
 def originals(store: Store, dataset: str, data: Data, whole: Reference) -> None:

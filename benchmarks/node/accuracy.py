@@ -19,6 +19,7 @@ from typing import Any
 import torch
 from torch_geometric.data import Data
 
+from benchmarks.node.control import TaughtNodes
 from benchmarks.node.gcn import Evaluator
 from benchmarks.store import RESULTS, Store, add_again
 from graphcond import condensers
@@ -40,6 +41,7 @@ METHODS = {
     "Partition": condensers.Partition,
     "GCond": condensers.GCond,
     "Random": condensers.RandomNodes,
+    "Random, teacher's labels": TaughtNodes,
     "GCond-X": condensers.GCondX,
     "DM": condensers.DistributionMatching,
     "Herding": condensers.Herding,

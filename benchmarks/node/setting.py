@@ -61,6 +61,7 @@ METHODS: dict[str, Callable[..., condensers.NodeCondenser]] = {
     "KIP": condensers.KernelInducingPoints,
     "SFGC": condensers.TrajectoryMatching,
     OURS: partial(HypergradientMatching, teacher=LinearTeacher()),
+    PRINTED: HypergradientMatching.published,
     f"{OURS}, random-features teacher": partial(
         HypergradientMatching, teacher=RandomFeaturesTeacher()
     ),

@@ -61,6 +61,8 @@ class Neumann(LinearSolver):
         step: α > 0, or None for 1 / λ_max, by block.
         power_steps: Products spent on λ_max where ``step`` is None.
         tolerance: Relative residual at which a block is done, ≥ 0.
+        guarded: Whether a block whose residual outgrows b stops at its best partial sum and says
+            that it diverges; False sums all terms, whatever they are, as the paper does.
 
     Source: hcdc section 5.1 after Lorraine et al. 2020. Deviation: the paper's α is 1 and its sum
     has one term more (j = 0..i).
@@ -70,6 +72,7 @@ class Neumann(LinearSolver):
     step: float | None = None
     power_steps: int = 20
     tolerance: float = 1e-6
+    guarded: bool = True
 
     def __post_init__(self) -> None:
         require(
@@ -106,7 +109,8 @@ class Neumann(LinearSolver):
             term = vectors.add(term, operator @ term, -gain)
             steps_taken += 1
             length = vectors.norm(term, batched)
-            diverged = diverged | (active & ~(length <= size * (1 + 1e-5)))
+            if self.guarded:
+                diverged = diverged | (active & ~(length <= size * (1 + 1e-5)))
             better = active & (length <= best_length)
             best = _choose(better, x, best)
             best_length = torch.where(better, length, best_length)

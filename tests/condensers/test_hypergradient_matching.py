@@ -7,6 +7,7 @@ from torch_geometric.data import Data
 
 from graphcond.condensers import (
     DosCond,
+    GCond,
     HypergradientMatching,
     Partition,
     Pool,
@@ -157,6 +158,54 @@ def test_trajectories_lower_the_distance_between_hypergradients():
     ).condense(planted())
     record = result.history[-1]
     assert record["hypergradient"] < 0.8 * record["hypergradient_start"]
+
+
+def test_the_published_preset_is_algorithm_1_field_by_field():
+    method = HypergradientMatching.published(num_nodes=9, num_val=6, seed=4)
+    assert method == HypergradientMatching(
+        num_nodes=9,
+        num_val=6,
+        seed=4,
+        training=GCond(),
+        hypergradient=Implicit(Neumann(terms=20, guarded=False), direct=False),
+        teacher=SharedTeacher(),
+        over=Trajectories(
+            starts=16, repeats=2, epochs=80, warmup=0, every=10, rate=0.05, unit_moves=False
+        ),
+        links=0,
+        curvature="hessian",
+    )
+
+
+def test_the_published_preset_condenses_and_learns_from_gradient_matching():
+    plan = Trajectories(starts=3, repeats=1, epochs=4, warmup=0, every=2, unit_moves=False)
+    short = replace(GCond(), inits=1, steps=2)
+    method = replace(
+        HypergradientMatching.published(num_nodes=9, num_val=6), over=plan, training=short
+    )
+    result = method.condense(planted())
+    assert int(result.data.train_mask.sum()) == 9
+    assert int(result.data.val_mask.sum()) == 6
+    assert result.report["teacher"] == "shared"
+
+
+def test_moves_of_unit_length_have_it_and_printed_ones_follow_the_slope(monkeypatch):
+    seen = []
+    relax = PolynomialFilters.relax
+    monkeypatch.setattr(
+        PolynomialFilters, "relax", lambda self, lam: seen.append(lam.clone()) or relax(self, lam)
+    )
+    moves = {}
+    for unit in (True, False):
+        seen.clear()
+        plan = Trajectories(starts=3, repeats=1, epochs=1, warmup=0, rate=0.01, unit_moves=unit)
+        condenser(over=plan).condense(planted())
+        start = PolynomialFilters().sample(3, seed=module.derive(0, "trajectories", 0))
+        moves[unit] = seen[0] - start
+    torch.testing.assert_close(moves[True].norm(dim=1), torch.full((3,), 0.01))
+    assert not torch.allclose(moves[False].norm(dim=1), torch.full((3,), 0.01))
+    cosine = torch.nn.functional.cosine_similarity(moves[True], moves[False], dim=1)
+    torch.testing.assert_close(cosine, torch.ones(3))
 
 
 @pytest.mark.parametrize(

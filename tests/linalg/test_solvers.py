@@ -130,3 +130,13 @@ def test_wrong_settings_name_the_law():
         Neumann(terms=0)
     with pytest.raises(InputError, match="`step` must be positive"):
         Neumann(step=-1.0)
+
+
+def test_an_unguarded_series_sums_all_its_terms_even_where_it_diverges():
+    matrix, b = torch.tensor([[-0.5]], dtype=torch.float64), {"w": torch.ones(1).double()}
+    loose = Neumann(terms=4, step=1.0, guarded=False)(Dense(matrix), b)
+    assert float(loose.value["w"]) == pytest.approx(1 + 1.5 + 1.5**2 + 1.5**3)
+    assert not bool(loose.diverged.any())
+    guarded = Neumann(terms=4, step=1.0)(Dense(matrix), b)
+    assert bool(guarded.diverged.all())
+    assert float(guarded.value["w"]) == 0

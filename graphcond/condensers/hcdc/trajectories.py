@@ -30,8 +30,9 @@ from graphcond.typing import Tensors
 
 @dataclass(frozen=True)
 class Trajectories:
-    """The extended space as HPO trajectories: λ_i,t+1 = λ_i,t - η ∇L*_S / |∇L*_S|, one from each
-    starting point.
+    """The extended space as HPO trajectories, one from each starting point.
+
+    λ_i,t+1 = λ_i,t - η ∇L*_S / |∇L*_S|, or without the division.
 
     Args:
         starts: Starting points p ≥ 1, run as one batch; the cost is linear in p.
@@ -41,11 +42,12 @@ class Trajectories:
         warmup: Training steps of a repeat without one, in [0, epochs). 0 is as printed; the
             implicit function theorem holds at an optimum.
         every: T_λ ≥ 1, training steps between two moves of λ.
-        rate: Length η_λ > 0 of a move of λ.
+        rate: η_λ > 0.
+        unit_moves: Whether every move of λ has length η_λ. False is as printed; but on small graphs
+            ∇L*_S is long where weights are large, and such moves throw λ to the corners.
 
     Source: HCDC Algorithm 1, section 5.2 and appendix H. Deviations: the warm-up, and moves of
-        fixed length: on small graphs ∇L*_S is long where weights are large, and plain steps throw λ
-        to the corners of the space.
+        fixed length.
     """
 
     starts: int = 16
@@ -54,6 +56,7 @@ class Trajectories:
     warmup: int = 30
     every: int = 10
     rate: float = 0.05
+    unit_moves: bool = True
 
     @property
     def steps(self) -> int:
@@ -140,9 +143,10 @@ def follow(plan: Trajectories, setting: Setting, descent: Descent, progress: Pro
                 continue
             gradient, _ = condensed_gradient(setting, descent, student.frozen(), lam)
             if epoch % plan.every == 0:
-                lam = setting.space.relax(
-                    lam - plan.rate * torch.nn.functional.normalize(gradient.detach(), dim=1)
-                )
+                slope = gradient.detach()
+                if plan.unit_moves:
+                    slope = torch.nn.functional.normalize(slope, dim=1)
+                lam = setting.space.relax(lam - plan.rate * slope)
                 gradient, _ = condensed_gradient(setting, descent, student.frozen(), lam)
             wanted = setting.companion.slopes(student.frozen(), lam)
             distance = cosine_distance(gradient, wanted).mean()
