@@ -115,7 +115,7 @@ def main() -> None:
     store = store_of(options, "ablations", ("dataset", "num_train", "variant", "seed"))
     for dataset in options.datasets:
         data = load(dataset, root=options.root)
-        whole = original_rankings(data, options.cache)
+        whole = original_rankings(data, options.cache, quick=options.quick)
         originals(store, dataset, data, whole)
         slopes = hypergradients(data, network(data))
         for seed in range(options.seeds):

@@ -8,7 +8,6 @@ import argparse
 import time
 import warnings
 
-from benchmarks.node.hpo import descend
 from benchmarks.node.setting import (
     BUDGETS,
     JUDGE,
@@ -32,6 +31,7 @@ from graphcond.evaluation import (
     linear_surrogate,
 )
 from graphcond.measure import Measure
+from graphcond.search import FilterDescent
 from graphcond.training import FilterTraining, train_filters
 
 EARLY = 20
@@ -104,7 +104,7 @@ def one(store: Store, whole, data, method: str, count: int, seed: int, options) 
         store.add(row | curves, code=code, settings=made.card["condenser"])
     if "hpo" in wanted:
         begin = time.perf_counter()
-        best = descend(net, small, lam[:8])
+        best = FilterDescent(net)(small, starts=lam[:8]).lam[None]
         cost = time.perf_counter() - begin
         row = {
             "kind": "hpo",
@@ -112,7 +112,7 @@ def one(store: Store, whole, data, method: str, count: int, seed: int, options) 
             "hpo_accuracy": performance(net, best, data),
             "hpo_lam": best[0].tolist(),
         }
-        code = (METHODS[method], descend, performance, network, load)
+        code = (METHODS[method], FilterDescent, performance, network, load)
         store.add(key | row, code=code, settings=made.card["condenser"])
 
 
@@ -161,13 +161,13 @@ def ceiling(store: Store, whole, data, options) -> None:
         code = (*JUDGE, train_filters, FilterTraining)
         store.add(row | scores, code=code, settings=FilterTraining(epochs=EARLY))
     if options.hpo and not store.has(dataset=name, method="Whole", kind="hpo", **key):
-        best = descend(net, data, lam[:8])
+        best = FilterDescent(net)(data, starts=lam[:8]).lam[None]
         row = {
             "hpo_accuracy": performance(net, best, data),
             "hpo_lam": best[0].tolist(),
             "seeds": [0],
         }
-        code = (descend, performance, network, load)
+        code = (FilterDescent, performance, network, load)
         store.add({"dataset": name, "method": "Whole", "kind": "hpo"} | row, code=code)
 
 
@@ -192,7 +192,7 @@ def main() -> None:
     for name in options.datasets:
         data = original(name, options.root)
         budgets = options.counts or (BUDGETS[name][1:2] if options.quick else BUDGETS[name])
-        whole = original_rankings(data, options.cache)
+        whole = original_rankings(data, options.cache, quick=options.quick)
         ceiling(store, whole, data, options)
         methods = options.methods[:1] + [OURS] if options.quick else options.methods
         for seed in range(options.seeds):

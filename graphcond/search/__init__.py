@@ -2,6 +2,7 @@
 and promotion to the original.
 """
 
+from graphcond.search.descent import Descended, FilterDescent
 from graphcond.search.filters import FilterObjective
 from graphcond.search.history import draw_history, history_rows, write_history
 from graphcond.search.models import ModelObjective
@@ -10,6 +11,8 @@ from graphcond.search.script import ScriptObjective
 from graphcond.search.study import fault, search
 
 __all__ = [
+    "Descended",
+    "FilterDescent",
     "FilterObjective",
     "ModelObjective",
     "Promotion",
