@@ -28,8 +28,13 @@ from graphcond.evaluation.table import Report, format_table, make_row
 from graphcond.measure import Measure
 from graphcond.metrics.ranking import hits, mean_over_users, ndcg, recall
 from graphcond.nn.recommender import RecommenderFactory
-from graphcond.training.recommender import BPR, Recommender, fit_recommender
+from graphcond.training import BPR, ClosedForm, Contender, Ranker, choose_recipe
 from graphcond.typing import Record
+
+Judge = RecommenderFactory | ClosedForm | Sequence[Contender]
+"""What a set is judged by: a model that is trained on it, a closed form, or several candidates of
+which each set gets the one that validates best.
+"""
 
 
 @dataclass(frozen=True)
@@ -62,7 +67,7 @@ class RecommenderReport(Report):
 
 
 def evaluate_recommender(
-    factory: RecommenderFactory,
+    factory: Judge,
     train: HeteroData,
     test: HeteroData,
     *,
@@ -79,57 +84,47 @@ def evaluate_recommender(
     every set is asked the same question.
 
     Args:
-        factory: Makes the model, for example ``partial(nn.MF, dim=64)``.
+        factory: Makes the model, for example ``partial(nn.MF, dim=64)``; or a closed form, for
+            example ``training.EASE()``; or candidates, of which one is chosen on validation for
+            this set, with the first seed.
         train: The set to judge: a condensed set, or ``test`` itself (method "Full").
         test: The original, with its three splits.
         ks: Lengths of the lists; 10 is always among the rows' columns.
         seeds: Seeds of initialisation, order and negatives.
-        recipe: How to train; None is the default :class:`graphcond.training.BPR`.
+        recipe: How a factory's models are trained; None is the default
+            :class:`graphcond.training.BPR`.
         full: Rows or report of the original, for ``percent_of_full`` (by NDCG@10).
 
     Returns:
-        One row per seed, with true sizes, seconds and peak memory.
+        One row per seed, with true sizes, seconds, peak memory, and the recipe in words. Seconds of
+        training are without those of choosing, which stand beside them.
 
     Raises:
         InputError: If the sets do not share users and items, or there are no test interactions.
     """
-    check_interactions(test)
-    same = (num_users(train), num_items(train)) == (num_users(test), num_items(test))
-    cure = "Judge a condensed set against the data set it was made from."
-    require(
-        same,
-        "the same users and items in `train` and `test`",
-        cure,
-        train=_size(train),
-        test=_size(test),
-    )
-    require(
-        test_edges(test).size(1) > 0,
-        "test interactions",
-        "Split the data first: split_interactions(data, seed=0).",
-        found=0,
-    )
-    require(
-        len(ks) > 0 and min(ks) >= 1,
-        f"`ks` must be lengths of at least 1, but they are {tuple(ks)!r}. 5, 10 and 20 are usual.",
-    )
+    _check(train, test, ks)
+    seeds = list(seeds)
+    require(len(seeds) > 0, "There is no seed. Pass for example seeds=range(3).")
     reference = _reference(full)
     facts = _facts(train, test)
+    learned = without_test(train)
+    if isinstance(factory, Sequence):
+        choice = choose_recipe(
+            factory, learned, val_edges(test), exclude=train_edges(test), seed=seeds[0]
+        )
+        contender = choice.contender
+        facts["seconds_choose"] = choice.seconds
+    else:
+        contender = Contender(factory, recipe)
+    facts["recipe"] = str(contender)
     rows = []
     for seed in seeds:
         with Measure() as cost:
-            model = fit_recommender(
-                factory,
-                without_test(train),
-                val_edges(test),
-                exclude=train_edges(test),
-                recipe=recipe,
-                seed=seed,
-            )
+            model = contender.fit(learned, val_edges(test), exclude=train_edges(test), seed=seed)
             scores = rank_scores(model, test, sorted({*ks, 10}))
-        percent = (
-            100.0 * scores["ndcg@10"] / reference if reference and "ndcg@10" in scores else None
-        )
+        percent = None
+        if reference and "ndcg@10" in scores:
+            percent = 100.0 * scores["ndcg@10"] / reference
         row = make_row(
             **facts,
             seed=seed,
@@ -138,15 +133,32 @@ def evaluate_recommender(
             peak_mib=cost.peak_mib,
         )
         rows.append({**row, **scores})
-    require(bool(rows), "at least one seed", "Pass seeds=range(3).", seeds=0)
     return RecommenderReport(tuple(rows))
 
 
-def rank_scores(model: Recommender, test: HeteroData, ks: Sequence[int]) -> dict[str, float]:
+def _check(train: HeteroData, test: HeteroData, ks: Sequence[int]) -> None:
+    """Raise unless the set can be judged on these data."""
+    check_interactions(test)
+    require(
+        (num_users(train), num_items(train)) == (num_users(test), num_items(test)),
+        "`train` and `test` must have the same users and items, but they have"
+        f" {_size(train)} and {_size(test)}. Judge a condensed set against the data set it was made from.",
+    )
+    require(
+        test_edges(test).size(1) > 0,
+        "`test` has no test interactions. Split the data first: split_interactions(data, seed=0).",
+    )
+    require(
+        len(ks) > 0 and min(ks) >= 1,
+        f"`ks` must be lengths of at least 1, but they are {tuple(ks)!r}. 5, 10 and 20 are usual.",
+    )
+
+
+def rank_scores(model: Ranker, test: HeteroData, ks: Sequence[int]) -> dict[str, float]:
     """Return Recall@k and NDCG@k on the test interactions, means over users that have one.
 
     Args:
-        model: A trained recommender.
+        model: What ranks, for example a trained recommender.
         test: The original; its training interactions are left out of the rankings.
         ks: Lengths of the lists. A list holds at most the whole catalogue: with 8 items, Recall@10
             asks whether the relevant ones are among all 8.

@@ -35,6 +35,8 @@ COLUMNS: dict[str, str] = {
     "ceiling_loss": "Spearman by loss of two seeds of the original",
     "ceiling_accuracy": "the same by accuracy",
     "seconds_condense": "wall-clock seconds of condensing",
+    "recipe": "how the judge of interactions was trained",
+    "seconds_choose": "wall-clock seconds of choosing the recipe on validation",
     "seconds_train": "wall-clock seconds of training and judging",
     "peak_mib": "peak resident memory in MiB",
 }

@@ -1,9 +1,16 @@
 """The training loop, early stopping and negative sampling."""
 
 from graphcond.training.classifiers import ClassifierTraining, infer, predict, train_classifier
-from graphcond.training.ease import DenseItemWeights, fit_ease
+from graphcond.training.closed_forms import (
+    EASE,
+    ClosedForm,
+    GraphFilter,
+    LeastSquares,
+    Popularity,
+)
+from graphcond.training.ease import DenseItemWeights, fit_ease, fit_low_rank_ease
 from graphcond.training.fit import Fitted, Program, fit
-from graphcond.training.graph_filter import ensemble, fit_graph_filter
+from graphcond.training.graph_filter import ensemble, fit_gfcf, fit_graph_filter
 from graphcond.training.least_squares import fit_least_squares
 from graphcond.training.negatives import UniformNegatives
 from graphcond.training.nodes import (
@@ -21,30 +28,42 @@ from graphcond.training.recommender import (
     Recommender,
     fit_recommender,
 )
+from graphcond.training.selection import Choice, Contender, choose_recipe, held_out_ndcg
 from graphcond.training.stopping import EarlyStopping
 
 __all__ = [
     "BPR",
     "BPRProgram",
+    "Choice",
     "ClassifierTraining",
+    "ClosedForm",
+    "Contender",
     "DenseItemWeights",
+    "EASE",
     "EarlyStopping",
     "FilterGraph",
     "FilterRuns",
     "FilterTraining",
     "Fitted",
+    "GraphFilter",
+    "LeastSquares",
+    "Popularity",
     "Program",
     "Ranker",
     "RankingLooks",
     "Recommender",
     "UniformNegatives",
+    "choose_recipe",
     "ensemble",
     "filter_graph",
     "fit",
     "fit_ease",
+    "fit_gfcf",
     "fit_graph_filter",
     "fit_least_squares",
+    "fit_low_rank_ease",
     "fit_recommender",
+    "held_out_ndcg",
     "infer",
     "predict",
     "train_classifier",

@@ -1,8 +1,10 @@
-"""A closed-form recommender: the ideal low-pass filter of the normalised interactions. No epochs,
-one decomposition.
+"""Low-pass filters of the normalised interactions, the ideal one and GF-CF. No epochs, one
+decomposition.
 """
 
 from __future__ import annotations
+
+from dataclasses import dataclass, field
 
 import torch
 from torch import Tensor
@@ -10,9 +12,10 @@ from torch_geometric.data import HeteroData
 
 from graphcond.data import num_items, num_users, train_edges
 from graphcond.errors import require
-from graphcond.seeding import generator
 from graphcond.sparse import CSR, bipartite_norm, spmm
+from graphcond.training.directions import leading_directions
 from graphcond.training.fit import Fitted
+from graphcond.training.ranker import Ranker, rows_of
 from graphcond.training.recommender import Recommender
 
 
@@ -39,39 +42,86 @@ def fit_graph_filter(
         InputError: If ``rank`` or ``sweeps`` is not positive, or there is no interaction.
 
     Source: Shen et al., CIKM 2021 (GF-CF), equation 11, without its linear term, which has no
-        factors. The subspace iteration is Halko et al., SIAM Review 2011, algorithm 4.4,
-        oversampled by 16.
+        factors; :func:`fit_gfcf` has both.
     """
-    edges, size = train_edges(train), (num_users(train), num_items(train))
-    require(
-        rank >= 1 and sweeps >= 1,
-        "`rank` >= 1 and `sweeps` >= 1",
-        "Check them.",
-        rank=rank,
-        sweeps=sweeps,
-    )
-    require(
-        edges.size(1) > 0,
-        "at least one interaction",
-        "The set is empty.",
-        interactions=edges.size(1),
-    )
-    normal = bipartite_norm(CSR.from_edges(edges[0], edges[1], size))
-    width = min(rank + 16, *size)
-    start = torch.randn(size[1], width, generator=generator(seed, "subspace")).to(edges.device)
-    basis = torch.linalg.qr(start).Q
-    for _ in range(sweeps):
-        basis = torch.linalg.qr(spmm(normal.T, torch.linalg.qr(spmm(normal, basis)).Q)).Q
-    right = _leading(spmm(normal, basis), basis, min(rank, width))
-    popularity = torch.bincount(edges[1], minlength=size[1]).to(right.dtype)
+    normal = bipartite_norm(_matrix(train))
+    _, right = leading_directions(normal, rank, sweeps=sweeps, seed=seed)
+    popularity = torch.bincount(train_edges(train)[1], minlength=right.size(0)).to(right.dtype)
     return Recommender(spmm(normal, right), right * popularity.sqrt()[:, None], Fitted())
 
 
-def _leading(image: Tensor, basis: Tensor, rank: int) -> Tensor:
-    """Return the right singular vectors of the matrix restricted to ``basis``, largest first."""
-    values, vectors = torch.linalg.eigh(image.T @ image)
-    right: Tensor = basis @ vectors[:, torch.argsort(values, descending=True)[:rank]]
-    return right
+@dataclass(frozen=True)
+class LinearAndIdeal(Ranker):
+    """Scores of the linear filter plus those of the ideal low pass.
+
+    Attributes:
+        interactions: Training interactions [U, I].
+        normal: The same, divided by the roots of both degrees.
+        left: Items' factors that interactions are multiplied by [I, r].
+        right: Items' factors of the scores [I, r].
+        history: Empty: nothing is trained by steps.
+    """
+
+    interactions: CSR
+    normal: CSR
+    left: Tensor
+    right: Tensor
+    history: Fitted = field(default_factory=Fitted)
+
+    @property
+    def size(self) -> tuple[int, int]:
+        """Numbers of users and items."""
+        return self.interactions.size
+
+    def scores(self, start: int, stop: int) -> Tensor:
+        """Return the scores [stop - start, I] of consecutive users."""
+        rows = rows_of(self.interactions, start, stop)
+        dense = self.left.new_zeros(self.size[1], stop - start)
+        dense[rows.indices.long(), rows.row.long()] = 1.0
+        linear = spmm(self.normal.T, spmm(self.normal, dense)).T
+        return torch.addmm(linear, spmm(rows, self.left), self.right.T)
+
+
+@torch.no_grad()
+def fit_gfcf(
+    train: HeteroData, rank: int = 256, *, ideal: float = 0.3, sweeps: int = 6, seed: int = 0
+) -> LinearAndIdeal:
+    r"""Return GF-CF: the linear filter of a set of interactions plus its ideal low pass.
+
+    .. math:: S = R\,(\hat R^\top \hat R + \alpha\, D_i^{-1/2} V V^\top D_i^{1/2})
+
+    Args:
+        train: Interactions.
+        rank: Singular vectors V of the ideal low pass, at least 1.
+        ideal: α, at least 0.
+        sweeps: Rounds of subspace iteration, at least 1.
+        seed: Seed of the first subspace.
+
+    Returns:
+        What ranks by S.
+
+    Raises:
+        InputError: If an argument is out of range, or there is no interaction.
+
+    Source: Shen et al., CIKM 2021, equation 11; α = 0.3 is theirs.
+    """
+    require(
+        ideal >= 0,
+        f"`ideal` must not be negative, but it is {ideal}. It is the weight of the low pass.",
+    )
+    met = _matrix(train)
+    normal = bipartite_norm(met)
+    _, vectors = leading_directions(normal, rank, sweeps=sweeps, seed=seed)
+    popularity = torch.bincount(train_edges(train)[1], minlength=vectors.size(0)).to(vectors.dtype)
+    root = popularity.sqrt()[:, None]
+    left = vectors * ideal / root.clamp(min=1.0)
+    return LinearAndIdeal(met, normal, left, vectors * root)
+
+
+def _matrix(train: HeteroData) -> CSR:
+    edges = train_edges(train)
+    require(edges.size(1) > 0, "The set has no interaction. A filter needs some to pass on.")
+    return CSR.from_edges(edges[0], edges[1], (num_users(train), num_items(train)))
 
 
 def ensemble(models: tuple[Recommender, ...]) -> Recommender:

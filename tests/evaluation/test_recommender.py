@@ -10,7 +10,14 @@ from graphcond.data import EDGE, load, make_interactions, num_items, split_inter
 from graphcond.data import test_edges as held_out
 from graphcond.errors import InputError
 from graphcond.evaluation import evaluate_recommender
-from graphcond.training import BPR, fit_recommender
+from graphcond.training import (
+    BPR,
+    EASE,
+    Contender,
+    Popularity,
+    choose_recipe,
+    fit_recommender,
+)
 
 SHORT = BPR(rounds=3)
 MF = partial(nn.MF, dim=8)
@@ -83,3 +90,20 @@ def test_a_catalogue_may_be_smaller_than_the_list():
     assert row["recall@10"] == 1.0, "every item that is not left out is in the list"
     assert 0 < row["ndcg@10"] <= 1.0
     assert row["recall@3"] <= 1.0
+
+
+def test_a_closed_form_judges_and_stands_in_the_row(data):
+    report = evaluate_recommender(Popularity(), data, data, seeds=(0, 1))
+    assert [row["ndcg@10"] for row in report.rows] == [report.rows[0]["ndcg@10"]] * 2
+    assert report.rows[0]["recipe"] == "Popularity()"
+
+
+def test_candidates_are_chosen_on_validation_for_each_set(data):
+    candidates = [Contender(Popularity()), Contender(EASE(1.0)), Contender(EASE(1e6))]
+    chosen = choose_recipe(candidates, data, data[EDGE].val_edge_index)
+    report = evaluate_recommender(candidates, data, data, seeds=(0,))
+    assert report.rows[0]["recipe"] == str(chosen.contender)
+    alone = evaluate_recommender(chosen.contender.recommender, data, data, seeds=(0,))
+    assert alone.rows[0]["ndcg@10"] == report.rows[0]["ndcg@10"]
+    assert report.rows[0]["seconds_choose"] > 0
+    assert "seconds_choose" not in alone.rows[0]

@@ -1,0 +1,107 @@
+from functools import partial
+
+import pytest
+import torch
+
+from graphcond import nn
+from graphcond.data import EDGE, make_interactions, train_edges, val_edges
+from graphcond.errors import InputError, NumericalError
+from graphcond.training import (
+    BPR,
+    EASE,
+    Contender,
+    Popularity,
+    Ranker,
+    choose_recipe,
+    held_out_ndcg,
+)
+
+
+def blocks(users=60, items=40, seed=0):
+    """Two tastes: even users take even items, odd users odd ones."""
+    draw = torch.Generator().manual_seed(seed)
+    u, i = torch.meshgrid(torch.arange(users), torch.arange(items), indexing="ij")
+    taken = ((u + i) % 2 == 0) & (torch.rand(users, items, generator=draw) < 0.6)
+    pairs = torch.stack([u[taken], i[taken]])
+    held = torch.rand(pairs.size(1), generator=draw) < 0.15
+    data = make_interactions(pairs[:, ~held], users, items)
+    data[EDGE].val_edge_index = pairs[:, held]
+    return data
+
+
+MF = partial(nn.MF, dim=8)
+GOOD = Contender(MF, BPR(rounds=20, batch_size=256, learning_rate=0.01))
+STILL = Contender(MF, BPR(rounds=2, batch_size=256, learning_rate=1e-9))
+
+
+def test_the_best_on_validation_is_chosen_in_any_order():
+    data = blocks()
+    for order in ([STILL, GOOD], [GOOD, STILL]):
+        choice = choose_recipe(order, data, val_edges(data))
+        assert choice.contender == GOOD
+        assert choice.score == max(trial["val_ndcg@10"] for trial in choice.trials)
+        assert [str(each) for each in order] == [trial["recipe"] for trial in choice.trials]
+        assert 0 < choice.rounds <= 20
+
+
+def test_closed_forms_compete_with_trained_models():
+    data = blocks()
+    choice = choose_recipe([Contender(Popularity()), Contender(EASE(10.0))], data, val_edges(data))
+    assert choice.contender.recommender == EASE(10.0)
+    assert choice.rounds == 0
+
+
+def test_items_of_the_original_are_left_out_of_the_ranking():
+    data = blocks()
+    small = make_interactions(train_edges(data)[:, ::2], 60, 40)
+    scores = [
+        choose_recipe([Contender(EASE(10.0))], small, val_edges(data), exclude=exclude).score
+        for exclude in (None, train_edges(data))
+    ]
+    assert scores[1] > 1.2 * scores[0]
+
+
+class Fixed(Ranker):
+    """Ranks item 0 first, then item 1, for both users."""
+
+    @property
+    def size(self):
+        return 2, 3
+
+    def scores(self, start, stop):
+        return torch.tensor([[3.0, 2.0, 1.0]]).repeat(stop - start, 1)
+
+
+def test_held_out_ndcg_by_hand():
+    held = torch.tensor([[0, 1], [1, 1]])
+    # user 0 finds its item second; user 1's first place is taken out, so that it is first
+    want = (1 / torch.log2(torch.tensor(3.0)) + 1) / 2
+    assert held_out_ndcg(Fixed(), held, torch.tensor([[1], [0]])) == pytest.approx(float(want))
+
+
+def test_a_candidate_that_diverges_is_the_worst():
+    data = blocks()
+    wild = Contender(partial(nn.MF, dim=8, init_std=1e38), BPR(rounds=1))
+    choice = choose_recipe([wild, GOOD], data, val_edges(data))
+    assert choice.contender == GOOD
+    assert choice.trials[0]["val_ndcg@10"] is None
+    with pytest.raises(NumericalError, match="diverged"):
+        choose_recipe([wild], data, val_edges(data))
+
+
+def test_rounds_are_fixed_to_train_on_validation_data_too():
+    data = blocks()
+    fixed = GOOD.without_stopping(3)
+    model = fixed.fit(data, val_edges(data)[:, :0])
+    assert len(model.history.losses) == 3
+    assert Contender(EASE()).without_stopping(3) == Contender(EASE())
+
+
+def test_refuses_what_cannot_be_chosen():
+    data = blocks()
+    with pytest.raises(InputError, match="no candidate"):
+        choose_recipe([], data, val_edges(data))
+    with pytest.raises(InputError, match="no validation"):
+        choose_recipe([GOOD], data, val_edges(data)[:, :0])
+    with pytest.raises(InputError, match="takes no recipe"):
+        Contender(EASE(), BPR())
