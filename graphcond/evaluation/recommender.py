@@ -142,7 +142,8 @@ def _check(train: HeteroData, test: HeteroData, ks: Sequence[int]) -> None:
     require(
         (num_users(train), num_items(train)) == (num_users(test), num_items(test)),
         "`train` and `test` must have the same users and items, but they have"
-        f" {_size(train)} and {_size(test)}. Judge a condensed set against the data set it was made from.",
+        f" {_size(train)} and {_size(test)}."
+        " Judge a condensed set against the data set it was made from.",
     )
     require(
         test_edges(test).size(1) > 0,

@@ -119,15 +119,18 @@ class SharedNegatives(ABC):
     """A loss that sets each positive against many negatives that the whole batch shares.
 
     All scores against the shared negatives are one dense product. So a thousand negatives cost
-    about as much as the gathers and scatters of one. Scores are cosines, as both papers have it.
+    about as much as the gathers and scatters of one. Scores are cosines, as both papers have it, or
+    inner products, which let popular items have long embeddings.
     A shared negative may be an item that a user took: with uniform draws that is as rare as the
     data are sparse, and the softmax of the full catalogue holds those items too.
 
     Args:
         negatives: Items N that are drawn uniformly for each batch, at least 1.
+        cosine: Whether scores are cosines; otherwise they are inner products.
     """
 
     negatives: int = 1024
+    cosine: bool = True
 
     def __post_init__(self) -> None:
         require(
@@ -141,12 +144,14 @@ class SharedNegatives(ABC):
         """Return the loss of each interaction [B].
 
         Args:
-            positive: Cosines of users and the items they took [B].
-            negative: Cosines of users and the shared negatives [B, N].
+            positive: Scores of users and the items they took [B].
+            negative: Scores of users and the shared negatives [B, N].
         """
 
     def scored(self, users: Tensor, items: Tensor) -> tuple[Tensor, Tensor]:
-        """Return the tables whose inner products are ranked: those of length one."""
+        """Return the tables whose inner products are ranked; for cosines those of length one."""
+        if not self.cosine:
+            return users, items
         return normalize(users, dim=1), normalize(items, dim=1)
 
 
@@ -159,7 +164,8 @@ class SampledSoftmax(SharedNegatives):
 
     Args:
         negatives: Items N that are drawn uniformly for each batch, at least 1.
-        temperature: τ > 0; the lower, the more the hardest negatives count.
+        cosine: Whether scores are cosines; otherwise they are inner products.
+        temperature: τ > 0; the lower, the more the hardest negatives count. 1 suits inner products.
 
     Source: Wu et al., "On the effectiveness of sampled softmax loss for item recommendation", TOIS
         2024, equation 4, with uniform negatives in place of those in the batch.
@@ -193,6 +199,7 @@ class CosineContrastive(SharedNegatives):
 
     Args:
         negatives: Items N that are drawn uniformly for each batch, at least 1.
+        cosine: Whether scores are cosines, as the paper has it.
         margin: m in [-1, 1); negatives below it cost nothing.
         weight: w > 0.
 
@@ -241,7 +248,9 @@ def shared_gradient(
             tables[owner].detach().index_select(0, place).requires_grad_()
             for owner, place in zip(owners, places)
         ]
-        users, positives, negatives = (normalize(row, dim=1) for row in rows)
+        users, positives, negatives = (
+            normalize(row, dim=1) if loss.cosine else row for row in rows
+        )
         losses = loss.losses((users * positives).sum(dim=1), users @ negatives.T)
         if batch.weight is not None:
             losses = losses * batch.weight

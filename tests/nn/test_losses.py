@@ -60,7 +60,7 @@ def test_softmax_is_cross_entropy_with_the_positive_first():
     want = torch.nn.functional.cross_entropy(
         logits, torch.zeros(6, dtype=torch.long), reduction="none"
     )
-    torch.testing.assert_close(SampledSoftmax(9, 0.3).losses(positive, negative), want)
+    torch.testing.assert_close(SampledSoftmax(9, temperature=0.3).losses(positive, negative), want)
 
 
 def test_contrastive_costs_nothing_below_the_margin():
@@ -71,7 +71,14 @@ def test_contrastive_costs_nothing_below_the_margin():
     )
 
 
-@pytest.mark.parametrize("loss", [SampledSoftmax(9), CosineContrastive(9, -0.2, 3.0)])
+@pytest.mark.parametrize(
+    "loss",
+    [
+        SampledSoftmax(9),
+        SampledSoftmax(9, cosine=False, temperature=1.0),
+        CosineContrastive(9, margin=-0.2, weight=3.0),
+    ],
+)
 @pytest.mark.parametrize("weighted", [False, True])
 def test_gradient_of_rows_is_autograds_of_tables(loss, weighted):
     draw = torch.Generator().manual_seed(1)
@@ -79,8 +86,13 @@ def test_gradient_of_rows_is_autograds_of_tables(loss, weighted):
         torch.randn(n, 3, generator=draw, dtype=torch.float64, requires_grad=True) for n in (5, 7)
     )
     batch = make_batch(weighted)._replace(negatives=torch.randint(0, 7, (9,), generator=draw))
-    p, q = users / users.norm(dim=1, keepdim=True), items / items.norm(dim=1, keepdim=True)
+    p, q = users, items
+    if loss.cosine:
+        p, q = (table / table.norm(dim=1, keepdim=True) for table in (users, items))
     scores = p @ q.T
+    torch.testing.assert_close(
+        torch.matmul(*(t.T if n else t for n, t in enumerate(loss.scored(users, items)))), scores
+    )
     losses = loss.losses(
         scores[batch.users, batch.positives], scores[batch.users][:, batch.negatives]
     )

@@ -38,7 +38,10 @@ def test_learns_two_tastes(factory):
 
 
 @pytest.mark.parametrize("make", [nn.MF, nn.LightGCN])
-@pytest.mark.parametrize("loss", [nn.SampledSoftmax(20, 0.2), nn.CosineContrastive(20, 0.2, 10)])
+@pytest.mark.parametrize(
+    "loss",
+    [nn.SampledSoftmax(20, temperature=0.2), nn.CosineContrastive(20, margin=0.2, weight=10)],
+)
 def test_shared_negatives_learn_two_tastes_and_score_cosines(make, loss):
     data = blocks()
     recipe = BPR(loss=loss, learning_rate=0.02, batch_size=256, rounds=20)
