@@ -31,6 +31,7 @@ from graphcond.search import (
     search,
     write_history,
 )
+from graphcond.search.models import num_classes
 from graphcond.search.script import is_script
 from graphcond.search.study import fixed
 from graphcond.training import ClassifierTraining, EarlyStopping, FilterTraining, train_filters
@@ -78,7 +79,7 @@ def _search_graph(options: Search) -> None:
         f"{options.condensed!r} was not made from {options.subject!r}: the features differ."
         " Give the file made from it.",
     )
-    objective = _objective(options, _num_classes(full))
+    objective = _objective(options, num_classes(full))
     seen, models = without_test(full), options.space == "models"
     # A graph condensed for filters ranks filters by its own validation nodes, and other
     # architectures only by the original's.
@@ -166,11 +167,6 @@ def _seen(options: Search, name: str) -> Any:
     if name.endswith(".safetensors"):
         return without_test(read(name))
     return without_test(load_split(name, options.root, "per-user", options.seed))
-
-
-def _num_classes(full: Data) -> int:
-    """Return what the card says, since a split may lack a class; else count the labels."""
-    return int(full.get("card", {}).get("num_classes", 0) or int(full.y.max()) + 1)
 
 
 def _objective(options: Search, classes: int) -> Any:

@@ -7,6 +7,7 @@ from graphcond.search.filters import FilterObjective
 from graphcond.search.history import draw_history, history_rows, write_history
 from graphcond.search.models import ModelObjective
 from graphcond.search.promotion import Promotion, promote
+from graphcond.search.ranking import Interval, RankReport, rank_report
 from graphcond.search.script import ScriptObjective
 from graphcond.search.study import fault, search
 
@@ -14,13 +15,16 @@ __all__ = [
     "Descended",
     "FilterDescent",
     "FilterObjective",
+    "Interval",
     "ModelObjective",
     "Promotion",
+    "RankReport",
     "ScriptObjective",
     "draw_history",
     "fault",
     "history_rows",
     "promote",
+    "rank_report",
     "search",
     "write_history",
 ]

@@ -10,6 +10,7 @@ from torch_geometric.data import Data
 
 from graphcond.data import looped
 from graphcond.nn import PolynomialFilterNet
+from graphcond.search.models import num_classes
 from graphcond.spaces import PolynomialFilters
 from graphcond.training import FilterTraining, train_filters
 
@@ -32,7 +33,8 @@ class FilterObjective:
         space: Bounds of the coefficients.
         recipe: How filters are trained; None is :class:`graphcond.training.FilterTraining`.
         seed: Seed of the weights.
-        num_classes: Classes, where ``net`` is None; None counts those of ``data``.
+        num_classes: Classes, where ``net`` is None; None takes those of the data set's card,
+            or counts the labels of ``data``.
     """
 
     data: Data
@@ -45,7 +47,7 @@ class FilterObjective:
     @property
     def network(self) -> PolynomialFilterNet:
         """The architecture that is trained."""
-        classes = int(self.data.y.max()) + 1 if self.num_classes is None else self.num_classes
+        classes = num_classes(self.data) if self.num_classes is None else self.num_classes
         per_layer = self.space.num_layers > 1
         return self.net or PolynomialFilterNet(
             self.data.num_features, 16, classes, basis=self.space.basis, per_layer=per_layer

@@ -13,6 +13,7 @@ from graphcond.errors import InputError, require
 
 if TYPE_CHECKING:
     from optuna import Study
+    from optuna.pruners import BasePruner
     from optuna.samplers import BaseSampler
     from optuna.storages import BaseStorage
     from optuna.trial import BaseTrial
@@ -30,6 +31,7 @@ def search(
     seed: int = 0,
     finite: bool = False,
     sampler: BaseSampler | None = None,
+    pruner: BasePruner | None = None,
     journal: Path | None = None,
     storage: str | Path | BaseStorage | None = None,
     name: str = "search",
@@ -59,6 +61,7 @@ def search(
         sampler: Optuna's sampler; None draws distinct candidates of a finite space, and takes
             ``TPESampler`` otherwise. A sampler with a random state of its own begins it anew at
             every start; :class:`graphcond.search.samplers.PerTrial` makes one that does not.
+        pruner: Optuna's pruner, for objectives that report how far they are; None prunes nothing.
         journal: A journal's file, the same as ``storage`` with a path.
         storage: Where trials are kept, to resume from and to share: a path or
             ``"journal:run.log"``, ``"sqlite:///run.db"`` or another data base's URL, or Optuna's
@@ -84,7 +87,7 @@ def search(
         FileFormatError: If the journal is damaged.
     """
     _check_counts(trials, workers, n_jobs)
-    require_optuna()
+    optuna = require_optuna()
     # They need Optuna, which is an extra.
     from graphcond.search.ledger import Ledger
     from graphcond.search.loop import work_in_threads
@@ -116,6 +119,8 @@ def search(
         check_direction(study, direction)
     if sampler is not None or own or finite:
         study.sampler = sampler or _default_sampler(finite, seed)
+    if pruner is not None or own:
+        study.pruner = pruner or optuna.pruners.NopPruner()
     seconds = math.inf if timeout is None else timeout
     deadline = time.monotonic() + seconds
     distinct = finite and sampler is None

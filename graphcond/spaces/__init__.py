@@ -3,6 +3,7 @@
 from graphcond.spaces.combined import Product
 from graphcond.spaces.discrete import DiscreteSpace
 from graphcond.spaces.filters import PolynomialFilters
+from graphcond.spaces.graph_nas import GraphNAS, GraphNASChoice
 from graphcond.spaces.models import ModelChoice, ModelChoices
 from graphcond.spaces.reading import space_from_json
 from graphcond.spaces.space import SearchSpace
@@ -10,6 +11,8 @@ from graphcond.spaces.training import TrainingChoice, TrainingRanges
 
 __all__ = [
     "DiscreteSpace",
+    "GraphNAS",
+    "GraphNASChoice",
     "ModelChoice",
     "ModelChoices",
     "PolynomialFilters",

@@ -48,10 +48,25 @@ class ModelChoice:
     hidden: int
     num_layers: int
 
-    def __call__(self, num_features: int, num_classes: int, seed: int = 0) -> GraphNet:
-        """Return a network for a data set, with weights drawn from ``seed``."""
+    def __call__(
+        self, num_features: int, num_classes: int, seed: int = 0, dropout: float = 0.5
+    ) -> GraphNet:
+        """Return a network for a data set.
+
+        Args:
+            num_features: Input features.
+            num_classes: Classes.
+            seed: Seed of the weights.
+            dropout: Share of a layer's inputs set to zero in training.
+        """
         return GraphNet(
-            num_features, num_classes, self.kind, self.hidden, self.num_layers, seed=seed
+            num_features,
+            num_classes,
+            self.kind,
+            self.hidden,
+            self.num_layers,
+            dropout=dropout,
+            seed=seed,
         )
 
 

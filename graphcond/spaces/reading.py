@@ -8,11 +8,18 @@ from typing import Any
 from graphcond.errors import InputError, require
 from graphcond.spaces.combined import Product
 from graphcond.spaces.filters import PolynomialFilters
+from graphcond.spaces.graph_nas import GraphNAS
 from graphcond.spaces.models import ModelChoices
 from graphcond.spaces.space import SearchSpace, rebuild
 from graphcond.spaces.training import TrainingRanges
 
-_KINDS: tuple[type[SearchSpace], ...] = (ModelChoices, PolynomialFilters, Product, TrainingRanges)
+_KINDS: tuple[type[SearchSpace], ...] = (
+    GraphNAS,
+    ModelChoices,
+    PolynomialFilters,
+    Product,
+    TrainingRanges,
+)
 
 
 def space_from_json(text: str) -> SearchSpace:

@@ -12,7 +12,8 @@ import pytest
 from graphcond.errors import InputError
 from graphcond.search import search
 from graphcond.search import study as module
-from graphcond.search.presence import Heartbeat
+from graphcond.search.ledger import Ledger
+from graphcond.search.presence import Heartbeat, InProcess
 
 N = 20
 """Trials of every search here."""
@@ -129,3 +130,49 @@ def test_workers_without_a_file_give_signs_of_life(monkeypatch):
     monkeypatch.setattr("graphcond.search.presence.SILENCE", -1.0)
     assert not second.alive(first.token)
     first.leave()
+
+
+def test_a_trial_too_many_is_not_run():
+    """Two workers see the last place free at the same time."""
+
+    class Late(Ledger):
+        """A ledger that sees the study as it was before another worker's trial, once."""
+
+        late = True
+
+        def trials(self, *states):
+            was, self.late = self.late, False
+            return [] if was else super().trials(*states)
+
+    study = module.require_optuna().create_study()
+    first, second = Ledger(study, InProcess()), Late(study, InProcess())
+    assert first.take(1) is not None
+    assert second.take(1) is None
+    assert [trial.state.name for trial in study.trials] == ["RUNNING", "FAIL"]
+
+
+def test_the_same_candidate_counts_once():
+    """Two workers draw the same candidate at the same time."""
+    study = module.require_optuna().create_study()
+    ledgers = [Ledger(study, InProcess(), distinct=True) for _ in range(2)]
+    trials = [ledger.take(2) for ledger in ledgers]
+    for trial in trials:
+        trial.suggest_categorical("kind", ["only"])
+    ledgers[1].finish(trials[1], 1.0)
+    ledgers[0].finish(trials[0], 1.0)
+    assert [trial.state.name for trial in study.trials] == ["COMPLETE", "FAIL"]
+
+
+def test_a_worker_that_lost_its_trial_writes_nothing():
+    study = module.require_optuna().create_study()
+    slow, other = Ledger(study, InProcess()), Ledger(study, InProcess())
+    trial = slow.take(1)
+    slow.presence.leave()  # as after a suspension that others took for its death
+    other.free()
+    again = other.take(1)
+    assert again.number == trial.number
+    slow.finish(trial, 5.0)
+    slow.release(trial)
+    assert [trial.state.name for trial in study.trials] == ["RUNNING"]
+    other.finish(again, 7.0)
+    assert [trial.value for trial in study.trials] == [7.0]

@@ -10,6 +10,7 @@ import torch
 
 from graphcond.errors import InputError
 from graphcond.spaces import (
+    GraphNAS,
     ModelChoices,
     PolynomialFilters,
     Product,
@@ -23,6 +24,7 @@ SPACES = [
     PolynomialFilters(order=1, num_layers=2),
     SMALL,
     TrainingRanges(),
+    GraphNAS(),
     Product((SMALL, TrainingRanges(dropout=(0.1, 0.4)))),
 ]
 
