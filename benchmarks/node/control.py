@@ -8,9 +8,9 @@ from typing import final
 import torch
 from torch_geometric.data import Data
 
-from graphcond.condensers.nodes.partition import labelled_members, taught_members
-from graphcond.condensers.nodes.synthesis import NodeSynthesis
+from graphcond.condensers.synthesis import NodeSynthesis
 from graphcond.data import Checkpoint
+from graphcond.nn.labelled_nodes import LabelledNodes
 from graphcond.nn.synthetic import synthetic_labels
 from graphcond.nn.teacher import RidgeTeacher, propagate, propagation
 from graphcond.seeding import generator
@@ -38,7 +38,11 @@ class TaughtNodes(NodeSynthesis):
     ) -> tuple[Data, list[Record]]:
         """Return drawn nodes as a graph without edges."""
         taught = part == "train"
-        members = taught_members(data, self.teacher) if taught else labelled_members(data, part)
+        members = (
+            LabelledNodes.taught(data, self.teacher)
+            if taught
+            else LabelledNodes.of_part(data, part)
+        )
         labels = synthetic_labels(members.labels, count)
         stream = generator(self.seed, "taught nodes", part)
         chosen = []

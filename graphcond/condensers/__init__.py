@@ -9,13 +9,13 @@ from graphcond.condensers.base import (
 )
 from graphcond.condensers.dconrec.condenser import PolicyGradient, Tail
 from graphcond.condensers.dconrec.one_step import Unrolled
-from graphcond.condensers.dconrec.outer_interactions import (
+from graphcond.condensers.dconrec.outer_loop import Schedule
+from graphcond.condensers.dconrec.outer_loss import (
     HeldOutInteractions,
     OuterInteractions,
     TeacherFavourites,
     ValidationInteractions,
 )
-from graphcond.condensers.dconrec.outer_loop import Schedule
 from graphcond.condensers.hcdc.condenser import HypergradientMatching, Pool
 from graphcond.condensers.hcdc.objective import Weights
 from graphcond.condensers.hcdc.teachers import (
@@ -40,8 +40,8 @@ from graphcond.condensers.nodes.gradient_matching import DosCond, GCond, GCondX,
 from graphcond.condensers.nodes.kernel_inducing_points import KernelInducingPoints
 from graphcond.condensers.nodes.learner import LearnedNodes
 from graphcond.condensers.nodes.partition import Partition
-from graphcond.condensers.nodes.synthesis import NodeSynthesis, WorseThanRandomWarning
 from graphcond.condensers.nodes.trajectory_matching import TrajectoryMatching
+from graphcond.condensers.synthesis import NodeSynthesis, WorseThanRandomWarning
 
 __all__ = [
     "Condensation",

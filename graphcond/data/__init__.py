@@ -25,6 +25,7 @@ from graphcond.data.edges import looped, sparsified
 from graphcond.data.frames import from_frame
 from graphcond.data.interactions import (
     EDGE,
+    kept_interactions,
     make_interactions,
     num_items,
     num_users,
@@ -85,6 +86,7 @@ __all__ = [
     "from_networkx",
     "is_own_file",
     "k_core",
+    "kept_interactions",
     "kept_rows",
     "load",
     "load_state",

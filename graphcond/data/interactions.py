@@ -246,3 +246,20 @@ def val_edges(data: HeteroData) -> Tensor:
         store.val_edge_index if "val_edge_index" in store else store.edge_index.new_empty(2, 0)
     )
     return pairs
+
+
+def kept_interactions(data: HeteroData, chosen: Tensor) -> HeteroData:
+    """Return the training interactions ``chosen``, with their weights where the data have some.
+
+    Args:
+        data: The original.
+        chosen: Columns of its ``edge_index`` [E'], without repeats.
+
+    Returns:
+        A set with the same users and items and no validation or test interactions.
+    """
+    chosen = chosen.to(train_edges(data).device).sort().values
+    weight = data[EDGE].get("edge_weight")
+    return with_interactions(
+        data, train_edges(data)[:, chosen], None if weight is None else weight[chosen]
+    )

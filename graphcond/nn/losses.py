@@ -258,3 +258,13 @@ def shared_gradient(
     for owner, place, gradient in zip(owners, places, gradients):
         into[owner].index_add_(0, place, gradient)
     return losses.detach().sum()
+
+
+def relative_square(ours: Tensor, theirs: Tensor) -> Tensor:
+    """Return ‖ours - theirs‖² / ‖theirs‖² by row [K]; 0 where ``theirs`` is zero, as for a class of
+    which a batch has no node.
+    """
+    size = theirs.square().sum(1)
+    return torch.where(
+        size > 0, (ours - theirs).square().sum(1) / torch.where(size > 0, size, 1.0), 0.0
+    )

@@ -4,10 +4,10 @@ import torch.nn.functional as F
 
 from graphcond.condensers.nodes.backbones import NetBackbone, SGCBackbone, gradient_distance
 from graphcond.condensers.nodes.gradient_matching import DosCond, GCond, GCondX, GradientMatching
-from graphcond.condensers.nodes.partition import labelled_members
 from graphcond.data import load, parts, without_test
 from graphcond.errors import InputError, NumericalError, UnknownNameError
 from graphcond.nn.filters import PolynomialFilterNet
+from graphcond.nn.labelled_nodes import LabelledNodes
 from graphcond.nn.synthetic import gcn_norm_dense
 from graphcond.nn.teacher import propagate, propagation
 from graphcond.spaces import PolynomialFilters
@@ -35,7 +35,7 @@ def weighted(n, seed=0):
 
 
 def test_closed_form_gradients_of_sgc_equal_automatic_ones(karate):
-    members = labelled_members(karate, "train")
+    members = LabelledNodes.of_part(karate, "train")
     backbone = SGCBackbone(
         karate, members, members.labels.unique().repeat(2).sort().values, 100, seed=0
     )
@@ -55,7 +55,7 @@ def test_closed_form_gradients_of_sgc_equal_automatic_ones(karate):
 
 
 def test_gradients_of_the_synthetic_graph_see_its_edges(karate):
-    members = labelled_members(karate, "train")
+    members = LabelledNodes.of_part(karate, "train")
     y = torch.tensor([0, 0, 1, 1])
     backbone, x, weight = (
         SGCBackbone(karate, members, y, 100, seed=0),
@@ -76,7 +76,7 @@ def test_a_net_matches_the_original_with_itself(karate):
     """The original's own training nodes, features and edges given as the synthetic graph have the
     same gradients.
     """
-    members, space = labelled_members(karate, "train"), PolynomialFilters(order=2)
+    members, space = LabelledNodes.of_part(karate, "train"), PolynomialFilters(order=2)
     net = PolynomialFilterNet(karate.num_features, hidden=5, num_classes=2)
     backbone = NetBackbone(net, space, karate, members, members.labels)
     backbone.y = torch.where(karate.train_mask, karate.y, -1)

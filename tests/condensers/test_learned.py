@@ -7,10 +7,10 @@ import torch
 from graphcond.condensers import GradientMatching
 from graphcond.condensers.nodes.distribution_matching import DistributionMatching, _class_means
 from graphcond.condensers.nodes.kernel_inducing_points import KernelInducingPoints, krr
-from graphcond.condensers.nodes.partition import labelled_members
 from graphcond.condensers.nodes.trajectory_matching import TrajectoryMatching
 from graphcond.data import load, parts, planted_graph, without_test
 from graphcond.errors import FileFormatError, InputError
+from graphcond.nn.labelled_nodes import LabelledNodes
 from graphcond.nn.synthetic import SyntheticGraph, gcn_norm_dense
 from graphcond.nn.teacher import propagate, propagation
 from graphcond.spaces import PolynomialFilters
@@ -150,7 +150,7 @@ def test_matching_the_original_itself_costs_nothing(karate):
     full = karate.clone()
     full.y = load("karate").y
     full.train_mask = torch.ones_like(full.train_mask)
-    members = labelled_members(full, "train")
+    members = LabelledNodes.of_part(full, "train")
     weight = torch.zeros(full.num_nodes, full.num_nodes)
     weight[full.edge_index[1], full.edge_index[0]] = 1
     graph = SyntheticGraph.start(full.x, full.y, "identity")

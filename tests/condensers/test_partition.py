@@ -2,10 +2,11 @@ import pytest
 import torch
 from torch_geometric.data import Data
 
-from graphcond.condensers.nodes.partition import Members, Partition, cluster, cluster_means
-from graphcond.condensers.nodes.synthesis import NodeSynthesis, WorseThanRandomWarning
+from graphcond.condensers.nodes.partition import Partition, cluster, cluster_means
+from graphcond.condensers.synthesis import NodeSynthesis, WorseThanRandomWarning
 from graphcond.data import load, parts
 from graphcond.errors import BudgetError, NumericalError
+from graphcond.nn.labelled_nodes import LabelledNodes
 from graphcond.nn.synthetic import gcn_norm_dense
 from graphcond.nn.teacher import RidgeTeacher
 from graphcond.testing.contracts import CondenserContract
@@ -30,7 +31,7 @@ def dense_operator(data):
 def test_cluster_means_are_weighted_means_of_propagated_features(hops, count):
     data = load("karate")
     random = torch.Generator().manual_seed(0)
-    members = Members(
+    members = LabelledNodes(
         torch.arange(30), torch.zeros(30).long(), torch.rand(30, generator=random) + 0.1
     )
     assigned = torch.arange(30) % min(count, 30)
@@ -45,7 +46,7 @@ def test_cluster_means_are_weighted_means_of_propagated_features(hops, count):
 
 
 def test_every_cluster_has_a_member_even_if_points_coincide():
-    members = Members(torch.arange(6), torch.tensor([0, 0, 0, 0, 1, 1]), torch.ones(6))
+    members = LabelledNodes(torch.arange(6), torch.tensor([0, 0, 0, 0, 1, 1]), torch.ones(6))
     assigned = cluster(torch.zeros(6, 2), members, torch.tensor([0, 0, 0, 1]), seed=0)
     assert assigned.unique().tolist() == [0, 1, 2, 3]
     assert (assigned[:4] < 3).all()

@@ -10,13 +10,13 @@ from graphcond import masks, nn, pools
 from graphcond.condensers.dconrec import outer_loop
 from graphcond.condensers.dconrec.condenser import ONE_EPOCH, PolicyGradient, Tail
 from graphcond.condensers.dconrec.one_step import Unrolled
-from graphcond.condensers.dconrec.outer_interactions import (
+from graphcond.condensers.dconrec.outer_loop import Schedule, State, resumed
+from graphcond.condensers.dconrec.outer_loss import (
     HeldOutInteractions,
+    OuterLoss,
     TeacherFavourites,
     ValidationInteractions,
 )
-from graphcond.condensers.dconrec.outer_loop import Schedule, State, resumed
-from graphcond.condensers.dconrec.outer_loss import OuterLoss
 from graphcond.data import (
     EDGE,
     Checkpoint,

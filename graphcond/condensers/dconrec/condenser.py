@@ -18,11 +18,6 @@ from graphcond.condensers.base import Draft, InteractionCondenser
 from graphcond.condensers.budget import interaction_budget
 from graphcond.condensers.dconrec.objective import RecommenderObjective
 from graphcond.condensers.dconrec.one_step import Unrolled, UnrolledObjective
-from graphcond.condensers.dconrec.outer_interactions import (
-    OuterInteractions,
-    TeacherFavourites,
-    ValidationInteractions,
-)
 from graphcond.condensers.dconrec.outer_loop import (
     OuterLoop,
     Schedule,
@@ -31,7 +26,12 @@ from graphcond.condensers.dconrec.outer_loop import (
     optimise,
     resumed,
 )
-from graphcond.condensers.dconrec.outer_loss import OuterLoss
+from graphcond.condensers.dconrec.outer_loss import (
+    OuterInteractions,
+    OuterLoss,
+    TeacherFavourites,
+    ValidationInteractions,
+)
 from graphcond.data import (
     EDGE,
     Checkpoint,

@@ -5,20 +5,25 @@ from __future__ import annotations
 import math
 import time
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Protocol
 
 import torch
 from torch import Tensor
 from tqdm import tqdm
 
-from graphcond.condensers.dconrec.objective import RecommenderObjective
-from graphcond.condensers.dconrec.one_step import UnrolledObjective
 from graphcond.data import Checkpoint
 from graphcond.errors import NumericalError, require
 from graphcond.masks import BernoulliMask, CappedSimplex, Estimate, Estimator
 from graphcond.pools import OBSERVED, PSEUDO, DataPool
 from graphcond.seeding import derive
 from graphcond.training import Fitted, Recommender
+
+
+class SteppedObjective(Protocol):
+    """What a mask is worth, with random choices of its own at every outer step."""
+
+    def at(self, step: int) -> Any:
+        """Return the objective of one outer step, which an estimator takes."""
 
 
 @dataclass(frozen=True)
@@ -114,7 +119,7 @@ class OuterLoop:
         seed: Seed of the masks.
     """
 
-    objective: RecommenderObjective | UnrolledObjective
+    objective: SteppedObjective
     pool: DataPool
     fixed: bool
     simplex: CappedSimplex

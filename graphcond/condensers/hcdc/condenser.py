@@ -26,13 +26,13 @@ from graphcond.condensers.hcdc.objective import (
     narrowed,
     train_students,
 )
-from graphcond.condensers.hcdc.progress import Progress
 from graphcond.condensers.hcdc.teachers import Lesson, LinearTeacher, SharedTeacher, Target, Teacher
 from graphcond.condensers.hcdc.trajectories import Setting, Trajectories, follow
 from graphcond.condensers.nodes.gradient_matching import GCond
 from graphcond.condensers.nodes.partition import Partition
-from graphcond.condensers.nodes.synthesis import NodeSynthesis
+from graphcond.condensers.synthesis import NodeSynthesis
 from graphcond.data import Checkpoint, parts, union
+from graphcond.data.progress import Progress
 from graphcond.errors import NumericalError, require
 from graphcond.hypergrad import Implicit, sensitivity
 from graphcond.linalg import CG, Neumann

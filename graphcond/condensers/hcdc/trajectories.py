@@ -9,8 +9,8 @@ from torch import Tensor
 from tqdm import tqdm
 
 from graphcond.condensers.hcdc.objective import Descent, cut
-from graphcond.condensers.hcdc.progress import Progress
 from graphcond.condensers.hcdc.teachers import Companion
+from graphcond.data.progress import Progress
 from graphcond.errors import require
 from graphcond.hypergrad import BilevelProblem, Implicit, cosine_distance
 from graphcond.linalg import Solution

@@ -12,7 +12,13 @@ from torch.nn.functional import softplus
 from torch_geometric.data import HeteroData
 
 from graphcond.condensers.base import Draft, InteractionCondenser
-from graphcond.data import EDGE, Checkpoint, num_items, num_users, train_edges, with_interactions
+from graphcond.data import (
+    Checkpoint,
+    kept_interactions,
+    num_items,
+    num_users,
+    train_edges,
+)
 from graphcond.errors import require
 from graphcond.nn.recommender import MF, RecommenderFactory
 from graphcond.pools import fit_proxies
@@ -42,24 +48,7 @@ class RandomInteractions(InteractionCondenser):
     def _condense(self, data: HeteroData, checkpoint: Checkpoint | None) -> Draft:
         draw = generator(self.seed, "random")
         chosen = torch.randperm(train_edges(data).size(1), generator=draw)[: self.budget(data)]
-        return Draft(subset(data, chosen))
-
-
-def subset(data: HeteroData, chosen: Tensor) -> HeteroData:
-    """Return the training interactions ``chosen``, with their weights where the data have some.
-
-    Args:
-        data: The original.
-        chosen: Columns of its ``edge_index`` [E'], without repeats.
-
-    Returns:
-        A set with the same users and items and no validation or test interactions.
-    """
-    chosen = chosen.to(train_edges(data).device).sort().values
-    weight = data[EDGE].get("edge_weight")
-    return with_interactions(
-        data, train_edges(data)[:, chosen], None if weight is None else weight[chosen]
-    )
+        return Draft(kept_interactions(data, chosen))
 
 
 @final
@@ -88,7 +77,7 @@ class Majority(InteractionCondenser):
         )
         shuffled = torch.randperm(edges.size(1), generator=draw).to(edges.device)
         order = shuffled[torch.argsort(place[edges[0, shuffled]], stable=True)]
-        return Draft(subset(data, order[: self.budget(data)]))
+        return Draft(kept_interactions(data, order[: self.budget(data)]))
 
 
 _BLOCK = 1 << 17
@@ -129,7 +118,7 @@ class SelectionViaProxy(InteractionCondenser):
             self.recommender, data, 1, recipe=self.recipe, seed=derive(self.seed, "svp")
         )
         losses = proxy_losses(proxy, data, self.repeats, self.seed)
-        return Draft(subset(data, self._order(losses)[: self.budget(data)]))
+        return Draft(kept_interactions(data, self._order(losses)[: self.budget(data)]))
 
 
 @final

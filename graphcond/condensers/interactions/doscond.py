@@ -13,8 +13,7 @@ from torch_geometric.data import HeteroData
 from tqdm import tqdm
 
 from graphcond.condensers.base import Draft, InteractionCondenser
-from graphcond.condensers.interactions.baselines import subset
-from graphcond.data import Checkpoint, num_items, num_users, train_edges
+from graphcond.data import Checkpoint, kept_interactions, num_items, num_users, train_edges
 from graphcond.errors import require
 from graphcond.nn.recommender import MF, EmbeddingRecommender, RecommenderFactory
 from graphcond.seeding import derive, generator
@@ -101,7 +100,10 @@ class DosCondInteractions(InteractionCondenser):
                 and int(optimiser.state[logits]["step"]) == len(history)
             ):
                 self._keep(checkpoint, logits, optimiser, history)
-        return Draft(subset(data, logits.detach().topk(self.budget(data)).indices), history=history)
+        return Draft(
+            kept_interactions(data, logits.detach().topk(self.budget(data)).indices),
+            history=history,
+        )
 
     @staticmethod
     def _keep(

@@ -14,8 +14,6 @@ import torch.nn.functional as F  # noqa: N812
 from torch import Tensor
 from torch_geometric.data import Data
 
-from graphcond.condensers.nodes.coreset import propagated
-from graphcond.condensers.nodes.partition import Members
 from graphcond.nn.filters import (
     Operator,
     PolynomialFilterNet,
@@ -23,6 +21,8 @@ from graphcond.nn.filters import (
     filter_features,
     filter_operator,
 )
+from graphcond.nn.labelled_nodes import LabelledNodes, propagated
+from graphcond.nn.losses import relative_square
 from graphcond.nn.synthetic import gcn_norm_dense
 from graphcond.seeding import generator
 from graphcond.spaces import PolynomialFilters
@@ -59,16 +59,6 @@ def gradient_distance(synthetic: Tensors, real: Tensors, kind: Distance, weight:
     return total
 
 
-def relative_square(ours: Tensor, theirs: Tensor) -> Tensor:
-    """Return ‖ours - theirs‖² / ‖theirs‖² by row [K]; 0 where ``theirs`` is zero, as for a class of
-    which a batch has no node.
-    """
-    size = theirs.square().sum(1)
-    return torch.where(
-        size > 0, (ours - theirs).square().sum(1) / torch.where(size > 0, size, 1.0), 0.0
-    )
-
-
 class Backbone(ABC):
     """A model whose gradients are matched. Parameters are explicit; ``weight`` is the synthetic
     adjacency [n', n'].
@@ -91,17 +81,6 @@ class Backbone(ABC):
         """Return the parameters after ``steps`` of training on the condensed graph."""
 
 
-def member_batch(members: Members, size: int, seed: int, step: int) -> Tensor:
-    """Return positions of at most ``size`` members, drawn anew at each step, all of them where they
-    fit.
-    """
-    if len(members.nodes) <= size:
-        return torch.arange(len(members.nodes), device=members.nodes.device)
-    return torch.randperm(len(members.nodes), generator=generator(seed, "batch", step))[:size].to(
-        members.nodes.device
-    )
-
-
 @final
 class SGCBackbone(Backbone):
     """Linear model on Â² X (SGC): gradients in closed form, no step propagates on the original.
@@ -118,7 +97,7 @@ class SGCBackbone(Backbone):
     """
 
     def __init__(
-        self, data: Data, members: Members, y: Tensor, batch: int, seed: int, hops: int = 2
+        self, data: Data, members: LabelledNodes, y: Tensor, batch: int, seed: int, hops: int = 2
     ) -> None:
         rows = propagated(data, members.nodes, hops)
         self.scale = rows.square().sum(1).mean().sqrt().clamp(min=1e-12)
@@ -152,7 +131,7 @@ class SGCBackbone(Backbone):
     def real(self, params: Tensors, step: int) -> Tensors:
         """Return gradients [C, 1 + d, C] on a batch of members."""
         with torch.no_grad():
-            index = member_batch(self.members, self.batch, self.seed, step)
+            index = self.members.batch(self.batch, self.seed, step)
             return self._gradients(
                 self.z[index], self.members.labels[index], self.members.weight[index], params
             )
@@ -177,7 +156,7 @@ class Inputs:
 
     operator: Operator
     x: Tensor | CSR
-    members: Members
+    members: LabelledNodes
 
 
 @final
@@ -200,7 +179,7 @@ class NetBackbone(Backbone):
         net: PolynomialFilterNet,
         space: PolynomialFilters | None,
         data: Data,
-        members: Members,
+        members: LabelledNodes,
         y: Tensor,
         batch: int = 4,
     ) -> None:
@@ -229,7 +208,7 @@ class NetBackbone(Backbone):
         return {**params, "lam": lam.to(like)}
 
     def _gradients(
-        self, params: Tensors, logits: Tensor, members: Members, *, keep: bool
+        self, params: Tensors, logits: Tensor, members: LabelledNodes, *, keep: bool
     ) -> Tensors:
         names = [name for name in params if name.startswith("weight")]
         each: list[tuple[Tensor, ...]] = []
@@ -261,8 +240,8 @@ class NetBackbone(Backbone):
             leaves, logits = self._forward(params, self.inputs.operator, self.inputs.x)
             return self._gradients(leaves, logits, self.inputs.members, keep=False)
 
-    def _own(self, x: Tensor) -> Members:
-        return Members(torch.arange(len(x), device=x.device), self.y, x.new_ones(len(x)))
+    def _own(self, x: Tensor) -> LabelledNodes:
+        return LabelledNodes(torch.arange(len(x), device=x.device), self.y, x.new_ones(len(x)))
 
     def synthetic(self, params: Tensors, x: Tensor, weight: Tensor) -> Tensors:
         """Return gradients [C, B, rows, columns] of every weight on all condensed nodes."""

@@ -14,9 +14,9 @@ from torch_geometric.utils import subgraph
 from graphcond.condensers.base import Draft, NodeCondenser
 from graphcond.data import Checkpoint, union
 from graphcond.errors import require
+from graphcond.nn.labelled_nodes import propagated
 from graphcond.nn.synthetic import synthetic_labels
 from graphcond.seeding import generator
-from graphcond.sparse import CSR, gcn_norm, powers
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -76,28 +76,6 @@ class EmbeddedSelection(NodeSelection):
 
     def _embed(self, data: Data, nodes: Tensor) -> Tensor:
         return propagated(data, nodes, self.hops)
-
-
-def propagated(data: Data, nodes: Tensor, hops: int) -> Tensor:
-    """Return rows of Â^hops X, Â the symmetrically normalised adjacency with self-loops, features
-    in blocks.
-
-    Args:
-        data: The graph.
-        nodes: Rows to keep [m].
-        hops: Number of propagations, >= 0.
-
-    Returns:
-        Features [m, d].
-    """
-    operator = gcn_norm(
-        CSR.from_edge_index(data.edge_index, int(data.num_nodes or 0), data.get("edge_weight"))
-    )
-    if operator.value is not None and operator.value.dtype != data.x.dtype:
-        operator = operator.with_value(operator.value.to(data.x.dtype))
-    return torch.cat(
-        [powers(operator, block.contiguous(), hops)[-1][nodes] for block in data.x.split(512, 1)], 1
-    )
 
 
 def _induced(data: Data, nodes: Tensor) -> Data:

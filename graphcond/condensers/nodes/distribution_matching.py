@@ -9,11 +9,10 @@ import torch
 from torch import Tensor
 from torch_geometric.data import Data
 
-from graphcond.condensers.nodes.backbones import member_batch, relative_square
-from graphcond.condensers.nodes.coreset import propagated
-from graphcond.condensers.nodes.learner import LearnedNodes, Loss, thinned
-from graphcond.condensers.nodes.partition import Members
+from graphcond.condensers.nodes.learner import LearnedNodes, Loss
 from graphcond.errors import require
+from graphcond.nn.labelled_nodes import LabelledNodes, propagated
+from graphcond.nn.losses import relative_square
 from graphcond.nn.synthetic import SyntheticGraph, gcn_norm_dense
 from graphcond.seeding import generator
 
@@ -61,8 +60,8 @@ class DistributionMatching(LearnedNodes):
             f"`batch` must be at least 1, but it is {self.batch!r}. 1,024 is usual.",
         )
 
-    def _loss(self, data: Data, members: Members, graph: SyntheticGraph, seed: int) -> Loss:
-        members = thinned(members, _MOST_NODES, seed)
+    def _loss(self, data: Data, members: LabelledNodes, graph: SyntheticGraph, seed: int) -> Loss:
+        members = members.thinned(_MOST_NODES, seed)
         z = propagated(data, members.nodes, self.hops)
         classes = graph.y.unique()
         counts = (graph.y[:, None] == classes).sum(0)
@@ -75,7 +74,7 @@ class DistributionMatching(LearnedNodes):
             operator, ours = gcn_norm_dense(weight), x
             for _ in range(self.hops):
                 ours = operator @ ours
-            index = member_batch(members, self.batch, seed, step)
+            index = members.batch(self.batch, seed, step)
             theirs = _class_means(z[index], members.labels[index], members.weight[index], classes)
             mine = _class_means(ours, graph.y, x.new_ones(len(x)), classes)
             embedded = _class_means(

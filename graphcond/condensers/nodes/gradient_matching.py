@@ -16,7 +16,7 @@ from graphcond.condensers.nodes.backbones import (
     gradient_distance,
 )
 from graphcond.condensers.nodes.learner import Learner, Origin, Rates, Start, Targets
-from graphcond.condensers.nodes.synthesis import NodeSynthesis
+from graphcond.condensers.synthesis import NodeSynthesis
 from graphcond.data import Checkpoint
 from graphcond.errors import require
 from graphcond.nn.adjacency import Adjacency, AdjacencyName, make_adjacency

@@ -11,11 +11,10 @@ import torch
 from torch import Tensor
 from torch_geometric.data import Data
 
-from graphcond.condensers.nodes.backbones import member_batch
-from graphcond.condensers.nodes.learner import LearnedNodes, Loss, thinned
-from graphcond.condensers.nodes.partition import Members
+from graphcond.condensers.nodes.learner import LearnedNodes, Loss
 from graphcond.errors import require
 from graphcond.nn.filters import dense_operator
+from graphcond.nn.labelled_nodes import LabelledNodes
 from graphcond.nn.linear_filters import compose
 from graphcond.nn.synthetic import SyntheticGraph, gcn_norm_dense
 from graphcond.nn.teacher import propagation
@@ -74,15 +73,15 @@ class KernelInducingPoints(LearnedNodes):
             f"`batch` must be at least 1, but it is {self.batch!r}. 1,024 is usual.",
         )
 
-    def _loss(self, data: Data, members: Members, graph: SyntheticGraph, seed: int) -> Loss:
-        members = thinned(members, _MOST_NODES, seed)
+    def _loss(self, data: Data, members: LabelledNodes, graph: SyntheticGraph, seed: int) -> Loss:
+        members = members.thinned(_MOST_NODES, seed)
         bases = self._bases(data, members.nodes)
         scale = bases[0].square().sum(1).mean().sqrt()
         classes = graph.y.unique()
         ours = (graph.y[:, None] == classes).to(bases)
 
         def loss(x: Tensor, weight: Tensor, step: int) -> Tensor:
-            index = member_batch(members, self.batch, seed, step)
+            index = members.batch(self.batch, seed, step)
             target = (members.labels[index, None] == classes).to(x)
             share = members.weight[index] / members.weight[index].sum()
             total = x.new_zeros(())

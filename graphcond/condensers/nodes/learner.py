@@ -12,20 +12,15 @@ from torch import Tensor
 from torch_geometric.data import Data
 from tqdm import tqdm
 
-from graphcond.condensers.nodes.coreset import propagated
-from graphcond.condensers.nodes.partition import (
-    Members,
-    Partition,
-    labelled_members,
-    taught_members,
-)
-from graphcond.condensers.nodes.synthesis import NodeSynthesis, linear_accuracy
+from graphcond.condensers.nodes.partition import Partition
+from graphcond.condensers.synthesis import NodeSynthesis, linear_accuracy
 from graphcond.data import Checkpoint
 from graphcond.errors import NumericalError, require
 from graphcond.nn.adjacency import Adjacency, AdjacencyName, Identity, make_adjacency
+from graphcond.nn.labelled_nodes import LabelledNodes, propagated
 from graphcond.nn.synthetic import SyntheticGraph, class_samples, gcn_norm_dense, synthetic_labels
 from graphcond.nn.teacher import RidgeTeacher
-from graphcond.seeding import derive, generator
+from graphcond.seeding import derive
 from graphcond.typing import Record, Tensors
 
 Start: TypeAlias = Literal["nodes", "partition"]
@@ -50,7 +45,7 @@ class Origin:
 
     def __call__(
         self, data: Data, part: str, count: int, seed: int
-    ) -> tuple[SyntheticGraph, Members]:
+    ) -> tuple[SyntheticGraph, LabelledNodes]:
         """Return the first synthetic graph, and the nodes, classes and weights it shall stand for.
 
         Args:
@@ -60,16 +55,16 @@ class Origin:
             seed: Of every draw.
         """
         taught = self.targets == "teacher" and part == "train"
-        members, own = (
-            taught_members(data, RidgeTeacher()) if taught else labelled_members(data, part),
-            derive(seed, part),
-        )
+        members = LabelledNodes.of_part(data, part)
+        if taught:
+            members = LabelledNodes.taught(data, RidgeTeacher())
+        own = derive(seed, part)
         if self.start == "partition":
             graph, _ = Partition(
                 labels="teacher" if taught else "train", num_nodes=count, seed=seed
             ).part(data, part, count)
             return SyntheticGraph.start(graph.x, graph.y, self.adjacency, own), members
-        labels, known = synthetic_labels(members.labels, count), labelled_members(data, part)
+        labels, known = synthetic_labels(members.labels, count), LabelledNodes.of_part(data, part)
         rows = class_samples(known.nodes[:, None], known.labels, labels, own)[:, 0]
         x = propagated(data, rows, 2) if isinstance(self.adjacency, Identity) else data.x[rows]
         return SyntheticGraph.start(x, labels, self.adjacency, own), members
@@ -283,15 +278,5 @@ class LearnedNodes(NodeSynthesis):
         return best.to_data(self.threshold), history
 
     @abstractmethod
-    def _loss(self, data: Data, members: Members, graph: SyntheticGraph, seed: int) -> Loss:
+    def _loss(self, data: Data, members: LabelledNodes, graph: SyntheticGraph, seed: int) -> Loss:
         """Prepare what is constant and return the loss."""
-
-
-def thinned(members: Members, most: int, seed: int) -> Members:
-    """Return at most ``most`` members, drawn at random, so that their features fit."""
-    if len(members.nodes) <= most:
-        return members
-    index = torch.randperm(len(members.nodes), generator=generator(seed, "thin"))[:most].to(
-        members.nodes.device
-    )
-    return Members(members.nodes[index], members.labels[index], members.weight[index])

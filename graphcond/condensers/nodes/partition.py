@@ -16,10 +16,11 @@ from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]
 from torch import Tensor
 from torch_geometric.data import Data
 
-from graphcond.condensers.nodes.synthesis import NodeSynthesis
+from graphcond.condensers.synthesis import NodeSynthesis
 from graphcond.data import Checkpoint
 from graphcond.errors import require
 from graphcond.nn.filters import filter_features
+from graphcond.nn.labelled_nodes import LabelledNodes
 from graphcond.nn.synthetic import synthetic_labels
 from graphcond.nn.teacher import RidgeTeacher, propagate, propagation, sketch
 from graphcond.seeding import derive
@@ -30,40 +31,7 @@ _MANY_POINTS = 5_000
 _CLUSTER_WIDTH = 256
 
 
-@dataclass(frozen=True)
-class Members:
-    """Which nodes may enter a condensed graph, with what class and weight.
-
-    Attributes:
-        nodes: Node ids [m].
-        labels: Their classes [m], true ones or a teacher's.
-        weight: How sure the class is [m], > 0.
-    """
-
-    nodes: Tensor
-    labels: Tensor
-    weight: Tensor
-
-
-def labelled_members(data: Data, part: str) -> Members:
-    """Return the nodes of ``part`` (``"train"`` or ``"val"``) with their true classes."""
-    nodes = data[f"{part}_mask"].nonzero()[:, 0]
-    return Members(nodes, data.y[nodes], data.x.new_ones(len(nodes)))
-
-
-def taught_members(data: Data, teacher: RidgeTeacher) -> Members:
-    """Return all nodes with the teacher's classes (training nodes keep their own), weighted by its
-    margin.
-    """
-    taught = teacher(data)
-    return Members(
-        torch.arange(int(data.num_nodes), device=data.y.device),
-        taught.labels,
-        taught.margin.to(data.x),
-    )
-
-
-def cluster(points: Tensor, members: Members, labels: Tensor, seed: int) -> Tensor:
+def cluster(points: Tensor, members: LabelledNodes, labels: Tensor, seed: int) -> Tensor:
     """Return the cluster of every member: k-means within each class, as many clusters as ``labels``
     has of it.
 
@@ -107,7 +75,9 @@ def _fill(found: Tensor, count: int) -> Tensor:
     return found
 
 
-def cluster_means(data: Data, members: Members, assigned: Tensor, count: int, hops: int) -> Tensor:
+def cluster_means(
+    data: Data, members: LabelledNodes, assigned: Tensor, count: int, hops: int
+) -> Tensor:
     """Return weighted means of Â^hops X over clusters, x'_j = Σ_i w_i (Â^hops X)_i / Σ_i w_i,
     propagating the narrower side.
 
@@ -192,9 +162,9 @@ class Partition(NodeSynthesis):
     ) -> tuple[Data, list[Record]]:
         """Return the clusters' means as a graph without edges; there is no history."""
         members = (
-            taught_members(data, self.teacher)
+            LabelledNodes.taught(data, self.teacher)
             if part == "train" and self.labels == "teacher"
-            else labelled_members(data, part)
+            else LabelledNodes.of_part(data, part)
         )
         features = sketch(data.x, _CLUSTER_WIDTH, entries=0, seed=self.seed)
         points = F.normalize(propagate(propagation(data), features, self.cluster_hops), dim=1)[

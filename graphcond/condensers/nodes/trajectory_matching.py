@@ -12,9 +12,9 @@ from torch import Tensor
 from torch_geometric.data import Data
 
 from graphcond.condensers.nodes.backbones import SGCBackbone
-from graphcond.condensers.nodes.learner import LearnedNodes, Loss, thinned
-from graphcond.condensers.nodes.partition import Members
+from graphcond.condensers.nodes.learner import LearnedNodes, Loss
 from graphcond.errors import require
+from graphcond.nn.labelled_nodes import LabelledNodes
 from graphcond.nn.synthetic import SyntheticGraph
 from graphcond.seeding import derive, generator
 
@@ -61,8 +61,8 @@ class TrajectoryMatching(LearnedNodes):
             f" {self.expert_steps!r}. An expert must be longer than what a student covers.",
         )
 
-    def _loss(self, data: Data, members: Members, graph: SyntheticGraph, seed: int) -> Loss:
-        members = thinned(members, _MOST_NODES, seed)
+    def _loss(self, data: Data, members: LabelledNodes, graph: SyntheticGraph, seed: int) -> Loss:
+        members = members.thinned(_MOST_NODES, seed)
         backbone = SGCBackbone(data, members, graph.y, batch=len(members.nodes), seed=seed)
         experts = [
             self._expert(backbone, derive(seed, "expert", number)) for number in range(self.experts)

@@ -8,7 +8,7 @@ import time
 from collections.abc import Callable
 from typing import Any
 
-from graphcond.data import Checkpoint
+from graphcond.data.checkpoint import Checkpoint
 from graphcond.typing import Tensors
 
 
