@@ -28,6 +28,8 @@ SHAPES = {"gowalla": (70_839, 810_128), "arxiv": (169_343, 1_166_243)}
 USERS = {"gowalla": 29_858}
 FILES = {"gowalla": "gowalla/interactions.npz", "arxiv": "ogbn-arxiv-partial/graph.npz"}
 LIMIT_BYTES = 24e9
+SHAPES_TRIED = ((1, 256), (1, 512), (1, 1024), (2, 512), (2, 1024), (4, 1024), (4, 2048))
+"""Warps of a program, and the numbers that it gathers at once."""
 FLUSHED = 1 << 28
 """Bytes overwritten before each call, more than any cache, so that every call starts cold. It also
 keeps the GPU busy while the host prepares the call."""
@@ -93,14 +95,9 @@ def forced(backend: str, run: Callable[[], object]) -> Callable[[], object]:
 
 
 def both(runs: cases.Runs) -> cases.Runs:
-    """Return the runs with ours once for each back end in place of the table's choice."""
-    own = {name: run for name, run in runs.items() if name.startswith("graphcond")}
-    found: cases.Runs = {}
-    for backend in available():
-        for name, run in own.items():
-            suffix = name.removeprefix("graphcond")
-            found[f"graphcond:{backend}{suffix}"] = forced(backend, run)
-    return found | {name: run for name, run in runs.items() if name not in own}
+    """Return the runs with ours once more for each back end, besides the table's choice."""
+    own = runs["graphcond"]
+    return runs | {f"graphcond:{backend}": forced(backend, own) for backend in available()}
 
 
 def graph_of(name: str, quick: bool) -> tuple[Graph, str]:
@@ -133,11 +130,8 @@ class Bench:
 
     def products(self, op: str, width: int) -> None:
         """Time a product, or it and its derivatives, by every method that fits."""
-        makers = {name: make for name, make in rivals().items() if name != "graphcond"}
-        if "graphcond:torch" not in makers:
-            makers["graphcond:torch"] = rivals()["graphcond"]
         able = {}
-        for name, make in makers.items():
+        for name, make in rivals().items():
             reason = refusal(name, op, self.csr, width, LIMIT_BYTES)
             if reason is None:
                 able[name] = make(self.csr)
@@ -154,18 +148,33 @@ class Bench:
         def gathered() -> Tensor:
             return torch.zeros_like(x).index_add_(0, row, value[:, None] * x.index_select(0, col))
 
-        self._time("forward bf16", width, {**both(runs), "scatter": gathered}, check=0.05)
+        self._time("forward bf16", width, {**both(runs), "scatter": gathered}, check=0.3)
 
-    def others(self, width: int) -> None:
-        """Time inner products, masks, filters and ranking losses."""
-        x = self.features(width)
-        self._time("sddmm", width, both(cases.inner_products(self.csr, x)))
-        if width <= 64:
-            self._time("masked", width, both(cases.masked(self.graph, self.csr, x)))
-        if width <= 16:
-            self._time("filters", width, both(cases.filters(self.csr, x)))
-        if self.graph.users:
-            self._time("bpr", width, both(cases.bpr(self.graph, width, self.device)))
+    def inner(self, width: int) -> None:
+        """Time inner products at the places of the matrix."""
+        self._time("sddmm", width, both(cases.inner_products(self.csr, self.features(width))))
+
+    def shapes(self, width: int) -> None:
+        """Time Triton's product in other block shapes than its own."""
+        if "triton" not in available():
+            return
+        from graphcond.sparse.backends import triton as backend
+
+        x, value = self.features(width), torch.rand(self.csr.nnz, device=self.device)
+        own, runs = backend.shape, {}
+        for warps, numbers in SHAPES_TRIED:
+            block = min(backend.next_power(width), 128)
+            shape = {"BLOCK_F": block, "BLOCK_E": max(2, numbers // block), "num_warps": warps}
+
+            def call(shape: dict[str, int] = shape) -> Tensor:
+                backend.shape = lambda _: shape
+                try:
+                    return forced("triton", lambda: spmm(self.csr, x, value))()
+                finally:
+                    backend.shape = own
+
+            runs[f"{warps} warps, {numbers} numbers"] = call
+        self._time("forward, shapes", width, runs)
 
     def training(self) -> None:
         """Time whole steps: LightGCN on interactions, filters on a graph."""
@@ -266,16 +275,13 @@ def run(device: torch.device, quick: bool, rows: Rows) -> None:
     steps += [partial(Bench.products, op="forward", width=width) for width in widths]
     steps += [partial(Bench.products, op="backward", width=width) for width in widths[:2]]
     steps += [Bench.training]
-    steps += [partial(Bench.half, width=width) for width in widths[:3]]
-    steps += [partial(Bench.others, width=width) for width in widths[:2]]
+    steps += [partial(Bench.inner, width=width) for width in widths]
+    steps += [partial(Bench.shapes, width=width) for width in widths]
+    steps += [partial(Bench.half, width=width) for width in widths[:2]]
     steps += [partial(Bench.products, op="hvp", width=widths[0])]
-    steps += [partial(Bench.others, width=widths[-1])]
     if quick:
         steps = list({repr(step): step for step in steps}.values())
     for step in steps:
         for bench in benches:
             with rows.guarded(section="kernels", op="done", graph=bench.graph.name):
                 step(bench)
-    with rows.guarded(section="kernels", op="batch", graph="small graphs"):
-        bench = benches[0]
-        bench._time("batch", 16, both(cases.small_graphs(16, device)))

@@ -16,6 +16,8 @@ from typing import Any
 
 import torch
 
+from benchmarks.store import write_record
+
 Row = dict[str, Any]
 
 
@@ -88,10 +90,6 @@ def machine(device: torch.device) -> Row:
     return found
 
 
-def write_record(path: Path, command: str, found: Row, rows: list[Row]) -> None:
+def write(path: Path, command: str, found: Row, rows: list[Row]) -> None:
     """Write the JSON: the machine above, one row a line below."""
-    head = json.dumps({"command": command, "machine": found})[:-1]
-    body = ",\n".join(json.dumps(row) for row in rows)
-    beside = path.with_suffix(".tmp")
-    beside.write_text(f'{head}, "rows": [\n{body}\n]}}\n', encoding="utf-8")
-    beside.replace(path)
+    write_record(path, {"command": command, "machine": found, "codes": {}, "rows": rows})

@@ -92,9 +92,7 @@ def _able(runs: Runs, clock: str) -> tuple[Runs, dict[str, float], dict[str, str
     return able, first, notes
 
 
-def _prepare(
-    op: str, graph: Graph, csr: CSR, x: Tensor, limit: float
-) -> tuple[Runs, dict[str, str]]:
+def _prepare(op: str, csr: CSR, x: Tensor, limit: float) -> tuple[Runs, dict[str, str]]:
     """Return what can be run within the limit, and why the rest is skipped."""
     width, skipped = x.size(1), {}
     if op in PRODUCTS:
@@ -105,16 +103,8 @@ def _prepare(
         runs = PRODUCTS[op](
             csr, x, {name: make(csr) for name, make in makers.items() if name not in skipped}
         )
-    elif op == "masked":
-        runs = cases.masked(graph, csr, x)
-    elif op == "sddmm":
-        runs = cases.inner_products(csr, x)
-    elif op == "filters":
-        runs = cases.filters(csr, x)
-    elif op == "batch":
-        runs = cases.small_graphs(width, x.device)
     else:
-        runs = cases.bpr(graph, width, x.device)
+        runs = cases.inner_products(csr, x)
     skipped |= {name: reason for name in runs if (reason := refusal(name, op, csr, width, limit))}
     return {name: run for name, run in runs.items() if name not in skipped}, skipped
 
@@ -125,7 +115,7 @@ def _rows(
     x = torch.randn(graph.nodes, width, generator=torch.Generator().manual_seed(1)).to(
         options.device
     )
-    runs, skipped = _prepare(op, graph, csr, x, 1e9 * options.limit_gb)
+    runs, skipped = _prepare(op, csr, x, 1e9 * options.limit_gb)
     able, first, notes = _able(runs, options.clock)
     if op in ("forward", "sddmm"):
         for name, run in cases.ceilings(op, csr, x).items():
@@ -209,8 +199,6 @@ def main() -> None:
         _ = csr.pattern.order
         for width in options.widths:
             for op in options.ops:
-                if (op == "bpr" and not graph.users) or (op == "batch" and graph.name != "cora"):
-                    continue
                 rows = _rows(op, graph, csr, width, options)
                 _merge(options.out, rows)
                 for row in rows:

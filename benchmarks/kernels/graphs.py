@@ -14,14 +14,11 @@ REDDIT_NODES, REDDIT_EDGES = 232_965, 114_615_892
 
 @dataclass(frozen=True)
 class Graph:
-    """A symmetric graph: directed edges, the undirected edge of each, and the share of the
-    original's edges it has.
-    """
+    """A symmetric graph: directed edges, and the share of the original's edges it has."""
 
     name: str
     row: Tensor
     col: Tensor
-    undirected: Tensor
     nodes: int
     users: int = 0
     share: float = 1.0
@@ -30,8 +27,7 @@ class Graph:
 def _symmetric(
     name: str, one: Tensor, two: Tensor, nodes: int, users: int = 0, share: float = 1.0
 ) -> Graph:
-    ids = torch.arange(one.numel()).repeat(2)
-    return Graph(name, torch.cat([one, two]), torch.cat([two, one]), ids, nodes, users, share)
+    return Graph(name, torch.cat([one, two]), torch.cat([two, one]), nodes, users, share)
 
 
 def _root() -> Path:

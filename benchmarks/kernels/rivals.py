@@ -108,14 +108,8 @@ def refusal(method: str, op: str, csr: CSR, width: int, limit: float) -> str | N
         "backward": 5,
         "hvp": 9,
         "chebyshev": 6,
-        "masked": 4,
         "sddmm": 3,
     }.get(op, 1)
-    if op == "filters" and 4.0 * 40 * csr.size[0] * width > limit:
-        return f"{4e-9 * 40 * csr.size[0] * width:.1f} GB of terms and results"
-    if (
-        method in ("scatter", "boolean edge_index", "gather-multiply-sum")
-        and 4.0 * copies * csr.nnz * width > limit
-    ):
+    if method in ("scatter", "gather-multiply-sum") and 4.0 * copies * csr.nnz * width > limit:
         return f"{4e-9 * copies * csr.nnz * width:.1f} GB of edges x width copies"
     return None

@@ -8,10 +8,7 @@ PyG's default, moves edges x width numbers several times. :mod:`~graphcond.spars
 what runs.
 """
 
-from graphcond.sparse.bpr import bpr_losses
-from graphcond.sparse.compact import block_diagonal, compact, sample_compact
 from graphcond.sparse.csr import CSR
-from graphcond.sparse.filter import polynomial_filter
 from graphcond.sparse.interop import (
     as_csr,
     to_data,
@@ -21,7 +18,6 @@ from graphcond.sparse.interop import (
     to_sparse_tensor,
     to_torch,
 )
-from graphcond.sparse.masked import masked_spmm
 from graphcond.sparse.normalize import (
     add_self_loops,
     bipartite_norm,
@@ -31,7 +27,6 @@ from graphcond.sparse.normalize import (
     scaled_laplacian,
 )
 from graphcond.sparse.polynomial import apply, chebyshev, powers
-from graphcond.sparse.sample import sample_mask
 from graphcond.sparse.sddmm import sddmm
 from graphcond.sparse.spmm import spmm
 from graphcond.sparse.topk import topk
@@ -42,17 +37,10 @@ __all__ = [
     "apply",
     "as_csr",
     "bipartite_norm",
-    "block_diagonal",
-    "bpr_losses",
     "chebyshev",
-    "compact",
     "degree",
     "gcn_norm",
-    "masked_spmm",
-    "polynomial_filter",
     "powers",
-    "sample_compact",
-    "sample_mask",
     "scale",
     "scaled_laplacian",
     "sddmm",

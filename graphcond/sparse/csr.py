@@ -31,8 +31,6 @@ class CSR:
     Attributes:
         pattern: Places of the entries, shared by all matrices that differ in entries alone.
         value: Entries ``[nnz]`` or None.
-        edges: Number of input edges once :func:`~graphcond.sparse.compact` has counted them, else
-            None.
 
     Example:
         >>> csr = CSR.from_edges(torch.tensor([1, 0, 1]), torch.tensor([2, 0, 0]), size=(2, 3))
@@ -40,7 +38,7 @@ class CSR:
         ([0, 1, 3], [0, 0, 2], [1, 2, 0])
     """
 
-    __slots__ = ("_added", "_origin", "_perm", "_transpose", "edges", "pattern", "value")
+    __slots__ = ("_origin", "_perm", "_transpose", "pattern", "value")
 
     def __init__(
         self, pattern: Pattern, value: Tensor | None = None, perm: Tensor | None = None
@@ -54,9 +52,7 @@ class CSR:
         self.pattern = pattern
         self.value = value
         self._perm = None if perm is None else bare(perm)
-        self._added: bool | None = None
-        self._origin: tuple[Pattern | Tensor, Tensor] | None = None
-        self.edges: int | None = None
+        self._origin: CSR | None = None
         self._transpose: CSR | None = None
 
     @classmethod
@@ -80,16 +76,16 @@ class CSR:
         _check_coordinates(row, col, size)
         num_rows, num_cols = size
         dtype = index_dtype(row.numel(), size)
-        key = torch.int32 if num_rows * num_cols <= _INT32_MAX else torch.int64
-        perm = torch.argsort(row.to(key) * num_cols + col.to(key), stable=True)
-        pattern = Pattern(
-            indptr_of(row, num_rows, dtype),
-            col.index_select(0, perm).to(dtype),
-            (num_rows, num_cols),
-        )
-        csr = cls(pattern, None, perm)
-        csr._added = False
-        return csr if value is None else csr.with_value(value[perm])
+        kind = torch.int32 if num_rows * num_cols <= _INT32_MAX else torch.int64
+        key = row.to(kind) * num_cols + col.to(kind)
+        # Interactions mostly come in order, and a look at them costs a tenth of sorting.
+        perm = None if _rising(key) else torch.argsort(key, stable=True)
+        columns = col.clone() if perm is None else col.index_select(0, perm)
+        indptr = indptr_of(row, num_rows, dtype)
+        csr = cls(Pattern(indptr, columns.to(dtype), (num_rows, num_cols)), None, perm)
+        if value is None:
+            return csr
+        return csr.with_value(value.clone() if perm is None else value[perm])
 
     @classmethod
     def from_edge_index(
@@ -137,19 +133,12 @@ class CSR:
     def perm(self) -> Tensor:
         """CSR position to input edge id ``[nnz]``, int64."""
         if self._perm is None and self._origin is not None:
-            places, perm = self._origin
-            places = places.order if isinstance(places, Pattern) else places
-            self._perm, self._origin = bare(perm.index_select(0, places)), None
+            other = self._origin
+            self._perm = bare(other.perm.index_select(0, other.pattern.order))
+            self._origin = None
         if self._perm is None:
             self._perm = bare(torch.arange(self.nnz, device=self.device))
         return self._perm
-
-    @property
-    def has_added(self) -> bool:
-        """Whether some entries come from no input edge (``perm`` -1), such as added self-loops."""
-        if self._added is None:
-            self._added = bool((self.perm < 0).any())
-        return self._added
 
     @property
     def size(self) -> tuple[int, int]:
@@ -173,7 +162,8 @@ class CSR:
         """
         if self._transpose is None:
             value = None if self.value is None else permute(self.pattern, self.value)
-            self._transpose = CSR(self.pattern.T, value).renamed_by(self.pattern, self.perm)
+            self._transpose = CSR(self.pattern.T, value)
+            self._transpose._origin = self.with_value(None)
         return self._transpose
 
     def with_value(self, value: Tensor | None) -> CSR:
@@ -186,52 +176,13 @@ class CSR:
             A matrix that shares the pattern and its transpose.
         """
         other = CSR(self.pattern, value, self._perm)
-        other._added, other._origin, other.edges = self._added, self._origin, self.edges
+        other._origin = self._origin
         return other
-
-    def named(self, edge_id: Tensor) -> CSR:
-        """Return the matrix with its input edges renamed: ``perm`` becomes ``edge_id[perm]``.
-
-        With one id for both directions of an undirected edge, a mask has one bit for each and is
-        drawn and looked up once.
-
-        Args:
-            edge_id: The new id of each input edge ``[m]``.
-        """
-        known = edge_id.index_select(0, self.perm.clamp(min=0)).long()
-        return CSR(self.pattern, self.value, torch.where(self.perm < 0, -1, known))
-
-    def renamed_by(self, places: Pattern | Tensor, perm: Tensor) -> CSR:
-        """Say that ``perm`` is another matrix's at some places, looked up on first use, and return
-        the matrix.
-
-        Args:
-            places: ``[nnz]``, or the pattern whose ``order`` they are.
-            perm: The other matrix's.
-        """
-        self._origin = (places, perm)
-        return self
-
-    def trim(self) -> CSR:
-        """Return the matrix without room for entries that a mask drawn on the device did not use;
-        the host waits for its size.
-        """
-        if "padded" not in self.pattern.cache:
-            return self
-        used = int(self.indptr[-1])
-        pattern = Pattern(self.indptr, self.indices[:used], self.size)
-        pattern.cache.update(
-            {key: self.pattern.cache[key] for key in ("blocks", "plan")},
-            source=self.pattern.cache["source"][:used],
-        )
-        return CSR(pattern, None if self.value is None else self.value[:used], self.perm[:used])
 
     def to_dense(self) -> Tensor:
         """Return the dense matrix ``[R, C]``, repeated entries added; for tests and small
         graphs.
         """
-        if "padded" in self.pattern.cache:
-            return self.trim().to_dense()
         value = self.value if self.value is not None else torch.ones(self.nnz, device=self.device)
         dense = value.new_zeros(self.size)
         return dense.index_put((self.row.long(), self.indices.long()), value, accumulate=True)
@@ -240,8 +191,6 @@ class CSR:
         """Return the matrix on another device (caches are rebuilt there)."""
         if torch.device(device) == self.device:
             return self
-        if "padded" in self.pattern.cache:
-            return self.trim().to(device)
         pattern = Pattern(self.indptr.to(device), self.indices.to(device), self.size)
         return CSR(
             pattern, None if self.value is None else self.value.to(device), self.perm.to(device)
@@ -250,6 +199,10 @@ class CSR:
     def __repr__(self) -> str:
         kind = "pattern" if self.value is None else str(self.value.dtype).removeprefix("torch.")
         return f"CSR(size={self.size}, nnz={self.nnz}, value={kind}, device={self.device})"
+
+
+def _rising(key: Tensor) -> bool:
+    return bool((key[1:] >= key[:-1]).all())
 
 
 def _check_coordinates(row: Tensor, col: Tensor, size: tuple[int, int]) -> None:

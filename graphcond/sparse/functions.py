@@ -23,10 +23,18 @@ from graphcond.sparse.pattern import Pattern
 
 
 class Call(NamedTuple):
-    """What a kernel call needs besides tensors."""
+    """What a kernel call needs besides tensors.
+
+    Attributes:
+        pattern: The matrix's places.
+        backend: The back end that the forward pass was asked for; None: the table's, which may be
+            another for each operation.
+        alpha: Factor of the product.
+        beta: Factor of what is added.
+    """
 
     pattern: Pattern
-    backend: dispatch.Backend
+    backend: dispatch.Backend | None
     alpha: float = 1.0
     beta: float = 0.0
 
@@ -60,10 +68,8 @@ class _SpMM(Function):
 
     @staticmethod
     def forward(call: Call, value: Tensor | None, x: Tensor, z: Tensor | None) -> Tensor:
-        return cast(
-            Tensor,
-            dispatch.kernels(call.backend).spmm(call.pattern, value, x, call.alpha, call.beta, z),
-        )
+        module = dispatch.kernels("spmm", x, call.backend)
+        return cast(Tensor, module.spmm(call.pattern, value, x, call.alpha, call.beta, z))
 
     @staticmethod
     def setup_context(ctx: Any, inputs: Any, output: Tensor) -> None:
@@ -126,7 +132,8 @@ class _SDDMM(Function):
 
     @staticmethod
     def forward(call: Call, a: Tensor, b: Tensor) -> Tensor:
-        return cast(Tensor, dispatch.kernels(call.backend).sddmm(call.pattern, a, b, call.alpha))
+        module = dispatch.kernels("sddmm", a, call.backend)
+        return cast(Tensor, module.sddmm(call.pattern, a, b, call.alpha))
 
     @staticmethod
     def setup_context(ctx: Any, inputs: Any, output: Tensor) -> None:

@@ -122,7 +122,6 @@ def to_edge_index(csr: CSR) -> tuple[Tensor, Tensor | None]:
     """Return PyG's ``edge_index`` ``[2, nnz]`` int64 (sources above targets) and the entries, in
     CSR order.
     """
-    csr = csr.trim()
     return torch.stack([csr.indices.long(), csr.row.long()]), csr.value
 
 
@@ -149,7 +148,6 @@ def to_torch(csr: CSR, layout: torch.layout = torch.sparse_csr) -> Tensor:
     Raises:
         InputError: For other layouts.
     """
-    csr = csr.trim()
     value = torch.ones(csr.nnz, device=csr.device) if csr.value is None else csr.value.detach()
     require(
         layout in (torch.sparse_csr, torch.sparse_coo),
@@ -168,7 +166,6 @@ def to_scipy(csr: CSR) -> Any:
     """Return a ``scipy.sparse.csr_array``, repeated entries kept."""
     from scipy.sparse import csr_array
 
-    csr = csr.trim()
     value = torch.ones(csr.nnz) if csr.value is None else csr.value.detach()
     parts = (value.cpu().numpy(), csr.indices.cpu().numpy(), csr.indptr.cpu().numpy())
     return csr_array(parts, shape=csr.size)
@@ -186,7 +183,6 @@ def to_sparse_tensor(csr: CSR) -> Any:
         "This needs torch-sparse installed. Install it with `pip install --no-build-isolation"
         " torch-sparse`, or take `to_torch(csr)`, which PyG accepts too.",
     )
-    csr = csr.trim()
     kind = importlib.import_module("torch_sparse").SparseTensor
     return kind(
         row=csr.row.long(),

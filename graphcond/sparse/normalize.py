@@ -122,7 +122,6 @@ def _with_diagonal(csr: CSR, diagonal: Tensor, everywhere: bool) -> CSR:
     """Append diagonal entries at the end of their rows; ``everywhere`` also where the row has one
     already.
     """
-    csr = csr.trim()
     row, col = csr.row.long(), csr.indices.long()
     missing = torch.ones(csr.size[0], dtype=torch.bool, device=csr.device)
     if not everywhere:

@@ -5,7 +5,7 @@ built once and shared.
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any, TypeAlias, final
+from typing import NamedTuple, final
 
 import torch
 from torch import Tensor
@@ -25,9 +25,6 @@ def indptr_of(row: Tensor, num_rows: int, dtype: torch.dtype) -> Tensor:
     return indptr.to(dtype)
 
 
-Transposer: TypeAlias = "Callable[[], tuple[Pattern, Callable[[], Tensor]]]"
-
-
 def bare(indices: Tensor) -> Tensor:
     """Return index tensors as they are outside of ``torch.func`` transforms, inside which what is
     cached would die with them.
@@ -35,46 +32,58 @@ def bare(indices: Tensor) -> Tensor:
     while torch._C._functorch.is_functorch_wrapped_tensor(indices):
         if torch._C._functorch.is_batchedtensor(indices):
             raise RuntimeError(
-                "vmap over the places of a sparse matrix is not possible; build the matrices"
-                " outside and make them block_diagonal."
+                "The places of a sparse matrix cannot be mapped over by vmap. Build the matrices"
+                " outside of it."
             )
         indices = torch._C._functorch.get_unwrapped(indices)
     return indices
 
 
-def on_host(tensor: Tensor) -> bool:
-    """Whether NumPy can look at a tensor's memory: on CPU, outside of ``torch.func`` transforms and
-    compilation.
+class RowPieces(NamedTuple):
+    """How long rows are split, so that no program sums a hub alone.
+
+    Attributes:
+        row: Row of each piece.
+        part: Its number in the row.
+        slot: Its place among partial sums; -1 for a whole row.
+        long_row: Rows of several pieces.
+        long_slot: Where the slots of each begin, and the end.
+        slots: Number of partial sums.
     """
-    return tensor.is_cpu and not (
-        torch._C._are_functorch_transforms_active() or torch.compiler.is_compiling()
-    )
+
+    row: Tensor
+    part: Tensor
+    slot: Tensor
+    long_row: Tensor
+    long_slot: Tensor
+    slots: int
 
 
 @final
 class _Side:
-    """One orientation of a pattern, with what the back ends cache about it."""
+    """One orientation of a pattern, with what is made of it on first use."""
 
-    __slots__ = ("cache", "indices", "indptr", "size")
+    __slots__ = ("indices", "indptr", "ones", "pieces", "row", "size")
 
     def __init__(self, indptr: Tensor, indices: Tensor, size: tuple[int, int]) -> None:
         self.indptr = bare(indptr)
         self.indices = bare(indices)
         self.size = size
-        self.cache: dict[Any, Any] = {}
+        self.row: Tensor | None = None
+        self.ones: dict[torch.dtype, Tensor] = {}
+        self.pieces: RowPieces | None = None
 
 
 @final
 class _Store:
     """Both orientations of a pattern; no reference cycle, so its memory goes with the last view."""
 
-    __slots__ = ("order_later", "orders", "sides", "transposer")
+    __slots__ = ("first", "orders", "second")
 
     def __init__(self, side: _Side) -> None:
-        self.sides: list[_Side | None] = [side, None]
+        self.first = side
+        self.second: _Side | None = None
         self.orders: list[Tensor | None] = [None, None]
-        self.transposer: Transposer | None = None
-        self.order_later: Callable[[], Tensor] | None = None
 
 
 @final
@@ -95,23 +104,18 @@ class Pattern:
 
     @property
     def _side(self) -> _Side:
-        side = self._store.sides[self._flip]
-        return side if side is not None else self._build()
+        if self._flip == 0:
+            return self._store.first
+        return self._store.second or self._build()
 
     def _build(self) -> _Side:
-        other = self._store.sides[0]
-        if other is None:
-            raise RuntimeError("a pattern always has its first side")
-        if self._store.transposer is not None:
-            built, self._store.order_later = self._store.transposer()
-            self._store.sides[1], self._store.transposer = built._side, None
-            return built._side
+        """Make the transposed side, by a stable sort."""
+        other = self._store.first
         rows, cols = other.size
         order = torch.argsort(other.indices, stable=True)
         indptr = indptr_of(other.indices, cols, other.indptr.dtype)
-        indices = _row_ids(other)[order]
-        side = _Side(indptr, indices, (cols, rows))
-        self._store.sides[1] = side
+        side = _Side(indptr, _row_ids(other)[order], (cols, rows))
+        self._store.second = side
         self._store.orders[1] = bare(order.to(other.indices.dtype))
         return side
 
@@ -145,19 +149,19 @@ class Pattern:
         """Row ids ``[nnz]``, built once."""
         return _row_ids(self._side)
 
-    @property
-    def cache(self) -> dict[Any, Any]:
-        """What back ends keep about this orientation (ones, row pieces)."""
-        return self._side.cache
+    def ones(self, dtype: torch.dtype) -> Tensor:
+        """Return ones ``[nnz]``, built once for each type."""
+        known = self._side.ones
+        if dtype not in known:
+            known[dtype] = bare(torch.ones(self.nnz, dtype=dtype, device=self.device))
+        return known[dtype]
 
-    def transpose_by(self, transposer: Transposer) -> None:
-        """Say how to build the transpose on first use, where that is cheaper than sorting.
-
-        Args:
-            transposer: Gives the transposed pattern, and what gives the position here of each of
-                its entries if that is asked for.
-        """
-        self._store.transposer = transposer
+    def pieces(self, make: Callable[[Tensor], RowPieces]) -> RowPieces:
+        """Return the pieces of long rows, made from ``indptr`` once."""
+        side = self._side
+        if side.pieces is None:
+            side.pieces = make(side.indptr)
+        return side.pieces
 
     @property
     def T(self) -> Pattern:  # noqa: N802
@@ -173,13 +177,7 @@ class Pattern:
         if order is not None:
             return order
         if self._flip == 0:
-            if self._store.sides[1] is None:
-                self.T._build()
-            if self._store.order_later is not None:
-                self._store.orders[1], self._store.order_later = (
-                    bare(self._store.order_later()),
-                    None,
-                )
+            self.T._build()
             return self.order
         forward = self.T.order
         places = torch.arange(forward.numel(), dtype=forward.dtype, device=forward.device)
@@ -189,11 +187,9 @@ class Pattern:
 
 
 def _row_ids(side: _Side) -> Tensor:
-    row = side.cache.get("row")
-    if row is None:
+    if side.row is None:
         counts = side.indptr.diff().long()
         ids = torch.arange(side.size[0], dtype=side.indices.dtype, device=side.indices.device)
         row = torch.repeat_interleave(ids, counts, output_size=int(side.indices.numel()))
-        row = bare(row)
-        side.cache["row"] = row
-    return row
+        side.row = bare(row)
+    return side.row

@@ -6,7 +6,7 @@ import torch
 from torch import Tensor
 
 from graphcond.errors import require
-from graphcond.sparse.backends import choose
+from graphcond.sparse.backends import forced
 from graphcond.sparse.csr import CSR
 from graphcond.sparse.functions import Call, sddmm_call
 
@@ -34,7 +34,7 @@ def sddmm(csr: CSR, a: Tensor, b: Tensor) -> Tensor:
     fits = a.dim() == b.dim() == 2 and a.size(1) == b.size(1) and (a.size(0), b.size(0)) == csr.size
     if not (fits and a.dtype == b.dtype and a.is_floating_point()):
         a, b = _matched(csr, a, b)
-    return sddmm_call(Call(csr.pattern, choose(csr.pattern, a)), a, b)
+    return sddmm_call(Call(csr.pattern, forced()), a, b)
 
 
 def _matched(csr: CSR, a: Tensor, b: Tensor) -> tuple[Tensor, Tensor]:

@@ -6,7 +6,7 @@ import torch
 from torch import Tensor
 
 from graphcond.errors import require
-from graphcond.sparse.backends import choose
+from graphcond.sparse.backends import forced
 from graphcond.sparse.csr import CSR
 from graphcond.sparse.functions import Call, spmm_call
 
@@ -52,17 +52,12 @@ def spmm(
     """
     value = csr.value if value is None else value
     if z is None and x.dim() == 2 and _fits(csr, x, value):
-        return spmm_call(Call(csr.pattern, choose(csr.pattern, x), float(alpha)), value, x)
+        return spmm_call(Call(csr.pattern, forced(), float(alpha)), value, x)
     _check(csr, x, value, z)
     dtype = x.dtype if value is None else torch.promote_types(x.dtype, value.dtype)
     value = None if value is None else value.to(dtype)
     x, z = x.to(dtype), None if z is None or beta == 0.0 else z.to(dtype)
-    call = Call(
-        csr.pattern,
-        choose(csr.pattern, x, z is not None),
-        float(alpha),
-        float(beta) if z is not None else 0.0,
-    )
+    call = Call(csr.pattern, forced(), float(alpha), float(beta) if z is not None else 0.0)
     if x.dim() == 1:
         return spmm_call(
             call, value, x.unsqueeze(1), None if z is None else z.unsqueeze(1)

@@ -1,4 +1,4 @@
-"""Sparse products, masks and filters on the device, every back end, against dense fp64 algebra on
+"""Sparse products and filters on the device, every back end, against dense fp64 algebra on
 the host.
 """
 
@@ -7,19 +7,14 @@ import torch
 from torch import Tensor
 from torch.autograd import grad
 
+from graphcond.nn import polynomial
 from graphcond.sparse import (
     CSR,
     add_self_loops,
     bipartite_norm,
-    block_diagonal,
-    bpr_losses,
     chebyshev,
-    compact,
     gcn_norm,
-    masked_spmm,
-    polynomial_filter,
-    sample_compact,
-    sample_mask,
+    powers,
     scaled_laplacian,
     sddmm,
     spmm,
@@ -159,7 +154,7 @@ def test_a_forced_choice_of_deterministic_algorithms(hubs, device, rand):
     torch.use_deterministic_algorithms(True)
     try:
         if device.type == "cuda" and "triton" in available():
-            assert choose(csr.pattern, x) == "triton"
+            assert choose("spmm", x) == "triton"
         first = spmm(csr, x, value)
         assert all(torch.equal(spmm(csr, x, value), first) for _ in range(4))
     finally:
@@ -178,123 +173,35 @@ def test_triton_repeats_bit_for_bit(hubs, device, rand):
             assert torch.equal(sddmm(csr, x[:5], x), inner)
 
 
-@pytest.mark.parametrize("named", [False, True])
-def test_masks_have_the_same_bits_everywhere(device, named):
-    probs = torch.linspace(0, 1, 70_000)
-    ids = torch.arange(probs.numel()).flip(0) * 7 if named else None
-    for stream in (0, 5):
-        wanted = sample_mask(probs, 3, stream, ids)
-        got = sample_mask(probs.to(device), 3, stream, None if ids is None else ids.to(device))
-        assert torch.equal(got.cpu(), wanted)
-
-
-@pytest.mark.parametrize("named", [False, True])
-@pytest.mark.parametrize("count", [1, 3])
-def test_compacted_masks_are_those_of_the_host(hubs, backend, device, named, count):
-    edges = hubs.row.numel()
-    probs = torch.linspace(0, 1, edges)
-    ids = torch.arange(edges).flip(0) * 7 if named else None
-    with use("torch"):
-        wanted = sample_compact(hubs.csr(torch.device("cpu")), probs, 3, range(count), ids)
-    placed = None if ids is None else ids.to(device)
-    got = sample_compact(hubs.csr(device), probs.to(device), 3, range(count), placed)
-    for one, other in ((got.trim(), wanted), (got.T.trim(), wanted.T)):
-        for part in ("indptr", "indices", "perm"):
-            assert torch.equal(getattr(one, part).cpu().long(), getattr(other, part).long()), part
-
-
-def test_propagation_over_masks_and_its_gradients(hubs, backend, device, rand):
-    """K masks side by side; entries and features learn, dropped entries get nothing."""
-    weight, x = rand(hubs.row.numel()), rand(26, 6)
-    mask = torch.stack([sample_mask(torch.full_like(weight, 0.4), 0, k) for k in range(2)])
-
-    def dense(w: Tensor, h: Tensor) -> Tensor:
-        return torch.block_diag(*[hubs.dense(w * keep) for keep in mask]) @ h
-
-    csr = hubs.csr(device)
-
-    def ours(w: Tensor, h: Tensor) -> Tensor:
-        return spmm(compact(csr.with_value(w[csr.perm]), mask.to(device)), h)
-
-    exact = [weight.clone().requires_grad_(), x.clone().requires_grad_()]
-    placed = [part.detach().float().to(device).requires_grad_() for part in exact]
-    wanted, got = dense(*exact), ours(*placed)
-    assert near(got, wanted, 2e-5)
-    for one, other in zip(
-        grad(got.sin().sum(), placed), grad(wanted.sin().sum(), exact), strict=True
-    ):
-        assert near(one, other, 1e-4)
-
-
-def test_gradients_reach_dropped_edges(square, backend, device, rand):
-    weight, x = rand(square.row.numel()), rand(11, 6)
-    mask = sample_mask(torch.full_like(weight, 0.5), 0, 0)
-    exact = (weight * mask).requires_grad_()
-    wanted = square.dense(exact) @ x
-    csr = square.csr(device)
-    gate = (weight * mask)[csr.perm.cpu()].float().to(device).requires_grad_()
-    kept = compact(csr, mask.to(device))
-    got = masked_spmm(csr, kept, x.float().to(device), gate)
-    assert near(got, wanted, 2e-5)
-    slope = grad(got.square().sum(), gate)[0]
-    assert near(slope, grad(wanted.square().sum(), exact)[0][csr.perm.cpu()], 1e-4)
-    assert bool((slope.cpu()[~mask[csr.perm.cpu()]] != 0).any())
-
-
 def test_normalisations(square, device):
     """Values on the device are those of the host."""
     host, here = square.csr(torch.device("cpu")), square.csr(device)
     for normal in (gcn_norm, bipartite_norm, add_self_loops, lambda c: scaled_laplacian(c, 1.5)):
         assert near(normal(here).to_dense(), normal(host).to_dense(), 1e-6)
     assert near(to_torch(here).to_dense(), to_torch(host).to_dense(), 0.0)
-    blocks = block_diagonal([here, here])
-    assert near(blocks.to_dense(), torch.block_diag(*[host.to_dense()] * 2), 0.0)
 
 
-@pytest.mark.parametrize("order", [3, 9])
-def test_polynomial_filters(square, backend, device, rand, order):
-    make = [square.csr(torch.device("cpu")), square.csr(device)]
-    symmetric = [
-        CSR.from_edges(torch.cat([c.row, c.indices]), torch.cat([c.indices, c.row]), (11, 11))
-        for c in make
-    ]
-    host, here = (scaled_laplacian(csr) for csr in symmetric)
-    x, lam = rand(11, 5), rand(4, order + 1)
-    dense = host.to_dense().double()
+@pytest.mark.parametrize("basis", ["chebyshev", "power"])
+def test_polynomial_filters(square, backend, device, rand, basis):
+    """Clenshaw's recurrence against the sum of the terms, densely on the host."""
+    symmetric = (torch.cat([square.row, square.col]), torch.cat([square.col, square.row]), (11, 11))
+    with use("torch"):
+        host = scaled_laplacian(CSR.from_edges(*symmetric))
+    here = host.to(device)
+    x, dense = rand(11, 5), host.to_dense().double()
+    coefficients = rand(5, 5)
     terms = [x, dense @ x]
-    for _ in range(order - 1):
-        terms.append(2 * dense @ terms[-1] - terms[-2])
-    leaves = (x.clone().requires_grad_(), lam.clone().requires_grad_())
-    stacked = [leaves[0], dense @ leaves[0]]
-    for _ in range(order - 1):
-        stacked.append(2 * dense @ stacked[-1] - stacked[-2])
-    wanted = torch.einsum("knf,bk->nbf", torch.stack(stacked), leaves[1])
-    placed = [part.detach().float().to(device).requires_grad_() for part in leaves]
-    got = polynomial_filter(here, *placed)
-    assert near(got, wanted, 1e-4)
-    for one, other in zip(
-        grad(got.square().sum(), placed), grad(wanted.square().sum(), leaves), strict=True
-    ):
-        assert near(one, other, 1e-3)
-    for one, other in zip(chebyshev(here, placed[0].detach(), order), terms, strict=True):
+    for _ in range(3):
+        last = dense @ terms[-1]
+        terms.append(2 * last - terms[-2] if basis == "chebyshev" else last)
+    wanted = sum(row * term for row, term in zip(coefficients, terms, strict=True))
+    placed = x.float().to(device)
+    assert near(
+        polynomial(here, placed, coefficients.float().to(device), basis=basis), wanted, 1e-4
+    )
+    recurrence = chebyshev if basis == "chebyshev" else powers
+    for one, other in zip(recurrence(here, placed, 4), terms, strict=True):
         assert near(one, other, 1e-4)
-
-
-def test_ranking_losses(backend, device, rand):
-    users, items = rand(6, 9), rand(8, 9)
-    make = torch.Generator().manual_seed(0)
-    triples = [torch.randint(0, high, (40,), generator=make) for high in (6, 8, 8)]
-    exact = (users.clone().requires_grad_(), items.clone().requires_grad_())
-    gap = exact[1][triples[1]] - exact[1][triples[2]]
-    wanted = torch.nn.functional.softplus(-(exact[0][triples[0]] * gap).sum(1))
-    for fixed in (True, False):
-        placed = [part.detach().float().to(device).requires_grad_() for part in exact]
-        got = bpr_losses(*placed, tuple(part.to(device) for part in triples), fixed)
-        assert near(got, wanted, 1e-4)
-        for one, other in zip(
-            grad(got.sum(), placed), grad(wanted.sum(), exact, retain_graph=True), strict=True
-        ):
-            assert near(one, other, 1e-4)
 
 
 def test_best_items_without_the_known_ones(square, device, rand):

@@ -15,6 +15,7 @@ from triton.backends.compiler import GPUTarget
 from triton.compiler import ASTSource
 
 from graphcond.sparse.backends import triton_kernels as programs
+from graphcond.sparse.backends.triton import shape
 
 TOOL = Path(triton.__file__).parent / "backends/nvidia/bin/cuobjdump"
 FLOATS, INTS = "*fp32", "*i32"
@@ -22,63 +23,28 @@ NAMES = {
     "spmm_pieces": {
         "indptr": INTS,
         "indices": INTS,
-        "filters": "i32",
         "piece_row": INTS,
         "piece_part": INTS,
         "piece_slot": INTS,
     },
-    "spmm_join": {"filters": "i32", "long_row": INTS, "long_slot": INTS},
-    "sddmm_entries": {"row": INTS, "indices": INTS, "used": INTS},
-    "draw_and_count": {
-        "keys": "*i64",
-        "perm": "*i64",
-        "edge_id": "*i64",
-        "keep": "*i8",
-        "counts": INTS,
-        "nnz": "i32",
-        "blocks": "i32",
-    },
-    "count": {"keep": "*i8", "counts": INTS, "nnz": "i32", "blocks": "i32"},
-    "write_kept": {
-        **dict.fromkeys(
-            ("offsets", "row", "indices", "before", "out_row", "out_indices", "out_source"), INTS
-        ),
-        **dict.fromkeys(("nnz", "blocks", "rows", "columns"), "i32"),
-        "keep": "*i8",
-    },
+    "spmm_join": {"long_row": INTS, "long_slot": INTS},
+    "sddmm_entries": {"row": INTS, "indices": INTS, "nnz": "i32"},
 }
 
 
 def cases():
     for width in (16, 64, 128, 256, 512):
-        block_f = min(width, 128)
-        shape = {"width": width, "BLOCK_F": block_f}
+        blocks = shape(width)
+        warps = blocks.pop("num_warps")
+        more = {"PIECE": 256, "HAS_VALUE": True, "WIDE": False}
         for kind in ("*fp32", "*bf16"):
             for flag in (False, True):
-                flags = {"HAS_Z": flag, "HAS_TOTAL": flag}
-                more = {
-                    "PIECE": 256,
-                    "BLOCK_E": max(4, 1024 // block_f),
-                    "HAS_VALUE": True,
-                    "WIDE": False,
-                }
-                yield "spmm_pieces", {**shape, **flags, **more}, kind, 4 if block_f >= 64 else 2
-            yield (
-                "sddmm_entries",
-                {
-                    "width": width,
-                    "BLOCK_F": min(width, 64),
-                    "BLOCK_E": max(16, 2048 // min(width, 64)),
-                    "WIDE": False,
-                },
-                kind,
-                4,
-            )
-        yield "spmm_join", {**shape, "HAS_Z": True, "HAS_TOTAL": True}, "*fp32", 4
-    for flag in (False, True):
-        yield "draw_and_count", {"HAS_ID": flag, "BLOCK": 1024}, "*fp32", 4
-    yield "count", {"BLOCK": 1024}, "*fp32", 4
-    yield "write_kept", {"BLOCK": 1024}, "*fp32", 4
+                yield "spmm_pieces", {"width": width, **blocks, **more, "HAS_Z": flag}, kind, warps
+            few = min(width, 64)
+            inner = {"width": width, "BLOCK_F": few, "BLOCK_E": max(16, 2048 // few)}
+            yield "sddmm_entries", {**inner, "WIDE": False}, kind, 4
+        joined = {"width": width, "BLOCK_F": blocks["BLOCK_F"], "HAS_Z": True}
+        yield "spmm_join", joined, "*fp32", warps
 
 
 def compiled(name: str, constants: dict[str, object], kind: str, warps: int) -> dict[str, Any]:
@@ -88,7 +54,6 @@ def compiled(name: str, constants: dict[str, object], kind: str, warps: int) -> 
         "alpha": "fp32",
         "beta": "fp32",
         "partial": FLOATS,
-        "lam": FLOATS,
         **NAMES[name],
     }
     signature = {argument: types.get(argument, kind) for argument in program.arg_names}

@@ -16,6 +16,25 @@ def test_entries_lie_by_row_then_column_then_input_order():
     assert csr.T.perm.tolist() == [2, 1, 0, 3]
 
 
+def test_sorted_edges_need_no_sorting_and_are_copied(square):
+    """The same matrix from sorted edges as from shuffled ones; the caller keeps its tensors."""
+    order = torch.argsort(square.row * 11 + square.col, stable=True)
+    row, col = square.row[order], square.col[order]
+    weight = torch.arange(row.numel()).double().requires_grad_()
+    csr, shuffled = CSR.from_edges(row, col, (11, 11), weight), square.csr
+    assert torch.equal(csr.indptr, shuffled.indptr)
+    assert torch.equal(csr.indices, shuffled.indices)
+    assert torch.equal(csr.perm, torch.arange(row.numel()))
+    assert torch.equal(order[csr.T.perm], shuffled.T.perm)
+    known, entries = csr.indices.clone(), csr.value.clone()
+    col.zero_()
+    with torch.no_grad():
+        weight.zero_()
+    assert torch.equal(csr.indices, known)
+    assert torch.equal(csr.value, entries)
+    assert csr.value.requires_grad
+
+
 @pytest.mark.parametrize("dtype", [torch.int32, torch.int64])
 def test_indices_are_int32_and_perm_int64(dtype):
     csr = CSR.from_edges(

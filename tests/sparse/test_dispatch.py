@@ -9,36 +9,34 @@ import torch
 
 from graphcond.errors import InputError, UnknownNameError
 from graphcond.sparse import spmm
-from graphcond.sparse.backends import available, choose, dispatch, use
+from graphcond.sparse.backends import available, choose, dispatch, forced, use
 
 
 def test_cpu_computes_with_torch(square, recwarn, rand):
-    assert choose(square.csr.pattern, rand(2, 2)) == "torch"
+    assert {choose("spmm", rand(2, 2)), choose("sddmm", rand(2, 2))} == {"torch"}
     spmm(square.csr, rand(11, 2))
     assert not recwarn.list
 
 
-def test_the_table_knows_every_case():
+def test_the_table_knows_every_case(monkeypatch):
     class OnCuda:
         is_cuda = True
 
-        def __init__(self, dtype):
-            self.dtype = dtype
-
-    from graphcond.sparse import CSR
-
-    pattern = CSR.from_edges(torch.tensor([0]), torch.tensor([0]), (1, 1)).pattern
-    triton = "triton" if "triton" in available() else "torch"
-    assert choose(pattern, OnCuda(torch.float32)) == "torch"
-    assert choose(pattern, OnCuda(torch.float32), epilogue=True) == triton
-    assert choose(pattern, OnCuda(torch.bfloat16)) == triton
+    monkeypatch.setattr(dispatch, "available", lambda: ("torch", "triton"))
+    assert choose("spmm", OnCuda()) == "torch"
+    assert choose("sddmm", OnCuda()) == "triton"
+    monkeypatch.setattr(torch, "are_deterministic_algorithms_enabled", lambda: True)
+    assert choose("spmm", OnCuda()) == "triton"
+    monkeypatch.setattr(dispatch, "available", lambda: ("torch",))
+    assert choose("sddmm", OnCuda()) == "torch", "without Triton all is done by torch"
 
 
-def test_forcing_ends_with_the_block(square, rand):
+def test_forcing_ends_with_the_block():
     with use("torch"):
-        assert choose(square.csr.pattern, rand(1)) == "torch"
-    with use(None):
-        assert choose(square.csr.pattern, rand(1)) == "torch"
+        assert forced() == "torch"
+        with use(None):
+            assert forced() is None
+    assert forced() is None
 
 
 def test_bad_names_and_absent_back_ends_are_named(monkeypatch):
@@ -62,9 +60,14 @@ def test_triton_is_not_imported_unless_asked_for(monkeypatch):
 def test_backward_keeps_the_back_end_of_the_forward_pass(square, rand, backend, monkeypatch):
     seen = []
     original = dispatch.kernels
-    monkeypatch.setattr(dispatch, "kernels", lambda name: seen.append(name) or original(name))
-    x = rand(11, 2, grad=True)
-    out = spmm(square.csr, x)
+
+    def noted(operation, x, asked=None):
+        seen.append((operation, asked))
+        return original(operation, x, asked)
+
+    monkeypatch.setattr(dispatch, "kernels", noted)
+    value, x = rand(square.edges, grad=True), rand(11, 2, grad=True)
+    out = spmm(square.csr, x, value)
     with use("torch"):
-        torch.autograd.grad(out.sum(), x)
-    assert seen == [backend, backend]
+        torch.autograd.grad(out.sum(), (value, x))
+    assert seen == [("spmm", backend), ("sddmm", backend), ("spmm", backend)]

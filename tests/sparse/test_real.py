@@ -7,7 +7,7 @@ from torch.autograd import grad
 from torch.testing import assert_close
 from torch_geometric.utils import scatter
 
-from graphcond.sparse import CSR, compact, sample_mask, spmm
+from graphcond.sparse import CSR, spmm
 
 
 @pytest.mark.dataset
@@ -31,13 +31,3 @@ def test_interactions_propagate_as_by_scatter(data_root, rand):
         first = grad(out.sin().sum(), (weight, x), create_graph=True)
         results.append((out, *first, *grad(first, (weight, x), along)))
     assert_close(results[0], results[1], rtol=1e-9, atol=1e-9)
-
-    mask = sample_mask(torch.full((users.numel(),), 0.3), 0, 0)
-    kept = compact(csr, mask)
-    assert_close(spmm(kept, x), theirs(mask.double(), x))
-    assert_close(
-        spmm(kept.T, results[0][0]),
-        scatter(
-            results[0][0][users] * mask.unsqueeze(1), items, dim=0, dim_size=size[1], reduce="sum"
-        ),
-    )

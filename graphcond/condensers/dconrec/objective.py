@@ -15,6 +15,7 @@ from graphcond.condensers.dconrec.outer_loss import OuterLoss
 from graphcond.distributed import all_sum, shard
 from graphcond.nn import EmbeddingRecommender, RecommenderFactory
 from graphcond.seeding import derive
+from graphcond.sparse import CSR
 from graphcond.training import BPR, BPRProgram, fit
 
 
@@ -63,13 +64,8 @@ class RecommenderObjective:
                 [model.offset(self.edges[:, masks[k] | self.kept], n) for n, k in enumerate(own)],
                 dim=1,
             )
-            if edges.size(1):
-                program = BPRProgram(
-                    model, edges, None, self.recipe, seed=derive(self.seed, "inner", own.start)
-                )
-                fit(program, self.recipe.rounds, None, description="inner")
             with torch.no_grad():
-                tables = model.embeddings(model.graph(edges))
+                tables = model.embeddings(self._trained(model, edges, own.start))
                 losses[own.start : own.stop] = self.outer(tables, len(own), seed=self.seed)
         return all_sum(losses)
 
@@ -80,6 +76,15 @@ class RecommenderObjective:
         with torch.no_grad():
             tables = model.embeddings(model.graph(nothing))
             return float(self.outer(tables, 1, seed=self.seed).sum())
+
+    def _trained(self, model: EmbeddingRecommender, edges: Tensor, first: int) -> CSR | None:
+        """Train the models in place; return the graph they were trained on."""
+        if edges.size(1) == 0:
+            return model.graph(edges)
+        seed = derive(self.seed, "inner", first)
+        program = BPRProgram(model, edges, None, self.recipe, seed=seed)
+        fit(program, self.recipe.rounds, None, description="inner")
+        return program.graph
 
     def _model(self, count: int) -> EmbeddingRecommender:
         """Return ``count`` models side by side with the tables of the first."""

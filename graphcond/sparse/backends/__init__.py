@@ -2,6 +2,6 @@
 which case.
 """
 
-from graphcond.sparse.backends.dispatch import Backend, available, choose, use
+from graphcond.sparse.backends.dispatch import Backend, available, choose, forced, use
 
-__all__ = ["Backend", "available", "choose", "use"]
+__all__ = ["Backend", "available", "choose", "forced", "use"]

@@ -17,30 +17,28 @@ from torch import Tensor
 
 from graphcond.errors import UnknownNameError, require
 from graphcond.sparse.backends import torch as torch_backend
-from graphcond.sparse.pattern import Pattern
 
 Backend = Literal["torch", "triton"]
+Operation = Literal["spmm", "sddmm"]
 
 
 class Case(NamedTuple):
     """One line of the table: None matches anything."""
 
     backend: Backend
-    cuda: bool | None = None
-    half: bool | None = None
-    epilogue: bool | None = None
+    operation: Operation | None = None
     deterministic: bool | None = None
 
 
 TABLE: tuple[Case, ...] = (
-    Case("torch", cuda=False),
-    Case("triton", half=True),
-    Case("triton", epilogue=True),
+    Case("triton", operation="sddmm"),
     Case("triton", deterministic=True),
     Case("torch"),
 )
-"""First match wins. CPU rows follow ``benchmarks/results/kernels.json``; CUDA rows follow bytes
-moved and are not yet measured.
+"""What runs on CUDA; the first match wins. On CPU torch does all of it.
+
+The lines follow ``benchmarks/results/device.json``: on an H100 Triton's inner products take 0.1 to
+0.7 of cuSPARSE's time, its products more. cuSPARSE promises no fixed order of its sums.
 """
 
 _forced: ContextVar[Backend | None] = ContextVar("graphcond_sparse_backend", default=None)
@@ -63,9 +61,6 @@ def available() -> tuple[Backend, ...]:
 def use(backend: Backend | None) -> Iterator[None]:
     """Force a back end inside a ``with`` block, backward passes of what was computed there
     included.
-
-    Masks compacted on the device without synchronisation (:func:`~graphcond.sparse.sample_compact`
-    under Triton) stay with Triton.
 
     Args:
         backend: Its name, or None for the dispatch table's choice.
@@ -92,40 +87,37 @@ def use(backend: Backend | None) -> Iterator[None]:
         _forced.reset(token)
 
 
-def choose(pattern: Pattern, x: Tensor, epilogue: bool = False) -> Backend:
-    """Return the back end for a product of a pattern with features.
+def forced() -> Backend | None:
+    """Return the back end that an enclosing :func:`use` asks for."""
+    return _forced.get()
+
+
+def choose(operation: Operation, x: Tensor) -> Backend:
+    """Return the table's back end for an operation.
 
     Args:
-        pattern: The matrix's places.
-        x: The features.
-        epilogue: Whether something is added to the product.
+        operation: ``"spmm"`` or ``"sddmm"``.
+        x: Its features.
     """
-    if "padded" in pattern.cache:
-        return "triton"
-    forced = _forced.get()
-    if forced is not None:
-        return forced
     if not x.is_cuda:
         return "torch"
-    facts = (
-        True,
-        x.dtype in (torch.bfloat16, torch.float16),
-        epilogue,
-        torch.are_deterministic_algorithms_enabled(),
-    )
+    facts = (operation, torch.are_deterministic_algorithms_enabled())
     runnable = available()
     for case in TABLE:
-        if case.backend in runnable and all(
-            want is None or want == fact for want, fact in zip(case[1:], facts, strict=True)
-        ):
+        fits = all(want is None or want == fact for want, fact in zip(case[1:], facts, strict=True))
+        if fits and case.backend in runnable:
             return case.backend
     return "torch"
 
 
-def kernels(backend: Backend) -> ModuleType:
-    """Return the module with a back end's raw ``spmm`` and ``sddmm``."""
-    return (
-        torch_backend
-        if backend == "torch"
-        else importlib.import_module("graphcond.sparse.backends.triton")
-    )
+def kernels(operation: Operation, x: Tensor, backend: Backend | None = None) -> ModuleType:
+    """Return the module whose raw ``spmm`` or ``sddmm`` is to be called.
+
+    Args:
+        operation: Which of the two.
+        x: Its features.
+        backend: The back end that is asked for; None lets the table choose.
+    """
+    if (backend or choose(operation, x)) == "torch":
+        return torch_backend
+    return importlib.import_module("graphcond.sparse.backends.triton")

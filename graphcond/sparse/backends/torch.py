@@ -11,7 +11,7 @@ import warnings
 import torch
 from torch import Tensor
 
-from graphcond.sparse.pattern import Pattern, bare
+from graphcond.sparse.pattern import Pattern
 
 _NATIVE = (torch.float32, torch.float64)
 
@@ -22,19 +22,21 @@ with warnings.catch_warnings():
     torch.eye(1).to_sparse_csr()
 
 
-def ones(pattern: Pattern, dtype: torch.dtype) -> Tensor:
-    """Return cached ones ``[nnz]``."""
-    key = ("ones", dtype)
-    if key not in pattern.cache:
-        pattern.cache[key] = bare(torch.ones(pattern.nnz, dtype=dtype, device=pattern.device))
-    found: Tensor = pattern.cache[key]
-    return found
-
-
 def _tensor(pattern: Pattern, value: Tensor) -> Tensor:
     return torch.sparse_csr_tensor(
         pattern.indptr, pattern.indices, value, pattern.size, check_invariants=False
     )
+
+
+def _matrix(pattern: Pattern, entries: Tensor) -> Tensor:
+    """Return the matrix as torch multiplies it: cuSPARSE refuses one with more entries than places,
+    which is then no larger in full.
+    """
+    rows, cols = pattern.size
+    if entries.is_cpu or pattern.nnz <= rows * cols:
+        return _tensor(pattern, entries)
+    places = (pattern.row.long(), pattern.indices.long())
+    return entries.new_zeros(rows, cols).index_put_(places, entries, accumulate=True)
 
 
 def spmm(
@@ -67,7 +69,8 @@ def spmm(
             None if z is None else z.float(),
         )
         return spmm(pattern, *wide).to(x.dtype)
-    matrix = _tensor(pattern, ones(pattern, x.dtype) if value is None else value.contiguous())
+    entries = pattern.ones(x.dtype) if value is None else value.contiguous()
+    matrix = _matrix(pattern, entries)
     if z is None:
         base = (
             x.new_zeros(()).expand(pattern.size[0], x.size(1))
