@@ -15,7 +15,7 @@ import graphcond
 ROOT = Path(graphcond.__file__).parent
 FILES = sorted(ROOT.rglob("*.py"))
 LAYERS = [
-    {"errors", "typing", "seeding", "distributed", "measure"},
+    {"errors", "typing", "seeding", "distributed", "measure", "pairs", "ambient"},
     {"sparse", "linalg", "metrics"},
     {"masks", "hypergrad"},
     {"data"},
@@ -27,7 +27,7 @@ LAYERS = [
     {"cli"},
 ]
 LEVEL = {name: level for level, names in enumerate(LAYERS) for name in names}
-SAME_LEVEL = {"errors", "typing", "seeding", "distributed", "measure"}
+SAME_LEVEL = {"errors", "typing", "seeding", "distributed", "measure", "pairs"}
 TORCH_ONLY = {"sparse", "linalg", "metrics"}
 TEST_SPLIT = {"data", "evaluation", "testing", "cli"}
 

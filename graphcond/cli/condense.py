@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from dataclasses import asdict
 from pathlib import Path
+from typing import Any
 
 from graphcond.cli.judging import check, check_data, describe, judge, write_rows
 from graphcond.cli.methods import build, control
@@ -39,7 +41,7 @@ def run(options: Condense) -> None:
                 encoding="utf-8",
             )
     for name, value in result.report.items():
-        print(f"{name:18} {f'{value:.4g}' if isinstance(value, float) else value}")
+        print(f"{name:18} {_shown(value)}")
     rows = []
     if options.judge:
         seeds = range(options.seed, options.seed + options.seeds)
@@ -54,6 +56,13 @@ def run(options: Condense) -> None:
         for part in folder.glob("checkpoint*.safetensors*"):
             part.unlink()
         print(f"\nwritten: {folder}")
+
+
+def _shown(value: Any) -> str:
+    if isinstance(value, Mapping):  # the split; its digests are for programs
+        told = {key: each for key, each in value.items() if key != "digests"}
+        return ", ".join(f"{key} {each}" for key, each in told.items() if each is not None)
+    return f"{value:.4g}" if isinstance(value, float) else str(value)
 
 
 def _claim(folder: Path, options: Condense) -> None:

@@ -23,7 +23,7 @@ def run(options: Evaluate) -> None:
         error=InputError,
         path=options.condensed,
     )
-    data = load_split(options.data, options.root, options.split, options.seed)
+    data = load_split(options.data, options.root, options.split, options.seed, small)
     check_data(data)
     original = {
         "kind": kind_of(data),

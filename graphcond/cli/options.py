@@ -28,14 +28,16 @@ class Protocol(Source):
 
     Args:
         split: Interactions: 80/10/10 of each user by a seed; by two points in time that hold for
-            all; each user's last two held out; or the publisher's own.
-        seed: Seed of the split, the condenser and the first training.
+            all; each user's last two held out; or the publisher's own. By default the split that
+            a condensed set was made from, else per-user.
+        seed: Seed of the split, the condenser and the first training. A condensed set is judged on
+            the split it was made from, whatever the seed.
         seeds: Repeats per row of the report.
         candidates: Filters to rank on the original and on the condensed graph (graphs only); 0
             skips the ranking.
     """
 
-    split: Literal["per-user", "temporal", "leave-last-out", "published"] = "per-user"
+    split: Literal["per-user", "temporal", "leave-last-out", "published"] | None = None
     seed: int = 0
     seeds: int = 3
     candidates: int = 20

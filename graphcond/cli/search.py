@@ -17,7 +17,7 @@ from torch_geometric.data import Data
 from graphcond.cli.endings import interruptible, warnings_as_lines
 from graphcond.cli.options import Search
 from graphcond.cli.source import load_split
-from graphcond.data import check_writable, digest, read, without_test, write_atomically
+from graphcond.data import check_split, check_writable, digest, read, without_test, write_atomically
 from graphcond.errors import InputError, require
 from graphcond.evaluation import evaluate_node, held_out_accuracy
 from graphcond.search import (
@@ -66,19 +66,21 @@ def _search_graph(options: Search) -> None:
         "`data` and `full` belong to an objective of your own, script.py:function."
         " For a data set give --condensed.",
     )
-    full = load_split(options.subject, options.root, "per-user", options.seed)
+    given = None if options.condensed is None else read(options.condensed)
+    full = load_split(options.subject, options.root, None, options.seed, given)
     require(
         isinstance(full, Data),
         f"{options.subject!r} holds interactions, which have no architectures to search."
         " Give a graph.",
     )
-    small = without_test(full) if options.condensed is None else read(options.condensed)
+    small = without_test(full) if given is None else given
     fits = small.get("x") is not None and small.num_features == full.num_features
     require(
         fits,
         f"{options.condensed!r} was not made from {options.subject!r}: the features differ."
         " Give the file made from it.",
     )
+    check_split(small, full)
     objective = _objective(options, num_classes(full))
     seen, models = without_test(full), options.space == "models"
     # A graph condensed for filters ranks filters by its own validation nodes, and other

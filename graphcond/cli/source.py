@@ -2,35 +2,43 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 from torch_geometric.data import Data, HeteroData
 
-from graphcond.data import EDGE, Strategy, load, split_interactions, split_nodes
+from graphcond.data import EDGE, Strategy, load, split_again, split_interactions, split_nodes
 from graphcond.errors import require
 
 
-def load_split(name: str, root: str | None, split: Strategy, seed: int) -> Any:
+def load_split(
+    name: str, root: str | None, split: Strategy | None, seed: int, condensed: Any = None
+) -> Any:
     """Load a data set and split it where it is not split yet.
 
     Args:
         name: A data set's name or a file.
         root: Folder with raw data sets, or None.
-        split: Which split of interactions to take.
+        split: Which split of interactions to take; None: the one that ``condensed`` was made from,
+            else random.
         seed: Seed of a random split.
+        condensed: A condensed set that is to be used with these data, or None.
 
     Returns:
         ``Data`` with its masks, or ``HeteroData`` with training, validation and test interactions.
     """
     data = load(name, root)
+    if condensed is not None and split is None:
+        record = (condensed.get("card") or {}).get("split")
+        data = split_again(data, record) if isinstance(record, Mapping) else data
     if isinstance(data, HeteroData):
         return (
             data
             if "val_edge_index" in data[EDGE]
-            else split_interactions(data, seed=seed, strategy=split)
+            else split_interactions(data, seed=seed, strategy=split or "per-user")
         )
     require(
-        split == "per-user",
+        split in (None, "per-user"),
         f"--split {split} is for interactions, but this is a graph. A graph keeps the split it"
         " comes with, or gets a seeded one: leave --split away.",
     )

@@ -15,6 +15,7 @@ from torch_geometric.data import Data, HeteroData
 from torch_geometric.transforms import BaseTransform
 
 from graphcond import __version__
+from graphcond.ambient import steady
 from graphcond.condensers.budget import Base, NodeBudget, interaction_budget, is_whole, node_budget
 from graphcond.data import (
     Checkpoint,
@@ -24,12 +25,16 @@ from graphcond.data import (
     digest,
     num_items,
     num_users,
+    split_record,
     statistics,
     train_edges,
     without_test,
 )
-from graphcond.errors import BudgetError, InputError, require
+from graphcond.data.plain import plain
+from graphcond.data.provenance import new_interactions
+from graphcond.errors import BudgetError, require
 from graphcond.measure import Measure
+from graphcond.pairs import pair_keys
 from graphcond.typing import Record
 
 Graph: TypeAlias = "Data | HeteroData"
@@ -80,6 +85,7 @@ class Condenser(BaseTransform, ABC):
         """Return the condensed set of ``data``; see :meth:`condense`."""
         return self.condense(data).data
 
+    @steady()
     def condense(self, data: Graph, *, checkpoint: str | Path | None = None) -> Condensation:
         """Condense ``data`` and report how.
 
@@ -103,6 +109,7 @@ class Condenser(BaseTransform, ABC):
             f"`seed` must be a whole number, but it is {self.seed!r}. Any will do; it makes the run"
             " repeatable.",
         )
+        data = plain(data)
         self._check(data)
         seen = without_test(data)
         kept = (
@@ -120,6 +127,7 @@ class Condenser(BaseTransform, ABC):
             "method": type(self).__name__,
             "condenser": describe(self),
             "seed": self.seed,
+            "split": split_record(data),
             **self._sizes(data, draft.data),
             **draft.facts,
         }
@@ -181,11 +189,9 @@ class NodeCondenser(Condenser):
 
     def _check(self, data: Graph) -> None:
         require(
-            isinstance(data, Data),
-            f"`data` must be a torch_geometric.data.Data, but it is {type(data).__name__!r}."
-            " Interactions (HeteroData) have condensers of their own, for example"
-            " RandomInteractions.",
-            error=InputError,
+            not isinstance(data, HeteroData),
+            "`data` must be a torch_geometric.data.Data, but it is a HeteroData. Interactions have"
+            " condensers of their own, for example RandomInteractions.",
         )
         check_nodes(data)
         self.budget(data)
@@ -239,17 +245,17 @@ class InteractionCondenser(Condenser):
 
     def _check(self, data: Graph) -> None:
         require(
-            isinstance(data, HeteroData),
-            "`data` must be a torch_geometric.data.HeteroData, but it is"
-            f" {type(data).__name__!r}. Node-classification graphs (Data) have condensers of their"
-            " own, for example RandomNodes.",
+            not isinstance(data, Data),
+            "`data` must be a torch_geometric.data.HeteroData, but it is a Data. Graphs with"
+            " classes have condensers of their own, for example RandomNodes.",
         )
         check_interactions(data)
         self.budget(data)
 
     def _sizes(self, data: HeteroData, small: HeteroData) -> dict[str, Any]:
         edges, allowed = train_edges(small), self._allowed(data)
-        distinct = torch.unique(edges[0] * num_items(data) + edges[1]).numel()
+        size = (num_users(data), num_items(data))
+        distinct = torch.unique(pair_keys(edges[0], edges[1], size)).numel()
         require(
             distinct == edges.size(1) <= allowed,
             f"A condensed set must hold at most {allowed} interactions, none of them twice, but it"
@@ -264,6 +270,7 @@ class InteractionCondenser(Condenser):
             "ratio_actual": edges.size(1) / train_edges(data).size(1),
             "num_train": num_users(small),
             "num_edges": edges.size(1),
+            "num_new": new_interactions(small, data),
             "bytes": counts["bytes"],
             "nonzeros": counts["nonzeros"],
         }

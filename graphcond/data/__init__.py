@@ -39,6 +39,7 @@ from graphcond.data.loading import load
 from graphcond.data.ogb import NodeDataset, as_ogb, reset_caches
 from graphcond.data.pixels import from_images
 from graphcond.data.planted import planted_graph, planted_interactions
+from graphcond.data.provenance import check_apart, check_split, split_again, split_record
 from graphcond.data.recbole import write_inter
 from graphcond.data.split import (
     Strategy,
@@ -73,8 +74,10 @@ __all__ = [
     "Strategy",
     "WrittenBack",
     "as_ogb",
+    "check_apart",
     "check_interactions",
     "check_nodes",
+    "check_split",
     "check_writable",
     "content_digest",
     "describe",
@@ -104,8 +107,10 @@ __all__ = [
     "save",
     "save_state",
     "sparsified",
+    "split_again",
     "split_interactions",
     "split_nodes",
+    "split_record",
     "statistics",
     "test_edges",
     "to_hetero",

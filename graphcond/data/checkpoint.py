@@ -16,6 +16,7 @@ import torch
 from torch import Tensor
 from torch_geometric.data import Data, HeteroData
 
+from graphcond import __version__
 from graphcond.data.store import check_writable, load_state, save_state
 from graphcond.errors import FileFormatError, StorageError, require
 
@@ -79,12 +80,18 @@ class Checkpoint:
             tensors, record = load_state(self.path)
         except FileFormatError as error:
             raise FileFormatError(f"{error} Or delete it: the run then starts anew.") from error
-        law, cure = (
-            "a checkpoint of the same settings and data",
-            "Delete the file or give another path.",
+        require(
+            record.get("graphcond") == __version__,
+            f"The checkpoint {str(self.path)!r} was written by graphcond"
+            f" {record.get('graphcond', 'before 0.1')}, and this is {__version__}, which may go on"
+            " otherwise. Finish the run with that version, or delete the file.",
+            error=FileFormatError,
         )
         require(
-            record.get("run") == self._name, law, cure, error=FileFormatError, path=str(self.path)
+            record.get("run") == self._name,
+            f"The checkpoint {str(self.path)!r} is not a checkpoint of the same settings and data."
+            " Delete the file or give another path.",
+            error=FileFormatError,
         )
         self._before = float(record.pop("seconds"))
         return {name: self._placed(name, value) for name, value in tensors.items()}, record
@@ -106,7 +113,8 @@ class Checkpoint:
         """
         try:
             spent = self._before + time.monotonic() - self._started
-            save_state(self.path, tensors, {**record, "run": self._name, "seconds": spent})
+            identity = {"run": self._name, "graphcond": __version__, "seconds": spent}
+            save_state(self.path, tensors, {**record, **identity})
         except StorageError as error:
             warnings.warn(
                 f"The checkpoint was not written, the last one stands ({error}). The run goes on.",

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import itertools
+import numbers
 from typing import Any
 
 import torch
 from torch import Tensor
-from torch_geometric.data import Data, HeteroData
+from torch_geometric.data import Data, Dataset, HeteroData
 
 from graphcond.data.interactions import (
     EDGE,
@@ -18,6 +19,10 @@ from graphcond.data.interactions import (
     val_edges,
 )
 from graphcond.errors import require
+from graphcond.pairs import pair_keys
+
+_FEW_CLASSES = 1000
+"""Labels below this pass on any graph: a sample of a larger one may have few of its classes."""
 
 
 def check_nodes(data: Data) -> None:
@@ -66,26 +71,29 @@ def check_graph(data: Data) -> None:
     Raises:
         InputError: Otherwise; the message names the law, what was found, and the cure.
     """
-    require(
-        isinstance(data, Data),
-        "node data as a PyG `Data`",
-        "Interactions are a `HeteroData`.",
-        type=type(data).__name__,
-    )
+    check_is_graph(data)
     for name in ("x", "edge_index", "y"):
+        cure = f"Set `data.{name}`."
+        if name == "edge_index" and data.get("adj_t") is not None:
+            cure = (
+                "`adj_t` holds the transposed edges: set `data.edge_index ="
+                " torch_geometric.utils.to_edge_index(data.adj_t.t())[0]`."
+            )
         require(
             isinstance(data.get(name), Tensor),
-            f"a tensor `{name}`",
-            f"Set `data.{name}`.",
-            found=type(data.get(name)).__name__,
+            f"`data` must have a tensor `{name}`, but it is a {type(data.get(name)).__name__}."
+            f" {cure}",
         )
     x, y = data.x, data.y
-    count = x.size(0)
+    count = x.size(0) if x.dim() else 0
+    cure = (
+        "One feature per node is a column: `data.x[:, None]`."
+        if x.dim() == 1
+        else "Give every node at least one feature."
+    )
     require(
         x.dim() == 2 and x.numel() > 0,
-        "features `x` of shape [n, d]",
-        "Give every node at least one feature.",
-        shape=tuple(x.shape),
+        f"Features `x` must be of shape [n, d], but they are {list(x.shape)}. {cure}",
     )
     exact = x.dtype in (torch.float32, torch.float64)
     require(
@@ -102,25 +110,95 @@ def check_graph(data: Data) -> None:
     )
     _check_finite(x, "features `x`", "nodes")
     _check_edges(data, count)
+    check_labels(y, count, made="condenser" in (data.get("card") or {}))
+    devices = {data[name].device for name in ("x", "edge_index", "y")}
+    require(
+        len(devices) == 1,
+        f"`x`, `edge_index` and `y` must be on one device, but they are on"
+        f" {', '.join(sorted(map(str, devices)))}. Move them with `data.to(device)`.",
+    )
+
+
+def check_is_graph(data: object) -> None:
+    """Raise unless ``data`` is one PyG graph with one type of nodes."""
+    cure = "Interactions are a `HeteroData`, graphs a `Data`."
+    if isinstance(data, Dataset):
+        cure = "It is a data set of graphs: pass one of them, `dataset[0]`."
+    require(
+        isinstance(data, Data),
+        f"Node data must be a PyG `Data`, but they are a {type(data).__name__}. {cure}",
+    )
+
+
+def check_labels(y: Any, count: int, made: bool = False) -> None:
+    """Raise unless labels are classes, one per node.
+
+    Args:
+        y: Labels [n] of an integer type, -1 for none.
+        count: n.
+        made: Whether the graph is condensed; its few nodes may be of many classes.
+
+    Raises:
+        InputError: Otherwise; the message says how to make classes of what was found.
+    """
+    require(
+        isinstance(y, Tensor),
+        f"`data` must have a tensor `y`, but it is a {type(y).__name__}. Set `data.y`: classes from"
+        " 0, -1 for unknown.",
+    )
+    cure = "Give one class per node."
+    if tuple(y.shape) == (count, 1):
+        cure = "Drop the second dimension: `data.y.squeeze(1)`."
+    elif y.dim() == 2 and y.size(0) == count:
+        cure = "Of one-hot rows take `data.y.argmax(1)`; several labels per node have no class."
     require(
         y.dim() == 1 and y.size(0) == count,
-        "labels `y` of shape [n]",
-        "One class per node.",
-        shape=tuple(y.shape),
-        n=count,
+        f"Labels `y` must be of shape [n], one class per node, but they are {list(y.shape)} for"
+        f" {count} nodes. {cure}",
     )
+    cure = "Convert with `data.y.long()`."
+    if y.is_floating_point():
+        known = y[~y.isnan()]
+        if not bool((known == known.round()).all()):
+            cure = "They are real numbers, and only classes can be condensed: put them into bins."
+        elif known.numel() < y.numel():
+            cure = "NaN means no label: `torch.where(y.isnan(), -1, y).long()`."
+    whole = not (y.is_floating_point() or y.is_complex() or y.dtype == torch.bool)
+    require(whole, f"Labels `y` must be of an integer type, as int64, but are of {y.dtype}. {cure}")
+    low, high = (int(value) for value in torch.aminmax(y))
     require(
-        y.dtype == torch.int64,
-        "labels `y` of type int64",
-        "Convert with `data.y.long()`.",
-        dtype=str(y.dtype),
+        low >= -1,
+        f"Labels `y` must be ≥ 0, or -1 for unlabelled, but the smallest is {low}. Number the"
+        " classes from 0.",
     )
+    # A network has an output for every number up to the largest label. A condensed graph may hold
+    # few nodes of many classes.
+    most = max(count, _FEW_CLASSES)
     require(
-        int(y.min()) >= -1,
-        "labels `y` ≥ 0, or -1 for unlabelled",
-        "Number the classes from 0.",
-        smallest=int(y.min()),
+        made or high < most,
+        f"The largest label is {high}, which would make {high + 1} classes of {count} nodes."
+        " Number the classes without gaps: `torch.unique(y, return_inverse=True)[1]`.",
     )
+
+
+def check_part(data: Data, part: str) -> None:
+    """Raise unless the data are a graph with a mask of one part; see :func:`check_nodes`.
+
+    Args:
+        data: A graph.
+        part: ``"train"``, ``"val"`` or ``"test"``.
+
+    Raises:
+        InputError: Otherwise.
+    """
+    check_graph(data)
+    name = f"{part}_mask"
+    require(
+        isinstance(data.get(name), Tensor),
+        f"`data` must have a tensor `{name}`, but it is a {type(data.get(name)).__name__}. Use"
+        " `split_nodes(data, seed=0)`.",
+    )
+    _check_mask(data[name], name, data.y)
 
 
 def _check_edges(data: Data, count: int) -> None:
@@ -132,7 +210,8 @@ def _check_edges(data: Data, count: int) -> None:
         "Sources in row 0, targets in row 1.",
         shape=shape,
     )
-    whole = edge_index.dtype in (torch.int64, torch.int32)
+    # uint8 indices would be taken for a mask
+    whole = edge_index.dtype in (torch.int64, torch.int32, torch.int16)
     require(
         whole,
         "`edge_index` of an integer type",
@@ -178,11 +257,19 @@ def _check_weight(weight: Tensor | None, count: int) -> None:
 
 def _check_mask(mask: Any, name: str, y: Tensor) -> None:
     known = isinstance(mask, Tensor) and mask.dtype == torch.bool
+    cure = "It has one truth value per node."
+    if isinstance(mask, Tensor) and not known:
+        flags = mask.shape == y.shape and bool(((mask == 0) | (mask == 1)).all())
+        cure = (
+            "Convert with `.bool()`."
+            if flags
+            else f"It holds node ids: `torch_geometric.utils.index_to_mask(ids, size={len(y)})`"
+            " makes a mask of them."
+        )
     require(
         known,
-        f"`{name}` of type bool",
-        "Convert with `.bool()`.",
-        found=str(getattr(mask, "dtype", type(mask).__name__)),
+        f"`{name}` must be of type bool, but it is"
+        f" {getattr(mask, 'dtype', type(mask).__name__)}. {cure}",
     )
     require(
         mask.shape == y.shape,
@@ -194,7 +281,13 @@ def _check_mask(mask: Any, name: str, y: Tensor) -> None:
     require(
         bool(mask.any()), f"a node in `{name}`", "The split is empty; use `split_nodes`.", nodes=0
     )
-    if name != "test_mask":
+    if name == "test_mask":
+        require(
+            bool((y[mask] >= 0).any()),
+            "No node in `test_mask` has a label, so nothing can be tested. Set their labels, or"
+            " leave the mask out.",
+        )
+    else:
         missing = int((y[mask] < 0).sum())
         require(
             missing == 0,
@@ -215,28 +308,8 @@ def check_interactions(data: HeteroData) -> None:
     Raises:
         InputError: Otherwise; the message names the law, what was found, and the cure.
     """
-    require(
-        isinstance(data, HeteroData),
-        "interactions as a PyG `HeteroData`",
-        "Node data are a `Data`.",
-        type=type(data).__name__,
-    )
-    cure = "Make the data with `make_interactions` or `from_hetero`."
-    require(EDGE in data.edge_types, f"an edge type {EDGE}", cure, edge_types=data.edge_types)
+    check_pair_stores(data)
     store = data[EDGE]
-    for kind in ("user", "item"):
-        known = kind in data.node_types and (
-            data[kind].get("num_nodes") is not None or "x" in data[kind]
-        )
-        require(
-            known,
-            f"a number of {kind}s",
-            f"Set `data[{kind!r}].num_nodes`.",
-            node_types=data.node_types,
-        )
-    for name in ("edge_index", "val_edge_index", "test_edge_index"):
-        if name in store or name == "edge_index":
-            check_pairs(store.get(name), num_users(data), num_items(data), name)
     require(
         "val_edge_index" in store,
         "a validation part",
@@ -254,6 +327,58 @@ def check_interactions(data: HeteroData) -> None:
     _check_distinct(data)
 
 
+def check_pair_stores(data: HeteroData) -> None:
+    """Raise unless the data have users, items and pairs of them; parts may be missing or empty.
+
+    Args:
+        data: Interactions, split or not.
+
+    Raises:
+        InputError: Otherwise; the message says what is missing.
+    """
+    cure = "Node data are a `Data`."
+    if isinstance(data, Dataset):
+        cure = "It is a data set: pass what it holds, `dataset[0]`."
+    require(
+        isinstance(data, HeteroData),
+        f"Interactions must be a PyG `HeteroData`, but they are a {type(data).__name__}. {cure}",
+    )
+    require(
+        EDGE in data.edge_types,
+        f"Interactions must have an edge type {EDGE}, but the edge types are {data.edge_types}."
+        " Make the data with `make_interactions` or `from_hetero`.",
+    )
+    store = data[EDGE]
+    for kind in ("user", "item"):
+        count = _stated_count(data, kind)
+        whole = isinstance(count, numbers.Integral) and not isinstance(count, bool)
+        require(
+            whole,
+            f"`data[{kind!r}].num_nodes` must be a number of {kind}s, but it is {count!r}. Set it.",
+        )
+    places = set()
+    for name in ("edge_index", "val_edge_index", "test_edge_index"):
+        if name in store or name == "edge_index":
+            check_pairs(store.get(name), num_users(data), num_items(data), name)
+            places.add(str(store[name].device))
+    require(
+        len(places) == 1,
+        f"All interactions must be on one device, but they are on {', '.join(sorted(places))}."
+        " Move them with `data.to(device)`.",
+    )
+
+
+def _stated_count(data: HeteroData, kind: str) -> Any:
+    """Return the number of nodes that is stated or that features show; None where none is."""
+    if kind not in data.node_types:
+        return None
+    store = data[kind]
+    if store.get("num_nodes") is not None:
+        return store["num_nodes"]
+    features = store.get("x")
+    return features.size(0) if isinstance(features, Tensor) and features.dim() else None
+
+
 def _check_distinct(data: HeteroData) -> None:
     """Raise if a pair is there twice, within a part or in two of them."""
     keys = {}
@@ -263,7 +388,8 @@ def _check_distinct(data: HeteroData) -> None:
         ("test", "test_edge_index"),
     ):
         if name in data[EDGE]:
-            key = data[EDGE][name][0].long() * num_items(data) + data[EDGE][name][1]
+            pairs = data[EDGE][name]
+            key = pair_keys(pairs[0], pairs[1], (num_users(data), num_items(data)))
             keys[part] = torch.unique(key)
             repeated = key.numel() - keys[part].numel()
             require(

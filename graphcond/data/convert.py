@@ -9,6 +9,7 @@ import torch
 from torch import Tensor
 from torch_geometric.data import Data, HeteroData
 
+from graphcond.ambient import steady
 from graphcond.data.interactions import EDGE, make_interactions
 from graphcond.errors import InputError, require
 
@@ -16,6 +17,7 @@ if TYPE_CHECKING:
     import networkx
 
 
+@steady()
 def from_networkx(
     graph: networkx.Graph, label: str | None = None, features: Sequence[str] | None = None
 ) -> Data:
@@ -161,6 +163,11 @@ def from_hetero(data: HeteroData, edge_type: tuple[str, str, str] | None = None)
     Raises:
         InputError: If the edge type is missing or unclear.
     """
+    require(
+        isinstance(data, HeteroData),
+        f"Interactions must be a PyG `HeteroData`, but they are a {type(data).__name__}. A data set"
+        " holds one: pass `dataset[0]`.",
+    )
     forward = [
         kind
         for i, kind in enumerate(data.edge_types)
@@ -181,7 +188,19 @@ def from_hetero(data: HeteroData, edge_type: tuple[str, str, str] | None = None)
         edge_types=data.edge_types,
     )
     store = data[edge_type]
-    train = store.edge_index
+    train = store.get("edge_index")
+    for kind in edge_type[0::2]:
+        require(
+            kind in data.node_types and data[kind].num_nodes is not None,
+            f"`data[{kind!r}].num_nodes` must be a number, but there is none. Set it.",
+        )
+    for name in ("edge_index", "edge_label_index"):
+        pairs = store.get(name)
+        require(
+            isinstance(pairs, Tensor) or pairs is None and name != "edge_index",
+            f"`data[{edge_type}].{name}` must be a tensor [2, E], but it is a"
+            f" {type(pairs).__name__}. Set it.",
+        )
     held = store.get("edge_label_index")
     label = store.get("edge_label")
     if held is not None and label is not None:

@@ -11,6 +11,7 @@ from torch import Tensor
 from torch_geometric.data import HeteroData
 
 from graphcond.errors import require
+from graphcond.pairs import pair_keys, widened
 
 EDGE = ("user", "interacts", "item")
 """The edge type that holds the interactions."""
@@ -101,7 +102,8 @@ def _merged(edge_index: Tensor, num_users: int, num_items: int) -> tuple[Tensor,
     """Return the distinct pairs, sorted, and which of them each pair is."""
     pairs = edge_index.long()
     if num_users * num_items < 2**63:
-        unique, inverse = torch.unique(pairs[0] * num_items + pairs[1], return_inverse=True)
+        key = pair_keys(pairs[0], pairs[1], (num_users, num_items))
+        unique, inverse = torch.unique(key, return_inverse=True)
         return torch.stack([unique // num_items, unique % num_items]), inverse
     # Products of ids this large overflow 64 bits; those of their ranks do not.
     users, user = torch.unique(pairs[0], return_inverse=True)
@@ -234,18 +236,24 @@ def num_items(data: HeteroData) -> int:
 
 
 def train_edges(data: HeteroData) -> Tensor:
-    """Return the training interactions [2, E], users in row 0 and items in row 1."""
-    pairs: Tensor = data[EDGE].edge_index
-    return pairs
+    """Return the training interactions [2, E] in int64, users in row 0 and items in row 1."""
+    return interaction_part(data, "edge_index")
 
 
 def val_edges(data: HeteroData) -> Tensor:
-    """Return the validation interactions [2, V]; [2, 0] where the data have none."""
+    """Return the validation interactions [2, V] in int64; [2, 0] where the data have none."""
+    return interaction_part(data, "val_edge_index")
+
+
+def interaction_part(data: HeteroData, name: str) -> Tensor:
+    """Return the interactions kept under a name, in int64; [2, 0] where there are none.
+
+    This is the only reader of interactions: ids of narrower types, which overflow when they are
+    multiplied, go no further.
+    """
     store = data[EDGE]
-    pairs: Tensor = (
-        store.val_edge_index if "val_edge_index" in store else store.edge_index.new_empty(2, 0)
-    )
-    return pairs
+    pairs: Tensor = store[name] if name in store else store.edge_index.new_empty(2, 0)
+    return widened(pairs)
 
 
 def kept_interactions(data: HeteroData, chosen: Tensor) -> HeteroData:

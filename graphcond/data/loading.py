@@ -16,6 +16,7 @@ from torch import Tensor
 from torch_geometric.data import Data, HeteroData
 
 from graphcond import __version__
+from graphcond.ambient import steady
 from graphcond.data import citation, embedded, planted
 from graphcond.data.card import Card, find_card, verify_counts
 from graphcond.data.checks import check_graph
@@ -43,6 +44,7 @@ _PANDAS = {
 """How pandas reads files that graphcond does not, for the messages."""
 
 
+@steady()
 def load(
     name: str | os.PathLike[str],
     root: str | os.PathLike[str] | None = None,

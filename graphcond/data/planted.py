@@ -7,12 +7,15 @@ from torch import Tensor
 from torch_geometric.data import Data, HeteroData
 from torch_geometric.utils import to_undirected
 
+from graphcond.ambient import steady
 from graphcond.data.interactions import EDGE, make_interactions
 from graphcond.data.split import split_nodes
 from graphcond.errors import require
+from graphcond.pairs import pair_keys
 from graphcond.seeding import generator
 
 
+@steady()
 def planted_graph(
     num_nodes: int = 1000,
     num_classes: int = 4,
@@ -80,6 +83,7 @@ def planted_graph(
     return data
 
 
+@steady()
 def planted_interactions(
     num_users: int = 500,
     num_items: int = 800,
@@ -153,10 +157,10 @@ def planted_interactions(
         pairs, num_users, num_items, card={"name": "planted-interactions", "seed": seed}
     )
     data["user"].factor, data["item"].factor, data["item"].popularity = users, items, popularity
-    data[EDGE].useless = _flag(data[EDGE].edge_index, pairs[:, ~noise], num_items)
+    data[EDGE].useless = _flag(data[EDGE].edge_index, pairs[:, ~noise], (num_users, num_items))
     return data
 
 
-def _flag(pairs: Tensor, useful: Tensor, num_items: int) -> Tensor:
+def _flag(pairs: Tensor, useful: Tensor, size: tuple[int, int]) -> Tensor:
     """Return which pairs were never drawn from the factors."""
-    return ~torch.isin(pairs[0] * num_items + pairs[1], useful[0] * num_items + useful[1])
+    return ~torch.isin(pair_keys(pairs[0], pairs[1], size), pair_keys(useful[0], useful[1], size))

@@ -10,7 +10,8 @@ import torch
 from torch import Tensor
 from torch_geometric.data import Data, HeteroData
 
-from graphcond.data.interactions import EDGE, num_users, numbered
+from graphcond.data.checks import check_is_graph, check_labels, check_pair_stores
+from graphcond.data.interactions import EDGE, interaction_part, num_users, numbered
 from graphcond.data.protocols import (
     LEAK,
     cold,
@@ -66,6 +67,7 @@ def split_interactions(
     say how it rounds.
     """
     _check_splittable(data, ratios, strategy)
+    check_pair_stores(data)
     data = numbered(data)
     store = data[EDGE]
     record: dict[str, Any] = {"strategy": strategy, "seed": seed, "ratios": list(ratios)}
@@ -156,12 +158,8 @@ def _divide(data: HeteroData, part: Tensor, record: dict[str, Any]) -> HeteroDat
 
 
 def test_edges(data: HeteroData) -> Tensor:
-    """Return the test interactions [2, T]; [2, 0] where the data have none."""
-    store = data[EDGE]
-    pairs: Tensor = (
-        store.test_edge_index if "test_edge_index" in store else store.edge_index.new_empty(2, 0)
-    )
-    return pairs
+    """Return the test interactions [2, T] in int64; [2, 0] where the data have none."""
+    return interaction_part(data, "test_edge_index")
 
 
 # pytest would take it for a test where it is imported
@@ -227,12 +225,7 @@ def split_nodes(
     Raises:
         InputError: If a part would be empty or more nodes are asked for than there are.
     """
-    require(
-        isinstance(data, Data),
-        "node data as a PyG `Data`",
-        "Interactions have `split_interactions`.",
-        type=type(data).__name__,
-    )
+    check_is_graph(data)
     parts = {"train": train, "val": val, "test": test}
     good = all(
         isinstance(part, Real) or part is None and name == "test" for name, part in parts.items()
@@ -240,14 +233,9 @@ def split_nodes(
     law, cure = "numbers as `train`, `val` and `test`", "Whole ones are counts, fractions shares."
     require(good, law, cure, train=train, val=val, test=test)
     y = data.get("y")
-    require(
-        isinstance(y, Tensor) and y.dim() == 1,
-        "labels `y` of shape [n]",
-        "Set `data.y`.",
-        y=type(y).__name__,
-    )
-    whole = not y.is_floating_point() and not y.is_complex() and y.dtype != torch.bool
-    require(whole, "labels `y` of type int64", "Convert with `data.y.long()`.", dtype=str(y.dtype))
+    nodes = data.num_nodes if data.num_nodes is not None else len(y) if y is not None else 0
+    check_labels(y, int(nodes))
+    y = y.long()
     require(
         bool((y >= 0).any()),
         "labelled nodes",

@@ -1,14 +1,18 @@
-"""Files: safetensors with one metadata key that holds sorted JSON; never pickle.
+"""Files: safetensors with sorted JSON and a digest in the metadata; never pickle.
 
 Two writes of equal data are equal byte for byte. Integers that fit are stored as int32 and come
-back as int64; sparse tensors are stored as indices and values and come back as COO.
+back as int64; sparse tensors are stored as indices and values and come back as COO; complex ones as
+pairs of real numbers. The digest covers every byte of content: a damaged file is refused.
 """
 
 from __future__ import annotations
 
 import contextlib
+import hashlib
 import json
 import os
+import platform
+import re
 import secrets
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
@@ -16,14 +20,20 @@ from typing import Any
 
 import torch
 from safetensors import SafetensorError, safe_open
-from safetensors.torch import save_file
+from safetensors.torch import save as serialised
 from torch import Tensor
 from torch_geometric.data import Data, HeteroData
 
 from graphcond.errors import FileFormatError, InputError, StorageError, require
 
 _KEY = "graphcond"
-_VERSION = 1
+# 2 = with a digest. Files of version 1 have none; their number is two bits away, so that no flipped
+# bit makes a file of today pass as one of them.
+_VERSION = 2
+# In the names of temporary files, so that only this machine's dead processes are cleared up after.
+_HOST = hashlib.blake2b(platform.node().encode(), digest_size=4).hexdigest()
+_OURS = set[str]()
+"""Temporary files that this process is writing."""
 
 
 @contextlib.contextmanager
@@ -42,15 +52,12 @@ def write_atomically(path: str | os.PathLike[str]) -> Iterator[Path]:
             disk is full.
     """
     target, temporary = Path(path), _reserve(Path(path))
-    mode = temporary.stat().st_mode
     try:
         yield temporary
-        os.chmod(
-            temporary, mode
-        )  # safetensors replaces the file with one that only its owner may read
         with open(temporary, "rb") as stream:
             os.fsync(stream.fileno())
         os.replace(temporary, target)
+        _sync_folder(target.parent)
     except (OSError, SafetensorError) as error:
         raise StorageError(
             f"a file that can be written to its end must hold, but got (path={str(target)!r},"
@@ -59,6 +66,17 @@ def write_atomically(path: str | os.PathLike[str]) -> Iterator[Path]:
         ) from error
     finally:
         temporary.unlink(missing_ok=True)
+        _OURS.discard(temporary.name)
+
+
+def _sync_folder(folder: Path) -> None:
+    """Write a folder's list of names to disk; where a folder cannot be opened there is no need."""
+    with contextlib.suppress(OSError):
+        place = os.open(folder, os.O_RDONLY)
+        try:
+            os.fsync(place)
+        finally:
+            os.close(place)
 
 
 def write_lines(path: str | os.PathLike[str], lines: Iterable[str]) -> Path:
@@ -86,7 +104,9 @@ def check_writable(path: str | os.PathLike[str]) -> None:
     """Raise :class:`StorageError` unless a file can be written to ``path``; missing folders are
     made.
     """
-    _reserve(Path(path)).unlink()
+    temporary = _reserve(Path(path))
+    temporary.unlink()
+    _OURS.discard(temporary.name)
 
 
 def _reserve(target: Path) -> Path:
@@ -99,12 +119,13 @@ def _reserve(target: Path) -> Path:
         error=StorageError,
         path=str(target),
     )
-    temporary = target.with_name(
-        f".{target.stem}-{os.getpid()}-{secrets.token_hex(4)}{target.suffix}"
-    )
+    name = f".{target.stem}-{_HOST}-{os.getpid()}-{secrets.token_hex(4)}{target.suffix}"
+    temporary = target.with_name(name)
     try:
         target.parent.mkdir(parents=True, exist_ok=True)
+        _sweep(target)
         temporary.open("xb").close()
+        _OURS.add(temporary.name)
     except OSError as error:
         raise StorageError(
             f"a writable folder must hold, but got (folder={str(target.parent)!r},"
@@ -112,6 +133,30 @@ def _reserve(target: Path) -> Path:
             " permissions."
         ) from error
     return temporary
+
+
+def _sweep(target: Path) -> None:
+    """Remove what processes of this machine that are dead left behind while they wrote a file."""
+    known = re.compile(rf"\.{re.escape(target.stem)}-{_HOST}-(\d+)-[0-9a-f]{{8}}")
+    for entry in os.scandir(target.parent):
+        stem = entry.name.removesuffix(target.suffix)
+        found = known.fullmatch(stem)
+        if found and entry.name not in _OURS and not _lives(int(found[1])):
+            with contextlib.suppress(OSError):
+                os.unlink(entry.path)
+
+
+def _lives(process: int) -> bool:
+    """Whether another process has this number. Our own files are known by name."""
+    if process == os.getpid():
+        return False
+    try:
+        os.kill(process, 0)
+    except ProcessLookupError:
+        return False
+    except OSError:  # it is another user's, or this system cannot say
+        return True
+    return True
 
 
 def save_state(
@@ -152,10 +197,12 @@ def save(path: str | os.PathLike[str], data: Data | HeteroData) -> None:
 
     Args:
         path: The file to write; by custom it ends in ``.safetensors``.
-        data: ``Data`` or ``HeteroData`` whose attributes are tensors or JSON-ready.
+        data: ``Data`` or ``HeteroData`` whose attributes are tensors or JSON-ready. Of a subclass,
+            a batch for example, the attributes are kept, and :func:`read` returns the plain class.
+            Tuples come back as lists.
 
     Raises:
-        InputError: If an attribute is neither.
+        InputError: If an attribute is neither, or a dictionary has keys that are no texts.
         StorageError: If the file cannot be written.
     """
     require(
@@ -174,7 +221,8 @@ def save(path: str | os.PathLike[str], data: Data | HeteroData) -> None:
             else:
                 plain[key] = value
         stores.append({"type": kind, "plain": plain})
-    _write(path, type(data).__name__, tensors, {"stores": stores})
+    name = "Data" if isinstance(data, Data) else "HeteroData"
+    _write(path, name, tensors, {"stores": stores})
 
 
 def read(path: str | os.PathLike[str]) -> Data | HeteroData:
@@ -220,21 +268,30 @@ def _write(
 ) -> None:
     packed: dict[str, Tensor] = {}
     narrowed: list[str] = []
+    twofold: list[str] = []
     sparse: dict[str, list[int]] = {}
     for name in sorted(tensors):
-        value = tensors[name].detach()
-        if value.layout != torch.strided:
-            sparse[name] = list(value.shape)
-            value = value.to_sparse_coo().coalesce()
-            pieces = {f"{name}#indices": value.indices(), f"{name}#values": value.values()}
-        else:
-            pieces = {name: value.as_subclass(Tensor)}
+        pieces = _pieces(name, tensors[name])
+        if len(pieces) > 1:
+            sparse[name] = list(tensors[name].shape)
         for key, piece in pieces.items():
             if piece.dtype == torch.int64 and _fits(piece):
                 piece = piece.int()
                 narrowed.append(key)
+            if piece.is_complex():
+                piece = torch.view_as_real(piece)
+                twofold.append(key)
+            require(key not in packed, f"Two tensors would be stored as {key!r}. Rename one.")
             packed[key] = piece.cpu().clone(memory_format=torch.contiguous_format)
-    header = {"kind": kind, "version": _VERSION, "int64": narrowed, "sparse": sparse, **content}
+    header = {
+        "kind": kind,
+        "version": _VERSION,
+        "int64": narrowed,
+        "complex": twofold,
+        "sparse": sparse,
+        **content,
+    }
+    _check_keys(content, "")
     try:
         text = json.dumps(header, sort_keys=True)
     except (TypeError, ValueError) as error:
@@ -242,8 +299,57 @@ def _write(
             f"JSON-ready values must hold, but got ({error}). Store tensors, numbers, texts, lists"
             " and dictionaries."
         ) from error
+    # One key of metadata: safetensors writes several in any order.
+    text = json.dumps({**header, "digest": _digest(text, packed)}, sort_keys=True)
+    try:
+        written = serialised(packed, metadata={_KEY: text})
+    except (SafetensorError, TypeError, ValueError, KeyError, RuntimeError) as error:
+        raise InputError(
+            f"The file format takes no such tensor ({error}). Convert it to a usual type."
+        ) from error
     with write_atomically(path) as temporary:
-        save_file(packed, temporary, metadata={_KEY: text})
+        temporary.write_bytes(written)
+
+
+def _pieces(name: str, value: Tensor) -> dict[str, Tensor]:
+    """Return the dense tensors that a tensor is stored as, by name."""
+    usual = value.device.type != "meta" and not value.is_quantized and not value.is_nested
+    require(
+        usual,
+        f"The tensor {name.partition('.')[2] or name!r} is quantised, nested or without content,"
+        " which cannot be stored. Convert it to a usual tensor.",
+    )
+    value = value.detach()
+    if value.layout != torch.strided:
+        value = value.to_sparse_coo().coalesce()
+        return {f"{name}#indices": value.indices(), f"{name}#values": value.values()}
+    return {name: value.as_subclass(Tensor).resolve_conj().resolve_neg()}
+
+
+def _check_keys(value: Any, place: str) -> None:
+    """Raise unless all keys are texts: JSON would turn others into texts without a word."""
+    if isinstance(value, Mapping):
+        for key, entry in value.items():
+            require(
+                isinstance(key, str),
+                f"The dictionary {place.strip('.') or 'given'} has the key {key!r}, which is no"
+                f" text and would come back as one. Write {str(key)!r}, or store a list of pairs.",
+            )
+            _check_keys(entry, f"{place}.{key}")
+    elif isinstance(value, (list, tuple)):
+        for entry in value:
+            _check_keys(entry, place)
+
+
+def _digest(text: str, tensors: Mapping[str, Tensor]) -> str:
+    """Return a digest of a file's content: its JSON, and every tensor as it is stored."""
+    found = hashlib.blake2b(text.encode("utf-8", "surrogatepass"), digest_size=16)
+    for name in sorted(tensors):
+        value = tensors[name]
+        found.update(f"{name} {tuple(value.shape)} {value.dtype}".encode("utf-8", "replace"))
+        # viewed as bytes, since numpy knows no bfloat16
+        found.update(value.reshape(-1).view(torch.uint8).numpy().data)
+    return found.hexdigest()
 
 
 def _fits(value: Tensor) -> bool:
@@ -282,6 +388,14 @@ def _read(
         )
         header = json.loads(metadata[_KEY])
         _check_header(header, kinds, str(path))
+        digest = header.pop("digest", None)
+        found = _digest(json.dumps(header, sort_keys=True), tensors)
+        require(
+            header["version"] == 1 or digest == found,
+            f"The file {str(path)!r} is damaged: its content does not have the digest that was"
+            " written with it. Write it again with graphcond, or get another copy.",
+            error=FileFormatError,
+        )
         return _widen(tensors, header), header
     except FileFormatError:
         raise
@@ -294,8 +408,8 @@ def _read(
 def _check_header(header: Mapping[str, Any], kinds: tuple[str, ...], path: str) -> None:
     version, kind = int(header["version"]), header["kind"]
     require(
-        version <= _VERSION,
-        f"format version ≤ {_VERSION}",
+        1 <= version <= _VERSION,
+        f"format version from 1 to {_VERSION}",
         "Upgrade graphcond.",
         error=FileFormatError,
         path=path,
@@ -321,6 +435,8 @@ def _check_header(header: Mapping[str, Any], kinds: tuple[str, ...], path: str) 
 
 def _widen(tensors: dict[str, Tensor], header: Mapping[str, Any]) -> dict[str, Tensor]:
     """Undo how :func:`_write` stores integers and sparse tensors."""
+    for name in header.get("complex", ()):
+        tensors[name] = torch.view_as_complex(tensors[name])
     for name in header["int64"]:
         tensors[name] = tensors[name].long()
     for name, shape in header["sparse"].items():

@@ -6,16 +6,29 @@ from __future__ import annotations
 
 import math
 import os
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 from statistics import fmean
+from typing import Any
 
 import torch
 from torch import Tensor
 from torch_geometric.data import Data
 
-from graphcond.data import check_nodes, describe, digest, load_state, save_state, statistics
+from graphcond.ambient import steady
+from graphcond.data import (
+    check_apart,
+    check_nodes,
+    describe,
+    digest,
+    load_state,
+    save_state,
+    split_record,
+    statistics,
+)
+from graphcond.data.plain import plain
+from graphcond.data.provenance import check_split_record
 from graphcond.errors import require
 from graphcond.evaluation.surrogate import SurrogateScores, linear_surrogate
 from graphcond.evaluation.table import format_table, make_row
@@ -45,6 +58,7 @@ class Reference:
         seconds: Seconds of training and judging, mean over seeds.
         peak_mib: Peak memory.
         surrogate: The linear model's scores on the original.
+        split: Which split of the original this is, as :func:`graphcond.data.split_record` says.
     """
 
     net: PolynomialFilterNet
@@ -57,6 +71,7 @@ class Reference:
     seconds: float
     peak_mib: float
     surrogate: SurrogateScores
+    split: Mapping[str, Any] = field(default_factory=lambda: {"digests": {}})
 
     def rows(self, dataset: str) -> list[Record]:
         """Return what the original says of itself.
@@ -99,6 +114,7 @@ class Reference:
         ]
 
 
+@steady()
 def reference(
     net: PolynomialFilterNet,
     lam: Tensor,
@@ -125,6 +141,7 @@ def reference(
     Raises:
         InputError: If there are fewer than two seeds or no test nodes.
     """
+    data = plain(data)
     check_nodes(data)
     require(
         len(set(seeds)) >= 2,
@@ -161,6 +178,7 @@ def reference(
         seconds=seconds,
         peak_mib=peak,
         surrogate=surrogate,
+        split=split_record(data),
     )
 
 
@@ -196,6 +214,7 @@ class CalibrationReport:
         return format_table(self.rows)
 
 
+@steady()
 def calibrate(
     net: PolynomialFilterNet,
     lam: Tensor,
@@ -229,11 +248,13 @@ def calibrate(
         The report; ``print(report)`` shows a table.
 
     Raises:
-        InputError: If the graphs do not fit together.
+        InputError: If the graphs do not fit together, or the condensed one was made from another
+            split.
 
     Source: HCDC section 7 (Corr. and Perf.); the ceiling, the surrogate, the top quarter and the
     regret are ours.
     """
+    condensed = plain(condensed)
     check_nodes(condensed)
     require(
         lam.dim() == 2 and lam.size(0) >= 5,
@@ -251,6 +272,7 @@ def calibrate(
             full=full.num_features,
             condensed=condensed.num_features,
         )
+        check_apart(condensed, full)
         whole = reference(
             net,
             lam,
@@ -271,6 +293,7 @@ def calibrate(
             net=net,
             recipe=recipe,
         )
+    check_split_record((condensed.get("card") or {}).get("split"), whole.split)
     recipe = whole.recipe
     graph, runs, rows = filter_graph(condensed), list[FilterRuns](), whole.rows(whole_name)
     ceilings = {
@@ -382,6 +405,7 @@ def _one_seed(
     return tensors, cost.seconds, cost.peak_mib
 
 
+@steady()
 @torch.no_grad()
 def held_out_accuracy(
     net: PolynomialFilterNet, lam: Tensor, params: Tensors, data: Data, chunk: int = 16

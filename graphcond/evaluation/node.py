@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import warnings
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -10,8 +11,10 @@ from typing import Protocol
 import torch
 from torch_geometric.data import Data
 
-from graphcond.data import check_nodes, sparsified, without_test
-from graphcond.errors import require
+from graphcond.ambient import steady
+from graphcond.data import check_apart, check_nodes, sparsified, without_test
+from graphcond.data.plain import plain
+from graphcond.errors import NumericalError, require
 from graphcond.evaluation.calibrate import condensed_facts
 from graphcond.evaluation.table import Report, make_row
 from graphcond.measure import Measure
@@ -40,6 +43,7 @@ class NodeReport(Report):
     """
 
 
+@steady()
 def evaluate_node(
     factory: NodeModelFactory,
     train: Data,
@@ -68,11 +72,15 @@ def evaluate_node(
         One row per seed, with true sizes, seconds and peak memory.
 
     Raises:
-        InputError: If the graphs do not fit together or there are no test nodes.
+        InputError: If the graphs do not fit together, there are no test nodes, or ``train`` was
+            made from another split or holds test nodes.
+        NumericalError: If a trained network gives a test node a NaN.
 
     Warns:
         UserWarning: If the model ignores edge weights and the weights of ``train`` differ.
     """
+    same, test = train is test, plain(test)
+    train = test if same else plain(train)
     check_nodes(test)
     check_nodes(train)
     cure = "Judge a graph condensed from this data set."
@@ -89,6 +97,7 @@ def evaluate_node(
         "Set `test.test_mask`, or split with split_nodes(data).",
         found=None,
     )
+    check_apart(train, test)
     train = train if sparsify is None else sparsified(train, sparsify)
     classes, rows = int(test.y.max()) + 1, list[Record]()
     facts = {**condensed_facts(without_test(train)), **_whole(train, test)}
@@ -100,6 +109,12 @@ def evaluate_node(
             _warn_if_blind(model, train)
             train_classifier(model, train, without_test(test), recipe=recipe, seed=seed)
             score = 100 * float(accuracy(infer(model, test), test.y, test.test_mask))
+        require(
+            not math.isnan(score),
+            f"With seed {seed} the network's answers on test nodes are NaN. Lower the learning"
+            " rate, or check the features and edge weights for huge values.",
+            error=NumericalError,
+        )
         percent = 100 * score / full.mean("accuracy") if full is not None else None
         costs = {"seconds_train": cost.seconds, "peak_mib": cost.peak_mib}
         rows.append(make_row(**facts, seed=seed, accuracy=score, percent_of_full=percent, **costs))

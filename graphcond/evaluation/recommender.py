@@ -13,7 +13,9 @@ import torch
 from torch import Tensor
 from torch_geometric.data import HeteroData
 
+from graphcond.ambient import steady
 from graphcond.data import (
+    check_apart,
     check_interactions,
     num_items,
     num_users,
@@ -23,6 +25,8 @@ from graphcond.data import (
     val_edges,
     without_test,
 )
+from graphcond.data.checks import check_pair_stores
+from graphcond.data.plain import plain
 from graphcond.errors import require
 from graphcond.evaluation.table import Report, format_table, make_row
 from graphcond.measure import Measure
@@ -66,6 +70,7 @@ class RecommenderReport(Report):
         return "\n".join(lines)
 
 
+@steady()
 def evaluate_recommender(
     factory: Judge,
     train: HeteroData,
@@ -100,8 +105,11 @@ def evaluate_recommender(
         training are without those of choosing, which stand beside them.
 
     Raises:
-        InputError: If the sets do not share users and items, or there are no test interactions.
+        InputError: If the sets do not share users and items, there are no test interactions, or
+            ``train`` was made from another split or holds test interactions.
     """
+    same, test = train is test, plain(test)
+    train = test if same else plain(train)
     _check(train, test, ks)
     seeds = list(seeds)
     require(len(seeds) > 0, "There is no seed. Pass for example seeds=range(3).")
@@ -139,12 +147,14 @@ def evaluate_recommender(
 def _check(train: HeteroData, test: HeteroData, ks: Sequence[int]) -> None:
     """Raise unless the set can be judged on these data."""
     check_interactions(test)
+    check_pair_stores(train)
     require(
         (num_users(train), num_items(train)) == (num_users(test), num_items(test)),
         "`train` and `test` must have the same users and items, but they have"
         f" {_size(train)} and {_size(test)}."
         " Judge a condensed set against the data set it was made from.",
     )
+    check_apart(train, test)
     require(
         test_edges(test).size(1) > 0,
         "`test` has no test interactions. Split the data first: split_interactions(data, seed=0).",
@@ -155,6 +165,7 @@ def _check(train: HeteroData, test: HeteroData, ks: Sequence[int]) -> None:
     )
 
 
+@steady()
 def rank_scores(model: Ranker, test: HeteroData, ks: Sequence[int]) -> dict[str, float]:
     """Return Recall@k and NDCG@k on the test interactions, means over users that have one.
 

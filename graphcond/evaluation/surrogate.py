@@ -12,6 +12,7 @@ import torch
 from torch import Tensor
 from torch_geometric.data import Data
 
+from graphcond.ambient import steady
 from graphcond.errors import require
 from graphcond.nn.filters import PolynomialFilterNet, filter_operator
 from graphcond.nn.linear_filters import best_ridge, ridge_filters
@@ -38,6 +39,7 @@ class SurrogateScores:
     seconds: float
 
 
+@steady()
 def linear_surrogate(
     net: PolynomialFilterNet, lam: Tensor, data: Data, ridges: Sequence[float] = RIDGES
 ) -> SurrogateScores:

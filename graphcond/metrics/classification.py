@@ -9,30 +9,40 @@ from graphcond.errors import require
 
 
 def accuracy(logits: Tensor, y: Tensor, mask: Tensor | None = None) -> Tensor:
-    """Return the share of nodes whose highest logit is their class.
+    """Return the share of labelled nodes whose highest logit is their class.
 
     Args:
         logits: Scores [..., n, C]; leading dimensions are models.
-        y: Classes [n].
+        y: Classes [n]; nodes with y < 0 have no label and are not counted.
         mask: Nodes to count [n] bool; None means all.
 
     Returns:
-        Shares [...] in [0, 1].
+        Shares [...] in [0, 1]; NaN for a model that gives a counted node a NaN, since the highest
+        of NaNs is no answer.
 
     Raises:
-        InputError: If no node is counted or the shapes differ.
+        InputError: If no labelled node is counted, or a shape or type is wrong.
 
     Example:
         >>> accuracy(torch.tensor([[2.0, 1.0], [0.0, 3.0]]), torch.tensor([0, 0]))
         tensor(0.5000)
     """
-    count = y.numel() if mask is None else int(mask.sum())
-    fits = logits.size(-2) == y.numel()
     require(
-        fits and count > 0,
-        "This needs one label per node and at least one node, but found logits ="
-        f" {tuple(logits.shape)!r}, counted = {count!r}. Check the mask.",
+        y.dim() == 1 and logits.dim() >= 2 and logits.size(-2) == y.numel(),
+        f"Logits [..., n, C] and labels [n] must agree in n, but they are {tuple(logits.shape)} and"
+        f" {tuple(y.shape)}.",
     )
-    hits = logits.argmax(-1) == y
-    kept = hits if mask is None else hits[..., mask]
-    return kept.to(logits.dtype if logits.is_floating_point() else torch.float32).mean(-1)
+    require(
+        mask is None or (mask.dtype == torch.bool and mask.shape == y.shape),
+        f"`mask` must be bool [n] with n = {y.numel()}, but it is {getattr(mask, 'dtype', None)}"
+        f" {list(getattr(mask, 'shape', ()))}. Node ids become a mask by `index_to_mask`.",
+    )
+    counted = y >= 0 if mask is None else mask & (y >= 0)
+    require(
+        bool(counted.any()),
+        "No labelled node is counted. Check the mask, and that y holds classes from 0.",
+    )
+    kept = logits[..., counted, :]
+    dtype = kept.dtype if kept.is_floating_point() else torch.float32
+    share = (kept.argmax(-1) == y[counted]).to(dtype).mean(-1)
+    return share.masked_fill(kept.isnan().flatten(-2).any(-1), torch.nan)

@@ -71,8 +71,11 @@ def kendall(first: Tensor, second: Tensor) -> float:
     Source: Kendall (1945), tau-b, as in ``scipy.stats.kendalltau``.
     """
     _check(first, second)
-    a = (first[:, None] - first).sign().double()
-    b = (second[:, None] - second).sign().double()
+    # Differences of ranks: those of the scores wrap around in unsigned integers, and inf - inf is
+    # NaN.
+    a, b = ranks(first), ranks(second)
+    a = (a[:, None] - a).sign()
+    b = (b[:, None] - b).sign()
     scale = (a.abs().sum() * b.abs().sum()).sqrt()
     return float((a * b).sum() / scale) if scale > 0 else float("nan")
 
@@ -93,7 +96,7 @@ def top_quarter_spearman(reference: Tensor, other: Tensor) -> float:
     """
     _check(reference, other)
     count = max(2, -(-reference.numel() // 4))
-    best = reference.topk(count).indices
+    best = ranks(reference).topk(count).indices
     return spearman(reference[best], other[best])
 
 
@@ -117,6 +120,7 @@ def regret(truth: Tensor, chooser: Tensor) -> float:
     """
     _check(truth, chooser)
     picked = chooser == chooser.max()
+    truth = truth.double()
     return float("nan") if bool(picked.all()) else float(truth.max() - truth[picked].mean())
 
 

@@ -6,6 +6,7 @@ import torch
 from torch import Tensor
 
 from graphcond.errors import require
+from graphcond.pairs import pair_keys
 
 
 def hits(top: Tensor, relevant: Tensor, num_items: int) -> tuple[Tensor, Tensor]:
@@ -36,8 +37,10 @@ def hits(top: Tensor, relevant: Tensor, num_items: int) -> tuple[Tensor, Tensor]
     )
     if relevant.size(1) == 0:
         return torch.zeros_like(top, dtype=torch.bool), count
-    keys = torch.sort(relevant[0] * num_items + relevant[1]).values
-    asked = torch.arange(top.size(0), device=top.device)[:, None] * num_items + top
+    size = (top.size(0), num_items)
+    keys = torch.sort(pair_keys(relevant[0], relevant[1], size)).values
+    users = torch.arange(top.size(0), device=top.device)[:, None]
+    asked = pair_keys(users, top, size)
     at = torch.searchsorted(keys, asked).clamp_(max=keys.numel() - 1)
     return (keys[at] == asked) & (top >= 0), count
 

@@ -11,6 +11,8 @@ import torch
 from torch import Tensor
 
 from graphcond.errors import require
+from graphcond.nn.inputs import check_ids
+from graphcond.pairs import widened
 from graphcond.seeding import generator
 from graphcond.sparse import CSR, bipartite_norm, spmm
 
@@ -146,7 +148,13 @@ class EmbeddingRecommender(torch.nn.Module, ABC):
     def forward(self, edge_index: Tensor, graph: CSR | None = None) -> Tensor:
         """Return the scores [B] of user-item pairs [2, B]; differentiable to any order."""
         users, items = self.embeddings(graph)
-        return (users[edge_index[0]] * items[edge_index[1]]).sum(dim=1)
+        try:
+            pairs = widened(edge_index)
+            return (users[pairs[0]] * items[pairs[1]]).sum(dim=1)
+        except (IndexError, RuntimeError):
+            check_ids(edge_index[0], users.size(0), "users", users.device)
+            check_ids(edge_index[1], items.size(0), "items", items.device)
+            raise
 
 
 class MF(EmbeddingRecommender):

@@ -12,6 +12,8 @@ from torch import Tensor
 from torch_geometric.nn import APPNP, ChebConv, GATConv, GCNConv, GINConv, SAGEConv, SGConv
 
 from graphcond.errors import UnknownNameError, require
+from graphcond.nn.inputs import check_graph_inputs
+from graphcond.pairs import widened
 from graphcond.seeding import derive
 
 Kind: TypeAlias = Literal[
@@ -121,6 +123,7 @@ class GraphNet(torch.nn.Module):
             f"`dropout` must be in [0, 1), but it is {dropout!r}. 0 switches it off.",
         )
         self.kind, self.dropout, self.num_classes = kind, dropout, num_classes
+        self.num_features = num_features
         widths = [num_features, *[hidden] * (num_layers - 1), num_classes]
         with torch.random.fork_rng(devices=[]):
             torch.default_generator.manual_seed(derive(seed, "zoo", kind))
@@ -143,7 +146,19 @@ class GraphNet(torch.nn.Module):
 
         Returns:
             Logits [n, C].
+
+        Raises:
+            InputError: If shapes, types, devices or node ids do not fit.
         """
+        edge_index = widened(edge_index)
+        try:
+            return self._forward(x, edge_index, edge_weight)
+        except (IndexError, RuntimeError, ValueError):
+            like = next(self.parameters())
+            check_graph_inputs(x, edge_index, edge_weight, like, self.num_features)
+            raise
+
+    def _forward(self, x: Tensor, edge_index: Tensor, edge_weight: Tensor | None) -> Tensor:
         for i, layer in enumerate(self.layers):
             x = self._drop(x)
             if self.kind == "appnp":

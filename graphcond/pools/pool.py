@@ -11,6 +11,7 @@ from torch import Tensor
 from torch_geometric.data import HeteroData
 
 from graphcond.errors import require
+from graphcond.pairs import pair_keys
 from graphcond.training import Recommender
 
 OBSERVED = 0
@@ -96,8 +97,9 @@ def make_pool(
         [0, 0]
     """
     source = torch.full_like(edges[0], origin) if isinstance(origin, int) else origin.long()
-    width = int(edges[1].max()) + 1 if edges.size(1) else 1
-    key, order = torch.sort(edges[0] * width + edges[1], stable=True)
+    edges = edges.long()
+    rows, columns = (edges.amax(1) + 1).tolist() if edges.size(1) else (1, 1)
+    key, order = torch.sort(pair_keys(edges[0], edges[1], (rows, columns)), stable=True)
     first = torch.ones_like(key, dtype=torch.bool)
     first[1:] = key[1:] != key[:-1]
     order = order[first]

@@ -13,7 +13,8 @@ from torch import Tensor
 from torch.nn.functional import cross_entropy
 from torch_geometric.data import Data
 
-from graphcond.data import sparsified
+from graphcond.ambient import steady
+from graphcond.data import check_split, sparsified
 from graphcond.errors import require
 from graphcond.nn import WEIGHTED, GraphNet
 from graphcond.seeding import derive
@@ -77,6 +78,10 @@ class ModelObjective:
     networks: Networks | None = None
     pruning: bool = False
 
+    def __post_init__(self) -> None:
+        if self.validation is not None:
+            check_split(self.data, self.validation)
+
     def choice(self, trial: BaseTrial) -> Any:
         """Return the candidate of the space that a trial stands for."""
         return self.space.suggest(trial)
@@ -118,6 +123,7 @@ class ModelObjective:
     def _classes(self) -> int:
         return num_classes(self._judge) if self.num_classes is None else self.num_classes
 
+    @steady()
     def _train(
         self, model: torch.nn.Module, recipe: ClassifierTraining, trial: BaseTrial | None
     ) -> tuple[torch.nn.Module, float]:

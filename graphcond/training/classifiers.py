@@ -12,7 +12,10 @@ from torch import Tensor
 from torch.nn.functional import cross_entropy
 from torch_geometric.data import Data
 
+from graphcond.ambient import steady
 from graphcond.data import Checkpoint, describe, digest
+from graphcond.data.checks import check_part
+from graphcond.data.plain import plain
 from graphcond.errors import require
 from graphcond.metrics import accuracy
 from graphcond.nn.zoo import GraphNet, sparse_features
@@ -55,6 +58,7 @@ class ClassifierTraining:
         )
 
 
+@steady()
 def train_classifier(
     model: torch.nn.Module,
     train: Data,
@@ -78,6 +82,10 @@ def train_classifier(
     Returns:
         The history; scores are validation accuracies.
     """
+    same, train = train is val, plain(train)
+    val = train if same else plain(val)
+    check_part(train, "train")
+    check_part(val, "val")
     recipe = recipe or ClassifierTraining()
     program = ClassifierProgram(model, train, val, recipe, seed)
     kept = None
@@ -150,24 +158,30 @@ class ClassifierProgram:
 
 
 def prepared(model: torch.nn.Module, data: Data) -> Data:
-    """Return a graph with its features in the form that suits a model best.
+    """Return a graph with its features in the form that suits a model best, in the model's dtype.
 
     Args:
-        model: A :class:`~graphcond.nn.GraphNet`, or any other module, which gets the features as
-            they are.
+        model: A :class:`~graphcond.nn.GraphNet`, or any other module, which gets dense features.
         data: The graph.
 
     Returns:
-        ``data``, or a shallow copy with sparse features.
+        ``data``, or a shallow copy with sparse features or another dtype.
     """
-    x = sparse_features(data.x, model.kind) if isinstance(model, GraphNet) else data.x
-    if x is data.x:
+    own = (value.dtype for value in model.parameters() if value.is_floating_point())
+    dtype, weight = next(own, data.x.dtype), data.get("edge_weight")
+    x = data.x.to(dtype)
+    x = sparse_features(x, model.kind) if isinstance(model, GraphNet) else x
+    same = weight is None or weight.dtype == dtype
+    if x is data.x and same:
         return data
     out = copy.copy(data)
     out.x = x
+    if weight is not None:
+        out.edge_weight = weight.to(dtype)
     return out
 
 
+@steady()
 @torch.no_grad()
 def infer(model: torch.nn.Module, data: Data) -> Tensor:
     """Return a trained model's logits on a graph, without gradients; the model is left in

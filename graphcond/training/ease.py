@@ -10,7 +10,9 @@ import torch
 from torch import Tensor
 from torch_geometric.data import HeteroData
 
+from graphcond.ambient import steady
 from graphcond.data import num_items, num_users, train_edges
+from graphcond.data.checks import check_pair_stores
 from graphcond.errors import require
 from graphcond.sparse import CSR, spmm
 from graphcond.training.directions import leading_directions
@@ -45,6 +47,7 @@ class DenseItemWeights(Ranker):
         return spmm(rows_of(self.interactions, start, stop), self.weights)
 
 
+@steady()
 @torch.no_grad()
 def fit_ease(train: HeteroData, ridge: float = 200.0) -> DenseItemWeights:
     r"""Return the ridge regression of every item on all others.
@@ -66,6 +69,7 @@ def fit_ease(train: HeteroData, ridge: float = 200.0) -> DenseItemWeights:
 
     Source: Steck, WWW 2019, equations 8 and 9.
     """
+    check_pair_stores(train)
     edges, size = train_edges(train), (num_users(train), num_items(train))
     require(ridge > 0, f"`ridge` must be positive, but it is {ridge}. 200 suits sets of a million.")
     require(edges.size(1) > 0, "The set has no interaction. EASE needs some to learn from.")
@@ -78,6 +82,7 @@ def fit_ease(train: HeteroData, ridge: float = 200.0) -> DenseItemWeights:
     return DenseItemWeights(met, weights)
 
 
+@steady()
 @torch.no_grad()
 def fit_low_rank_ease(
     train: HeteroData, rank: int = 512, *, ridge: float = 200.0, sweeps: int = 5, seed: int = 0

@@ -10,7 +10,9 @@ import torch
 from torch import Tensor
 from torch_geometric.data import HeteroData
 
+from graphcond.ambient import steady
 from graphcond.data import num_items, num_users, train_edges
+from graphcond.data.checks import check_pair_stores
 from graphcond.errors import require
 from graphcond.sparse import CSR, bipartite_norm, spmm
 from graphcond.training.directions import leading_directions
@@ -19,6 +21,7 @@ from graphcond.training.ranker import Ranker, rows_of
 from graphcond.training.recommender import Recommender
 
 
+@steady()
 @torch.no_grad()
 def fit_graph_filter(
     train: HeteroData, rank: int = 256, *, sweeps: int = 6, seed: int = 0
@@ -44,6 +47,7 @@ def fit_graph_filter(
     Source: Shen et al., CIKM 2021 (GF-CF), equation 11, without its linear term, which has no
         factors; :func:`fit_gfcf` has both.
     """
+    check_pair_stores(train)
     normal = bipartite_norm(_matrix(train))
     _, right = leading_directions(normal, rank, sweeps=sweeps, seed=seed)
     popularity = torch.bincount(train_edges(train)[1], minlength=right.size(0)).to(right.dtype)
@@ -82,6 +86,7 @@ class LinearAndIdeal(Ranker):
         return torch.addmm(linear, spmm(rows, self.left), self.right.T)
 
 
+@steady()
 @torch.no_grad()
 def fit_gfcf(
     train: HeteroData, rank: int = 256, *, ideal: float = 0.3, sweeps: int = 6, seed: int = 0

@@ -8,7 +8,9 @@ import torch
 from torch import Tensor
 from torch_geometric.data import HeteroData
 
+from graphcond.ambient import steady
 from graphcond.data import num_items, num_users, train_edges
+from graphcond.data.checks import check_pair_stores
 from graphcond.errors import require
 from graphcond.seeding import generator
 from graphcond.training.fit import Fitted
@@ -17,6 +19,7 @@ from graphcond.training.recommender import Recommender
 _BUFFER = 1 << 24  # numbers in the gathered factors of one block of rows: 64 MiB
 
 
+@steady()
 @torch.no_grad()
 def fit_least_squares(
     train: HeteroData,
@@ -52,6 +55,7 @@ def fit_least_squares(
         RecSys 2022, equation 8, with exponent 1. The defaults were chosen on the validation split
         of Last.fm.
     """
+    check_pair_stores(train)
     edges, size = train_edges(train), (num_users(train), num_items(train))
     require(
         dim >= 1 and sweeps >= 1,

@@ -8,6 +8,7 @@ import torch
 from torch import Tensor
 
 from graphcond.errors import require
+from graphcond.pairs import pair_keys
 
 _ROUNDS = 20
 
@@ -37,8 +38,11 @@ class UniformNegatives:
             min(sizes.values()) >= 1, "positive sizes", "Give the counts of the data set.", **sizes
         )
         self.num_users, self.num_items = num_users, num_items
+        # With several models side by side the rows of the users go on beyond one model's.
+        rows = int(edge_index[0].max()) + 1 if edge_index.size(1) else 0
+        self._size = (max(num_users, rows), num_items)
         own = edge_index[1] % num_items
-        self._keys = torch.sort(edge_index[0] * num_items + own).values
+        self._keys = torch.sort(pair_keys(edge_index[0], own, self._size)).values
 
     def __call__(self, users: Tensor, draw: torch.Generator) -> Tensor:
         """Return one negative item for each user.
@@ -50,6 +54,7 @@ class UniformNegatives:
         Returns:
             Rows of the item table [B], of the same model as the user.
         """
+        users = users.long()
         items = torch.randint(0, self.num_items, users.shape, generator=draw, device=users.device)
         clash = self._taken(users, items).nonzero().squeeze(1)
         for _ in range(_ROUNDS):
@@ -65,6 +70,6 @@ class UniformNegatives:
     def _taken(self, users: Tensor, items: Tensor) -> Tensor:
         if self._keys.numel() == 0:
             return torch.zeros_like(users, dtype=torch.bool)
-        keys = users * self.num_items + items
+        keys = pair_keys(users, items, self._size)
         at = torch.searchsorted(self._keys, keys).clamp_(max=self._keys.numel() - 1)
         return self._keys[at] == keys

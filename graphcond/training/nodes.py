@@ -14,7 +14,10 @@ from torch import Tensor
 from torch.nn.functional import cross_entropy
 from torch_geometric.data import Data
 
+from graphcond.ambient import steady
 from graphcond.data import Checkpoint, describe, digest
+from graphcond.data.checks import check_part
+from graphcond.data.plain import plain
 from graphcond.errors import NumericalError, require
 from graphcond.nn.filters import Operator, PolynomialFilterNet, filter_features, filter_operator
 from graphcond.seeding import generator
@@ -151,6 +154,7 @@ class FilterRuns:
     seconds: float
 
 
+@steady()
 def train_filters(
     net: PolynomialFilterNet,
     lam: Tensor,
@@ -185,6 +189,10 @@ def train_filters(
         NumericalError: If a candidate diverges; the message names its λ.
     """
     recipe = recipe or FilterTraining()
+    if isinstance(graph, Data):
+        graph = plain(graph)
+        check_part(graph, "train")
+        check_part(graph, "val")
     graph = filter_graph(graph) if isinstance(graph, Data) else graph
     start = net.init(1, seed, dtype=_dtype(graph), device=graph.y.device)
     params = {name: value.expand(lam.size(0), *value.shape[1:]) for name, value in start.items()}

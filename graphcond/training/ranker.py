@@ -7,6 +7,7 @@ from abc import ABC, abstractmethod
 import torch
 from torch import Tensor
 
+from graphcond.ambient import steady
 from graphcond.errors import require
 from graphcond.sparse import CSR
 from graphcond.sparse.pattern import Pattern
@@ -39,6 +40,7 @@ class Ranker(ABC):
         """
 
     @torch.no_grad()
+    @steady()
     def rank(self, k: int, exclude: Tensor | None = None) -> tuple[Tensor, Tensor]:
         """Return every user's ``k`` best items, blocked.
 

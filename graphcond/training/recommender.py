@@ -14,7 +14,9 @@ import torch
 from torch import Tensor
 from torch_geometric.data import HeteroData
 
+from graphcond.ambient import steady
 from graphcond.data import EDGE, Checkpoint, describe, digest, num_items, num_users, train_edges
+from graphcond.data.checks import check_pair_stores
 from graphcond.errors import require
 from graphcond.metrics.ranking import hits, mean_over_users, ndcg
 from graphcond.nn.losses import SharedNegatives, Triplets, bpr_gradient, shared_gradient
@@ -112,6 +114,7 @@ class Recommender(Ranker):
         return self.users[start:stop] @ self.items.T
 
 
+@steady()
 def fit_recommender(
     factory: RecommenderFactory,
     train: HeteroData,
@@ -142,8 +145,10 @@ def fit_recommender(
         NumericalError: If training diverges.
     """
     recipe = recipe or BPR()
+    check_pair_stores(train)
     edges, weight = train_edges(train), train[EDGE].get("edge_weight") if recipe.weighted else None
     model = factory(num_users(train), num_items(train), seed=seed).to(edges.device)
+    weight = None if weight is None else weight.to(model.user.dtype)
     looks = RankingLooks(
         val,
         edges if exclude is None else exclude,

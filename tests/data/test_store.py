@@ -154,7 +154,8 @@ def test_foreign_and_newer_files_are_named(tmp_path: Path) -> None:
         read(path)
     save_file({}, path, metadata={"graphcond": json.dumps({"version": 99, "kind": "Data"})})
     with pytest.raises(
-        FileFormatError, match=r"format version ≤ 1 must hold, but got .*version=99.* Upgrade"
+        FileFormatError,
+        match=r"format version from 1 to 2 must hold, but got .*version=99.* Upgrade",
     ):
         read(path)
     for text in ("not json", "[]", "{}", json.dumps({"version": 1, "kind": "Data"})):

@@ -16,7 +16,30 @@ def test_batched_accuracy_equals_sklearns_on_each_model():
 
 
 def test_an_empty_mask_is_refused():
-    with pytest.raises(InputError, match="at least one node"):
+    with pytest.raises(InputError, match="No labelled node"):
         accuracy(
             torch.zeros(3, 2), torch.zeros(3, dtype=torch.long), torch.zeros(3, dtype=torch.bool)
         )
+
+
+def test_nodes_without_a_label_are_not_counted():
+    logits, y = torch.eye(4), torch.tensor([0, 1, -1, -1])
+    assert float(accuracy(logits, y)) == 1
+    assert float(accuracy(logits, y, torch.tensor([False, True, True, True]))) == 1
+    with pytest.raises(InputError, match="No labelled node"):
+        accuracy(logits, y, torch.tensor([False, False, True, True]))
+
+
+def test_nan_is_no_answer_but_only_of_the_model_and_nodes_it_is_in():
+    logits = torch.eye(2).expand(3, 2, 2).clone()
+    logits[1, 0, 1] = torch.nan
+    y = torch.tensor([0, 1])
+    found = accuracy(logits, y)
+    assert found.isnan().tolist() == [False, True, False]
+    assert found[0] == found[2] == 1
+    assert accuracy(logits, y, torch.tensor([False, True])).tolist() == [1, 1, 1]
+
+
+def test_ids_are_no_mask():
+    with pytest.raises(InputError, match="index_to_mask"):
+        accuracy(torch.eye(4), torch.arange(4), torch.tensor([0, 1, 0, 1]))

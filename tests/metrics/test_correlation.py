@@ -56,3 +56,19 @@ def test_nan_and_unequal_lists_are_refused():
         spearman(torch.tensor([0.0, float("nan")]), torch.zeros(2))
     with pytest.raises(InputError, match="one length"):
         kendall(torch.zeros(3), torch.zeros(2))
+
+
+@pytest.mark.parametrize("dtype", [torch.uint8, torch.int8, torch.int32, torch.int64, torch.bool])
+def test_integers_of_any_type_rank_as_floats_do(dtype):
+    stream = torch.Generator().manual_seed(0)
+    first, second = (torch.randint(0, 120, (30,), generator=stream).to(dtype) for _ in range(2))
+    for measure in (kendall, spearman, regret, top_quarter_spearman):
+        expected = measure(first.double(), second.double())
+        assert measure(first, second) == pytest.approx(expected, nan_ok=True)
+
+
+def test_infinite_scores_and_wide_integers_are_ranked():
+    ends = torch.tensor([-torch.inf, 0.0, torch.inf])
+    assert kendall(ends, ends) == 1
+    wide = torch.tensor([-(2**63), 0, 2**63 - 1])
+    assert kendall(wide, wide.flip(0)) == -1

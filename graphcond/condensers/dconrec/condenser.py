@@ -45,6 +45,7 @@ from graphcond.data import (
 from graphcond.errors import require
 from graphcond.masks import CappedSimplex, Estimator, OneStep, Reinforce
 from graphcond.nn import RecommenderFactory
+from graphcond.pairs import pair_keys
 from graphcond.pools import OBSERVED, PSEUDO, DataPool, PoolBuilder, fit_proxies, keep_tail
 from graphcond.seeding import derive
 from graphcond.training import BPR, UniformNegatives, fit_recommender
@@ -354,7 +355,7 @@ class PolicyGradient(InteractionCondenser):
         seen = data if held is None else _without(data, held)
         pool = self.pool(seen, seed=derive(self.seed, "pool"))
         if held is not None:  # what is held out may be proposed
-            inside = ~_among(pool.edges, held, num_items(data))
+            inside = ~_among(pool.edges, held, (num_users(data), num_items(data)))
             pool = replace(
                 pool,
                 edges=pool.edges[:, inside],
@@ -458,15 +459,15 @@ def _sizes(mask: Tensor, probs: Tensor, pool: DataPool) -> dict[str, Any]:
     return facts
 
 
-def _among(pairs: Tensor, others: Tensor, num_items: int) -> Tensor:
+def _among(pairs: Tensor, others: Tensor, size: tuple[int, int]) -> Tensor:
     """Return which pairs [2, E] are among others [2, E']."""
-    return torch.isin(pairs[0] * num_items + pairs[1], others[0] * num_items + others[1])
+    return torch.isin(pair_keys(pairs[0], pairs[1], size), pair_keys(others[0], others[1], size))
 
 
 def _without(data: HeteroData, pairs: Tensor) -> HeteroData:
     """Return the data without some of their training interactions [2, E']."""
     left, store = copy.copy(data), data[EDGE]
-    rest = ~_among(store.edge_index, pairs, num_items(data))
+    rest = ~_among(store.edge_index, pairs, (num_users(data), num_items(data)))
     left[EDGE].edge_index = store.edge_index[:, rest]
     if "edge_weight" in store:
         left[EDGE].edge_weight = store.edge_weight[rest]
