@@ -177,7 +177,7 @@ def test_empty_or_too_large_parts_are_named(change: dict[str, int]) -> None:
 def test_labels_are_needed_for_a_split() -> None:
     with pytest.raises(InputError, match="`y`"):
         split_nodes(Data(x=torch.ones(3, 1)))
-    for y, law in ((torch.full((200,), -1), "labelled nodes"), (torch.zeros(200), "type int64")):
+    for y, law in ((torch.full((200,), -1), "labelled nodes"), (torch.zeros(200), "of an integer type")):
         data = _graph()
         data.y = y
         with pytest.raises(InputError, match=law):
