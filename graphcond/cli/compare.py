@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections import Counter
 from pathlib import Path
 
+from graphcond.cli.folder import held
 from graphcond.cli.judging import as_json, check, check_data, describe, judge, write_rows
 from graphcond.cli.methods import build
 from graphcond.cli.options import Compare
@@ -15,6 +17,11 @@ from graphcond.evaluation import Entry
 
 def run(options: Compare) -> None:
     """Condense with every method and seed, and print one table."""
+    with contextlib.nullcontext() if not options.out else held(Path(options.out)):
+        _compare(options)
+
+
+def _compare(options: Compare) -> None:
     check(options)
     data = load_split(options.data, options.root, options.split, options.seed)
     check_data(data)
@@ -36,6 +43,6 @@ def run(options: Compare) -> None:
                 result.data.card = {**result.data.card, "method": name}
             entries.append(Entry(result.data, [condenser.seed], result.report["seconds_condense"]))
     rows = judge(data, entries, options)
-    print(as_json(rows) if options.json else describe(rows))
     if options.out is not None:
         write_rows(Path(options.out), rows)
+    print(as_json(rows) if options.json else describe(rows))

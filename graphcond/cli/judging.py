@@ -108,6 +108,7 @@ def write_rows(folder: Path, rows: Sequence[Record], card: dict[str, Any] | None
         if card is None
         else ("report.json", {"card": card, "rows": list(rows)})
     )
+    (folder / "comparison.png").unlink(missing_ok=True)  # it shows the rows before these
     with write_atomically(folder / name) as beside:
         beside.write_text(as_json(content) + "\n", encoding="utf-8")
     if not rows:

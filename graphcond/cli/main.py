@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import os
 import sys
 from collections.abc import Sequence
@@ -53,6 +54,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     Returns:
         The exit status: 0 success, 2 bad input (one line on stderr), 130 interrupted.
     """
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="replace")  # an ASCII terminal has no ±
     built = parser()
     parsed = built.parse_args(arguments)
     name = parsed.subcommand
@@ -69,10 +73,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except BrokenPipeError:  # `graphcond datasets | head`: the reader has seen enough
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
     except KeyboardInterrupt:
-        print(
-            "graphcond: interrupted; a run with --out resumes from its last checkpoint",
-            file=sys.stderr,
-        )
+        goes_on = name == "condense" and values.get("out") is not None
+        told = "run it again to go on from its checkpoint" if goes_on else "nothing was kept"
+        print(f"graphcond: interrupted; {told}", file=sys.stderr)
         return 130
     return 0
 

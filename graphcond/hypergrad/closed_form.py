@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from graphcond.hypergrad.problem import BilevelProblem, Hypergradient
+from graphcond.hypergrad.problem import BilevelProblem, Hypergradient, gradients
 from graphcond.typing import Tensors
 
 
@@ -36,5 +36,5 @@ class ClosedForm(Hypergradient):
         hyper = lam.detach().requires_grad_()
         with torch.enable_grad():
             value = problem.outer_loss({**params, **self.optimum(hyper)}, hyper).sum()
-            (grad,) = torch.autograd.grad(value, hyper, create_graph=True)
+            (grad,) = gradients(value, [hyper])
         return grad

@@ -90,6 +90,8 @@ def mixed_product(inner_slope: Tensors, lam: Tensor, vector: Tensors) -> Tensor:
             [inner_slope[name] for name in names],
             [vector[name] for name in names],
         )
+        if not outputs:
+            return torch.zeros_like(lam)
         (product,) = torch.autograd.grad(
             outputs, lam, cotangents, create_graph=True, allow_unused=True
         )

@@ -74,6 +74,14 @@ def leaves(params: Tensors, lam: Tensor) -> tuple[Tensors, Tensor]:
     }, lam.detach().requires_grad_()
 
 
+def gradients(value: Tensor, leaves: list[Tensor]) -> list[Tensor]:
+    """Return the gradients of a scalar with their graph; zeros where it does not depend."""
+    if not value.requires_grad:
+        return [torch.zeros_like(leaf) for leaf in leaves]
+    found = torch.autograd.grad(value, leaves, create_graph=True, allow_unused=True)
+    return [torch.zeros_like(leaf) if grad is None else grad for leaf, grad in zip(leaves, found)]
+
+
 def partials(loss: Loss, params: Tensors, lam: Tensor) -> tuple[Tensor, Tensors, Tensor]:
     """Return a loss and its gradients in θ and in λ, all with their graph.
 
@@ -93,11 +101,5 @@ def partials(loss: Loss, params: Tensors, lam: Tensor) -> tuple[Tensor, Tensors,
             f"This needs a loss [] or [B], but found shape = {tuple(value.shape)}. Sum or average"
             " over the nodes, not over the hyperparameters.",
         )
-        grads = torch.autograd.grad(
-            value.sum(), [*params.values(), lam], create_graph=True, allow_unused=True
-        )
-        whole = [
-            torch.zeros_like(leaf) if grad is None else grad
-            for leaf, grad in zip([*params.values(), lam], grads)
-        ]
+        whole = gradients(value.sum(), [*params.values(), lam])
     return value, dict(zip(params, whole)), whole[-1]

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from graphcond.errors import require
-from graphcond.hypergrad.problem import BilevelProblem, Hypergradient, partials
+from graphcond.hypergrad.problem import BilevelProblem, Hypergradient, gradients, partials
 from graphcond.linalg import vectors
 from graphcond.typing import Tensors
 
@@ -51,5 +51,5 @@ class Unrolled(Hypergradient):
                 _, slope, _ = partials(problem.inner_loss, theta, hyper)
                 theta = vectors.add(theta, slope, -self.learning_rate)
             value = problem.outer_loss(theta, hyper).sum()
-            (grad,) = torch.autograd.grad(value, hyper, create_graph=True)
+            (grad,) = gradients(value, [hyper])
         return grad

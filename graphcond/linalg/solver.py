@@ -80,7 +80,11 @@ class LinearSolver(ABC):
             " learning rate of what produced it, or scale the features.",
             error=NumericalError,
         )
-        solution = self._solve(operator, vectors.detach(b))
+        # Squares of small or large entries leave the range of float32. A power of two changes no
+        # digit.
+        size = _power_of_two(b, operator.batched)
+        scaled = self._solve(operator, vectors.scale(1 / size, vectors.detach(b)))
+        solution = replace(scaled, value=vectors.scale(size, scaled.value))
         require(
             all(bool(torch.isfinite(tensor).all()) for tensor in solution.value.values()),
             f"This needs a finite solution, but found steps = {solution.steps!r}. Damp the operator"
@@ -91,6 +95,13 @@ class LinearSolver(ABC):
             return solution
         flat: Tensor = _Solved.apply(vectors.flatten(b, operator.batched), self, operator, solution)  # type: ignore[no-untyped-call]
         return replace(solution, value=vectors.unflatten(flat, b, operator.batched))
+
+
+def _power_of_two(b: Tensors, batched: bool) -> Tensor:
+    """Return the power of two near the largest entry of b, ``[]`` or ``[B]``; 1 where b is 0."""
+    flat = vectors.flatten(vectors.detach(b), batched)
+    exponent = torch.frexp(flat.abs().amax(-1)).exponent.clamp(-120, 120)
+    return torch.ldexp(torch.ones_like(exponent, dtype=flat.dtype), exponent)
 
 
 class _Solved(torch.autograd.Function):

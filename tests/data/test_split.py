@@ -177,14 +177,17 @@ def test_empty_or_too_large_parts_are_named(change: dict[str, int]) -> None:
 def test_labels_are_needed_for_a_split() -> None:
     with pytest.raises(InputError, match="`y`"):
         split_nodes(Data(x=torch.ones(3, 1)))
-    for y, law in ((torch.full((200,), -1), "labelled nodes"), (torch.zeros(200), "of an integer type")):
+    for y, law in (
+        (torch.full((200,), -1), "labelled nodes"),
+        (torch.zeros(200), "of an integer type"),
+    ):
         data = _graph()
         data.y = y
         with pytest.raises(InputError, match=law):
             split_nodes(data)
     with pytest.raises(InputError, match="numbers as `train`"):
         split_nodes(_graph(), train="5")  # type: ignore[arg-type]
-    with pytest.raises(InputError, match="node data"):
+    with pytest.raises(InputError, match="Node data"):
         split_nodes(load("southern-women"))
     with pytest.raises(InputError, match="Interactions are a PyG"):
         split_interactions(_graph())

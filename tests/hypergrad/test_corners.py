@@ -1,0 +1,55 @@
+"""Corners of solvers and hypergradients: tiny and huge right-hand sides, λ in neither loss."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+
+from graphcond.hypergrad import BilevelProblem, ClosedForm, Hypergradient, Implicit, Unrolled
+from graphcond.linalg import CG, Dense, Exact, LinearSolver, Neumann
+
+MATRIX = torch.tensor([[2.0, 1.0], [1.0, 3.0]])
+RIGHT = torch.tensor([3.0, -1.0])
+
+
+@pytest.mark.parametrize(
+    "solver", [CG(), Neumann(terms=200), Exact()], ids=lambda s: type(s).__name__
+)
+@pytest.mark.parametrize("size", [1e-38, 1e-25, 1e-3, 1.0, 1e20, 1e25, 1e37])
+def test_the_size_of_the_right_hand_side_changes_nothing_but_the_size(
+    solver: LinearSolver, size: float
+) -> None:
+    want = torch.linalg.solve(MATRIX, RIGHT)
+    found = solver(Dense(MATRIX), {"w": RIGHT * size})
+    assert bool(found.converged)
+    torch.testing.assert_close(found.value["w"] / size, want, rtol=1e-4, atol=1e-5)
+
+
+def test_each_block_of_a_batch_has_its_own_size() -> None:
+    sizes = torch.tensor([1e-25, 0.0, 1e25])
+    found = CG()(Dense(MATRIX.expand(3, 2, 2)), {"w": sizes[:, None] * RIGHT})
+    want = sizes[:, None] * torch.linalg.solve(MATRIX, RIGHT)
+    assert found.converged.all()
+    torch.testing.assert_close(found.value["w"], want, rtol=1e-4, atol=0)
+
+
+def test_scaling_by_powers_of_two_changes_no_digit() -> None:
+    one = CG(max_steps=1)(Dense(MATRIX), {"w": RIGHT}).value["w"]
+    other = CG(max_steps=1)(Dense(MATRIX), {"w": RIGHT * 2.0**70}).value["w"]
+    assert torch.equal(one * 2.0**70, other)
+
+
+METHODS = [Implicit(), Unrolled(steps=2), ClosedForm(lambda lam: {"w": torch.ones(2)})]
+
+
+@pytest.mark.parametrize("method", METHODS, ids=lambda method: type(method).__name__)
+@pytest.mark.parametrize("outer", ["of θ", "constant"])
+def test_a_hyperparameter_in_neither_loss_has_gradient_zero(
+    method: Hypergradient, outer: str
+) -> None:
+    problem = BilevelProblem(
+        lambda params, lam: (params["w"] ** 2).sum(),
+        lambda params, lam: (params["w"] ** 2).sum() if outer == "of θ" else torch.zeros(()),
+    )
+    lam = torch.tensor([0.5, 2.0, 1.0])
+    assert torch.equal(method(problem, {"w": torch.ones(2)}, lam), torch.zeros(3))
