@@ -7,11 +7,12 @@ import os
 import subprocess
 import sys
 import time
+from collections.abc import Iterator
 from pathlib import Path
 
 import torch
 
-from benchmarks.device.rows import Rows, machine, write
+from benchmarks.device.rows import Row, Rows, machine, write
 
 ROOT = Path(__file__).parents[2]
 
@@ -43,6 +44,19 @@ def main() -> None:
         limit = options.seconds or SECTIONS[name][1 if options.quick else 0]
         _in_a_process(name, limit, options, rows)
         _finish(options, rows)
+    failures = list(faults(rows.read()))
+    if failures:
+        raise SystemExit("\n".join(["These rows failed:", *failures]))
+
+
+def faults(rows: list[Row]) -> Iterator[str]:
+    """Yield what went wrong on our side; a rival that cannot do something is a result."""
+    for row in rows:
+        rival = "method" in row and row["section"] == "kernels" and "graphcond" not in row["method"]
+        wrong = "error" in row or row.get("right") is False or row.get("exit", 0) != 0
+        if wrong and not rival:
+            facts = ("section", "test", "graph", "op", "width", "method", "device", "exit", "error")
+            yield ", ".join(f"{name}={row[name]}" for name in facts if name in row)[:500]
 
 
 def _finish(options: argparse.Namespace, rows: Rows) -> None:

@@ -16,7 +16,9 @@ from typing import Any
 
 import torch
 
+from benchmarks.digest import digest, made_by
 from benchmarks.store import write_record
+from graphcond.sparse import sddmm, spmm
 
 Row = dict[str, Any]
 
@@ -91,5 +93,19 @@ def machine(device: torch.device) -> Row:
 
 
 def write(path: Path, command: str, found: Row, rows: list[Row]) -> None:
-    """Write the JSON: the machine above, one row a line below."""
-    write_record(path, {"command": command, "machine": found, "codes": {}, "rows": rows})
+    """Write the JSON: the machine and the code above, one row a line below."""
+    codes: dict[str, list[str]] = {}
+    for row in rows:
+        roots = _roots(row)
+        row["code"] = digest(roots)
+        row["date"] = found["date"]
+        if row["code"] is not None:
+            codes[row["code"]] = list(roots)
+    write_record(path, {"command": command, "machine": found, "codes": codes, "rows": rows})
+
+
+def _roots(row: Row) -> tuple[str, ...]:
+    """Return the definitions that made a row."""
+    if row["section"] == "condensers" and "method" in row:
+        return (f"graphcond.condensers.{row['method'].split(',')[0]}",)
+    return made_by(sddmm, spmm)

@@ -63,4 +63,4 @@ def run(device: torch.device, quick: bool, rows: Rows) -> None:
     arguments += ["tests/cuda/test_sparse.py"]
     if not quick:
         arguments += ["tests/cuda/test_models.py", "tests/cuda/test_condensers.py"]
-    pytest.main(arguments, plugins=[Reporter(rows)])
+    raise SystemExit(int(pytest.main(arguments, plugins=[Reporter(rows)])))

@@ -102,7 +102,7 @@ def test_recommenders_train_as_on_the_host(device, model, tmp_path):
     """Random streams of the device differ, so that scores agree roughly; both beat an untrained
     model.
     """
-    data, recipe = small_interactions(), BPR(rounds=30)
+    data, recipe = small_interactions(), BPR(rounds=10)
     factory = partial(model, dim=16)
     host = fit_recommender(factory, data, val_edges(data), recipe=recipe)
     here = data.clone().to(device)
@@ -119,9 +119,9 @@ def test_recommenders_train_as_on_the_host(device, model, tmp_path):
 
 def test_a_recommender_goes_on_where_it_stopped(device, tmp_path):
     data, path = small_interactions().to(device), tmp_path / "run.safetensors"
-    factory, whole = partial(MF, dim=16), BPR(rounds=8)
+    factory, whole = partial(MF, dim=16), BPR(rounds=4)
     wanted = fit_recommender(factory, data, val_edges(data)[:, :0], recipe=whole)
-    for rounds in (4, 8):
+    for rounds in (2, 4):
         found = fit_recommender(
             factory, data, val_edges(data)[:, :0], recipe=BPR(rounds=rounds), checkpoint=path
         )
