@@ -8,12 +8,16 @@ from torch import Tensor
 
 def world_size() -> int:
     """Return the number of processes (1 without an initialised process group)."""
-    return dist.get_world_size() if dist.is_available() and dist.is_initialized() else 1
+    if dist.is_available() and dist.is_initialized():
+        return dist.get_world_size()
+    return 1
 
 
 def rank() -> int:
     """Return this process's index in [0, world_size)."""
-    return dist.get_rank() if world_size() > 1 else 0
+    if world_size() > 1:
+        return dist.get_rank()
+    return 0
 
 
 def all_sum(value: Tensor) -> Tensor:

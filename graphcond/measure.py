@@ -9,7 +9,8 @@ import time
 from pathlib import Path
 from types import TracebackType
 
-_STATUS, _CLEAR = Path("/proc/self/status"), Path("/proc/self/clear_refs")
+_STATUS = Path("/proc/self/status")
+_CLEAR = Path("/proc/self/clear_refs")
 
 
 class Measure:

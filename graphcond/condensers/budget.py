@@ -112,7 +112,8 @@ def node_budget(
             " nodes as `ratio`.",
             error=BudgetError,
         )
-    train, val = int(data.train_mask.sum()), int(data.val_mask.sum())
+    train = int(data.train_mask.sum())
+    val = int(data.val_mask.sum())
     if ratio is not None:
         check_ratio(ratio)
     count = (

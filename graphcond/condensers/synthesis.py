@@ -38,10 +38,13 @@ class NodeSynthesis(NodeCondenser):
     """
 
     def _condense(self, data: Data, checkpoint: Checkpoint | None) -> Draft:
-        budget, graphs = self.budget(data), []
+        budget = self.budget(data)
+        graphs = []
         history: list[Record] = []
         for part, count in (("train", budget.num_train), ("val", budget.num_val)):
-            state = None if checkpoint is None else checkpoint.beside(part)
+            state = None
+            if checkpoint is not None:
+                state = checkpoint.beside(part)
             graph, records = self.part(data, part, count, state)
             _check_finite(graph, part, type(self).__name__)
             graphs.append(graph)
@@ -65,10 +68,8 @@ class NodeSynthesis(NodeCondenser):
         """
 
     def _control(self, data: Data, graph: Data) -> dict[str, float]:
-        condensed, operator = (
-            best_linear(data, propagate(propagation(graph), graph.x, 2), graph.y),
-            propagation(data),
-        )
+        condensed = best_linear(data, propagate(propagation(graph), graph.x, 2), graph.y)
+        operator = propagation(data)
         draws = []
         for draw in range(3):
             rows = _random_rows(data, graph.y, derive(self.seed, "control", draw))
@@ -117,7 +118,8 @@ def linear_accuracy(data: Data, z: Tensor, y: Tensor, hops: int = 2, ridge: floa
         Share of the original's validation nodes that are classified right.
     """
     target = F.one_hot(y, int(max(data.y.max(), y.max())) + 1).double()
-    mean, prior = z.double().mean(0), target.mean(0)
+    mean = z.double().mean(0)
+    prior = target.mean(0)
     rows = z.double() - mean
     gram = rows @ rows.T
     damping = (

@@ -92,7 +92,9 @@ def reddit(folder: Path) -> Data:
     adjacency = sparse.coo_array(sparse.load_npz(folder / "reddit_graph.npz"))
     edges = torch.from_numpy(np.stack([adjacency.row, adjacency.col]).astype(np.int64))
     data.edge_index = coalesce(edges, num_nodes=data.x.size(0))
-    data.train_mask, data.val_mask, data.test_mask = kind == 1, kind == 2, kind == 3
+    data.train_mask = kind == 1
+    data.val_mask = kind == 2
+    data.test_mask = kind == 3
     return data
 
 
@@ -123,10 +125,8 @@ def arxiv_partial(file: Path) -> Data:
         count = raw["label"].shape[0]
         source = np.repeat(np.arange(count), np.diff(raw["indptr"]))
         edges = torch.from_numpy(np.stack([source, raw["indices"]]).astype(np.int64))
-        y, year = (
-            torch.from_numpy(raw["label"].astype(np.int64)),
-            torch.from_numpy(raw["year"].astype(np.int64)),
-        )
+        y = torch.from_numpy(raw["label"].astype(np.int64))
+        year = torch.from_numpy(raw["year"].astype(np.int64))
     edge_index = to_undirected(edges, num_nodes=count)
     return _by_year(
         Data(x=structural_features(edge_index, count), edge_index=edge_index, y=y), year
@@ -169,7 +169,9 @@ def structural_features(
 
 
 def _by_year(data: Data, year: Tensor) -> Data:
-    data.train_mask, data.val_mask, data.test_mask = year <= 2017, year == 2018, year >= 2019
+    data.train_mask = year <= 2017
+    data.val_mask = year == 2018
+    data.test_mask = year >= 2019
     return data
 
 

@@ -101,7 +101,9 @@ class Columns:
                 continue
             known = {plainly(name) for name in usual}
             found = [i for i, name in enumerate(plain) if name in known]
-            option = "" if kind == "split" else f" Say which with `{kind}` (--{kind})."
+            option = ""
+            if kind != "split":
+                option = f" Say which with `{kind}` (--{kind})."
             require(
                 len(found) < 2,
                 f"The header of {path!r} has several columns of the {kind}:"
@@ -139,7 +141,9 @@ def _named(wanted: str, names: Sequence[str], plain: Sequence[str], kind: str, p
     like = [i for i, name in enumerate(plain) if name == plainly(wanted)]
     found = exact or like
     near = get_close_matches(wanted, [name.strip() for name in names], n=1)
-    hint = f" Did you mean {near[0]!r}?" if near else ""
+    hint = ""
+    if near:
+        hint = f" Did you mean {near[0]!r}?"
     require(
         len(found) > 0,
         f"{path!r} has no column {wanted!r} for the {kind}; it has"

@@ -34,7 +34,8 @@ def union(train_graph: Data, val_graph: Data) -> Data:
     Raises:
         InputError: If the feature widths differ.
     """
-    a, b = int(train_graph.num_nodes), int(val_graph.num_nodes)
+    a = int(train_graph.num_nodes)
+    b = int(val_graph.num_nodes)
     require(
         train_graph.x.size(1) == val_graph.x.size(1),
         "the same number of features in both graphs",
@@ -74,7 +75,8 @@ def parts(data: Data) -> tuple[Data, Data]:
     Raises:
         InputError: If a component holds training and validation nodes: then it is no union.
     """
-    edge_index, count = data.edge_index.cpu(), int(data.num_nodes)
+    edge_index = data.edge_index.cpu()
+    count = int(data.num_nodes)
     ones = torch.ones(edge_index.size(1), dtype=torch.int8).numpy()
     adjacency = coo_array(
         (ones, (edge_index[0].numpy(), edge_index[1].numpy())), shape=(count, count)
@@ -98,20 +100,16 @@ def parts(data: Data) -> tuple[Data, Data]:
 
 def _weight(graph: Data) -> Tensor:
     weight: Tensor | None = graph.get("edge_weight")
-    return (
-        torch.ones(graph.edge_index.size(1), dtype=graph.x.dtype, device=graph.x.device)
-        if weight is None
-        else weight
-    )
+    if weight is None:
+        return torch.ones(graph.edge_index.size(1), dtype=graph.x.dtype, device=graph.x.device)
+    return weight
 
 
 def _mask(graph: Data, name: str) -> Tensor:
     mask: Tensor | None = graph.get(name)
-    return (
-        torch.ones(int(graph.num_nodes), dtype=torch.bool, device=graph.x.device)
-        if mask is None
-        else mask
-    )
+    if mask is None:
+        return torch.ones(int(graph.num_nodes), dtype=torch.bool, device=graph.x.device)
+    return mask
 
 
 def _keep(data: Data, nodes: Tensor) -> Data:

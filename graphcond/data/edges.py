@@ -43,7 +43,8 @@ def looped(data: Data) -> Data:
     Returns:
         A shallow copy; weights of new loops are 1.
     """
-    out, count = copy.copy(data), int(data.num_nodes or 0)
+    out = copy.copy(data)
+    count = int(data.num_nodes or 0)
     alone = (torch.bincount(data.edge_index.flatten(), minlength=count) == 0).nonzero().flatten()
     out.edge_index = torch.cat([data.edge_index, alone.expand(2, -1)], 1)
     weight = data.get("edge_weight")

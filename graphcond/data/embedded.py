@@ -46,7 +46,8 @@ def nearest_neighbors(points: np.ndarray, neighbors: int) -> Tensor:
     key = (square[:, None] + square[None, :] - 2 * product) * count + np.arange(count)
     np.fill_diagonal(key, np.iinfo(np.int64).max)
     near = np.argpartition(key, neighbors - 1, axis=1)[:, :neighbors]
-    row, col = np.repeat(np.arange(count), neighbors), near.ravel()
+    row = np.repeat(np.arange(count), neighbors)
+    col = near.ravel()
     both = np.unique(np.concatenate([row * count + col, col * count + row]))
     return torch.from_numpy(np.stack([both // count, both % count]))
 
@@ -75,12 +76,12 @@ def southern_women() -> HeteroData:
     import networkx
 
     graph = networkx.davis_southern_women_graph()
-    women, events = graph.graph["top"], graph.graph["bottom"]
-    user, item = (
-        {name: i for i, name in enumerate(women)},
-        {name: i for i, name in enumerate(events)},
-    )
+    women = graph.graph["top"]
+    events = graph.graph["bottom"]
+    user = {name: i for i, name in enumerate(women)}
+    item = {name: i for i, name in enumerate(events)}
     pairs = torch.tensor([(user[a], item[b]) for a, b in graph.edges(women)]).t()
     data = make_interactions(pairs, len(women), len(events))
-    data["user"].original_id, data["item"].original_id = list(women), list(events)
+    data["user"].original_id = list(women)
+    data["item"].original_id = list(events)
     return data

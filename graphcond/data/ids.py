@@ -38,7 +38,9 @@ class Ids:
             return None
         if isinstance(self.known, np.ndarray):
             dense = len(self.known) > 0 and self.known[0] == 0 and self.known[-1] + 1 == self.size
-            return None if dense else torch.from_numpy(self.known)
+            if dense:
+                return None
+            return torch.from_numpy(self.known)
         return list(self.known)
 
 
@@ -109,7 +111,8 @@ def number_integers(values: np.ndarray, kind: str, path: str) -> Ids:
         error=FileFormatError,
     )
     if len(values):
-        low, high = int(values.min()), int(values.max())
+        low = int(values.min())
+        high = int(values.max())
         require(
             low >= 0,
             f"The {kind}s of {path!r} must be numbers from 0 on, but one is {low}. Shift them.",

@@ -57,7 +57,9 @@ def read_lightgcn_table(folder: str | os.PathLike[str]) -> Table:
         f"The folder {str(folder)!r} has no file `train.txt`. Check the folder.",
         error=FileFormatError,
     )
-    users, items, parts = [], [], []
+    users = []
+    items = []
+    parts = []
     for name, split in FILES.items():
         if (folder / name).is_file():
             user, item = read_lines(folder / name)
@@ -83,7 +85,9 @@ def folder_of(path: str | os.PathLike[str]) -> Path:
         path: The folder or a file in it.
     """
     path = Path(path)
-    return path if path.is_dir() else path.parent
+    if path.is_dir():
+        return path
+    return path.parent
 
 
 def read_lines(file: Path) -> tuple[np.ndarray, np.ndarray]:

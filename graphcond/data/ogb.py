@@ -46,7 +46,8 @@ class NodeDataset:
             "One class per node.",
             y=type(labels).__name__,
         )
-        self.name, self.transform = name, transform
+        self.name = name
+        self.transform = transform
         self._masks = {
             part: data.get(f"{key}_mask")
             for part, key in (("train", "train"), ("valid", "val"), ("test", "test"))
@@ -64,7 +65,9 @@ class NodeDataset:
         if index not in (0, -1):
             raise IndexError("A node set holds one graph: index 0.")
         data = copy.copy(self._data)
-        return data if self.transform is None else self.transform(data)
+        if self.transform is None:
+            return data
+        return self.transform(data)
 
     def __len__(self) -> int:
         """Return 1."""

@@ -94,10 +94,8 @@ def from_images(images: Tensor, labels: Tensor, *, train: int, val: int, seed: i
     part[torch.randperm(count, generator=generator(seed, "split", "images"))] = torch.arange(count)
     number = part.to(images.device).repeat_interleave(labels[0].numel())
     known = data.y >= 0
-    data.train_mask, data.val_mask = (
-        known & (number < train),
-        known & (number >= train) & (number < train + val),
-    )
+    data.train_mask = known & (number < train)
+    data.val_mask = known & (number >= train) & (number < train + val)
     data.test_mask = known & (number >= train + val)
     record = {
         "source": "random images",

@@ -25,7 +25,9 @@ class Progress:
 
     def __init__(self, checkpoint: Checkpoint | None) -> None:
         self.checkpoint = checkpoint
-        found = None if checkpoint is None else checkpoint.load()
+        found = None
+        if checkpoint is not None:
+            found = checkpoint.load()
         self.tensors: Tensors = {} if found is None else found[0]
         self.record: dict[str, Any] = {"stages": {}, "history": []} if found is None else found[1]
 

@@ -14,7 +14,9 @@ from graphcond.data.interactions import EDGE, num_items, num_users
 from graphcond.errors import require
 from graphcond.seeding import generator
 
-TRAIN, VALIDATION, TEST = 0, 1, 2
+TRAIN = 0
+VALIDATION = 1
+TEST = 2
 
 LEAK = (
     "Leave-last-out tests a user's last interaction with a model that has seen what other users"
@@ -79,11 +81,14 @@ def _cut(ordered: Tensor, share: float) -> int:
     place = round(share * ordered.numel())
     if place >= ordered.numel():
         return int(ordered[-1]) + 1
-    low, high = torch.searchsorted(ordered, ordered[place]), 0
+    low = torch.searchsorted(ordered, ordered[place])
+    high = 0
     high = int(torch.searchsorted(ordered, ordered[place], right=True))
     later_is_nearer = int(low) == 0 or high - place < place - int(low)
     if later_is_nearer:
-        return int(ordered[high]) if high < ordered.numel() else int(ordered[-1]) + 1
+        if high < ordered.numel():
+            return int(ordered[high])
+        return int(ordered[-1]) + 1
     return int(ordered[place])
 
 

@@ -125,10 +125,8 @@ def _arrays(file: Path) -> dict[str, np.ndarray]:
             found=raw.files,
         )
         count = len(raw["user"])
-        law, cure = (
-            "`user` and `item` of one length",
-            "Give an entry of both for every interaction.",
-        )
+        law = "`user` and `item` of one length"
+        cure = "Give an entry of both for every interaction."
         require(
             len(raw["item"]) == count,
             law,
@@ -181,10 +179,8 @@ def _assemble(
     if "drop_flag" in options:
         keep &= ~arrays[options["drop_flag"]]
     index: dict[str, np.ndarray] = {name: arrays[name][keep] for name in ("user", "item")}
-    sizes, original = (
-        {name: counts.get(f"{name}s", 0) or int(index[name].max()) + 1 for name in index},
-        {},
-    )
+    sizes = {name: counts.get(f"{name}s", 0) or int(index[name].max()) + 1 for name in index}
+    original = {}
     for name in options.get("compact", ()):
         original[name], index[name] = np.unique(index[name], return_inverse=True)
         sizes[name] = len(original[name])

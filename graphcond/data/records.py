@@ -21,7 +21,10 @@ if TYPE_CHECKING:
     import pandas
 
 _BOM = codecs.BOM_UTF8
-_QUOTE, _NEWLINE, _RETURN, _BLANK = 34, 10, 13, 32
+_QUOTE = 34
+_NEWLINE = 10
+_RETURN = 13
+_BLANK = 32
 _MARKS = ("\t", ",", ";", "|")
 _BLOCK = 1 << 24
 
@@ -74,7 +77,9 @@ class Records:
         for mark in (b"\r\n", b"\n", b"\r"):
             if self.raw.startswith(mark, begin):
                 return mark
-        return self.line_end(0) if number else b"\n"
+        if number:
+            return self.line_end(0)
+        return b"\n"
 
     def columns(self, wanted: dict[str, int], text: set[str], first: int) -> pandas.DataFrame:
         """Return some columns of all rows from ``first`` on.
@@ -141,13 +146,17 @@ def find_records(path: str, raw: bytes, delimiter: str | None = None) -> Records
             row has more or fewer fields than the first.
     """
     _check_text(path, raw)
-    begin = len(_BOM) if raw.startswith(_BOM) else 0
+    begin = 0
+    if raw.startswith(_BOM):
+        begin = len(_BOM)
     require(bool(raw[begin:].strip()), f"{path!r} is empty.", error=FileFormatError)
     if delimiter is None:
         delimiter = _delimiter(raw, begin)
     quoted = delimiter in (",", ";", "|") and b'"' in raw
     array = np.frombuffer(raw, dtype=np.uint8)
-    inside = _inside_quotes(path, raw, array, begin, delimiter) if quoted else None
+    inside = None
+    if quoted:
+        inside = _inside_quotes(path, raw, array, begin, delimiter)
     _check_returns(path, raw, array, inside)
     newline = _NEWLINE if b"\n" in raw else _RETURN
     ends = _outside(array, newline, inside)
@@ -175,7 +184,9 @@ def line_of(raw: bytes, place: int) -> int:
     Returns:
         One more than the line ends before it.
     """
-    newline = b"\n" if b"\n" in raw else b"\r"
+    newline = b"\r"
+    if b"\n" in raw:
+        newline = b"\n"
     return raw.count(newline, 0, place) + 1
 
 
@@ -204,7 +215,9 @@ def _delimiter(raw: bytes, begin: int) -> str:
     lines = raw[begin : begin + _BLOCK].splitlines()
     first = next((line for line in lines if line.strip()), b"")
     found = max(_MARKS, key=lambda mark: first.count(mark.encode()))
-    return found if found.encode() in first else " "
+    if found.encode() in first:
+        return found
+    return " "
 
 
 def _inside_quotes(
@@ -212,7 +225,8 @@ def _inside_quotes(
 ) -> np.ndarray:
     """Return the places of the quotes, after a check that each opens or closes a field."""
     quotes = np.flatnonzero(array == _QUOTE)
-    opening, closing = quotes[0::2], quotes[1::2]
+    opening = quotes[0::2]
+    closing = quotes[1::2]
     edges = (ord(delimiter), _NEWLINE, _RETURN)
     before = np.where(opening > begin, array[np.maximum(opening - 1, 0)], _NEWLINE)
     doubled = np.zeros(len(opening), dtype=bool)
@@ -299,11 +313,9 @@ def _check_fields(records: Records, fields: np.ndarray) -> None:
     number = int(other[0])
     more = fields[number] > fields[0]
     mark = {"\t": "tab", " ": "blank"}.get(records.delimiter, repr(records.delimiter))
-    cure = (
-        f"A {mark} that belongs to a field needs quotes around it."
-        if more and records.delimiter in (",", ";", "|")
-        else "Mend or drop the row."
-    )
+    cure = "Mend or drop the row."
+    if more and records.delimiter in (",", ";", "|"):
+        cure = f"A {mark} that belongs to a field needs quotes around it."
     raise FileFormatError(
         f"Line {records.line(number)} of {records.path!r} has {fields[number]} fields, but the"
         f" first row has {fields[0]}. {cure}"

@@ -43,7 +43,8 @@ def _stored(value: Tensor) -> list[Tensor]:
 
 
 def _nodes(data: Data) -> dict[str, int | float]:
-    count, edge_index = int(data.num_nodes), data.edge_index
+    count = int(data.num_nodes)
+    edge_index = data.edge_index
     y = torch.full((count,), -1, device=edge_index.device) if data.get("y") is None else data.y
     degree = torch.bincount(edge_index[1], minlength=count)
     labelled = (y[edge_index] >= 0).all(0)
@@ -69,11 +70,11 @@ def _nodes(data: Data) -> dict[str, int | float]:
 
 
 def _interactions(data: HeteroData) -> dict[str, int | float]:
-    users, items, pairs = num_users(data), num_items(data), data[EDGE].edge_index
-    of_user, of_item = (
-        torch.bincount(pairs[0], minlength=users),
-        torch.bincount(pairs[1], minlength=items),
-    )
+    users = num_users(data)
+    items = num_items(data)
+    pairs = data[EDGE].edge_index
+    of_user = torch.bincount(pairs[0], minlength=users)
+    of_item = torch.bincount(pairs[1], minlength=items)
     return {
         "users": users,
         "items": items,

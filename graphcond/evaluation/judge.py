@@ -109,19 +109,20 @@ def judge_nodes(
     ]
     net = PolynomialFilterNet(full.num_features, hidden=16, num_classes=int(full.y.max()) + 1)
     lam = PolynomialFilters(order=2).sample(max(candidates, 1), seed=derive(0, "judge"))
-    known = (
-        reference(net, lam, full, seeds=seeds if len(seeds) >= 2 else (seeds[0], seeds[0] + 1))
-        if candidates
-        else None
-    )
+    known = None
+    if candidates:
+        known = reference(
+            net, lam, full, seeds=seeds if len(seeds) >= 2 else (seeds[0], seeds[0] + 1)
+        )
     for number, entry in enumerate(entries):
         report = evaluate_node(GraphNet, entry.data, full, seeds=entry.seeds, full=whole)
         small = entry.data if entry.data.num_edges else looped(entry.data)
-        ranking = (
-            calibrate(net, lam, full=known, condensed=small, seeds=entry.seeds) if known else None
-        )
+        ranking = None
+        if known:
+            ranking = calibrate(net, lam, full=known, condensed=small, seeds=entry.seeds)
         if ranking and number == 0:
-            ceiling, surrogate = ranking.rows[0], ranking.rows[1]
+            ceiling = ranking.rows[0]
+            surrogate = ranking.rows[1]
             rows = [*({**_ranked(ceiling), **row} for row in rows), surrogate]
         each = ranking.condensed_rows if ranking else [{}] * len(report.rows)
         rows += [
@@ -141,8 +142,6 @@ def _number(row: Record, name: str) -> float:
 
 
 def _costed(row: Record, entry: Entry) -> Record:
-    return (
-        row
-        if entry.seconds_condense is None
-        else {**row, "seconds_condense": entry.seconds_condense}
-    )
+    if entry.seconds_condense is None:
+        return row
+    return {**row, "seconds_condense": entry.seconds_condense}

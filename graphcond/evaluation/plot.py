@@ -78,7 +78,8 @@ def draw_graph(data: Data, path: str | Path, *, seed: int = 0) -> None:
         "Interactions are not drawn.",
         type=type(data).__name__,
     )
-    nodes, cure = int(data.num_nodes or 0), "Condense it first, or draw a subgraph."
+    nodes = int(data.num_nodes or 0)
+    cure = "Condense it first, or draw a subgraph."
     require(0 < nodes <= _MOST_NODES, f"a graph of 1 to {_MOST_NODES} nodes", cure, nodes=nodes)
     plt = _pyplot()
     weighted = data.edge_weight is not None if "edge_weight" in data else False
@@ -113,7 +114,8 @@ def draw_graph(data: Data, path: str | Path, *, seed: int = 0) -> None:
 
 def _panel(axis: Any, name: str, entries: list[dict[str, Any]]) -> None:
     bars = [entry for entry in entries if entry.get("method") not in _ORIGINAL]
-    means, stds = [entry[name][0] for entry in bars], [entry[name][1] for entry in bars]
+    means = [entry[name][0] for entry in bars]
+    stds = [entry[name][1] for entry in bars]
     labels = [
         (
             f"{entry.get('method')} {entry['ratio']:.3g}"

@@ -95,7 +95,8 @@ def sensitivity(
     operator = Damped(operator, damping) if damping else operator
     theta, hyper = leaves(params, lam)
     _, slope, _ = partials(problem.inner_loss, theta, hyper)
-    columns, solutions = [], []
+    columns = []
+    solutions = []
     for mixed in _mixed_columns(slope, hyper):
         solution = solver(operator, mixed)
         solutions.append(solution)

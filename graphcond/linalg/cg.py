@@ -54,7 +54,8 @@ class CG(LinearSolver):
     def _solve(self, operator: LinearOperator, b: Tensors) -> Solution:
         batched = operator.batched
         x = vectors.scale(0.0, b)
-        residual, direction = b, b
+        residual = b
+        direction = b
         square = vectors.dot(b, b, batched)
         target = square * self.tolerance**2
         negative = torch.zeros_like(square, dtype=torch.bool)
@@ -76,10 +77,8 @@ class CG(LinearSolver):
             step = _where(active, square / curvature)
             x = vectors.add(x, direction, step)
             residual = vectors.add(residual, product, -step)
-            previous, square = (
-                square,
-                torch.where(active, vectors.dot(residual, residual, batched), square),
-            )
+            previous = square
+            square = torch.where(active, vectors.dot(residual, residual, batched), square)
             direction = vectors.add(residual, direction, _where(active, square / previous))
         size = vectors.norm(b, batched)
         relative = torch.where(size > 0, square.sqrt() / size, torch.zeros_like(size))

@@ -98,9 +98,12 @@ class Neumann(LinearSolver):
         size = vectors.norm(b, batched)
         alpha, steps = self._step(operator, b, size)
         x = vectors.scale(0.0, b)
-        term, length, steps_taken = b, size, 0
+        term = b
+        length = size
+        steps_taken = 0
         diverged = torch.zeros_like(size, dtype=torch.bool)
-        best, best_length = x, size
+        best = x
+        best_length = size
         while steps_taken < self.terms and bool(
             (active := (length > self.tolerance * size) & ~diverged).any()
         ):

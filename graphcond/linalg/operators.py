@@ -202,7 +202,9 @@ class Damped(LinearOperator):
             f"`damping` must be at least 0, but it is {smallest!r}. A negative shift makes the"
             " operator less definite.",
         )
-        self.operator, self.damping, self.batched = operator, damping, operator.batched
+        self.operator = operator
+        self.damping = damping
+        self.batched = operator.batched
 
     def __matmul__(self, vector: Tensors) -> Tensors:
         """Return A v + damping · v."""
@@ -218,7 +220,9 @@ class Scaled(LinearOperator):
     """
 
     def __init__(self, operator: LinearOperator, factor: float | Tensor) -> None:
-        self.operator, self.factor, self.batched = operator, factor, operator.batched
+        self.operator = operator
+        self.factor = factor
+        self.batched = operator.batched
 
     def __matmul__(self, vector: Tensors) -> Tensors:
         """Return factor · A v."""

@@ -152,7 +152,8 @@ class Draws(Sequence[Tensor]):
             return [self[k] for k in range(*index.indices(self.samples))]
         if not -self.samples <= index < self.samples:
             raise IndexError(index)
-        k, probs = index % self.samples, self.mask.probs.detach()
+        k = index % self.samples
+        probs = self.mask.probs.detach()
         kept = torch.empty(probs.numel(), dtype=torch.bool, device=probs.device)
         for block, start in enumerate(range(0, probs.numel(), BLOCK)):
             part = probs[start : start + BLOCK]

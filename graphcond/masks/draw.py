@@ -70,7 +70,9 @@ def systematic(probs: Tensor, size: int, *, seed: int) -> Tensor:
     wanted = inclusion(probs.double(), size)
     # CUDA adds up in parallel, so that a later sum may round below an earlier one.
     walk = wanted.cumsum(0).cummax(0).values if wanted.numel() else wanted
-    scale = size / float(walk[-1]) if walk.numel() and float(walk[-1]) > 0 else 1.0
+    scale = 1.0
+    if walk.numel() and float(walk[-1]) > 0:
+        scale = size / float(walk[-1])
     start = torch.rand((), generator=generator(seed, "systematic"), dtype=torch.float64).item()
     steps = torch.floor(walk * scale + start)
     if steps.numel():

@@ -47,7 +47,8 @@ class ConditionalPoisson:
         Returns:
             The design; exact to 1e-9 for P <= 512, to first order in 1 / d above.
         """
-        target, working = torch.logit(inclusion), inclusion
+        target = torch.logit(inclusion)
+        working = inclusion
         for _ in range(200 if inclusion.numel() <= EXACT else 4):
             now = cls(working, size).inclusion()
             working = torch.sigmoid(
@@ -67,7 +68,8 @@ class ConditionalPoisson:
             mean = float((p * spread).sum() / spread.sum())
             gap = (self.size - float(p.sum())) / float(spread.sum())
             return p + spread * gap + spread * (p - mean) / float(spread.sum())
-        before, after = _prefix(p.numpy(), self.size), _prefix(p.numpy()[::-1], self.size)[::-1]
+        before = _prefix(p.numpy(), self.size)
+        after = _prefix(p.numpy()[::-1], self.size)[::-1]
         without = np.array(
             [before[i][: self.size] @ after[i + 1][self.size - 1 :: -1] for i in range(len(p))]
         )
@@ -90,7 +92,8 @@ class ConditionalPoisson:
         width = min(LEAF, self.working.numel())
         whole = torch.zeros(len(blocks) * width, dtype=torch.float64)
         whole[: self.working.numel()] = self.working
-        table, wanted = whole.view(-1, width), torch.from_numpy(counts)
+        table = whole.view(-1, width)
+        wanted = torch.from_numpy(counts)
         kept = torch.zeros(table.shape, dtype=torch.bool)
         rows = torch.arange(len(blocks))
         times = 4
@@ -167,7 +170,8 @@ def _split(leaves: list[Floats], size: int, rng: np.random.Generator) -> NDArray
 
 
 def _left(left: Floats, right: Floats, total: int, rng: np.random.Generator) -> int:
-    low, high = max(0, total - len(right) + 1), min(len(left) - 1, total)
+    low = max(0, total - len(right) + 1)
+    high = min(len(left) - 1, total)
     weights = left[low : high + 1] * right[total - high : total - low + 1][::-1]
     return low + int(rng.choice(len(weights), p=weights / weights.sum()))
 

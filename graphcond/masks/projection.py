@@ -95,7 +95,9 @@ class CappedSimplex:
         elif self.budget >= size:
             return 0.0
         v = self._newton(values, self._guess(values, size), (low, high))
-        return v if self.exact else max(0.0, v)
+        if self.exact:
+            return v
+        return max(0.0, v)
 
     def _guess(self, values: Tensor, size: float) -> float:
         """Solve the problem on every 16th value, which leaves two or three passes over all
@@ -151,7 +153,9 @@ class CappedSimplex:
             " the outer optimiser.",
             error=NumericalError,
         )
-        return (-spread - 1.0, spread, size) if self.sharded else (low - 1.0, high, size)
+        if self.sharded:
+            return (-spread - 1.0, spread, size)
+        return (low - 1.0, high, size)
 
     def _sums(self, values: Tensor, v: float) -> tuple[float, float]:
         """Return the clamped sum and its number of strictly interior terms at shift v."""
@@ -165,4 +169,6 @@ class CappedSimplex:
         return total, slope
 
     def _reduce(self, value: Tensor) -> Tensor:
-        return all_sum(value) if self.sharded else value
+        if self.sharded:
+            return all_sum(value)
+        return value

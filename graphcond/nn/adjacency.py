@@ -231,8 +231,10 @@ class PairMLP(Adjacency):
 
     @staticmethod
     def _logits(params: Tensors, x: Tensor) -> Tensor:
-        left, right = x @ params["left"], x @ params["right"]
-        left, right = left - left.mean(0), right - right.mean(0)
+        left = x @ params["left"]
+        right = x @ params["right"]
+        left = left - left.mean(0)
+        right = right - right.mean(0)
         spread = (left.var(0, correction=0) + right.var(0, correction=0) + 1e-5).rsqrt()
         pair = (
             torch.relu(((left[:, None] + right) * spread) * params["scale0"] + params["shift0"])

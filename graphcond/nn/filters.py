@@ -93,7 +93,9 @@ class PolynomialFilterNet:
         Raises:
             InputError: If ``lam`` is no matrix or H does not divide by the layers.
         """
-        groups = self.num_layers if self.per_layer else 1
+        groups = 1
+        if self.per_layer:
+            groups = self.num_layers
         require(
             lam.dim() == 2 and lam.size(1) >= 1 and lam.size(1) % groups == 0,
             f"`lam` must be of shape [B, H], but its shape is {tuple(lam.shape)}. λ is a matrix,"
@@ -168,11 +170,14 @@ class PolynomialFilterNet:
         Raises:
             InputError: If the shapes do not fit together.
         """
-        order, batch = self.order(lam), lam.size(0)
+        order = self.order(lam)
+        batch = lam.size(0)
         self._check(params, batch, order, x)
         given: Tensor | CSR = x
         for layer, (_, width) in enumerate(self.widths):
-            start = layer * (order + 1) if self.per_layer else 0
+            start = 0
+            if self.per_layer:
+                start = layer * (order + 1)
             coefficients = lam[:, start : start + order + 1]
             hidden = self._layer(params[f"weight{layer}"], coefficients, operator, given)
             given = hidden = hidden + params[f"bias{layer}"].reshape(1, batch * width)
@@ -252,9 +257,12 @@ def polynomial(
     Source: Clenshaw (1955). Same values as the recurrence over stored T_k(L̂)x.
     """
     last = coefficients.size(0) - 1
-    now, after = coefficients[last] * x, None
+    now = coefficients[last] * x
+    after = None
     for k in range(last - 1, -1, -1):
-        step = 1.0 if basis == "power" or k == 0 else 2.0
+        step = 2.0
+        if basis == "power" or k == 0:
+            step = 1.0
         rest = coefficients[k] * x
         if basis == "chebyshev" and after is not None:
             rest = rest - after

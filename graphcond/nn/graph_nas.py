@@ -93,7 +93,9 @@ class AttentionLayer(MessagePassing):
         concat: bool = True,
         dropout: float = 0.0,
     ) -> None:
-        pooled = "sum" if choice.aggregator == "mlp" else choice.aggregator
+        pooled = "sum"
+        if choice.aggregator != "mlp":
+            pooled = choice.aggregator
         super().__init__(aggr=pooled, node_dim=0)
         self.attention = choice.attention
         self.aggregator = choice.aggregator
@@ -272,7 +274,9 @@ def activate(x: Tensor, activation: Activation) -> Tensor:
         return elu(x)
     if activation == "sigmoid":
         return x.sigmoid()
-    return x.tanh() if activation == "tanh" else x.relu()
+    if activation == "tanh":
+        return x.tanh()
+    return x.relu()
 
 
 def _check(choice: LayerChoice) -> None:

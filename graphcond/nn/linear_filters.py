@@ -42,7 +42,8 @@ def compose(
         i, j = torch.meshgrid(
             torch.arange(product.size(1)), torch.arange(layer.size(1)), indexing="ij"
         )
-        i, j = i.to(lam.device), j.to(lam.device)
+        i = i.to(lam.device)
+        j = j.to(lam.device)
         out = lam.new_zeros(lam.size(0), product.size(1) + layer.size(1) - 1)
         flat = pairs.flatten(1)
         if basis == "power":
@@ -245,14 +246,13 @@ def ridge_filters(
     train, val = masks
     bases = _bases(operator, x, order * num_layers, basis, train | val)
     kept = train | val
-    inner, outer = bases[:, train[kept]], bases[:, val[kept]]
+    inner = bases[:, train[kept]]
+    outer = bases[:, val[kept]]
     target, val_target = centred_labels(y, masks, num_classes, bases.dtype)
     kernel = inner.size(1) <= x.size(1)
     if kernel:
-        products, cross = (
-            _fold(torch.einsum("ind,jmd->ijnm", inner, inner)),
-            _fold(torch.einsum("ivd,jmd->ijvm", outer, inner)),
-        )
+        products = _fold(torch.einsum("ind,jmd->ijnm", inner, inner))
+        cross = _fold(torch.einsum("ivd,jmd->ijvm", outer, inner))
         return RidgeFilters(
             True, products, cross, target, val_target, inner.size(1), num_layers, basis, per_layer
         )
@@ -295,4 +295,6 @@ def _bases(operator: Operator, x: Tensor, order: int, basis: Basis, kept: Tensor
 
 def _double(operator: CSR) -> CSR:
     value = operator.value
-    return operator if value is None else operator.with_value(value.double())
+    if value is None:
+        return operator
+    return operator.with_value(value.double())

@@ -103,7 +103,8 @@ def _scatter(
     c = torch.sigmoid(-margin).mul_(-1.0 / margin.numel())
     losses = softplus(-margin)
     if batch.weight is not None:
-        c, losses = c * batch.weight, losses * batch.weight
+        c = c * batch.weight
+        losses = losses * batch.weight
     gap.mul_(c[:, None])
     if dropout is not None:
         gap.mul_(dropout)

@@ -96,7 +96,8 @@ class RandomFilters:
         systems.
         """
         features = self.features(lam)
-        inner, outer = features[self.train].double(), features[self.val].double()
+        inner = features[self.train].double()
+        outer = features[self.val].double()
         dual = inner.size(0) <= inner.size(1)
         system = inner @ inner.T if dual else inner.T @ inner
         eye = torch.eye(system.size(0), dtype=system.dtype, device=system.device)

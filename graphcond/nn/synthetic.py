@@ -66,12 +66,11 @@ def class_samples(x: Tensor, y: Tensor, labels: Tensor, seed: int = 0) -> Tensor
     Returns:
         Features [n, d], a copy.
     """
-    random, rows = (
-        generator(seed, "class_samples"),
-        torch.empty(len(labels), dtype=torch.long, device=y.device),
-    )
+    random = generator(seed, "class_samples")
+    rows = torch.empty(len(labels), dtype=torch.long, device=y.device)
     for label in labels.unique().tolist():
-        members, wanted = (y == label).nonzero()[:, 0], (labels == label).nonzero()[:, 0]
+        members = (y == label).nonzero()[:, 0]
+        wanted = (labels == label).nonzero()[:, 0]
         require(
             len(members) > 0,
             f"This needs every wanted class present in `y`, but found label = {label!r}. Leave out"

@@ -93,7 +93,8 @@ class ProxyTopK(PoolBuilder):
             torch.cat([p.users for p in proxies], dim=1),
             torch.cat([p.items for p in proxies], dim=1),
         )
-        edges, total = train_edges(data), round(self.ratio * train_edges(data).size(1))
+        edges = train_edges(data)
+        total = round(self.ratio * train_edges(data).size(1))
         if self.quota == "global":
             return best_overall(tables, edges, total, self.block)
         degree = torch.bincount(edges[0], minlength=num_users(data))
@@ -205,7 +206,8 @@ def best_overall(tables: tuple[Tensor, Tensor], exclude: Tensor, total: int, blo
     Returns:
         ``[2, total]``, fewer where items run out.
     """
-    best, pairs = tables[0].new_empty(0), exclude.new_empty(2, 0)
+    best = tables[0].new_empty(0)
+    pairs = exclude.new_empty(2, 0)
     threshold = -torch.inf
     known = torch.bincount(exclude[0], minlength=tables[0].size(0)) > 0
     for users, seen in _blocks(known.nonzero().squeeze(1), exclude, tables, block):
@@ -222,7 +224,8 @@ def best_overall(tables: tuple[Tensor, Tensor], exclude: Tensor, total: int, blo
         pairs = torch.cat([pairs, torch.stack([users[row], item])], dim=1)
         if best.numel() > total:
             best, which = best.topk(total)
-            pairs, threshold = pairs[:, which], float(best[-1]) if total else torch.inf
+            pairs = pairs[:, which]
+            threshold = float(best[-1]) if total else torch.inf
     return pairs
 
 
@@ -234,7 +237,8 @@ def _blocks(
     place[users] = torch.arange(users.numel(), device=users.device)
     rank = place[exclude[0]]
     order = torch.argsort(rank, stable=True)
-    rank, items = rank[order], exclude[1, order]
+    rank = rank[order]
+    items = exclude[1, order]
     starts = torch.arange(0, users.numel() + block, block, device=users.device)
     bounds = torch.searchsorted(rank, starts).tolist()
     for n, part in enumerate(users.split(block) if users.numel() else ()):

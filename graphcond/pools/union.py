@@ -30,10 +30,8 @@ class Union(PoolBuilder):
     def __call__(self, data: HeteroData, *, seed: int) -> DataPool:
         """Build all pools and merge them; see :class:`PoolBuilder`."""
         pools = [builder(data, seed=seed) for builder in self.builders]
-        edges, origin = (
-            torch.cat([pool.edges for pool in pools], dim=1),
-            torch.cat([pool.origin for pool in pools]),
-        )
+        edges = torch.cat([pool.edges for pool in pools], dim=1)
+        origin = torch.cat([pool.origin for pool in pools])
         return make_pool(edges, origin, tuple(proxy for pool in pools for proxy in pool.proxies))
 
     def __eq__(self, other: object) -> bool:

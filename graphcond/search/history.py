@@ -33,7 +33,9 @@ def history_rows(study: Study) -> list[dict[str, Any]]:
     rows = []
     for trial in study.get_trials(deepcopy=False):
         reason = fault(trial)
-        value = None if reason else trial.value
+        value = None
+        if not reason:
+            value = trial.value
         if value is not None and trial.state.name == "COMPLETE":
             best = value if best is None else better(best, value)
         lasted = trial.duration

@@ -89,7 +89,9 @@ class Ledger:
         for trial in counted[:budget]:
             if trial.state == TrialState.WAITING and self._claim(trial.number):
                 return Trial(self.study, self._trial_id(trial.number))
-        return self._create(budget) if len(counted) < budget else None
+        if len(counted) < budget:
+            return self._create(budget)
+        return None
 
     def release(self, trial: Trial) -> None:
         """Let a trial wait for another worker, with the parameters it has.
@@ -167,7 +169,9 @@ class Ledger:
         now: FrozenTrial = self._storage.get_trial(self._trial_id(trial.number))
         owner = now.system_attrs.get(OWNER)
         running = now.state == TrialState.RUNNING
-        return now if running and owner == self.presence.token else None
+        if running and owner == self.presence.token:
+            return now
+        return None
 
     def _repeats(self, trial: Trial) -> bool:
         """Return whether an earlier trial has the same parameters."""
@@ -193,4 +197,6 @@ class Ledger:
 
 def worst(study: Study) -> float:
     """Return what is worse than any number in a study."""
-    return math.inf if study.direction == StudyDirection.MINIMIZE else -math.inf
+    if study.direction == StudyDirection.MINIMIZE:
+        return math.inf
+    return -math.inf

@@ -55,7 +55,9 @@ def promote(study: Study, objective: Objective, top: int = 5) -> list[Promotion]
     from graphcond.search.storage import check_single
 
     check_single(study)
-    sign = -1.0 if study.direction.name == "MINIMIZE" else 1.0
+    sign = 1.0
+    if study.direction.name == "MINIMIZE":
+        sign = -1.0
     found = [_promoted(params, small, objective) for params, small in _best(study, sign)[:top]]
     return sorted(found, key=lambda each: _order(each.full, sign))
 
@@ -78,10 +80,13 @@ def _promoted(params: dict[str, Any], small: float, objective: Objective) -> Pro
     try:
         value, reason = number(objective(fixed(params)))
     except Exception as error:  # one candidate's fault must not cost the others
-        value, reason = None, f"{type(error).__name__}: {error}"
+        value = None
+        reason = f"{type(error).__name__}: {error}"
     return Promotion(params, small, math.nan if value is None else value, reason)
 
 
 def _order(value: float, sign: float) -> tuple[bool, float]:
     """Return a key that puts the best first and NaN last."""
-    return (True, 0.0) if math.isnan(value) else (False, -sign * value)
+    if math.isnan(value):
+        return (True, 0.0)
+    return (False, -sign * value)

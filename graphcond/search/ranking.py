@@ -128,7 +128,9 @@ def rank_report(
         f"`top` must be from 1 to {found.numel() - 1}, but it is {top}."
         " It is the length of the shortlist.",
     )
-    sign = -1.0 if minimizing else 1.0
+    sign = 1.0
+    if minimizing:
+        sign = -1.0
     pair = (_last(sign * found), _last(sign * truth))
     interval = partial(_interval, pair, samples=samples, confidence=confidence, seed=seed)
     return RankReport(
@@ -178,7 +180,8 @@ def _paired(
     else:
         finished = [t for t in small.get_trials(deepcopy=False) if t.state.name == "COMPLETE"]
         worth = [math.nan if fault(t) or t.value is None else t.value for t in finished]
-        numbers, values = [t.number for t in finished], torch.tensor(worth, dtype=torch.float64)
+        numbers = [t.number for t in finished]
+        values = torch.tensor(worth, dtype=torch.float64)
         minimize = small.direction.name == "MINIMIZE"
     if isinstance(full, Mapping):
         kept = [place for place, number in enumerate(numbers) if number in full]
@@ -190,7 +193,9 @@ def _paired(
 def _last(values: Tensor) -> Tensor:
     """Return scores whose NaN and infinities are worse than all numbers."""
     numbers = values[values.isfinite()]
-    worst = float(numbers.min()) - 1 if numbers.numel() else 0.0
+    worst = 0.0
+    if numbers.numel():
+        worst = float(numbers.min()) - 1
     return torch.where(values.isfinite(), values, torch.full_like(values, worst))
 
 

@@ -55,7 +55,9 @@ class ScriptObjective:
             trial: A trial.
         """
         function = self._function()
-        return function(trial) if self.data is None else function(trial, data=self.data)
+        if self.data is None:
+            return function(trial)
+        return function(trial, data=self.data)
 
     def _function(self) -> Any:
         path, _, name = self.source.rpartition(":")

@@ -64,7 +64,9 @@ def presence_on(study: Study, storage: BaseStorage | None) -> Presence:
     if storage is None or isinstance(storage, InMemoryStorage):
         return InProcess()
     file = _file(storage)
-    return Heartbeat(study) if file is None or not LOCKS else LockedFile(file)
+    if file is None or not LOCKS:
+        return Heartbeat(study)
+    return LockedFile(file)
 
 
 def open_study(
@@ -120,7 +122,9 @@ def check_single(study: Study) -> None:
 def check_direction(study: Study, direction: str | None) -> None:
     """Raise if a study goes in another direction than asked for."""
     minimising = study.direction == StudyDirection.MINIMIZE
-    found = "minimize" if minimising else "maximize"
+    found = "maximize"
+    if minimising:
+        found = "minimize"
     require(
         direction in (None, found),
         f"`direction` is {direction!r}, but the study that is there has {found!r}."
@@ -159,7 +163,9 @@ _DAMAGED = (
 
 
 def _damaged(storage: BaseStorage | None, error: Exception) -> FileFormatError:
-    path = None if storage is None else _file(storage)
+    path = None
+    if storage is not None:
+        path = _file(storage)
     return FileFormatError(_DAMAGED.format(path=str(path), error=repr(error)))
 
 
@@ -186,7 +192,11 @@ def _file(storage: BaseStorage) -> Path | None:
     if isinstance(storage, JournalStorage):
         # Optuna's storage does not say which file its backend writes.
         backend = storage._backend
-        return backend.path if isinstance(backend, JournalFile) else None
+        if isinstance(backend, JournalFile):
+            return backend.path
+        return None
     uncached: Any = getattr(storage, "_backend", storage)  # a data base may be behind a cache
     url = str(getattr(uncached, "url", ""))
-    return Path(url.removeprefix(_SQLITE)) if url.startswith(_SQLITE) else None
+    if url.startswith(_SQLITE):
+        return Path(url.removeprefix(_SQLITE))
+    return None

@@ -192,7 +192,9 @@ def _check_counts(trials: int, workers: int, n_jobs: int) -> None:
 def _default_sampler(finite: bool, seed: int) -> BaseSampler:
     from graphcond.search.samplers import Exhaustive, PerTrial, make_tpe
 
-    return Exhaustive(seed) if finite else PerTrial(make_tpe, seed)
+    if finite:
+        return Exhaustive(seed)
+    return PerTrial(make_tpe, seed)
 
 
 def _tell(study: Study, finished: int, asked: int) -> None:
@@ -206,7 +208,9 @@ def _tell(study: Study, finished: int, asked: int) -> None:
     reasons = [reason for reason in map(fault, study.get_trials(deepcopy=False)) if reason]
     if reasons:
         all_of_them = len(reasons) == finished
-        number = "All" if all_of_them else str(len(reasons))
+        number = "All"
+        if not all_of_them:
+            number = str(len(reasons))
         warnings.warn(
             f"{number} of {finished} trials failed and count as worse than any number."
             f" The first: {reasons[0]}.",

@@ -116,4 +116,6 @@ def _plain(value: Any) -> Any:
 
 
 def _tuples(value: Any) -> Any:
-    return tuple(_tuples(each) for each in value) if isinstance(value, list) else value
+    if isinstance(value, list):
+        return tuple(_tuples(each) for each in value)
+    return value

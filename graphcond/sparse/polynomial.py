@@ -31,7 +31,9 @@ def apply(
     if z is not None and x.dim() == 2:
         return torch.addmm(z, operator, x, beta=beta, alpha=alpha)
     out = operator @ x if alpha == 1.0 else alpha * (operator @ x)
-    return out if z is None else out + beta * z
+    if z is None:
+        return out
+    return out + beta * z
 
 
 def chebyshev(operator: CSR | Tensor, x: Tensor, order: int) -> list[Tensor]:

@@ -42,7 +42,8 @@ def topk(
         stop = min(start + block, num_users)
         part = torch.mm(users[start:stop], items.t(), out=buffer[: stop - start])
         if exclude is not None:
-            low, high = int(exclude.indptr[start]), int(exclude.indptr[stop])
+            low = int(exclude.indptr[start])
+            high = int(exclude.indptr[stop])
             part[
                 exclude.row[low:high].long() - start, exclude.indices[low:high].long()
             ] = -torch.inf

@@ -101,7 +101,8 @@ def ranking(scores: Tensor, train: Tensor, relevant: Tensor, k: int) -> tuple[fl
     """
     scores = scores.double().clone()
     scores[train[0], train[1]] = -torch.inf
-    recalls, gains = [], []
+    recalls = []
+    gains = []
     for user in relevant[0].unique().tolist():
         wanted = set(relevant[1][relevant[0] == user].tolist())
         best = scores[user].argsort(descending=True, stable=True)[:k].tolist()

@@ -75,7 +75,8 @@ def awkward_interactions() -> HeteroData:
         Split ``HeteroData`` with a validation and a test part.
     """
     data = HeteroData()
-    data["user"].num_nodes, data["item"].num_nodes = 6, 7
+    data["user"].num_nodes = 6
+    data["item"].num_nodes = 7
     data[EDGE].edge_index = torch.tensor([[0, 0, 0, 1, 2, 2, 3, 3, 4], [0, 1, 2, 0, 0, 3, 0, 4, 0]])
     data[EDGE].val_edge_index = torch.tensor([[0, 2], [3, 4]])
     data[EDGE].test_edge_index = torch.tensor([[0, 3], [4, 5]])

@@ -61,7 +61,8 @@ class FilterProblem:
 
     def curvature(self, params: Tensors, lam: Tensor) -> LinearOperator:
         """Return the damped Gauss-Newton operator of the inner loss."""
-        fixed, y = lam.detach(), self.graph.y[self.graph.train]
+        fixed = lam.detach()
+        y = self.graph.y[self.graph.train]
         plain = GaussNewton(
             lambda p: self.logits(p, fixed, self.graph.train),
             lambda out: node_losses(out, y),
@@ -137,7 +138,9 @@ def network_gradients(
 @torch.no_grad()
 def network_scores(problem: FilterProblem, params: Tensors, lam: Tensor) -> tuple[Tensor, Tensor]:
     """Return validation losses [P] and accuracies [P] of P models, a chunk at a time."""
-    y, losses, accuracies = problem.graph.y[problem.graph.val], [], []
+    y = problem.graph.y[problem.graph.val]
+    losses = []
+    accuracies = []
     for some in problem.chunks(lam.size(0)):
         logits = problem.logits(
             {name: value[some] for name, value in params.items()}, lam[some], problem.graph.val

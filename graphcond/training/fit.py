@@ -89,10 +89,12 @@ def fit(
         FileFormatError: If the checkpoint belongs to another run.
     """
     require(epochs >= 1, "`epochs` >= 1", "It is the most epochs to train.", epochs=epochs)
-    history, best = Fitted(), dict[str, Tensor]()
+    history = Fitted()
+    best = dict[str, Tensor]()
     if checkpoint is not None and (kept := checkpoint.load()) is not None:
         history, best = _resume(program, *kept, checkpoint.path)
-    before, start = history.seconds, time.perf_counter()
+    before = history.seconds
+    start = time.perf_counter()
     bar = tqdm(
         range(len(history.losses), epochs),
         initial=len(history.losses),
@@ -142,7 +144,8 @@ def _advance(
     history.epochs.append(epoch)
     at = stopping.best(history.scores)
     if at == len(history.scores) - 1:
-        history.best_epoch, history.best_score = epoch, history.scores[at]
+        history.best_epoch = epoch
+        history.best_score = history.scores[at]
         _copy({name: value.detach() for name, value in program.tensors().items()}, best)
 
 
@@ -165,7 +168,9 @@ def _save(
         for name, value in values.items()
     }
     # JSON has no NaN, which is the best score of a run that validates nothing.
-    score = None if math.isnan(history.best_score) else history.best_score
+    score = None
+    if not math.isnan(history.best_score):
+        score = history.best_score
     checkpoint.save(tensors, {"fit": {**vars(history), "best_score": score}})
 
 

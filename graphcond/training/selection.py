@@ -69,7 +69,9 @@ class Contender:
 
     def __str__(self) -> str:
         """Return the settings on one line."""
-        recipe = "" if isinstance(self.recommender, ClosedForm) else f" by {self.recipe or BPR()}"
+        recipe = ""
+        if not isinstance(self.recommender, ClosedForm):
+            recipe = f" by {self.recipe or BPR()}"
         return describe(self.recommender) + recipe
 
 
@@ -126,7 +128,9 @@ def choose_recipe(
         "There are no validation interactions to choose by. Split the data with a validation part.",
     )
     trials: list[Record] = []
-    best, chosen, rounds = -math.inf, None, 0
+    best = -math.inf
+    chosen = None
+    rounds = 0
     begun = time.perf_counter()
     for contender in candidates:
         start = time.perf_counter()
@@ -149,7 +153,9 @@ def choose_recipe(
             }
         )
         if score is not None and score > best:
-            best, chosen, rounds = score, contender, needed
+            best = score
+            chosen = contender
+            rounds = needed
     if chosen is None:
         raise NumericalError(
             f"All {len(candidates)} candidates diverged. Try smaller learning rates."

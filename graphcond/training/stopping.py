@@ -63,7 +63,8 @@ class EarlyStopping:
         Raises:
             NumericalError: If a score is NaN.
         """
-        best, at = -math.inf, -1
+        best = -math.inf
+        at = -1
         for index, score in enumerate(scores):
             require(
                 not math.isnan(score),
@@ -73,7 +74,8 @@ class EarlyStopping:
                 look=index,
             )
             if score > best + self.min_delta or at < 0:
-                best, at = score, index
+                best = score
+                at = index
         return at
 
     def stop(self, scores: list[float]) -> bool:

@@ -107,7 +107,9 @@ class UnrolledObjective:
         """Return the losses ``[K, U]`` of K masks ``[P]``; all share start and negatives, and train
         on what they keep.
         """
-        start, others, losses = self._start(self.seed), self._others(self.seed), []
+        start = self._start(self.seed)
+        others = self._others(self.seed)
+        losses = []
         with torch.no_grad():
             for mask in masks:
                 chosen = (mask | self.kept).nonzero().squeeze(1)
@@ -170,7 +172,9 @@ class _Step(torch.autograd.Function):
         ctx.save_for_backward(weight, users, items)
         # Users that are all zero (start="items") see every margin at 0 and pull no item: a third of
         # the work.
-        ctx.triplets, ctx.rate, ctx.still = triplets, rate, not bool(users.any())
+        ctx.triplets = triplets
+        ctx.rate = rate
+        ctx.still = not bool(users.any())
         new = users.clone(), items.clone()
         for some in _blocks(triplets):
             u, i, j = (part[some] for part in triplets[:3])
@@ -188,7 +192,9 @@ class _Step(torch.autograd.Function):
         weight, users, items = ctx.saved_tensors
         deep = ctx.needs_input_grad[1] or ctx.needs_input_grad[2]
         grad_weight = torch.zeros_like(weight)
-        tables = (grad_users.clone(), grad_items.clone()) if deep else None
+        tables = None
+        if deep:
+            tables = (grad_users.clone(), grad_items.clone())
         for some in _blocks(ctx.triplets):
             u, i, j = (part[some] for part in ctx.triplets[:3])
             rows = [
@@ -220,7 +226,8 @@ class _Outer(torch.autograd.Function):
 
     @staticmethod
     def forward(ctx: Any, users: Tensor, items: Tensor, triplets: Triplets) -> Tensor:
-        grads, total = (torch.zeros_like(users), torch.zeros_like(items)), users.new_zeros(())
+        grads = (torch.zeros_like(users), torch.zeros_like(items))
+        total = users.new_zeros(())
         for some in _blocks(triplets):
             part = Triplets(*(column[some] for column in triplets[:3]))
             share = users.new_full((1,), part.users.numel() / triplets.users.numel())

@@ -133,7 +133,8 @@ class OuterLoop:
         Raises:
             NumericalError: If a loss or a gradient is not finite; names the step.
         """
-        number, start = len(state.history), time.perf_counter()
+        number = len(state.history)
+        start = time.perf_counter()
         rate = self.schedule.at(number)
         try:
             seed = derive(self.seed, "masks", number)
@@ -217,7 +218,9 @@ class OuterLoop:
 
 
 def _mean(probs: Tensor, where: Tensor) -> float:
-    return float(probs[where].mean()) if bool(where.any()) else math.nan
+    if bool(where.any()):
+        return float(probs[where].mean())
+    return math.nan
 
 
 def optimise(loop: OuterLoop, state: State, checkpoint: Checkpoint | None) -> State:

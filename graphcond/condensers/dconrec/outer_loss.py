@@ -154,7 +154,8 @@ class OuterLoss:
 
     def triplets(self, seed: int) -> tuple[Tensor, Tensor, Tensor]:
         """Return users, positives and negatives ``[n V]``, the same for the same seed."""
-        users, items = self.edges[0].repeat(self.repeats), self.edges[1].repeat(self.repeats)
+        users = self.edges[0].repeat(self.repeats)
+        items = self.edges[1].repeat(self.repeats)
         return users, items, self.negatives(users, generator(seed, "outer", device=users.device))
 
     def __call__(self, tables: tuple[Tensor, Tensor], models: int, *, seed: int) -> Tensor:
@@ -171,7 +172,8 @@ class OuterLoss:
         users, items, others = self.triplets(seed)
         out = tables[0].new_zeros(models, self.size[0])
         for k in range(models):
-            p, q = tables[0][k * self.size[0] :], tables[1][k * self.size[1] :]
+            p = tables[0][k * self.size[0] :]
+            q = tables[1][k * self.size[1] :]
             for some in torch.arange(users.numel(), device=users.device).split(BLOCK):
                 gap = q.index_select(0, items[some]).sub_(q.index_select(0, others[some]))
                 losses = softplus(-(p.index_select(0, users[some]) * gap).sum(1))

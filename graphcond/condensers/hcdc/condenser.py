@@ -243,7 +243,9 @@ class _Run:
     def __init__(
         self, how: HypergradientMatching, data: Data, checkpoint: Checkpoint | None
     ) -> None:
-        self.how, self.data, self.facts = how, data, dict[str, float]()
+        self.how = how
+        self.data = data
+        self.facts = dict[str, float]()
         self.progress = Progress(checkpoint)
         self.checkpoint = checkpoint
         per_layer = how.space.num_layers > 1
@@ -253,7 +255,8 @@ class _Run:
         self._check_net()
         self.budget = how.budget(data)
         self.train_graph = Data(**self.progress.stage("training graph", self._train_graph))
-        gauss_newton, decay = how.curvature == "gauss-newton", how.recipe.weight_decay
+        gauss_newton = how.curvature == "gauss-newton"
+        decay = how.recipe.weight_decay
         every = torch.arange(self.budget.num_train, device=data.x.device)
         small = self.train_graph
         operator = filter_operator(
@@ -265,7 +268,9 @@ class _Run:
         self.original = FilterProblem(self.net, filter_graph(data), decay, gauss_newton)
 
     def _check_net(self) -> None:
-        net, space, classes = self.net, self.how.space, int(self.data.y.max()) + 1
+        net = self.net
+        space = self.how.space
+        classes = int(self.data.y.max()) + 1
         fits = net.num_features == self.data.num_features and net.num_classes >= classes
         require(
             fits,
@@ -285,10 +290,13 @@ class _Run:
     def steps(self) -> int:
         """Steps on the validation graph in all."""
         over = self.how.over
-        return over.repeats * over.steps if isinstance(over, Trajectories) else over.steps
+        if isinstance(over, Trajectories):
+            return over.repeats * over.steps
+        return over.steps
 
     def _train_graph(self) -> Tensors:
-        budget, how = self.budget, self.how
+        budget = self.budget
+        how = self.how
         maker = replace(
             how.training,
             num_nodes=budget.num_train,
@@ -318,7 +326,8 @@ class _Run:
             basis: Features are coordinates in this orthonormal basis [r, d], nodes being projected
                 onto its span; None: as they are.
         """
-        data, how = self.data, self.how
+        data = self.data
+        how = self.how
         val = data.val_mask & (data.y >= 0)
         seen = data.y[val].unique()
         y = synthetic_labels(
@@ -344,7 +353,8 @@ class _Run:
 
     def setting(self) -> Setting:
         """Return what Algorithm 1 runs on."""
-        how, companion = self.how, self.how.teacher.companion(self.lesson())
+        how = self.how
+        companion = self.how.teacher.companion(self.lesson())
         self.facts |= companion.facts
         return Setting(
             self.condensed,
@@ -358,7 +368,8 @@ class _Run:
 
     def match(self, pool: Pool) -> Data:
         """Run the pool form and return the validation graph."""
-        how, wanted = self.how, bool(pool.weights.hypergradient)
+        how = self.how
+        wanted = bool(pool.weights.hypergradient)
         lam = how.space.sample(pool.size, seed=derive(how.seed, "pool")).to(self.data.x)
         # Weights outside the span of S_train's features are noise of their start: S_val keeps out
         # of it, and students are small.
@@ -402,7 +413,8 @@ class _Run:
     def _students(
         self, problem: FilterProblem, columns: Tensor, lam: Tensor, gradients: bool, copy: int
     ) -> Students:
-        how, seed = self.how, derive(self.how.seed, "students", copy)
+        how = self.how
+        seed = derive(self.how.seed, "students", copy)
         start = self.net.init(lam.size(0), seed, dtype=lam.dtype, device=lam.device)
         start["weight0"] = start["weight0"][:, columns]
         params = train_students(problem, start, lam, how.recipe, seed)
@@ -419,14 +431,16 @@ class _Run:
         """Return the teacher's answers, once for a run and its resumptions."""
 
         def ask() -> Tensors:
-            teacher, lesson = self.how.teacher, self.lesson()
+            teacher = self.how.teacher
+            lesson = self.lesson()
             return teacher.target(lesson, students.lam, students.params, gradients).tensors()
 
         return Target.from_tensors(self.progress.stage("teacher", ask))
 
     def _descend(self, pool: Pool, matching: Matching, descent: Descent) -> None:
         kept = torch.arange(pool.size, device=self.data.x.device)
-        watched, used = kept[::5], kept[kept % 5 > 0]
+        watched = kept[::5]
+        used = kept[kept % 5 > 0]
         first = self.progress.done("match")
         if first:
             descent.restore(self.progress.get("match"), first)
@@ -457,7 +471,9 @@ class _Run:
         self._look(pool.steps, matching, descent, watched, self.how.threshold)
 
     def _threshold(self, step: int, pool: Pool) -> float:
-        return self.how.threshold if 2 * step >= pool.steps else 0.0
+        if 2 * step >= pool.steps:
+            return self.how.threshold
+        return 0.0
 
     def _look(
         self, step: int, matching: Matching, descent: Descent, watched: Tensor, threshold: float

@@ -117,7 +117,8 @@ def train_students(
     """
     # Weights, gradients and moments of a chunk fit a core's cache; the results do not depend on the
     # chunk.
-    parts, chunk = [], max(8, _CHUNK_WEIGHTS // sum(value[0].numel() for value in start.values()))
+    parts = []
+    chunk = max(8, _CHUNK_WEIGHTS // sum(value[0].numel() for value in start.values()))
     if not lam.is_cpu:
         chunk = lam.size(0)
     for some in torch.arange(lam.size(0), device=lam.device).split(chunk):
@@ -143,16 +144,15 @@ def _train_chunk(
     recipe: FilterTraining,
     seeds: tuple[int, int],
 ) -> Tensors:
-    y, graph = problem.graph.y[problem.graph.train], problem.graph
+    y = problem.graph.y[problem.graph.train]
+    graph = problem.graph
     optimiser = torch.optim.Adam(
         params.values(), lr=recipe.learning_rate, weight_decay=recipe.weight_decay, fused=True
     )
     for epoch in range(recipe.epochs):
-        stream = (
-            generator(seeds[0], "students", seeds[1], epoch, device=lam.device)
-            if recipe.dropout
-            else None
-        )
+        stream = None
+        if recipe.dropout:
+            stream = generator(seeds[0], "students", seeds[1], epoch, device=lam.device)
         logits = problem.net(
             params, lam, graph.operator, graph.x, dropout=recipe.dropout, stream=stream
         )
@@ -235,7 +235,8 @@ class Matching:
         """Return the mean losses and accuracies of some students [b] on the validation graph, over
         the copies.
         """
-        losses, accuracies = [], []
+        losses = []
+        accuracies = []
         for students in self.copies:
             logits = self.logits(graph, students.models(rows), students.lam[rows], threshold)
             losses.append(node_losses(logits, graph.y))
@@ -246,7 +247,8 @@ class Matching:
         """Return some students [b], their first layers blurred: P models are few, and S_val would
         learn what only they have in common.
         """
-        models, weight = students.models(rows), students.params["weight0"]
+        models = students.models(rows)
+        weight = students.params["weight0"]
         if self.noise and stream is not None:
             first = models["weight0"]
             drawn = torch.randn(first.shape, generator=stream, dtype=first.dtype).to(first.device)
@@ -273,8 +275,11 @@ class Matching:
         Returns:
             A scalar, differentiable in the graph's parameters, and each part as a number.
         """
-        students, weights, parts = self.copies[copy], self.weights, dict[str, Tensor]()
-        lam, models = students.lam[rows], self._models(students, rows, stream)
+        students = self.copies[copy]
+        weights = self.weights
+        parts = dict[str, Tensor]()
+        lam = students.lam[rows]
+        models = self._models(students, rows, stream)
         if weights.value or weights.accuracy:
             logits = self.logits(graph, models, lam, threshold)
             loss = node_losses(logits, graph.y)
@@ -293,7 +298,9 @@ class Matching:
     def _gradient_distance(
         self, graph: SyntheticGraph, students: Students, rows: Tensor, threshold: float
     ) -> Tensor:
-        moved, wanted, lam = students.sensitivity, self.target.slopes(), students.lam[rows]
+        moved = students.sensitivity
+        wanted = self.target.slopes()
+        lam = students.lam[rows]
         if moved is None:
             raise InputError(
                 "The students' sensitivities were not computed, but the objective needs them."
@@ -330,7 +337,9 @@ def cut(weight: Tensor, threshold: float) -> Tensor:
     """Return edge weights with those at most ``threshold`` set to zero, which is what the exported
     graph holds.
     """
-    return weight * (weight > threshold) if threshold else weight
+    if threshold:
+        return weight * (weight > threshold)
+    return weight
 
 
 class Descent:
@@ -344,7 +353,9 @@ class Descent:
     """
 
     def __init__(self, graph: SyntheticGraph, rates: tuple[float, float], steps: int) -> None:
-        self.graph, self.steps, self.done = graph, steps, 0
+        self.graph = graph
+        self.steps = steps
+        self.done = 0
         self.names = ["x", *graph.edge_params]
         scale = float(graph.x.detach().square().mean().sqrt()) or 1.0
         known = {"x": rates[0] * scale, "logits": rates[1]}

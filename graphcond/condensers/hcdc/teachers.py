@@ -188,7 +188,8 @@ class LinearTeacher(ClosedFormTeacher):
 
     def model(self, lesson: Lesson) -> ClosedForm:
         """Return the linear model's statistics of the original."""
-        data, net = lesson.data, lesson.net
+        data = lesson.data
+        net = lesson.net
         return ridge_filters(
             lesson.problem.graph.operator,
             data.x,
@@ -215,7 +216,8 @@ class RandomFeaturesTeacher(ClosedFormTeacher):
 
     def model(self, lesson: Lesson) -> ClosedForm:
         """Return the random layers of the original."""
-        data, net = lesson.data, lesson.net
+        data = lesson.data
+        net = lesson.net
         return random_filters(
             lesson.problem.graph.operator,
             data.x,
@@ -345,7 +347,9 @@ def closed_form_target(model: ClosedForm, lam: Tensor, ridge: float) -> Target:
     Returns:
         Losses, accuracies and exact hypergradients.
     """
-    losses, accuracies, gradients = [], [], []
+    losses = []
+    accuracies = []
+    gradients = []
     for some in lam.split(model.chunk):
         leaf = some.double().requires_grad_()
         scores = model.scores(leaf, torch.tensor([ridge], dtype=torch.float64))

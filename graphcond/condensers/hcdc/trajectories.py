@@ -169,7 +169,8 @@ def condensed_gradient(
     setting: Setting, descent: Descent, params: Tensors, lam: Tensor
 ) -> tuple[Tensor, Solution]:
     """Return ∇L*_S(λ) [B, H], differentiable in the validation graph, and its solve."""
-    graph, net = descent.graph, setting.condensed.net
+    graph = descent.graph
+    net = setting.condensed.net
 
     def outer(theta: Tensors, hyper: Tensor) -> Tensor:
         operator = dense_operator(cut(graph.weight(), setting.threshold))

@@ -68,7 +68,8 @@ class Majority(InteractionCondenser):
     """
 
     def _condense(self, data: HeteroData, checkpoint: Checkpoint | None) -> Draft:
-        edges, draw = train_edges(data), generator(self.seed, "majority")
+        edges = train_edges(data)
+        draw = generator(self.seed, "majority")
         count = torch.bincount(edges[0], minlength=num_users(data))
         tie = torch.randperm(num_users(data), generator=draw).to(edges.device)
         place = torch.empty_like(tie)
@@ -152,10 +153,8 @@ def proxy_losses(proxy: Recommender, data: HeteroData, repeats: int, seed: int) 
         Losses [E].
     """
     users, items = train_edges(data)
-    draw, sample = (
-        generator(seed, "svp", device=users.device),
-        UniformNegatives(train_edges(data), num_users(data), num_items(data)),
-    )
+    draw = generator(seed, "svp", device=users.device)
+    sample = UniformNegatives(train_edges(data), num_users(data), num_items(data))
     total = torch.zeros(users.numel(), device=users.device)
     for _ in range(repeats):
         others = sample(users, draw)

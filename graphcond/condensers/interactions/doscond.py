@@ -115,7 +115,9 @@ class DosCondInteractions(InteractionCondenser):
     def _restore(
         self, checkpoint: Checkpoint | None, logits: Tensor, optimiser: torch.optim.Adam
     ) -> tuple[list[Record], int]:
-        found = None if checkpoint is None else checkpoint.load()
+        found = None
+        if checkpoint is not None:
+            found = checkpoint.load()
         if found is None:
             return [], 0
         tensors, record = found
@@ -127,7 +129,8 @@ class DosCondInteractions(InteractionCondenser):
 
     def _match(self, data: HeteroData, logits: Tensor, step: int) -> tuple[float, Tensor]:
         """Return the distance at fresh tables and its gradient to the logits [E]."""
-        edges, draw = train_edges(data), generator(self.seed, "doscond", step, device=logits.device)
+        edges = train_edges(data)
+        draw = generator(self.seed, "doscond", step, device=logits.device)
         model = self.recommender(
             num_users(data), num_items(data), seed=derive(self.seed, "tables", step)
         )
@@ -142,11 +145,14 @@ class DosCondInteractions(InteractionCondenser):
             1e-6, 1 - 1e-6
         )
         mask = torch.sigmoid((logits + torch.logit(noise)) / self.temperature)
-        whole, masked = one.gradient(torch.ones_like(mask)), one.gradient(mask)
-        loss, sides = 0.0, []
+        whole = one.gradient(torch.ones_like(mask))
+        masked = one.gradient(mask)
+        loss = 0.0
+        sides = []
         for target, found in zip(whole, masked):
             size = found.norm().clamp(min=1e-12)
-            unit, goal = found / size, target / target.norm().clamp(min=1e-12)
+            unit = found / size
+            goal = target / target.norm().clamp(min=1e-12)
             cosine = float((unit * goal).sum())
             loss += 1 - cosine
             sides.append((cosine * unit - goal) / size)
@@ -166,7 +172,9 @@ class _OneStep:
         std: float,
         draw: torch.Generator,
     ) -> None:
-        self.edges, self.negatives, self.model = edges, negatives, model
+        self.edges = edges
+        self.negatives = negatives
+        self.model = model
         self.graph: Any = model.graph(edges)
         shapes = (model.user.shape, model.item.shape)
         tables = tuple(

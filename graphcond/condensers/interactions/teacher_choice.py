@@ -129,7 +129,9 @@ class TeacherChoice(InteractionCondenser):
         )
 
     def _identity(self) -> str:
-        given = None if self.teacher is None else digest(self.teacher.users, self.teacher.items)
+        given = None
+        if self.teacher is not None:
+            given = digest(self.teacher.users, self.teacher.items)
         return f"{super()._identity()} with teacher {given}"
 
     def _condense(self, data: HeteroData, checkpoint: Checkpoint | None) -> Draft:
@@ -140,7 +142,8 @@ class TeacherChoice(InteractionCondenser):
             teacher, train_edges(data), min(num_items(data), max(100, 2 * per_user))
         )
         trials: list[Record] = []
-        best, chosen = -math.inf, None
+        best = -math.inf
+        chosen = None
         for mixture in self.mixtures:
             small, facts = self._mix(data, options, mixture)
             score = (
@@ -155,7 +158,8 @@ class TeacherChoice(InteractionCondenser):
             }
             trials.append({**facts, "val_ndcg@10": None if math.isnan(score) else score})
             if chosen is None or score > best:
-                best, chosen = score, Draft(small, facts=facts)
+                best = score
+                chosen = Draft(small, facts=facts)
         if chosen is None:
             raise RuntimeError("there is at least one mixture")
         return replace(chosen, history=trials)
@@ -212,7 +216,8 @@ class TeacherChoice(InteractionCondenser):
         """Return the validation NDCG@10 of a recommender trained on a set; NaN without validation
         interactions.
         """
-        held, seed = val_edges(data), derive(self.seed, "trial")
+        held = val_edges(data)
+        seed = derive(self.seed, "trial")
         if held.size(1) == 0:
             return math.nan
         model = fit_recommender(
@@ -230,13 +235,12 @@ class _Found:
     """
 
     def __init__(self, checkpoint: Checkpoint | None) -> None:
-        self.checkpoint, self.tensors, self.scores = (
-            checkpoint,
-            dict[str, Tensor](),
-            dict[str, float](),
-        )
+        self.checkpoint = checkpoint
+        self.tensors = dict[str, Tensor]()
+        self.scores = dict[str, float]()
         if checkpoint is not None and (found := checkpoint.load()) is not None:
-            self.tensors, self.scores = found[0], found[1]["scores"]
+            self.tensors = found[0]
+            self.scores = found[1]["scores"]
 
     def recommender(self, make: Callable[[], Recommender]) -> Recommender:
         """Return the teacher that the file holds, or make and keep it."""

@@ -103,8 +103,12 @@ class SGCBackbone(Backbone):
         self.scale = rows.square().sum(1).mean().sqrt().clamp(min=1e-12)
         self.z = torch.cat([rows, self.scale.expand(len(rows), 1)], 1)
         self.level = self.z.square().sum(1).mean()
-        self.members, self.y, self.hops = members, y, hops
-        self.batch, self.seed, self.classes = batch, seed, y.unique()
+        self.members = members
+        self.y = y
+        self.hops = hops
+        self.batch = batch
+        self.seed = seed
+        self.classes = y.unique()
 
     def fresh(self, seed: int) -> Tensors:
         """Return W [1 + d, C], Glorot-uniform on the scale of the features."""
@@ -143,8 +147,10 @@ class SGCBackbone(Backbone):
     def train(self, params: Tensors, x: Tensor, weight: Tensor, steps: int) -> Tensors:
         """Make gradient steps of size 1 / (mean squared norm of the rows)."""
         with torch.no_grad():
-            z, target = self.features(x, weight), (self.y[:, None] == self.classes).to(x)
-            rate, value = 1 / z.square().sum(1).mean(), params["weight"]
+            z = self.features(x, weight)
+            target = (self.y[:, None] == self.classes).to(x)
+            rate = 1 / z.square().sum(1).mean()
+            value = params["weight"]
             for _ in range(steps):
                 value = value - rate * z.T @ (torch.softmax(z @ value, 1) - target) / len(z)
         return {"weight": value}
@@ -183,12 +189,10 @@ class NetBackbone(Backbone):
         y: Tensor,
         batch: int = 4,
     ) -> None:
-        self.net, self.space, self.y, self.filters = (
-            net,
-            space,
-            y,
-            batch if space is not None else 1,
-        )
+        self.net = net
+        self.space = space
+        self.y = y
+        self.filters = batch if space is not None else 1
         operator = filter_operator(
             data.edge_index, int(data.num_nodes), data.get("edge_weight"), dtype=data.x.dtype
         )
@@ -250,7 +254,8 @@ class NetBackbone(Backbone):
 
     def train(self, params: Tensors, x: Tensor, weight: Tensor, steps: int) -> Tensors:
         """Make Adam steps of size .01."""
-        operator, x = dense_operator(weight.detach()), x.detach()
+        operator = dense_operator(weight.detach())
+        x = x.detach()
         leaves = {
             name: value.detach().clone().requires_grad_(name != "lam")
             for name, value in params.items()

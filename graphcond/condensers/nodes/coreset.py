@@ -29,7 +29,8 @@ class NodeSelection(NodeCondenser):
     """
 
     def _condense(self, data: Data, checkpoint: Checkpoint | None) -> Draft:
-        budget, graphs = self.budget(data), []
+        budget = self.budget(data)
+        graphs = []
         for part, count in (("train", budget.num_train), ("val", budget.num_val)):
             nodes = data[f"{part}_mask"].nonzero().squeeze(1)
             embedding = self._embed(data, nodes)
@@ -146,11 +147,10 @@ class Herding(EmbeddedSelection):
     """
 
     def _choose(self, points: Tensor, count: int, stream: torch.Generator) -> Tensor:
-        mean, chosen = points.mean(0), []
-        total, free = (
-            torch.zeros_like(mean),
-            torch.ones(points.size(0), dtype=torch.bool, device=points.device),
-        )
+        mean = points.mean(0)
+        chosen = []
+        total = torch.zeros_like(mean)
+        free = torch.ones(points.size(0), dtype=torch.bool, device=points.device)
         for taken in range(1, count + 1):
             distance = (
                 ((total + points) / taken - mean).square().sum(1).masked_fill(~free, torch.inf)

@@ -71,7 +71,8 @@ class DistributionMatching(LearnedNodes):
             random = torch.randn(
                 z.shape[1], self.width, generator=generator(seed, "embedding", step), dtype=z.dtype
             ).to(z.device)
-            operator, ours = gcn_norm_dense(weight), x
+            operator = gcn_norm_dense(weight)
+            ours = x
             for _ in range(self.hops):
                 ours = operator @ ours
             index = members.batch(self.batch, seed, step)

@@ -131,7 +131,8 @@ class GradientCondenser(NodeSynthesis):
         return best.to_data(self.threshold), history
 
     def _play(self, learner: Learner, backbone: Backbone, seed: int, init: int) -> float:
-        graph, total = learner.graph, 0.0
+        graph = learner.graph
+        total = 0.0
         params = backbone.fresh(derive(seed, "init", init))
         for step in range(self.steps):
             number = init * self.steps + step

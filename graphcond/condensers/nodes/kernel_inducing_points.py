@@ -88,7 +88,8 @@ class KernelInducingPoints(LearnedNodes):
             for theirs, mine in self._pairs(
                 bases[:, index], x, weight, derive(seed, "filters", step)
             ):
-                theirs, mine = _biased(theirs, scale), _biased(mine, scale)
+                theirs = _biased(theirs, scale)
+                mine = _biased(mine, scale)
                 total = total + sum(
                     share @ (p - target).square().sum(1)
                     for p in krr(mine, ours, theirs, self.ridges)
@@ -99,7 +100,9 @@ class KernelInducingPoints(LearnedNodes):
 
     @property
     def _layers(self) -> int:
-        return 2 if self.space is None else max(2, self.space.num_layers)
+        if self.space is None:
+            return 2
+        return max(2, self.space.num_layers)
 
     def _bases(self, data: Data, nodes: Tensor) -> Tensor:
         """Return rows of what the original's Z is made of [k, m, d], in blocks of columns."""

@@ -64,7 +64,8 @@ class Origin:
                 labels="teacher" if taught else "train", num_nodes=count, seed=seed
             ).part(data, part, count)
             return SyntheticGraph.start(graph.x, graph.y, self.adjacency, own), members
-        labels, known = synthetic_labels(members.labels, count), LabelledNodes.of_part(data, part)
+        labels = synthetic_labels(members.labels, count)
+        known = LabelledNodes.of_part(data, part)
         rows = class_samples(known.nodes[:, None], known.labels, labels, own)[:, 0]
         x = propagated(data, rows, 2) if isinstance(self.adjacency, Identity) else data.x[rows]
         return SyntheticGraph.start(x, labels, self.adjacency, own), members
@@ -91,7 +92,8 @@ class Learner:
     """
 
     def __init__(self, graph: SyntheticGraph, rates: Rates, name: str) -> None:
-        self.graph, self.name = graph, name
+        self.graph = graph
+        self.name = name
         features = {"params": [graph.x], "lr": rates.x * float(graph.x.detach().abs().mean())}
         edges = {"params": list(graph.edge_params.values()), "lr": rates.edges}
         self.optimizer = torch.optim.Adam([features, edges] if edges["params"] else [features])
@@ -131,28 +133,24 @@ class Learner:
         Returns:
             The last graph, or the best one on ``judge``; one record per round.
         """
-        first, best, history = (
-            0,
-            {name: value.detach().clone() for name, value in self.graph.params.items()},
-            list[Record](),
-        )
-        score = -1.0 if judge is None else self._judge(judge)
+        first = 0
+        best = {name: value.detach().clone() for name, value in self.graph.params.items()}
+        history = list[Record]()
+        score = -1.0
+        if judge is not None:
+            score = self._judge(judge)
         if checkpoint is not None and (found := checkpoint.load()) is not None:
             tensors, record = found
-            best, first, score, history = (
-                self._restore(tensors),
-                int(record["rounds"]),
-                float(record["score"]),
-                list(record["history"]),
-            )
+            best = self._restore(tensors)
+            first = int(record["rounds"])
+            score = float(record["score"])
+            history = list(record["history"])
         for number in tqdm(range(first, rounds), disable=None, desc=self.name):
             loss = play(number)
             now = score if judge is None else self._judge(judge)
             if judge is None or now > score:
-                score, best = (
-                    now,
-                    {name: value.detach().clone() for name, value in self.graph.params.items()},
-                )
+                score = now
+                best = {name: value.detach().clone() for name, value in self.graph.params.items()}
             history.append(
                 {
                     "step": number,

@@ -91,8 +91,11 @@ def cluster_means(
     Returns:
         Features [c, d]; nothing of size n x max(c, d) is built beyond the input.
     """
-    operator, used = propagation(data), assigned >= 0
-    nodes, rows, weight = members.nodes[used], assigned[used], members.weight[used]
+    operator = propagation(data)
+    used = assigned >= 0
+    nodes = members.nodes[used]
+    rows = assigned[used]
+    weight = members.weight[used]
     weight = weight / weight.new_zeros(count).index_add(0, rows, weight)[rows]
     if count >= data.x.shape[1]:
         weighted = weight[:, None] * propagate(operator, data.x, hops)[nodes]

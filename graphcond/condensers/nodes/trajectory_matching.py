@@ -73,7 +73,8 @@ class TrajectoryMatching(LearnedNodes):
             random = generator(seed, "segment", step)
             expert = experts[int(torch.randint(self.experts, (), generator=random))]
             first = int(torch.randint(self.expert_steps - self.span, (), generator=random))
-            start, goal = expert[first], expert[first + self.span]
+            start = expert[first]
+            goal = expert[first + self.span]
             z = backbone.features(x, weight)
             rate = self.span / self.student_steps / backbone.level
             value = start
@@ -86,7 +87,8 @@ class TrajectoryMatching(LearnedNodes):
     @torch.no_grad()
     def _expert(self, backbone: SGCBackbone, seed: int) -> Tensor:
         """Return the weights [steps + 1, 1 + d, C] of one expert."""
-        members, value = backbone.members, backbone.fresh(seed)["weight"]
+        members = backbone.members
+        value = backbone.fresh(seed)["weight"]
         target = (members.labels[:, None] == backbone.classes).to(value)
         share = (members.weight / members.weight.sum())[:, None]
         path = [value]

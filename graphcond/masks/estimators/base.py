@@ -151,7 +151,8 @@ def score_estimate(
         " Lower the learning rate of the inner training.",
         error=NumericalError,
     )
-    samples, half = len(draws), len(draws) // 2
+    samples = len(draws)
+    half = len(draws) // 2
     rows = [advantage(losses) / samples]
     if half >= least:
         rows += [
@@ -188,7 +189,9 @@ def halves(first: Tensor, second: Tensor, sizes: tuple[int, int] = (1, 1)) -> tu
             all has variance v / (a + b).
     """
     norms = float(first.norm()) * float(second.norm())
-    cosine = float(torch.dot(first, second)) / norms if norms > 0 else 0.0
+    cosine = 0.0
+    if norms > 0:
+        cosine = float(torch.dot(first, second)) / norms
     share = sizes[0] * sizes[1] / sum(sizes) ** 2
     return float((first - second).square_().sum()) * share, cosine
 

@@ -54,8 +54,10 @@ class OneStep(Estimator[RelaxedObjective]):
 
     def __call__(self, objective: RelaxedObjective, mask: BernoulliMask, *, seed: int) -> Estimate:
         """Estimate the gradient at ``mask.probs``; see :class:`Estimator`."""
-        draws, split = mask.draws(self.samples, seed=seed), self.samples // 2
-        parts, values = [torch.zeros_like(mask.probs), torch.zeros_like(mask.probs)], []
+        draws = mask.draws(self.samples, seed=seed)
+        split = self.samples // 2
+        parts = [torch.zeros_like(mask.probs), torch.zeros_like(mask.probs)]
+        values = []
         for k in range(self.samples):
             point = mask.probs.detach() if self.at == "mean" else draws[k].to(mask.probs)
             value, grad = _differentiate(objective, point, derive(seed, "one-step", k))
