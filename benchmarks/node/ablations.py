@@ -28,7 +28,7 @@ from graphcond.condensers import (
     Trajectories,
     Weights,
 )
-from graphcond.data import load
+from graphcond.data import digest, load
 from graphcond.evaluation import Reference, calibrate
 from graphcond.hypergrad import Implicit, cosine_distance
 from graphcond.linalg import CG, Neumann
@@ -153,6 +153,7 @@ def run(
         "variant": name,
         "seed": seed,
         "seconds_condense": made.report["seconds_condense"],
+        "data": digest(data),
         "condenser": made.report["condenser"],
         "cosine_distance": float(cosine_distance(hypergradients(made.data, net), slopes).mean()),
     }

@@ -23,7 +23,7 @@ from benchmarks.node.control import TaughtNodes
 from benchmarks.node.gcn import Evaluator
 from benchmarks.store import RESULTS, Store, add_again
 from graphcond import condensers
-from graphcond.data import load, statistics
+from graphcond.data import digest, load, statistics
 
 BUDGETS = {
     "cora": (35, 70, 140),
@@ -109,6 +109,7 @@ def one(store: Store, key: dict[str, Any], data: Data, trainings: int) -> None:
     made = cell(method, data, key["count"], key["seed"], evaluator, trainings)
     judge = whole if method == "Whole" else evaluator
     settings = f"{made.get('condenser')}; {evaluator}"
+    made["data"] = digest(data)
     store.add(key | made, code=(judge, load, METHODS.get(method)), settings=settings)
 
 

@@ -23,7 +23,7 @@ from benchmarks.node.setting import (
     store_of,
 )
 from benchmarks.store import Store
-from graphcond.data import load
+from graphcond.data import digest, load
 from graphcond.evaluation import (
     calibrate,
     compare_rankings,
@@ -100,6 +100,7 @@ def one(store: Store, whole, data, method: str, count: int, seed: int, options) 
             if seed == 0
             else {}
         )
+        row |= {"data": digest(data)}
         code = (*JUDGE, METHODS[method], linear_surrogate)
         store.add(row | curves, code=code, settings=made.card["condenser"])
     if "hpo" in wanted:
@@ -123,7 +124,7 @@ def ceiling(store: Store, whole, data, options) -> None:
     name, net, lam, key = data.card["name"], network(data), whole.lam, {"count": None, "seed": None}
     if not store.has(dataset=name, method="Whole", kind="grid", **key):
         for row in whole.rows(name):
-            extra = {"kind": "grid", "seeds": list(whole.seeds)}
+            extra = {"kind": "grid", "seeds": list(whole.seeds), "data": digest(data)}
             if row["method"] == "Whole":
                 extra |= {
                     "losses": whole.loss[0].tolist(),
@@ -154,6 +155,7 @@ def ceiling(store: Store, whole, data, options) -> None:
             "method": "Early stopping",
             "kind": "grid",
             "epochs": EARLY,
+            "data": digest(data),
             "seeds": [fresh],
             "seconds_train": cost.seconds,
         }

@@ -25,6 +25,7 @@ from graphcond.condensers import (
 )
 from graphcond.condensers.dconrec.condenser import ONE_EPOCH
 from graphcond.data import (
+    digest,
     load,
     make_interactions,
     num_items,
@@ -191,7 +192,7 @@ def judge(
         "bytes": statistics(without_test(small))["bytes"],
     }
     base = make_row(**{k: v for k, v in row.items() if k in ("dataset", "method", "seed", "ratio")})
-    done = {**base, **made, **counts, **row, "percent_of_full": percent}
+    done = {**base, **made, **counts, **row, "percent_of_full": percent, "data": digest(data)}
     done["ratio_actual"] = counts["num_edges"] / train_edges(data).size(1)
     if done.get("control"):
         done["percent_of_control"] = 100 * float(made["ndcg@10"]) / done.pop("control")

@@ -45,11 +45,21 @@ from graphcond.condensers import (
 from graphcond.condensers.dconrec.condenser import ONE_EPOCH
 from graphcond.condensers.interactions.item_prices import candidates
 from graphcond.condensers.interactions.teacher_choice import fit_teacher
-from graphcond.data import num_items, num_users, train_edges, with_interactions, without_test
+from graphcond.data import (
+    digest,
+    load,
+    num_items,
+    num_users,
+    split_interactions,
+    train_edges,
+    with_interactions,
+    without_test,
+)
 from graphcond.evaluation import evaluate_recommender
+from graphcond.evaluation.recommender import rank_scores
 from graphcond.pools import keep_tail
 from graphcond.seeding import generator
-from graphcond.training import Recommender
+from graphcond.training import Recommender, fit_graph_filter, fit_least_squares
 
 MODELS = {"MF": partial(nn.MF, dim=64), "LightGCN": partial(nn.LightGCN, dim=64)}
 Made = tuple[HeteroData, dict[str, Any]]
@@ -152,6 +162,39 @@ METHODS: dict[str, Callable[[str, float, int], Made]] = {
     "Reinforce against a teacher (ours)": partial(learned, AGAINST_TEACHER),
 }
 
+ALONE = " (condenses nothing)"
+RIVALS: dict[str, Callable[[HeteroData, int], Recommender]] = {
+    f"Teacher of TeacherChoice{ALONE}": lambda data, seed: _teacher(data.card["name"], seed)[0],
+    f"Graph filter{ALONE}": lambda data, seed: fit_graph_filter(data, seed=seed),
+    f"Least squares{ALONE}": lambda data, seed: fit_least_squares(data, seed=seed),
+}
+"""What ranks without condensing: trained on everything, and cheaper than condensing well."""
+
+
+def judge_rivals(store: Store, name: str, seed: int) -> None:
+    """Rank with every rival, trained on everything."""
+    data = data_of(name, seed)
+    for label, fit in RIVALS.items():
+        key = {"dataset": name, "method": label, "seed": seed, "ratio": 1.0, "setting": "MF"}
+        if store.has(**key):
+            continue
+        start = time.process_time()
+        model = fit(without_test(data), seed)
+        row = {**key, "seconds_train": time.process_time() - start}
+        row |= rank_scores(model, data, (5, 10)) | {"data": digest(data)}
+        add_shares(store, row)
+        code = (rank_scores, load, split_interactions, fit_graph_filter, fit_least_squares)
+        store.add(row, code=(*code, _teacher), settings=label)
+
+
+def add_shares(store: Store, row: dict[str, Any]) -> None:
+    """Add a row's percent of Full, where Full is known."""
+    full = store.rows.get((row["dataset"], "Full", row["seed"], 1.0, row["setting"]), {})
+    for metric in ("recall@10", "ndcg@10"):
+        if full and row["method"] != "Full":
+            row[f"percent_{metric}"] = 100 * float(row[metric]) / float(full[metric])
+    row["percent_of_full"] = row.get("percent_ndcg@10")
+
 
 def judge(
     store: Store, model: str, row: dict[str, Any], made: Made, code: tuple[object, ...] = ()
@@ -164,13 +207,8 @@ def judge(
     )
     kept = ("seconds_condense", "num_pseudo", "num_tail", "tail_threshold", "bonus", "evenness")
     facts = {key: report[key] for key in kept if key in report}
-    full = store.rows.get((name, "Full", seed, 1.0, model), {})
-    done = {**found.rows[0], **facts, **row}
-    for metric in ("recall", "ndcg"):
-        if full:
-            share = float(done[f"{metric}@10"]) / float(full[f"{metric}@10"])
-            done[f"percent_{metric}@10"] = 100 * share
-    done["percent_of_full"] = done.get("percent_ndcg@10")
+    done = {**found.rows[0], **facts, **row, "data": digest(data_of(name, seed))}
+    add_shares(store, done)
     store.add(done, code=(*JUDGE, MODELS[model], *code), settings=report.get("condenser"))
     return done
 
@@ -214,7 +252,10 @@ def main() -> None:
     methods = METHODS | {PRINTED: partial(printed_set, steps=steps)}
     for name in options.datasets:
         for seed in options.seeds:
-            one_set(store_of(options, f"table2_{name}"), name, seed, options, methods)
+            store = store_of(options, f"table2_{name}")
+            one_set(store, name, seed, options, methods)
+            if options.methods is None:
+                judge_rivals(store, name, seed)
 
 
 if __name__ == "__main__":

@@ -161,3 +161,11 @@ def test_the_long_page_marks_stale_rows() -> None:
     marked = tables.rows_of("recommender_table2_gowalla.json")
     assert all(row["method"].endswith(tables.MARK) == row["stale"] for row in marked)
     assert ("†" in tables.source("floor.json")) == bool(old)
+
+
+def test_methods_of_one_table_have_digests_of_their_own() -> None:
+    from benchmarks.recommender.table2 import METHODS
+
+    marks = {label: digest(made_by(make)) for label, make in METHODS.items()}
+    assert len(set(marks.values())) >= len(METHODS) - 1
+    assert "TeacherChoice" not in names(*made_by(METHODS["Random"]))
