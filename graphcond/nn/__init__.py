@@ -19,6 +19,7 @@ from graphcond.nn.losses import (
     bpr_loss,
     shared_gradient,
 )
+from graphcond.nn.operation_tree import OPERATIONS, Operation, OperationTree
 from graphcond.nn.random_features import RandomFilters, random_filters
 from graphcond.nn.recommender import MF, EmbeddingRecommender, LightGCN, RecommenderFactory
 from graphcond.nn.synthetic import DiffusedBases, SyntheticGraph, synthetic_labels
@@ -37,6 +38,9 @@ __all__ = [
     "Learned",
     "LightGCN",
     "MF",
+    "OPERATIONS",
+    "Operation",
+    "OperationTree",
     "PairMLP",
     "PolynomialFilterNet",
     "RandomFilters",

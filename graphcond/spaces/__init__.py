@@ -5,6 +5,7 @@ from graphcond.spaces.discrete import DiscreteSpace
 from graphcond.spaces.filters import PolynomialFilters
 from graphcond.spaces.graph_nas import GraphNAS, GraphNASChoice
 from graphcond.spaces.models import ModelChoice, ModelChoices
+from graphcond.spaces.nas_bench_graph import NasBenchGraph, TreeChoice
 from graphcond.spaces.reading import space_from_json
 from graphcond.spaces.space import SearchSpace
 from graphcond.spaces.training import TrainingChoice, TrainingRanges
@@ -15,10 +16,12 @@ __all__ = [
     "GraphNASChoice",
     "ModelChoice",
     "ModelChoices",
+    "NasBenchGraph",
     "PolynomialFilters",
     "Product",
     "SearchSpace",
     "TrainingChoice",
     "TrainingRanges",
+    "TreeChoice",
     "space_from_json",
 ]

@@ -10,12 +10,14 @@ from graphcond.spaces.combined import Product
 from graphcond.spaces.filters import PolynomialFilters
 from graphcond.spaces.graph_nas import GraphNAS
 from graphcond.spaces.models import ModelChoices
+from graphcond.spaces.nas_bench_graph import NasBenchGraph
 from graphcond.spaces.space import SearchSpace, rebuild
 from graphcond.spaces.training import TrainingRanges
 
 _KINDS: tuple[type[SearchSpace], ...] = (
     GraphNAS,
     ModelChoices,
+    NasBenchGraph,
     PolynomialFilters,
     Product,
     TrainingRanges,

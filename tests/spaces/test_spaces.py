@@ -12,6 +12,7 @@ from graphcond.errors import InputError
 from graphcond.spaces import (
     GraphNAS,
     ModelChoices,
+    NasBenchGraph,
     PolynomialFilters,
     Product,
     TrainingChoice,
@@ -23,6 +24,7 @@ SMALL = ModelChoices(kinds=("gcn", "gat"), widths=(8,), depths=(1, 2))
 SPACES = [
     PolynomialFilters(order=1, num_layers=2),
     SMALL,
+    NasBenchGraph(),
     TrainingRanges(),
     GraphNAS(),
     Product((SMALL, TrainingRanges(dropout=(0.1, 0.4)))),
