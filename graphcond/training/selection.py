@@ -5,7 +5,8 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, fields, replace
+from functools import partial
 
 from torch import Tensor
 from torch_geometric.data import HeteroData
@@ -68,11 +69,27 @@ class Contender:
         return replace(self, recipe=replace(self.recipe or BPR(), rounds=rounds))
 
     def __str__(self) -> str:
-        """Return the settings on one line."""
-        recipe = ""
-        if not isinstance(self.recommender, ClosedForm):
-            recipe = f" by {self.recipe or BPR()}"
-        return describe(self.recommender) + recipe
+        """Return the settings on one line, defaults of the recipe left out."""
+        if isinstance(self.recommender, ClosedForm):
+            return repr(self.recommender)
+        return f"{_named(self.recommender)} by {_differing(self.recipe or BPR())}"
+
+
+def _named(factory: RecommenderFactory) -> str:
+    """Return ``MF(dim=64)`` for a partial, and the text of anything else."""
+    if isinstance(factory, partial):
+        given = [repr(value) for value in factory.args]
+        given += [f"{name}={value!r}" for name, value in factory.keywords.items()]
+        return f"{getattr(factory.func, '__name__', factory.func)}({', '.join(given)})"
+    return getattr(factory, "__name__", describe(factory))
+
+
+def _differing(recipe: BPR) -> str:
+    """Return a recipe with the fields that are not the default's."""
+    usual = BPR()
+    names = [field.name for field in fields(recipe)]
+    told = [name for name in names if getattr(recipe, name) != getattr(usual, name)]
+    return f"BPR({', '.join(f'{name}={getattr(recipe, name)!r}' for name in told)})"
 
 
 @dataclass(frozen=True)

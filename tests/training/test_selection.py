@@ -97,6 +97,14 @@ def test_rounds_are_fixed_to_train_on_validation_data_too():
     assert Contender(EASE()).without_stopping(3) == Contender(EASE())
 
 
+def test_the_text_of_a_contender_names_what_was_set():
+    text = str(Contender(MF, BPR(loss=nn.SampledSoftmax(9), learning_rate=0.01)))
+    assert text.startswith("MF(dim=8) by BPR(loss=SampledSoftmax(negatives=9, cosine=True,")
+    assert text.endswith("learning_rate=0.01)")
+    assert str(Contender(nn.LightGCN)) == "LightGCN by BPR()"
+    assert str(Contender(EASE(7.0))).startswith("EASE(ridge=7.0")
+
+
 def test_refuses_what_cannot_be_chosen():
     data = blocks()
     with pytest.raises(InputError, match="no candidate"):
