@@ -7,6 +7,7 @@ from graphcond.spaces.graph_nas import GraphNAS, GraphNASChoice
 from graphcond.spaces.models import ModelChoice, ModelChoices
 from graphcond.spaces.nas_bench_graph import NasBenchGraph, TreeChoice
 from graphcond.spaces.reading import space_from_json
+from graphcond.spaces.recommenders import RecommenderChoice, Recommenders
 from graphcond.spaces.space import SearchSpace
 from graphcond.spaces.training import TrainingChoice, TrainingRanges
 
@@ -19,6 +20,8 @@ __all__ = [
     "NasBenchGraph",
     "PolynomialFilters",
     "Product",
+    "RecommenderChoice",
+    "Recommenders",
     "SearchSpace",
     "TrainingChoice",
     "TrainingRanges",

@@ -11,6 +11,7 @@ from graphcond.spaces.filters import PolynomialFilters
 from graphcond.spaces.graph_nas import GraphNAS
 from graphcond.spaces.models import ModelChoices
 from graphcond.spaces.nas_bench_graph import NasBenchGraph
+from graphcond.spaces.recommenders import Recommenders
 from graphcond.spaces.space import SearchSpace, rebuild
 from graphcond.spaces.training import TrainingRanges
 
@@ -20,6 +21,7 @@ _KINDS: tuple[type[SearchSpace], ...] = (
     NasBenchGraph,
     PolynomialFilters,
     Product,
+    Recommenders,
     TrainingRanges,
 )
 

@@ -15,6 +15,7 @@ from graphcond.spaces import (
     NasBenchGraph,
     PolynomialFilters,
     Product,
+    Recommenders,
     TrainingChoice,
     TrainingRanges,
     space_from_json,
@@ -27,6 +28,7 @@ SPACES = [
     NasBenchGraph(),
     TrainingRanges(),
     GraphNAS(),
+    Recommenders(),
     Product((SMALL, TrainingRanges(dropout=(0.1, 0.4)))),
 ]
 
