@@ -10,6 +10,7 @@ from graphcond.cli.folder import held
 from graphcond.cli.judging import as_json, check, check_data, describe, judge, write_rows
 from graphcond.cli.methods import build
 from graphcond.cli.options import Compare
+from graphcond.cli.own_file import columns_of
 from graphcond.cli.source import load_split
 from graphcond.data import check_writable
 from graphcond.evaluation import Entry
@@ -23,7 +24,15 @@ def run(options: Compare) -> None:
 
 def _compare(options: Compare) -> None:
     check(options)
-    data = load_split(options.data, options.root, options.split, options.seed)
+    data = load_split(
+        options.data,
+        options.root,
+        options.split,
+        options.seed,
+        None,
+        columns_of(options),
+        options.k_core,
+    )
     check_data(data)
     if options.out is not None:
         check_writable(Path(options.out) / "rows.json")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import time
 from collections.abc import Mapping
 from dataclasses import asdict
 from pathlib import Path
@@ -10,55 +11,113 @@ from typing import Any
 
 from graphcond.cli import folder as output
 from graphcond.cli.judging import check, check_data, describe, judge, write_rows
-from graphcond.cli.methods import build, control
+from graphcond.cli.methods import PROPOSING, build, control, kind_of
 from graphcond.cli.options import Condense
+from graphcond.cli.own_file import (
+    columns_of,
+    count_proposals,
+    payback,
+    payback_line,
+    proposals_line,
+    write_own_file,
+)
 from graphcond.cli.source import load_split
-from graphcond.condensers import Condensation
-from graphcond.data import save
-from graphcond.errors import GraphcondError
+from graphcond.condensers import Condensation, Condenser
+from graphcond.data import content_digest, is_own_file, save
+from graphcond.errors import GraphcondError, require
 from graphcond.evaluation import Entry
 from graphcond.typing import Record
 
-FREE = ("root", "seeds", "candidates", "judge", "out")
+FREE = ("root", "seeds", "candidates", "judge", "out", "parquet")
 """Options that may change when an interrupted run is taken up again. The folder is where it is,
 however it is spelled.
 """
+
+_SAID = ("min_rating", "rows_dropped", "ratings", "weights", "duplicates_merged", "k_core")
+"""What the card of a user's data says that the card of the condensed set says again."""
 
 
 def run(options: Condense) -> None:
     """Condense one data set; write and print what came out."""
     check(options)
-    data = load_split(options.data, options.root, options.split, options.seed)
+    source = content_digest(options.data) if is_own_file(options.data) else None
+    columns = columns_of(options)
+    data = load_split(
+        options.data, options.root, options.split, options.seed, None, columns, options.k_core
+    )
+    interactions = kind_of(data) == "interactions"
     if options.judge:
         check_data(data)
-    condenser = build(options.method, data, options, options.seed)
+    condenser = build(_method(options, interactions), data, options, options.seed)
     folder = None if options.out is None else Path(options.out)
+    written = ""
     with contextlib.nullcontext() if folder is None else output.held(folder):
         if folder is not None:
             output.begin(folder, asdict(options), FREE)
-        try:
-            result = condenser.condense(
-                data, checkpoint=None if folder is None else folder / "checkpoint.safetensors"
-            )
-        except GraphcondError:
-            if folder is not None:
-                output.give_up(folder)
-            raise
+        result, cpu_seconds = _condensed(condenser, data, folder)
+        if interactions:
+            _tell(data, result)
         if folder is not None:
             save(folder / "condensed.safetensors", result.data)
             output.forget_last_result(folder)
             output.describe_result(folder, asdict(options), result.history)
+            if interactions and source is not None:
+                written = write_own_file(options, folder, data, result.data, source)
         rows = _judged(data, result, options) if options.judge else []
+        if interactions and rows:
+            result.report["payback"] = payback(rows, cpu_seconds)
         if folder is not None:
             write_rows(folder, rows, result.report)
             output.finish(folder)
     # Printed last: a reader who has seen enough (`| head`) ends the process.
+    _print(result, rows, interactions)
+    if folder is not None:
+        print(f"{written}\nwritten: {folder}")
+
+
+def _print(result: Condensation, rows: list[Record], interactions: bool) -> None:
     for name, value in result.report.items():
-        print(f"{name:18} {_shown(value)}")
+        if name != "payback":
+            print(f"{name:18} {_shown(value)}")
     if rows:
         print("\n" + describe(rows))
-    if folder is not None:
-        print(f"\nwritten: {folder}")
+    if interactions:
+        if rows:
+            print(payback_line(result.report["payback"]))
+        print(proposals_line(result.report["proposals"], result.report["num_edges"]))
+
+
+def _condensed(condenser: Condenser, data: Any, folder: Path | None) -> tuple[Condensation, float]:
+    """Return what came out, and the CPU seconds it took, those before an interruption included as
+    wall-clock ones.
+    """
+    start, began = time.process_time(), time.perf_counter()
+    try:
+        result = condenser.condense(
+            data, checkpoint=None if folder is None else folder / "checkpoint.safetensors"
+        )
+    except GraphcondError:
+        if folder is not None:
+            output.give_up(folder)
+        raise
+    earlier = max(result.report["seconds_condense"] - (time.perf_counter() - began), 0.0)
+    return result, time.process_time() - start + earlier
+
+
+def _method(options: Condense, interactions: bool) -> str:
+    """Return the method to take: with ``--proposals`` the default is another one."""
+    if not options.proposals or options.method != "default":
+        return options.method
+    require(interactions, "--proposals is for interactions, but this is a graph. Leave it away.")
+    return PROPOSING
+
+
+def _tell(data: Any, result: Condensation) -> None:
+    """Say in card and report how many interactions are proposals, and what was left out."""
+    facts = {name: data.card[name] for name in _SAID if name in (data.get("card") or {})}
+    facts["proposals"] = count_proposals(data, result.data)
+    result.data.card.update(facts)
+    result.report.update(facts)
 
 
 def _judged(data: Any, result: Condensation, options: Condense) -> list[Record]:

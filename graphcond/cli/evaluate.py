@@ -5,6 +5,7 @@ from __future__ import annotations
 from graphcond.cli.judging import as_json, check, check_data, describe, judge
 from graphcond.cli.methods import control, kind_of
 from graphcond.cli.options import Budget, Evaluate
+from graphcond.cli.own_file import columns_of
 from graphcond.cli.source import load_split
 from graphcond.data import read
 from graphcond.errors import InputError, require
@@ -23,7 +24,15 @@ def run(options: Evaluate) -> None:
         error=InputError,
         path=options.condensed,
     )
-    data = load_split(options.data, options.root, options.split, options.seed, small)
+    data = load_split(
+        options.data,
+        options.root,
+        options.split,
+        options.seed,
+        small,
+        columns_of(options),
+        options.k_core,
+    )
     check_data(data)
     original = {
         "kind": kind_of(data),

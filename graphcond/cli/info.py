@@ -5,12 +5,15 @@ from __future__ import annotations
 import json
 
 from graphcond.cli.options import Info
-from graphcond.data import load, statistics
+from graphcond.cli.own_file import columns_of
+from graphcond.data import k_core, load, statistics
 
 
 def run(options: Info) -> None:
     """Print the card and the counts; draw a small graph with ``--plot``."""
-    data = load(options.data, options.root)
+    data = load(options.data, options.root, columns_of(options))
+    if options.k_core is not None:
+        data = k_core(data, options.k_core)
     if options.plot is not None:
         from graphcond.evaluation.plot import draw_graph
 

@@ -7,6 +7,7 @@ import os
 import sys
 from collections.abc import Sequence
 from importlib import import_module
+from typing import get_type_hints
 
 from jsonargparse import ArgumentParser, Namespace
 
@@ -45,6 +46,26 @@ def parser() -> ArgumentParser:
     return top
 
 
+def _spelled(words: Sequence[str]) -> list[str]:
+    """Return words as the parser knows them: ``--min-rating 4`` is ``--min_rating 4``, and
+    ``--json`` alone is ``--json true``.
+    """
+    command = COMMANDS.get(words[0]) if words else None
+    known = get_type_hints(command) if command else {}
+    spelled: list[str] = []
+    for place, word in enumerate(words):
+        name, equals, value = word.partition("=")
+        plain = name[2:].replace("-", "_")
+        if not name.startswith("--") or plain not in known:
+            spelled.append(word)
+            continue
+        spelled.append(f"--{plain}{equals}{value}")
+        following = words[place + 1].lower() if place + 1 < len(words) else ""
+        if known[plain] is bool and not equals and following not in ("true", "false"):
+            spelled.append("true")
+    return spelled
+
+
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command.
 
@@ -58,7 +79,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="replace")  # an ASCII terminal has no ±
     built = parser()
-    parsed = built.parse_args(arguments)
+    parsed = built.parse_args(_spelled(sys.argv[1:] if arguments is None else arguments))
     name = parsed.subcommand
     chosen: Namespace = parsed[name]
     values = {key: value for key, value in vars(chosen).items() if key != "config"}

@@ -67,8 +67,12 @@ SHORT = {
 }
 """Words that are shorter than the class they stand for."""
 
-DEFAULT = {"interactions": "TeacherChoice", "nodes": "HypergradientMatching"}
-"""What ``--method default`` means: the best on validation data over several data sets."""
+DEFAULT = {"interactions": "SVPEasiest", "nodes": "HypergradientMatching"}
+"""What ``--method default`` means. For interactions it keeps some of those there are: a set for any
+tool, also one that leaves out of a ranking just the items that it was given."""
+
+PROPOSING = "TeacherChoice"
+"""What it means with ``--proposals``: the best where the original's items are left out."""
 
 
 def kind_of(data: Any) -> str:

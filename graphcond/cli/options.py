@@ -14,12 +14,27 @@ class Source:
 
     Args:
         data: A data set's name (see `graphcond datasets`) or a file: .safetensors, .npz, .csv,
-            .inter, a LightGCN folder.
+            .tsv, .parquet, .inter, a LightGCN folder.
         root: Folder with raw data sets; default $GRAPHCOND_DATA or ~/.cache/graphcond.
+        user: Column of users in a table of your own; by default user, user_id, customer_id, …
+        item: Column of items; by default item, item_id, movieId, product_id, …
+        time: Column of time stamps (seconds, milliseconds, ISO 8601); by default timestamp, time,
+            date, …; "" takes none.
+        rating: Column of ratings; by default rating, stars, score, …; "" takes none.
+        weight: Column of weights; by default weight; "" takes none.
+        min_rating: Lower ratings are left out; by default a row of any rating is an interaction.
+        k_core: Leave out users and items with fewer interactions than this; the card says how many.
     """
 
     data: str
     root: str | None = None
+    user: str | None = None
+    item: str | None = None
+    time: str | None = None
+    rating: str | None = None
+    weight: str | None = None
+    min_rating: float | None = None
+    k_core: int | None = None
 
 
 @dataclass(frozen=True)
@@ -29,7 +44,7 @@ class Protocol(Source):
     Args:
         split: Interactions: 80/10/10 of each user by a seed; by two points in time that hold for
             all; each user's last two held out; or the publisher's own. By default the split that
-            a condensed set was made from, else per-user.
+            a condensed set was made from, or that comes with a file of your own, else per-user.
         seed: Seed of the split, the condenser and the first training. A condensed set is judged on
             the split it was made from, whatever the seed.
         seeds: Repeats per row of the report.
@@ -68,17 +83,24 @@ class Condense(Budget):
     """Condense a data set and print how well the small one stands in for it.
 
     With --out, the folder receives condensed.safetensors, config.yaml, report.json, history.jsonl
-    and comparison.png; an interrupted run resumes from its checkpoint there.
+    and comparison.png; an interrupted run resumes from its checkpoint there. A table of your own
+    comes back as well, smaller: the same columns and ids, and the rows held out beside it.
 
     Args:
         method: A condenser's name (see `graphcond methods`), "default", or a class of your own as
             package.module.Class.
         judge: Whether to train on the result, beside a random control and the original, and print
             the table.
+        proposals: Whether the default method may put interactions into a set of interactions that
+            the data do not have. A model that is trained on them ranks well only where the
+            original's items are left out; leave_out.csv lists those.
+        parquet: Whether to write a table of your own as Parquet, too.
     """
 
     method: str = "default"
     judge: bool = True
+    proposals: bool = False
+    parquet: bool = False
 
 
 @dataclass(frozen=True)

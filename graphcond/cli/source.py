@@ -7,12 +7,28 @@ from typing import Any
 
 from torch_geometric.data import Data, HeteroData
 
-from graphcond.data import EDGE, Strategy, load, split_again, split_interactions, split_nodes
+from graphcond.data import (
+    EDGE,
+    Columns,
+    Strategy,
+    is_own_file,
+    k_core,
+    load,
+    split_again,
+    split_interactions,
+    split_nodes,
+)
 from graphcond.errors import require
 
 
 def load_split(
-    name: str, root: str | None, split: Strategy | None, seed: int, condensed: Any = None
+    name: str,
+    root: str | None,
+    split: Strategy | None,
+    seed: int,
+    condensed: Any = None,
+    columns: Columns | None = None,
+    core: int | None = None,
 ) -> Any:
     """Load a data set and split it where it is not split yet.
 
@@ -20,23 +36,30 @@ def load_split(
         name: A data set's name or a file.
         root: Folder with raw data sets, or None.
         split: Which split of interactions to take; None: the one that ``condensed`` was made from,
-            else random.
+            or that comes with a user's own file, else a random one per user.
         seed: Seed of a random split.
         condensed: A condensed set that is to be used with these data, or None.
+        columns: Names of the columns of a user's own file.
+        core: Leave out users and items with fewer interactions than this; None takes what the
+            condensed set was made with.
 
     Returns:
         ``Data`` with its masks, or ``HeteroData`` with training, validation and test interactions.
     """
-    data = load(name, root)
-    if condensed is not None and split is None:
-        record = (condensed.get("card") or {}).get("split")
-        data = split_again(data, record) if isinstance(record, Mapping) else data
+    data = load(name, root, columns)
+    made = {} if condensed is None else condensed.get("card") or {}
+    if core is None and isinstance(made.get("k_core"), Mapping):
+        core = made["k_core"]["k"]
+    if core is not None:
+        data = k_core(data, core)
+    if split is None and isinstance(made.get("split"), Mapping):
+        data = split_again(data, made["split"])
     if isinstance(data, HeteroData):
-        return (
-            data
-            if "val_edge_index" in data[EDGE]
-            else split_interactions(data, seed=seed, strategy=split or "per-user")
-        )
+        if "val_edge_index" in data[EDGE]:
+            return data
+        if split is None:
+            split = "published" if is_own_file(name) and "split" in data[EDGE] else "per-user"
+        return split_interactions(data, seed=seed, strategy=split)
     require(
         split in (None, "per-user"),
         f"--split {split} is for interactions, but this is a graph. A graph keeps the split it"

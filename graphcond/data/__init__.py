@@ -57,6 +57,7 @@ from graphcond.data.store import (
     save_state,
     write_atomically,
 )
+from graphcond.data.tables import write_parquet
 from graphcond.data.written_back import (
     WrittenBack,
     content_digest,
@@ -123,4 +124,5 @@ __all__ = [
     "write_back",
     "write_inter",
     "write_lightgcn",
+    "write_parquet",
 ]

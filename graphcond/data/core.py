@@ -36,6 +36,10 @@ def k_core(data: HeteroData, k: int) -> HeteroData:
         isinstance(k, int) and k >= 1,
         f"`k` must be a whole number of at least 1, but it is {k!r}. 5 and 10 are usual.",
     )
+    require(
+        isinstance(data, HeteroData),
+        f"A k-core is of interactions, but this is a {type(data).__name__}. Leave `k_core` away.",
+    )
     store = data[EDGE]
     require(
         "val_edge_index" not in store and "test_edge_index" not in store,

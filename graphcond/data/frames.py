@@ -117,6 +117,8 @@ def make_table(
         card = {"min_rating": min_rating, "rows_dropped": int((~kept).sum())}
     elif "rating" in read:
         card = {"ratings": "kept, not used: a row of any rating is an interaction (min_rating)"}
+    if "weight" in read:
+        card["weights"] = "kept, not used in training (BPR(weighted=True))"
     return Table(path, ids["user"], ids["item"], read, kept, card)
 
 

@@ -183,6 +183,7 @@ def _load_file(path: Path, columns: Columns) -> Data | HeteroData:
     there = path.exists() or path.suffix == ".inter"  # the parts of one have other names
     require(there, f"There is no file {str(path)!r}. Check the path.", error=FileFormatError)
     if path.suffix == ".safetensors":
+        _refuse_columns(path, columns)
         return read(path)
     try:
         return _read_file(path, columns)
@@ -218,18 +219,23 @@ def _read_file(path: Path, columns: Columns) -> Data | HeteroData:
         f"{str(path)!r} is of a form that graphcond does not read. {cure}",
         error=FileFormatError,
     )
+    _refuse_columns(path, columns)
+    return read_lightgcn(path)
+
+
+def _refuse_columns(path: Path, columns: Columns) -> None:
     require(
         columns == Columns(),
-        f"{str(path)!r} is in LightGCN's format, which has no columns. Leave their names and"
+        f"{str(path)!r} is no table with columns to choose from. Leave their names and"
         " `min_rating` away.",
     )
-    return read_lightgcn(path)
 
 
 def _load_arrays(path: Path, columns: Columns) -> Data | HeteroData:
     with np.load(path, allow_pickle=False) as raw:
         found = set(raw.files)
         if {"x", "edge_index"} <= found:
+            _refuse_columns(path, columns)
             known = ("x", "edge_index", "edge_weight", "y", "train_mask", "val_mask", "test_mask")
             return _graph(
                 {name: torch.from_numpy(raw[name]) for name in known if name in found}, path.stem

@@ -14,9 +14,8 @@ from graphcond.data.frames import Table
 from graphcond.data.ids import Ids
 from graphcond.data.interactions import num_items, train_edges, val_edges
 from graphcond.data.split import test_edges
+from graphcond.data.tables import KINDS
 from graphcond.errors import require
-
-KINDS = ("user", "item")
 
 
 @final

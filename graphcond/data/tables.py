@@ -16,8 +16,10 @@ from graphcond.data.columns import Columns, plainly
 from graphcond.data.frames import Table, frame_table, make_table
 from graphcond.data.ids import Ids, number_texts
 from graphcond.data.records import Records, find_records
+from graphcond.data.store import write_atomically
 from graphcond.errors import FileFormatError, InputError, require
 
+KINDS = ("user", "item")
 _TEXT = {"user", "item", "split"}
 PROPOSAL = "proposal"
 """What the column `origin` says of a pair that is no interaction of the original."""
@@ -231,6 +233,45 @@ def arrow_table(path: str | os.PathLike[str]) -> Any:
         return parquet.read_table(io.BytesIO(raw))
     except (ValueError, OSError) as error:
         raise FileFormatError(f"{str(path)!r} is no complete Parquet file: {error}.") from error
+
+
+def write_parquet(path: str | os.PathLike[str], columns: Columns | None = None) -> Path:
+    """Write a text file of interactions as Parquet, beside it.
+
+    Users and items become texts, as in the file; other columns get the types that pandas finds.
+
+    Args:
+        path: A ``.csv``, ``.tsv`` or ``.inter`` file.
+        columns: Names of the columns; None looks for the usual ones.
+
+    Returns:
+        The file written.
+
+    Raises:
+        InputError: If it is another file, or pyarrow is not installed.
+    """
+    import pandas
+
+    path = Path(path)
+    if path.suffix == ".parquet":
+        return path
+    require(
+        path.suffix in (".csv", ".tsv", ".inter"),
+        f"{str(path)!r} is no table that could be written as Parquet. Leave `parquet` away.",
+    )
+    arrow_parquet(str(path))
+    text = read_table(path, columns or Columns())
+    names = text.records.cells(0) if text.first else []
+    names = [name.strip().split(":")[0] if path.suffix == ".inter" else name for name in names]
+    fields = len(text.records.cells(0))
+    names = names or [str(place + 1) for place in range(fields)]
+    frame = text.records.columns(
+        dict(zip(names, range(fields))), {names[text.places[kind]] for kind in KINDS}, text.first
+    )
+    target = path.with_suffix(".parquet")
+    with write_atomically(target) as temporary:
+        pandas.DataFrame(frame).to_parquet(temporary, engine="pyarrow", index=False)
+    return target
 
 
 def arrow_parquet(path: str) -> Any:

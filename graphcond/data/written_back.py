@@ -25,9 +25,9 @@ from graphcond.data.lightgcn import FILES, folder_of, read_lightgcn_table
 from graphcond.data.recbole import inter_parts, inter_stem, read_parts
 from graphcond.data.recommendation import arrays_table, own_arrays
 from graphcond.data.records import csv_cell
-from graphcond.data.rows import KINDS, Rows, name_of, rows_of
+from graphcond.data.rows import Rows, name_of, rows_of
 from graphcond.data.store import write_atomically, write_lines
-from graphcond.data.tables import PROPOSAL, TextTable, arrow_parquet, arrow_table, read_table
+from graphcond.data.tables import KINDS, PROPOSAL, TextTable, arrow_parquet, arrow_table, read_table
 from graphcond.errors import FileFormatError, require
 
 ORIGIN, OBSERVED = "origin", "observed"
@@ -92,6 +92,8 @@ def write_back(
         " folder.",
     )
     folder.mkdir(parents=True, exist_ok=True)
+    for name in _names(source):  # of an earlier run
+        (folder / name).unlink(missing_ok=True)
     before = content_digest(source)
     require(
         digest is None or before == digest,
@@ -201,6 +203,17 @@ def kept_rows(
     new = {names[places[kind]]: list(ids) for kind, ids in zip(KINDS, zip(*rows.proposals))}
     added = pandas.DataFrame({**new, ORIGIN: PROPOSAL}).reindex(columns=[*names, ORIGIN])
     return pandas.concat([kept.assign(**{ORIGIN: OBSERVED}), added], ignore_index=True)
+
+
+def _names(source: Path) -> list[str]:
+    """Return the names of all that may be written."""
+    if source.is_dir() or source.suffix == ".txt":
+        return [*FILES, LEAVE_OUT, "proposals.txt"]
+    stem = inter_stem(source) if source.suffix == ".inter" else source.stem
+    suffixes = (source.suffix, ".parquet")
+    names = [f"{stem}{mark}{suffix}" for mark in _MARKS.values() for suffix in suffixes]
+    names += [f"{stem}.train.inter"] if source.suffix == ".inter" else []
+    return [*names, LEAVE_OUT]
 
 
 def _paths(folder: Path, stem: str, suffix: str) -> dict[str, Path]:

@@ -5,6 +5,7 @@ user, look at the test split once.
 from __future__ import annotations
 
 import math
+import time
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from statistics import fmean
@@ -128,7 +129,9 @@ def evaluate_recommender(
     rows = []
     for seed in seeds:
         with Measure() as cost:
+            start = time.process_time()
             model = contender.fit(learned, val_edges(test), exclude=train_edges(test), seed=seed)
+            cpu_seconds = time.process_time() - start
             scores = rank_scores(model, test, sorted({*ks, 10}))
         percent = None
         if reference and "ndcg@10" in scores:
@@ -138,6 +141,7 @@ def evaluate_recommender(
             seed=seed,
             percent_of_full=percent,
             seconds_train=cost.seconds,
+            cpu_seconds_train=cpu_seconds,
             peak_mib=cost.peak_mib,
         )
         rows.append({**row, **scores})

@@ -38,12 +38,19 @@ COLUMNS: dict[str, str] = {
     "recipe": "how the judge of interactions was trained",
     "seconds_choose": "wall-clock seconds of choosing the recipe on validation",
     "seconds_train": "wall-clock seconds of training and judging",
+    "cpu_seconds_train": "CPU seconds of training alone",
     "peak_mib": "peak resident memory in MiB",
 }
 """Column name -> meaning, in print order."""
 
 _KEYS = ("dataset", "method", "ratio")
-_SIGNIFICANT = {"ratio": 3, "ratio_actual": 3, "seconds_condense": 3, "seconds_train": 3}
+_SIGNIFICANT = {
+    "ratio": 3,
+    "ratio_actual": 3,
+    "seconds_condense": 3,
+    "seconds_train": 3,
+    "cpu_seconds_train": 3,
+}
 
 
 @dataclass(frozen=True)

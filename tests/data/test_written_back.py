@@ -229,6 +229,17 @@ def test_arrays_and_text_files_take_proposals_too(tmp_path: Path) -> None:
     assert found == [(1, 5, "observed"), (0, 6, "proposal")]
 
 
+def test_a_second_run_leaves_nothing_of_the_first(tmp_path: Path) -> None:
+    source, out = tmp_path / "own.csv", tmp_path / "out"
+    source.write_bytes(PROPOSED.encode())
+    data, small = _proposed(source, GERMAN)
+    write_back(source, out, data, small, GERMAN)
+    (out / "mine.txt").write_text("stays")
+    write_back(source, out, data, data, GERMAN)
+    assert {path.name for path in out.iterdir()} == {"own.csv", "mine.txt"}
+    assert (out / "own.csv").read_bytes() == source.read_bytes()
+
+
 def test_a_file_that_changed_is_refused(tmp_path: Path) -> None:
     source = tmp_path / "own.csv"
     source.write_text("user,item\n1,2\n1,3\n4,2\n")
