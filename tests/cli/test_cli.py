@@ -350,8 +350,8 @@ def test_compare_prints_the_rows_alone_as_json(capsys: pytest.CaptureFixture[str
 @pytest.mark.parametrize(
     ("words", "message"),
     [
-        (["condense", "karate", "--ratio", "1.4"], "`ratio` in (0, 1]"),
-        (["condense", "southern-women", "--ratio", "0"], "`ratio` in (0, 1]"),
+        (["condense", "karate", "--ratio", "1.4"], "`ratio` must be in (0, 1]"),
+        (["condense", "southern-women", "--ratio", "0"], "`ratio` must be in (0, 1]"),
         (["condense", "no-such-set"], "Known:"),
         (["condense", "karate", "--candidates", "3"], "`candidates` 0 or at least 5"),
         (["compare", "karate", "--seeds", "0"], "`seeds` ≥ 1"),
