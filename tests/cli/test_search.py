@@ -1,0 +1,138 @@
+"""``graphcond search`` with a user's own script, interrupted, and where candidates fail."""
+
+from __future__ import annotations
+
+import json
+import shlex
+from pathlib import Path
+
+import pytest
+
+from graphcond.cli.main import main
+
+SCRIPT = """
+import math
+import os
+import signal
+from pathlib import Path
+
+HERE = Path(__file__).parent
+
+
+def plain(trial):
+    return (trial.suggest_float("x", -1, 1) - 0.3) ** 2
+
+
+def sized(trial, data):
+    width = trial.suggest_int("width", 1, 1000)
+    return -abs(width - 10 * data.num_nodes)
+
+
+def failing(trial):
+    return math.nan if trial.suggest_float("x", -1, 1) > 0 else 1.0
+
+
+def hopeless(trial):
+    raise RuntimeError("no such layer")
+
+
+def stopped(trial):
+    trial.suggest_float("x", -1, 1)
+    once = HERE / "once"
+    if trial.number == 2 and not once.exists():
+        once.touch()
+        os.kill(os.getpid(), getattr(signal, (HERE / "signal").read_text()))
+    return trial.suggest_float("y", -1, 1)
+
+
+if __name__ == "__main__":
+    raise SystemExit("the script itself was run")
+"""
+
+
+@pytest.fixture
+def script(tmp_path: Path) -> str:
+    (tmp_path / "script.py").write_text(SCRIPT)
+    return str(tmp_path / "script.py")
+
+
+def test_an_objective_of_a_script(
+    script: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    out = tmp_path / "out"
+    words = ["search", f"{script}:plain", "--direction", "minimize", "--trials", "12", "--top", "2"]
+    assert main([*words, "--out", str(out), "--json", "true"]) == 0
+    found = json.loads(capsys.readouterr().out)
+    assert found == json.loads((out / "search.json").read_text())
+    assert abs(found["best"]["x"] - 0.3) < 0.3
+    names = {"history.csv", "history.png", "search.journal", "search.json"}
+    assert {path.name for path in out.iterdir()} == names
+    assert main([*words, "--storage", f"sqlite:///{tmp_path}/run.db", "--json", "true"]) == 0
+    assert json.loads(capsys.readouterr().out) == found, "the storage changes nothing"
+
+
+def test_data_go_to_the_objective_and_the_original_decides(
+    script: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    small = ["condense", "karate", "--method", "random", "--num_nodes", "8", "--judge", "false"]
+    main([*small, "--out", str(tmp_path)])
+    capsys.readouterr()
+    words = ["search", f"{script}:sized", "--data", str(tmp_path / "condensed.safetensors")]
+    words += ["--full", "karate", "--trials", "10", "--top", "3"]
+    assert main([*words, "--json", "true"]) == 0
+    found = json.loads(capsys.readouterr().out)
+    full = [each["full"] for each in found["promoted"]]
+    assert full == sorted(full, reverse=True)
+    assert full == [-abs(each["params"]["width"] - 340) for each in found["promoted"]]
+    assert found["promoted"][0]["small"] > -1000
+
+
+@pytest.mark.parametrize(("name", "status"), [("SIGINT", 130), ("SIGTERM", 143)])
+def test_an_interrupted_search_says_how_to_go_on(
+    name: str, status: int, script: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "signal").write_text(name)
+    words = ["search", f"{script}:stopped", "--trials", "5", "--top", "1"]
+    (tmp_path / "once").touch()
+    assert main([*words, "--out", str(tmp_path / "whole")]) == 0
+    (tmp_path / "once").unlink()
+    capsys.readouterr()
+    with pytest.raises(SystemExit) as ended:
+        main([*words, "--out", str(tmp_path / "broken")])
+    assert ended.value.code == status
+    told = capsys.readouterr().err
+    assert told.count("\n") == 1
+    command = shlex.split(told.partition("go on with: graphcond ")[2])
+    assert main(command) == 0
+    whole, broken = tmp_path / "whole" / "search.json", tmp_path / "broken" / "search.json"
+    assert whole.read_bytes() == broken.read_bytes()
+
+
+def test_failures_are_told(script: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["search", f"{script}:failing", "--trials", "6", "--top", "1"]) == 0
+    told = capsys.readouterr()
+    assert "of 6 trials failed" in told.err
+    assert "site-packages" not in told.err
+    assert "worth 1" in told.out
+    assert main(["search", f"{script}:hopeless", "--trials", "3", "--top", "1"]) == 2
+    assert "All 3 candidates failed. The first: RuntimeError: no such" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("words", "told"),
+    [
+        (["{}:nothing"], "no function 'nothing'"),
+        (["{}:sized"], "takes an argument `data`"),
+        (["{}:plain", "--data", "karate"], "takes no argument `data`"),
+        (["{}:plain", "--condensed", "small.safetensors"], "gets its graph by --data"),
+        (["{}:plain", "--workers", "2"], "need a storage"),
+        (["{}x.py:plain"], "no file"),
+        (["karate", "--data", "karate"], "belong to an objective of your own"),
+        (["karate", "--top", "50"], "promote fewer"),
+    ],
+)
+def test_wrong_commands(
+    words: list[str], told: str, script: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["search", *(word.format(script) for word in words)]) == 2
+    assert told in capsys.readouterr().err
