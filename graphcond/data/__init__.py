@@ -36,7 +36,7 @@ from graphcond.data.interactions import (
 )
 from graphcond.data.lightgcn import write_lightgcn
 from graphcond.data.loading import load
-from graphcond.data.ogb import NodeDataset, as_ogb, reset_caches
+from graphcond.data.ogb import NodeDataset, adapt, as_ogb, reset_caches
 from graphcond.data.pixels import from_images
 from graphcond.data.planted import planted_graph, planted_interactions
 from graphcond.data.provenance import check_apart, check_split, split_again, split_record
@@ -74,6 +74,7 @@ __all__ = [
     "NodeDataset",
     "Strategy",
     "WrittenBack",
+    "adapt",
     "as_ogb",
     "check_apart",
     "check_interactions",

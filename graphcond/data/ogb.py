@@ -12,9 +12,19 @@ import torch
 from torch import Tensor, nn
 from torch_geometric.data import Data
 
-from graphcond.errors import require
+from graphcond.errors import UnknownNameError, require
 
 Transform = Callable[[Data], Any]
+
+
+class _Parts(dict[str, Tensor]):
+    """Node ids of splits; one that has no nodes says so when it is asked for."""
+
+    def __missing__(self, part: str) -> Tensor:
+        raise UnknownNameError(
+            f"There are no {part!r} nodes here; this set has {', '.join(self)}."
+            " A condensed set trains: validate and test on the original data set."
+        )
 
 
 class NodeDataset:
@@ -84,14 +94,16 @@ class NodeDataset:
         return int(self._data.x.size(1))
 
     def get_idx_split(self) -> dict[str, Tensor]:
-        """Return the node ids of ``"train"``, ``"valid"`` and ``"test"``; a condensed set has no
-        test nodes.
+        """Return the node ids of ``"train"``, ``"valid"`` and ``"test"``, of those that have nodes.
+
+        A condensed set has no test nodes, and an evaluator must not see an empty split, whose
+        accuracy is no number: asking for it raises a sentence.
         """
-        empty = torch.empty(0, dtype=torch.long)
-        return {
-            part: empty if mask is None else torch.nonzero(mask).flatten()
-            for part, mask in self._masks.items()
-        }
+        found = _Parts()
+        for part, mask in self._masks.items():
+            if mask is not None and bool(mask.any()):
+                found[part] = torch.nonzero(mask).flatten()
+        return found
 
     def __repr__(self) -> str:
         """Return the name and the size."""
@@ -101,11 +113,16 @@ class NodeDataset:
 def as_ogb(data: Data, name: str = "ogbn-arxiv", transform: Transform | None = None) -> NodeDataset:
     """Return a node set as an OGB script expects it, so that two of the script's lines change.
 
-    After the script's own ``dataset = PygNodePropPredDataset(...)`` add ``small =
-    as_ogb(read("small.safetensors"), transform=T.ToSparseTensor())``, and train on ``small[0]``
-    with ``small.get_idx_split()["train"]``; ``Evaluator`` and the test on the full graph stay. A
-    model with ``GCNConv(cached=True)`` needs :func:`reset_caches` whenever it goes from one graph
-    to the other.
+    The script's own lines that load the data set and test stay. One line is added after them, and
+    the two calls in its loop change::
+
+        small = as_ogb(read("small.safetensors"), transform=T.ToSparseTensor())
+        ...
+        loss = train(reset_caches(model), small[0], small.get_idx_split()["train"], optimizer)
+        result = test(adapt(model, data.x, data.adj_t), data, split_idx, evaluator)
+
+    :func:`reset_caches` is for ``GCNConv(cached=True)``, and :func:`adapt` for ``BatchNorm`` as
+    well, whose statistics are those of the small graph after training on it.
 
     Args:
         data: Node data, full or condensed.
@@ -145,3 +162,49 @@ def reset_caches(model: nn.Module) -> nn.Module:
             if name.startswith("_cached") and value is not None:
                 setattr(layer, name, None)
     return model
+
+
+@torch.no_grad()
+def adapt(model: nn.Module, x: Tensor, *graph: Any) -> nn.Module:
+    """Make a model that was trained on one graph ready for another one, in place.
+
+    Caches of graph layers are forgotten. Layers that normalise by the mean and variance of their
+    inputs, such as ``BatchNorm1d``, take those of the new graph in the place of the running ones:
+    layer by layer, each on inputs that the layers before it have already normalised. No labels are
+    used, and no weight changes.
+
+    Args:
+        model: The model, called as ``model(x, *graph)``; it is left in evaluation mode.
+        x: Features of the new graph [n, d].
+        *graph: Its edges, as the model takes them.
+
+    Returns:
+        The same model.
+
+    Source: Li et al., Revisiting Batch Normalization for Practical Domain Adaptation (2017).
+    """
+    reset_caches(model)
+    model.eval()
+    norms = [layer for layer in model.modules() if isinstance(layer, _Norm)]
+    hooks = [layer.register_forward_pre_hook(_renew) for layer in norms]
+    try:
+        if norms:
+            model(x, *graph)
+    finally:
+        for hook in hooks:
+            hook.remove()
+    return model
+
+
+_Norm = nn.modules.batchnorm._BatchNorm
+"""The base of ``BatchNorm1d`` and its like, for which torch has no public name."""
+
+
+def _renew(layer: nn.Module, inputs: tuple[Tensor, ...]) -> None:
+    """Give a layer the mean and the variance of what it is about to normalise."""
+    values = inputs[0]
+    if isinstance(layer, _Norm) and layer.running_mean is not None:
+        others = [axis for axis in range(values.dim()) if axis != 1]
+        layer.running_mean.copy_(values.mean(others))
+        if layer.running_var is not None:
+            layer.running_var.copy_(values.var(others, unbiased=False))
