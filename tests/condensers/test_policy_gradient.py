@@ -468,7 +468,9 @@ def test_a_step_is_adam_on_the_centred_gradient_and_the_mapping_norm_is_the_theo
 def test_a_plain_step_is_projected_descent_and_its_norm_is_the_theorems():
     data = without_test(interactions())
     schedule = Schedule(steps=1, rate=0.05, plain=True)
-    method = condenser(tail=Tail(threshold=0), schedule=schedule)
+    method = condenser(
+        tail=Tail(threshold=0), schedule=schedule, estimator=masks.Reinforce(samples=1)
+    )
     pool = method._pool(data)
     loop = method.loop(data, pool)
     state = State.start(method._start(loop))
@@ -477,6 +479,7 @@ def test_a_plain_step_is_projected_descent_and_its_norm_is_the_theorems():
     grad = method.estimator(loop.objective.at(0), masks.BernoulliMask(start), seed=seed).grad
     loop.step(state)
     simplex = masks.CappedSimplex(float(method.budget(data)))
+    assert float((state.probs - start).abs().max()) > 1e-3
     torch.testing.assert_close(state.probs, simplex.project(start - 0.05 * grad))
     record = state.history[0]
     assert record["step_norm"] == pytest.approx(record["mapping_norm"], rel=1e-4)
