@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from benchmarks.tables import (
     MARK,
     NOTHING,
+    SEEDS,
     Row,
     grid,
     long_table,
@@ -44,7 +45,7 @@ def short() -> str:
         rivals = [row for row in own if row["method"] != "Whole"]
         first.append(winners(rivals, "spearman_loss", f"By loss on {name}", 3))
         first.append(winners(rivals, "spearman_accuracy", "By accuracy", 3))
-    return f"{' '.join(first)}\n\n{source(TABLE2, fresh=True)}\n\n{_grids(rows)}"
+    return f"{' '.join(first)}\n\n{source(TABLE2, fresh=True)}\n\n{_grids(rows, usual=SEEDS)}"
 
 
 def ranking() -> str:
@@ -55,7 +56,7 @@ def ranking() -> str:
     return f"{source(TABLE2)}\n\n{_grids(rows)}"
 
 
-def _grids(rows: Sequence[Row]) -> str:
+def _grids(rows: Sequence[Row], usual: int = 5) -> str:
     """Return a grid per data set: Spearman by loss / by accuracy / regret."""
     columns = ("spearman_loss", "spearman_accuracy", "regret")
     theirs = {
@@ -71,8 +72,8 @@ def _grids(rows: Sequence[Row]) -> str:
             plain = method.removesuffix(MARK).removesuffix(" (as printed)")
             paper = theirs.get((name, size, plain))
             note = "" if paper is None else f" [{paper['correlation']:.2f}]"
-            usual = 5 if some[0].get("count") else 1
-            cells[method, str(size)] = several(some, columns, (3, 3, 1), usual) + note
+            expected = usual if some[0].get("count") else 1
+            cells[method, str(size)] = several(some, columns, (3, 3, 1), expected) + note
         found.append(grid(name, cells, [str(size) for size in sizes]))
     return "\n\n".join(found)
 

@@ -75,7 +75,9 @@ def test_a_digest_reaches_through_calls_and_stops_at_what_is_not_used() -> None:
     found = names("graphcond.condensers.RandomInteractions")
     assert {"InteractionCondenser", "Condenser", "interaction_budget", "generator"} <= found
     assert not {"PolicyGradient", "TeacherChoice", "spmm"} & found
-    assert "systematic" in names("graphcond.condensers.PolicyGradient")
+    policy = names("graphcond.condensers.PolicyGradient")
+    assert {"systematic", "Reinforce"} <= policy
+    assert "MeanBaseline" not in policy  # offered by the same package, never named
     assert "bpr_gradient" in names("graphcond.evaluation.evaluate_recommender")
 
 
