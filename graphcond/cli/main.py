@@ -34,7 +34,7 @@ def parser() -> ArgumentParser:
     )
     commands = top.add_subcommands()
     for name, definition in COMMANDS.items():
-        summary = (definition.__doc__ or "").partition("\n")[0]
+        summary = " ".join((definition.__doc__ or "").partition("\n\n")[0].split())
         command = ArgumentParser(description=summary)
         command.add_argument(
             "--config",
