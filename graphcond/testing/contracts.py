@@ -9,11 +9,11 @@ from typing import Any
 
 import torch
 from torch import Tensor
-from torch_geometric.data import InMemoryDataset
+from torch_geometric.data import HeteroData, InMemoryDataset
 from torch_geometric.transforms import Compose
 
 from graphcond.condensers import Condenser
-from graphcond.data import read, save
+from graphcond.data import parts, read, save
 
 
 class CondenserContract(ABC):
@@ -28,7 +28,15 @@ class CondenserContract(ABC):
         ...         return RandomNodes(num_nodes=8, num_val=8, seed=seed)
         ...     def data(self):
         ...         return load("karate")
+
+    Attributes:
+        draws: Whether the seed changes the result; False for a method that draws nothing.
+        reads_validation: Whether validation data change which interactions are kept, or the
+            condensed training nodes. The condensed validation nodes are made from them anyway.
     """
+
+    draws: bool = True
+    reads_validation: bool = False
 
     @abstractmethod
     def condenser(self, seed: int) -> Condenser:
@@ -59,6 +67,33 @@ class CondenserContract(ABC):
         second = self.condenser(0)(self.data())
         assert torch.equal(state, torch.random.get_rng_state()), "the global generator was used"
         assert _same(first, second)
+
+    def test_another_seed_another_result(self) -> None:
+        """Two seeds draw differently, so that three seeds are three; a method that draws nothing
+        gives one result.
+        """
+        data = self.data()
+        first, second = self.condenser(0)(data), self.condenser(1)(data)
+        assert _same(first, second) != self.draws
+        assert (first.card["seed"], second.card["seed"]) == (0, 1)
+
+    def test_validation_data_are_read_where_it_is_said(self) -> None:
+        """Scrambled validation labels or interactions change what is made from training data only
+        where the method says that it reads them.
+        """
+        data = self.data()
+        poisoned = copy.deepcopy(data)
+        for store in poisoned.stores:
+            if "val_mask" in store:
+                store.y[store.val_mask] = (store.y[store.val_mask] + 1) % (int(store.y.max()) + 1)
+            if "val_edge_index" in store:
+                store.val_edge_index = _others(poisoned, store)
+        first, second = (self._from_training(graph) for graph in (data, poisoned))
+        assert _same(first, second) != self.reads_validation
+
+    def _from_training(self, data: Any) -> Any:
+        small = self.condenser(0)(data)
+        return small if isinstance(small, HeteroData) else parts(small)[0]
 
     def test_input_is_untouched(self) -> None:
         """Neither tensors nor attributes of the input change."""
@@ -120,6 +155,15 @@ class _Once(InMemoryDataset):
     def process(self) -> None:
         small = self.pre_transform(self._given)
         self.save([small], self.processed_paths[0])
+
+
+def _others(data: Any, store: Any) -> Tensor:
+    """Return as many interactions as the validation split has, none of them in any split."""
+    known = torch.zeros(data["user"].num_nodes, data["item"].num_nodes, dtype=torch.bool)
+    for name in ("edge_index", "val_edge_index", "test_edge_index"):
+        if name in store:
+            known[tuple(store[name])] = True
+    return (~known).nonzero().T[:, : store.val_edge_index.size(1)].contiguous()
 
 
 def _tensors(data: Any) -> dict[str, Tensor]:

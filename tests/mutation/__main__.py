@@ -1,0 +1,165 @@
+"""Change the core one small thing at a time and see whether a test fails.
+
+``python -m tests.mutation`` tries every mutant of every listed file (hours; it resumes),
+``--files 'graphcond/metrics/*' --sample 50`` some of them, and ``--check 75`` is CI's part: mutants
+of the record, for 75 seconds, each against the test that killed it before.
+"""
+
+from __future__ import annotations
+
+import argparse
+import hashlib
+import json
+import os
+import time
+from collections.abc import Iterator
+from fnmatch import fnmatch
+from pathlib import Path
+from typing import Any
+
+from tests.mutation.child import preload, run
+from tests.mutation.guards import ROOT, core
+from tests.mutation.operators import Mutant, changed, mutants
+from tests.mutation.record import RESULTS, Record, digest
+
+REACH = ROOT / ".cache" / "mutation.json"
+COLLECTING = 15.0
+"""CPU seconds that importing graphcond and collecting the tests may take."""
+
+
+def main() -> int:
+    """Run what the command line asks for; 1 where a mutant survives that should not."""
+    words = argparse.ArgumentParser(prog="python -m tests.mutation", description=__doc__)
+    words.add_argument("--files", default="*", help="which of the listed files, as a pattern")
+    words.add_argument("--sample", type=int, help="how many mutants; default: all")
+    words.add_argument("--seed", type=int, default=0, help="of the sample")
+    words.add_argument("--record", type=Path, default=RESULTS)
+    words.add_argument("--check", type=float, metavar="SECONDS", help="replay some of the record")
+    asked = words.parse_args()
+    os.environ.pop("GRAPHCOND_DATA", None)
+    os.chdir(ROOT)
+    chosen = sample(asked.files, asked.seed)
+    preload()
+    record = Record(asked.record)
+    if asked.check is not None:
+        return check(record, chosen, asked.check)
+    return explore(record, chosen[: asked.sample])
+
+
+def sample(pattern: str, seed: int) -> list[Mutant]:
+    """Return all mutants of the listed files that fit a pattern, shuffled: a longer sample holds a
+    shorter one, and what changes in one file leaves the others in their order.
+    """
+    files = [file for file in core() if fnmatch(file, pattern)]
+    found = [mutant for file in files for mutant in mutants(file, (ROOT / file).read_text())]
+    return sorted(found, key=lambda m: hashlib.sha256(f"{seed} {m.name}".encode()).digest())
+
+
+def explore(record: Record, chosen: list[Mutant]) -> int:
+    """Try mutants against all tests that run their lines, the fastest first."""
+    guards, reach = core(), Reached(REACH)
+    todo = [mutant for mutant in chosen if not record.settled(mutant)]
+    print(f"{len(chosen)} mutants, {len(chosen) - len(todo)} of them settled before")
+    for done, mutant in enumerate(todo, 1):
+        tests, seconds = reach.tests(mutant, guards[mutant.file])
+        killer = attempt(mutant, tests, seconds) if tests else None
+        row = record.add(mutant, killer)
+        if row["outcome"] == "survived":
+            note = "" if tests else " (no test runs it)"
+            print(f"{done}/{len(todo)} {where(mutant)}: {mutant.change}{note}", flush=True)
+        if done % 20 == 0 or done == len(todo):
+            record.write()
+    print(json.dumps(record.summary()))
+    return int(record.summary()["survived"] > 0)
+
+
+def check(record: Record, chosen: list[Mutant], seconds: float) -> int:
+    """Try mutants that were killed against their killers only, while time lasts."""
+    start, tried, alive = time.perf_counter(), 0, 0
+    for mutant in chosen:
+        row = record.rows.get(mutant.name)
+        if row is None or row["outcome"] != "killed" or "::" not in row["by"]:
+            continue
+        if time.perf_counter() - start > seconds:
+            break
+        tried += 1
+        if attempt(mutant, [row["by"]], COLLECTING) is None:
+            alive += 1
+            print(f"{where(mutant)}: {mutant.change}\n  survives {row['by']}")
+    print(f"{tried} mutants of the record, {alive} of them survive the test that killed them")
+    return int(alive > 0 or tried == 0)
+
+
+def attempt(mutant: Mutant, tests: list[str], seconds: float) -> str | None:
+    """Return the test that a mutant fails, None where it passes all."""
+    source = changed(mutant, (ROOT / mutant.file).read_text())
+    assert source is not None
+    answer = run(tests, COLLECTING + 5 * seconds, (mutant.file, source))
+    if answer["code"] == 0:
+        return None
+    return answer["test"] or f"(pytest's code {answer['code']})"
+
+
+def where(mutant: Mutant) -> str:
+    """Return file, line and function."""
+    return f"{mutant.file}:{mutant.lines[0]} {mutant.function} [{mutant.operator}]"
+
+
+class Reached:
+    """Which lines every test runs, measured once for each state of the tests and of those lines.
+
+    Args:
+        path: Where it is kept.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self.known = json.loads(path.read_text()) if path.exists() else {}
+        self.current: set[str] = set()
+
+    def tests(self, mutant: Mutant, guards: list[str]) -> tuple[list[str], float]:
+        """Return the tests that run the lines of a mutant, fastest first, and their seconds."""
+        first, last = mutant.lines
+        found: dict[str, float] = {}
+        for file in _test_files(guards):
+            entry = self._measured(file)
+            shared = set(entry.get(file, {}).get("lines", {}).get(mutant.file, ()))
+            for test, facts in entry.items():
+                lines = shared | set(facts["lines"].get(mutant.file, ()))
+                if "::" in test and (
+                    mutant.imported or any(first <= line <= last for line in lines)
+                ):
+                    found[test] = facts["seconds"]
+        ordered = sorted(found, key=lambda test: found[test])
+        return ordered, sum(found.values())
+
+    def _measured(self, file: str) -> dict[str, Any]:
+        known = self.known.get(file)
+        if file in self.current or (known and _unchanged(known["digests"])):
+            self.current.add(file)
+            tests: dict[str, Any] = known["tests"]
+            return tests
+        print(f"measuring {file}", flush=True)
+        found = run([file], 3600, None, reach=True).get("reach", {})
+        read = {file} | {name for facts in found.values() for name in facts["lines"]}
+        digests = {name: digest(ROOT / name) for name in sorted(read)}
+        self.known[file] = {"digests": digests, "tests": found}
+        self.current.add(file)
+        self.path.parent.mkdir(exist_ok=True)
+        self.path.write_text(json.dumps(self.known))
+        return self._measured(file)
+
+
+def _test_files(guards: list[str]) -> Iterator[str]:
+    for guard in guards:
+        path = ROOT / guard
+        for file in sorted(path.glob("test_*.py")) if path.is_dir() else [path]:
+            yield file.relative_to(ROOT).as_posix()
+
+
+def _unchanged(digests: dict[str, str]) -> bool:
+    return all((ROOT / name).exists() and digest(ROOT / name) == d for name, d in digests.items())
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())

@@ -1,0 +1,212 @@
+"""Runs tests in a forked child, with one file changed on its way in: nothing on disk changes.
+
+The parent has imported everything but graphcond, so that a mutant costs its tests and little else.
+"""
+
+from __future__ import annotations
+
+import gc
+import importlib
+import json
+import os
+import resource
+import sys
+from collections import defaultdict
+from collections.abc import Callable, Sequence
+from importlib.machinery import SourceFileLoader
+from pathlib import Path
+from types import CodeType, FrameType
+from typing import Any
+
+import pytest
+
+from tests.mutation.guards import ROOT
+
+HEAVY = (
+    "torch",
+    "torch_geometric",
+    "torch_geometric.transforms",
+    "torch_geometric.datasets",
+    "scipy",
+    "scipy.stats",
+    "sklearn",
+    "sklearn.linear_model",
+    "networkx",
+    "pandas",
+    "optuna",
+    "matplotlib",
+    "hypothesis",
+    "jsonargparse",
+    "safetensors.torch",
+    "tqdm",
+    "torch.func",
+)
+MEMORY = 16 << 30
+
+
+def preload() -> None:
+    """Import what graphcond and its tests import, and let hypothesis draw the same every time."""
+    for name in HEAVY:
+        try:
+            importlib.import_module(name)
+        except ImportError:
+            continue
+    import hypothesis
+    import torch
+
+    hypothesis.settings.register_profile("mutation", derandomize=True, database=None)
+    hypothesis.settings.load_profile("mutation")
+    torch.set_num_threads(1)
+    # What is here stays: a child's collector need not look at it again.
+    gc.collect()
+    gc.freeze()
+
+
+class FirstFailure:
+    """A pytest plugin that ends the process with the first test that fails.
+
+    Args:
+        answer: Receives the name of the test.
+    """
+
+    def __init__(self, answer: Callable[[dict[str, Any]], None]) -> None:
+        self.answer = answer
+
+    def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
+        if report.failed:
+            self.answer({"code": 1, "test": report.nodeid})
+
+    def pytest_collectreport(self, report: pytest.CollectReport) -> None:
+        if report.failed:
+            self.answer({"code": 2, "test": f"{report.nodeid} (collection)"})
+
+
+class Reach:
+    """A pytest plugin that keeps how long each test takes and which lines of the package it runs.
+
+    What runs while fixtures are made counts for every test of the file, since a fixture may serve
+    them all.
+    """
+
+    def __init__(self) -> None:
+        self.lines: dict[str, dict[str, set[int]]] = {}
+        self.seconds: dict[str, float] = defaultdict(float)
+        self._into: dict[str, set[int]] = {}
+        self._package = str(ROOT / "graphcond")
+
+    @pytest.hookimpl(wrapper=True)
+    def pytest_runtest_setup(self, item: pytest.Item) -> Any:
+        return (yield from self._watched(item.nodeid.split("::")[0]))
+
+    @pytest.hookimpl(wrapper=True)
+    def pytest_runtest_call(self, item: pytest.Item) -> Any:
+        return (yield from self._watched(item.nodeid))
+
+    def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
+        self.seconds[report.nodeid] += report.duration
+        if report.failed or report.skipped:
+            self.lines.pop(report.nodeid, None)
+
+    def _watched(self, owner: str) -> Any:
+        self._into = self.lines.setdefault(owner, {})
+        sys.settrace(self._enter)
+        try:
+            return (yield)
+        finally:
+            sys.settrace(None)
+
+    def _enter(self, frame: FrameType, event: str, arg: object) -> Callable[..., Any] | None:
+        file = frame.f_code.co_filename
+        if not file.startswith(self._package):
+            return None
+        lines = self._into.setdefault(os.path.relpath(file, ROOT), set())
+
+        def line(frame: FrameType, event: str, arg: object) -> Any:
+            lines.add(frame.f_lineno)
+            return line
+
+        return line(frame, event, arg)
+
+    def record(self) -> dict[str, Any]:
+        """Return tests with their seconds and lines, in JSON's types."""
+        return {
+            test: {
+                "seconds": round(self.seconds.get(test, 0.0), 3),
+                "lines": {file: sorted(lines) for file, lines in files.items()},
+            }
+            for test, files in self.lines.items()
+        }
+
+
+def run(
+    tests: Sequence[str],
+    cpu_seconds: float,
+    changed: tuple[str, str] | None,
+    *,
+    reach: bool = False,
+) -> dict[str, Any]:
+    """Run tests in a child.
+
+    Args:
+        tests: Paths or node ids.
+        cpu_seconds: The child is stopped after these.
+        changed: Path of a file and what is imported in its place.
+        reach: Whether lines are recorded instead of stopping at the first failure.
+
+    Returns:
+        ``{"code": pytest's exit code, "test": first failure, "reach": …}``; code -1 where the child
+        was stopped or died.
+    """
+    read, write = os.pipe()
+    child = os.fork()
+    if child == 0:
+        os.close(read)
+        _child(tests, cpu_seconds, changed, reach, write)
+    os.close(write)
+    with os.fdopen(read, "rb") as pipe:
+        text = pipe.read()
+    os.waitpid(child, 0)
+    return json.loads(text) if text else {"code": -1, "test": "(time or memory)"}
+
+
+def _child(
+    tests: Sequence[str],
+    cpu_seconds: float,
+    changed: tuple[str, str] | None,
+    reach: bool,
+    write: int,
+) -> None:
+    def answer(found: dict[str, Any]) -> None:
+        with os.fdopen(write, "w") as pipe:
+            json.dump(found, pipe)
+        os._exit(0)
+
+    try:
+        seconds = int(cpu_seconds) + 1
+        resource.setrlimit(resource.RLIMIT_CPU, (seconds, seconds + 5))
+        resource.setrlimit(resource.RLIMIT_AS, (MEMORY, MEMORY))
+        quiet = os.open(os.devnull, os.O_WRONLY)
+        os.dup2(quiet, 1)
+        os.dup2(quiet, 2)
+        sys.dont_write_bytecode = True
+        if changed is not None:
+            _import_instead(*changed)
+        lines = Reach()
+        # Rewritten asserts would be read from the file, past what is imported in its place.
+        words = ["-q", "-p", "no:cacheprovider", "-p", "no:benchmark", "--assert=plain"]
+        plugins = [lines] if reach else [FirstFailure(answer)]
+        code = int(pytest.main([*words, "-W", "ignore", *tests], plugins=plugins))
+        answer({"code": code, "test": None, "reach": lines.record()})
+    finally:
+        os._exit(1)
+
+
+def _import_instead(file: str, source: str) -> None:
+    path, plain = str(ROOT / file), SourceFileLoader.get_code
+
+    def get_code(self: SourceFileLoader, name: str) -> CodeType | None:
+        if str(Path(self.path).resolve()) == path:
+            return compile(source, path, "exec", dont_inherit=True)
+        return plain(self, name)
+
+    SourceFileLoader.get_code = get_code  # type: ignore[method-assign]
