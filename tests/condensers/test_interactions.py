@@ -80,6 +80,8 @@ class TestDosCondInteractions(OnSouthernWomen):
 
 
 class TestTeacherChoice(OnSouthernWomen):
+    reads_validation = True
+
     def condenser(self, seed):
         return TeacherChoice(ratio=0.6, seed=seed, ensemble=1, rank=4, recipe=BPR(rounds=2))
 

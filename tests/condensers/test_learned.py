@@ -21,6 +21,8 @@ METHODS = [DistributionMatching, KernelInducingPoints, TrajectoryMatching]
 
 
 class TestDistributionMatching(CondenserContract):
+    reads_validation = True
+
     def condenser(self, seed):
         return DistributionMatching(**SMALL, seed=seed)
 
@@ -29,6 +31,8 @@ class TestDistributionMatching(CondenserContract):
 
 
 class TestKernelInducingPoints(CondenserContract):
+    reads_validation = True
+
     def condenser(self, seed):
         return KernelInducingPoints(
             **SMALL, adjacency="learned", space=PolynomialFilters(order=2), seed=seed
@@ -39,6 +43,8 @@ class TestKernelInducingPoints(CondenserContract):
 
 
 class TestTrajectoryMatching(CondenserContract):
+    reads_validation = True
+
     def condenser(self, seed):
         return TrajectoryMatching(**SMALL, experts=1, expert_steps=30, seed=seed)
 

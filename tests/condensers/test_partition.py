@@ -13,6 +13,8 @@ from graphcond.testing.contracts import CondenserContract
 
 
 class TestPartition(CondenserContract):
+    reads_validation = True
+
     def condenser(self, seed):
         return Partition(num_nodes=4, num_val=3, seed=seed)
 

@@ -60,6 +60,8 @@ def condenser(**changes):
 
 
 class TestPolicyGradientContract(CondenserContract):
+    reads_validation = True
+
     def condenser(self, seed):
         return condenser(seed=seed, schedule=Schedule(steps=2))
 
@@ -68,6 +70,8 @@ class TestPolicyGradientContract(CondenserContract):
 
 
 class TestOneStepContract(CondenserContract):
+    reads_validation = True
+
     def condenser(self, seed):
         return condenser(
             seed=seed,

@@ -20,6 +20,8 @@ class TestRandomNodes(CondenserContract):
 
 
 class TestHerding(CondenserContract):
+    draws = False
+
     def condenser(self, seed):
         return Herding(num_nodes=6, num_val=5, seed=seed)
 
@@ -28,6 +30,8 @@ class TestHerding(CondenserContract):
 
 
 class TestKCenter(CondenserContract):
+    draws = False
+
     def condenser(self, seed):
         return KCenter(num_nodes=6, num_val=5, seed=seed)
 

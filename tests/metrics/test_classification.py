@@ -43,3 +43,12 @@ def test_nan_is_no_answer_but_only_of_the_model_and_nodes_it_is_in():
 def test_ids_are_no_mask():
     with pytest.raises(InputError, match="index_to_mask"):
         accuracy(torch.eye(4), torch.arange(4), torch.tensor([0, 1, 0, 1]))
+
+
+def test_a_mask_counts_its_nodes_alone_and_none_counts_all():
+    logits, y = torch.tensor([[2.0, 0.0], [0.0, 2.0], [2.0, 0.0]]), torch.tensor([0, 0, 0])
+    assert float(accuracy(logits, y)) == pytest.approx(2 / 3)
+    assert float(accuracy(logits, y, torch.tensor([True, True, False]))) == 0.5
+    assert accuracy(logits.double(), y).dtype == torch.float64
+    with pytest.raises(InputError, match="one label per node"):
+        accuracy(logits, y[:2])

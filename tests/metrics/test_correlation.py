@@ -51,11 +51,35 @@ def test_regret_averages_over_a_tied_pick_and_refuses_a_chooser_that_cannot_choo
     assert math.isnan(regret(truth, torch.zeros(3)))
 
 
+@pytest.mark.parametrize(("count", "best"), [(5, 2), (8, 2), (9, 3), (12, 3), (13, 4)])
+def test_the_top_quarter_is_rounded_up_and_never_fewer_than_two(count, best):
+    """Among the best the other list is reversed, below them it agrees."""
+    reference = torch.arange(count, dtype=torch.float64)
+    other = reference.clone()
+    other[-best:] = other[-best:].flip(0)
+    assert top_quarter_spearman(reference, other) == pytest.approx(-1)
+    if best > 2:
+        other = reference.clone()
+        other[-best + 1 :] = other[-best + 1 :].flip(0)
+        assert top_quarter_spearman(reference, other) > -1
+
+
+@pytest.mark.parametrize("scale", [1e-6, 1.0, 1e6])
+def test_the_unit_of_scores_does_not_matter(scale):
+    first, second = torch.tensor([0.0, 1.0]), torch.tensor([0.0, scale])
+    assert spearman(first, second) == kendall(first, second) == pytest.approx(1)
+
+
 def test_nan_and_unequal_lists_are_refused():
     with pytest.raises(InputError, match="numbers"):
         spearman(torch.tensor([0.0, float("nan")]), torch.zeros(2))
     with pytest.raises(InputError, match="one length"):
         kendall(torch.zeros(3), torch.zeros(2))
+    for compare in (spearman, kendall, top_quarter_spearman, regret):
+        with pytest.raises(InputError, match="one length"):
+            compare(torch.zeros(1), torch.zeros(1))
+        with pytest.raises(InputError, match="numbers"):
+            compare(torch.zeros(5), torch.full((5,), float("nan")))
 
 
 @pytest.mark.parametrize("dtype", [torch.uint8, torch.int8, torch.int32, torch.int64, torch.bool])

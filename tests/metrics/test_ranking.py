@@ -1,3 +1,5 @@
+import math
+
 import pytest
 import torch
 from torch_geometric.metrics import LinkPredNDCG, LinkPredRecall
@@ -40,5 +42,19 @@ def test_empty_places_and_users_without_items_count_nothing():
 def test_nothing_relevant_is_nan_and_bad_k_an_error():
     hit, count = hits(torch.tensor([[0]]), torch.empty(2, 0, dtype=torch.long), num_items=2)
     assert torch.tensor(mean_over_users(recall(hit, count, 1), count)).isnan()
-    with pytest.raises(InputError, match="k"):
-        ndcg(hit, count, 2)
+    for metric in (ndcg, recall):
+        for k in (0, 2):
+            with pytest.raises(InputError, match="k"):
+                metric(hit, count, k)
+
+
+def test_a_user_without_relevant_items_scores_zero_and_is_left_out_of_the_mean():
+    hit, count = hits(torch.tensor([[0, 1], [1, 0]]), torch.tensor([[1], [1]]), num_items=2)
+    assert recall(hit, count, 2).tolist() == ndcg(hit, count, 2).tolist() == [0, 1]
+    assert mean_over_users(torch.tensor([5.0, 1.0]), count) == 1
+
+
+def test_later_hits_gain_less():
+    hit = torch.tensor([[False, True, False], [False, False, True]])
+    found = ndcg(hit, torch.tensor([1, 1]), 3).tolist()
+    assert found == pytest.approx([1 / math.log2(3), 1 / math.log2(4)])

@@ -56,7 +56,7 @@ def sample(pattern: str, seed: int) -> list[Mutant]:
 
 
 def explore(record: Record, chosen: list[Mutant]) -> int:
-    """Try mutants against all tests that run their lines, the fastest first."""
+    """Try mutants against all tests that enter their functions, the fastest first."""
     guards, reach = core(), Reached(REACH)
     todo = [mutant for mutant in chosen if not record.settled(mutant)]
     print(f"{len(chosen)} mutants, {len(chosen) - len(todo)} of them settled before")
@@ -65,7 +65,7 @@ def explore(record: Record, chosen: list[Mutant]) -> int:
         killer = attempt(mutant, tests, seconds) if tests else None
         row = record.add(mutant, killer)
         if row["outcome"] == "survived":
-            note = "" if tests else " (no test runs it)"
+            note = "" if tests else " (no test enters it)"
             print(f"{done}/{len(todo)} {where(mutant)}: {mutant.change}{note}", flush=True)
         if done % 20 == 0 or done == len(todo):
             record.write()
@@ -102,11 +102,11 @@ def attempt(mutant: Mutant, tests: list[str], seconds: float) -> str | None:
 
 def where(mutant: Mutant) -> str:
     """Return file, line and function."""
-    return f"{mutant.file}:{mutant.lines[0]} {mutant.function} [{mutant.operator}]"
+    return f"{mutant.file}:{mutant.line} {mutant.function} [{mutant.operator}]"
 
 
 class Reached:
-    """Which lines every test runs, measured once for each state of the tests and of those lines.
+    """Which functions every test enters, measured once for each state of the test and of these.
 
     Args:
         path: Where it is kept.
@@ -118,17 +118,14 @@ class Reached:
         self.current: set[str] = set()
 
     def tests(self, mutant: Mutant, guards: list[str]) -> tuple[list[str], float]:
-        """Return the tests that run the lines of a mutant, fastest first, and their seconds."""
-        first, last = mutant.lines
+        """Return the tests that enter a mutant's function, fastest first, and their seconds."""
         found: dict[str, float] = {}
         for file in _test_files(guards):
             entry = self._measured(file)
-            shared = set(entry.get(file, {}).get("lines", {}).get(mutant.file, ()))
+            shared = entry.get(file, {}).get("entered", {}).get(mutant.file, [])
             for test, facts in entry.items():
-                lines = shared | set(facts["lines"].get(mutant.file, ()))
-                if "::" in test and (
-                    mutant.imported or any(first <= line <= last for line in lines)
-                ):
+                entered = [*shared, *facts["entered"].get(mutant.file, [])]
+                if "::" in test and (mutant.entry in entered or mutant.entry == 0):
                     found[test] = facts["seconds"]
         ordered = sorted(found, key=lambda test: found[test])
         return ordered, sum(found.values())
@@ -141,7 +138,7 @@ class Reached:
             return tests
         print(f"measuring {file}", flush=True)
         found = run([file], 3600, None, reach=True).get("reach", {})
-        read = {file} | {name for facts in found.values() for name in facts["lines"]}
+        read = {file} | {name for facts in found.values() for name in facts["entered"]}
         digests = {name: digest(ROOT / name) for name in sorted(read)}
         self.known[file] = {"digests": digests, "tests": found}
         self.current.add(file)

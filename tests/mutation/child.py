@@ -69,7 +69,7 @@ class FirstFailure:
         answer: Receives the name of the test.
     """
 
-    def __init__(self, answer: Callable[[dict[str, Any]], None]) -> None:
+    def __init__(self, answer: Callable[[dict[str, Any]], object]) -> None:
         self.answer = answer
 
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
@@ -82,16 +82,17 @@ class FirstFailure:
 
 
 class Reach:
-    """A pytest plugin that keeps how long each test takes and which lines of the package it runs.
+    """A pytest plugin that keeps how long each test takes and which functions of the package it
+    enters.
 
-    What runs while fixtures are made counts for every test of the file, since a fixture may serve
-    them all.
+    What is entered while fixtures are made counts for every test of the file, since a fixture may
+    serve them all.
     """
 
     def __init__(self) -> None:
-        self.lines: dict[str, dict[str, set[int]]] = {}
+        self.entered: dict[str, dict[str, set[int]]] = {}
         self.seconds: dict[str, float] = defaultdict(float)
-        self._into: dict[str, set[int]] = {}
+        self._seen: set[CodeType] = set()
         self._package = str(ROOT / "graphcond")
 
     @pytest.hookimpl(wrapper=True)
@@ -105,36 +106,32 @@ class Reach:
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
         self.seconds[report.nodeid] += report.duration
         if report.failed or report.skipped:
-            self.lines.pop(report.nodeid, None)
+            self.entered.pop(report.nodeid, None)
 
     def _watched(self, owner: str) -> Any:
-        self._into = self.lines.setdefault(owner, {})
+        self._seen = set()
         sys.settrace(self._enter)
         try:
             return (yield)
         finally:
             sys.settrace(None)
+            into = self.entered.setdefault(owner, {})
+            for code in self._seen:
+                if code.co_filename.startswith(self._package):
+                    file = os.path.relpath(code.co_filename, ROOT)
+                    into.setdefault(file, set()).add(code.co_firstlineno)
 
-    def _enter(self, frame: FrameType, event: str, arg: object) -> Callable[..., Any] | None:
-        file = frame.f_code.co_filename
-        if not file.startswith(self._package):
-            return None
-        lines = self._into.setdefault(os.path.relpath(file, ROOT), set())
-
-        def line(frame: FrameType, event: str, arg: object) -> Any:
-            lines.add(frame.f_lineno)
-            return line
-
-        return line(frame, event, arg)
+    def _enter(self, frame: FrameType, event: str, arg: object) -> None:
+        self._seen.add(frame.f_code)
 
     def record(self) -> dict[str, Any]:
-        """Return tests with their seconds and lines, in JSON's types."""
+        """Return tests with their seconds and the first lines of functions, in JSON's types."""
         return {
             test: {
                 "seconds": round(self.seconds.get(test, 0.0), 3),
-                "lines": {file: sorted(lines) for file, lines in files.items()},
+                "entered": {file: sorted(lines) for file, lines in files.items()},
             }
-            for test, files in self.lines.items()
+            for test, files in self.entered.items()
         }
 
 
@@ -151,7 +148,7 @@ def run(
         tests: Paths or node ids.
         cpu_seconds: The child is stopped after these.
         changed: Path of a file and what is imported in its place.
-        reach: Whether lines are recorded instead of stopping at the first failure.
+        reach: Whether functions are recorded instead of stopping at the first failure.
 
     Returns:
         ``{"code": pytest's exit code, "test": first failure, "reach": …}``; code -1 where the child
@@ -191,12 +188,12 @@ def _child(
         sys.dont_write_bytecode = True
         if changed is not None:
             _import_instead(*changed)
-        lines = Reach()
+        entered = Reach()
         # Rewritten asserts would be read from the file, past what is imported in its place.
         words = ["-q", "-p", "no:cacheprovider", "-p", "no:benchmark", "--assert=plain"]
-        plugins = [lines] if reach else [FirstFailure(answer)]
+        plugins = [entered] if reach else [FirstFailure(answer)]
         code = int(pytest.main([*words, "-W", "ignore", *tests], plugins=plugins))
-        answer({"code": code, "test": None, "reach": lines.record()})
+        answer({"code": code, "test": None, "reach": entered.record()})
     finally:
         os._exit(1)
 

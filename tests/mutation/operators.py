@@ -181,8 +181,8 @@ class Mutant:
         operator: The kind of change.
         change: What became what.
         nth: Which of equal changes in one function it is, from 0.
-        lines: First and last line of the changed statement.
-        imported: Whether the change acts when the file is imported.
+        line: Line of the changed statement.
+        entry: First line of the function it is in; 0 where it acts when the file is imported.
     """
 
     file: str
@@ -190,8 +190,8 @@ class Mutant:
     operator: str
     change: str
     nth: int
-    lines: tuple[int, int]
-    imported: bool
+    line: int
+    entry: int
 
     @property
     def name(self) -> tuple[str, str, str, str, int]:
@@ -222,15 +222,14 @@ def _all(file: str, text: str) -> Iterator[tuple[Mutant, _Place, ast.AST, ast.AS
     tree = ast.parse(text)
     known = {node.id for node in ast.walk(tree) if isinstance(node, ast.Name)} | BUILT_IN
     seen: dict[tuple[str, ...], int] = {}
-    for place in _places(tree, "", None):
+    for place in _places(tree, "", None, 0):
         for operator in OPERATORS:
             for new in operator(place.node):
                 if isinstance(new, ast.Name) and operator is twin and new.id not in known:
                     continue
                 key = (place.function, operator.__name__, f"{_short(place.node)} → {_short(new)}")
                 nth = seen[key] = seen.get(key, -1) + 1
-                imported = place.heading or not place.function
-                yield Mutant(file, *key, nth, place.lines(), imported), place, new, tree
+                yield Mutant(file, *key, nth, place.statement.lineno, place.entry), place, new, tree
 
 
 @dataclass(frozen=True)
@@ -243,7 +242,7 @@ class _Place:
     index: int | None
     function: str
     statement: ast.stmt
-    heading: bool
+    entry: int
 
     def put(self, new: ast.AST) -> None:
         if self.index is None:
@@ -251,15 +250,9 @@ class _Place:
         else:
             getattr(self.parent, self.field)[self.index] = new
 
-    def lines(self) -> tuple[int, int]:
-        last = getattr(self.node, "end_lineno", None) or self.statement.end_lineno
-        if isinstance(self.node, (ast.If, ast.While)):
-            last = self.node.test.end_lineno
-        return self.statement.lineno, last or self.statement.lineno
-
 
 def _places(
-    node: ast.AST, function: str, statement: ast.stmt | None, heading: bool = False
+    node: ast.AST, function: str, statement: ast.stmt | None, entry: int
 ) -> Iterator[_Place]:
     """Yield all nodes that may change, with what is no behaviour left out: annotations, decorators,
     checks of arguments and their messages, texts shown to users.
@@ -271,17 +264,20 @@ def _places(
             if not isinstance(child, ast.AST) or _unseen(child):
                 continue
             here = child if isinstance(child, ast.stmt) else statement
-            inside, head = function, heading
+            inside, start = function, entry
             if isinstance(child, (ast.FunctionDef, ast.ClassDef)):
                 inside = f"{function}.{child.name}".lstrip(".")
-            if isinstance(node, (ast.FunctionDef, ast.ClassDef)):
-                head = field != "body" or isinstance(node, ast.ClassDef)
+            if isinstance(node, ast.ClassDef):
+                start = 0
+            if isinstance(node, ast.FunctionDef):
+                first = min([node.lineno, *(word.lineno for word in node.decorator_list)])
+                start = first if field == "body" else entry
             if isinstance(child, ast.FunctionDef):
                 _mark_numeric(child)
             if here is not None:
                 at = index if isinstance(value, list) else None
-                yield _Place(child, node, field, at, inside, here, head)
-            yield from _places(child, inside, here, head)
+                yield _Place(child, node, field, at, inside, here, start)
+            yield from _places(child, inside, here, start)
 
 
 def _unseen(node: ast.AST) -> bool:

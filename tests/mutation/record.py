@@ -53,7 +53,7 @@ class Record:
         outcome = "killed" if killer else "equivalent" if reason(mutant) else "survived"
         values = (
             *mutant.name[:1],
-            mutant.lines[0],
+            mutant.line,
             *mutant.name[1:],
             outcome,
             killer or reason(mutant),

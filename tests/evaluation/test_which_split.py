@@ -1,0 +1,299 @@
+"""Every judge reads the split it names: what happens to another split's data moves nothing."""
+
+from __future__ import annotations
+
+import copy
+import math
+from functools import partial
+
+import pytest
+import torch
+from sklearn.metrics import accuracy_score
+
+from graphcond import nn
+from graphcond.data import (
+    EDGE,
+    load,
+    planted_graph,
+    split_interactions,
+    test_edges,
+    train_edges,
+    val_edges,
+)
+from graphcond.evaluation import (
+    Entry,
+    evaluate_node,
+    evaluate_recommender,
+    judge_interactions,
+    judge_nodes,
+    linear_surrogate,
+    reference,
+)
+from graphcond.evaluation import judge as judge_module
+from graphcond.evaluation import recommender as recommender_module
+from graphcond.evaluation.calibrate import held_out_accuracy
+from graphcond.evaluation.recommender import rank_scores
+from graphcond.metrics import mean_over_users
+from graphcond.nn import PolynomialFilterNet
+from graphcond.spaces import PolynomialFilters
+from graphcond.training import (
+    BPR,
+    ClassifierTraining,
+    FilterTraining,
+    Fitted,
+    Recommender,
+    fit_recommender,
+    infer,
+    train_filters,
+)
+
+GCN = partial(nn.GraphNet, kind="gcn", hidden=8)
+SHORT = ClassifierTraining(epochs=8)
+NET = PolynomialFilterNet(8, hidden=4, num_classes=3)
+LAM = PolynomialFilters().sample(6, seed=1)
+RECIPE = FilterTraining(epochs=12, learning_rate=0.3)
+"""So large a step that the best epoch is not the last."""
+
+
+@pytest.fixture(scope="module")
+def graph():
+    return planted_graph(num_nodes=120, num_classes=3, num_features=8, degree=6.0, seed=0)
+
+
+def relabelled(data, part):
+    """The graph with every label of one split moved to the next class."""
+    out = copy.copy(data)
+    mask = data[f"{part}_mask"]
+    out.y = torch.where(mask, (data.y + 1) % 3, data.y)
+    return out
+
+
+def trained(data, seed=0):
+    """A GCN as the judge trains it, and the accuracy that the judge gives it."""
+    models = []
+
+    def factory(*args, **kwargs):
+        models.append(GCN(*args, **kwargs))
+        return models[-1]
+
+    report = evaluate_node(factory, data, data, seeds=(seed,), recipe=SHORT)
+    return models[0], report.rows[0]["accuracy"]
+
+
+def test_the_node_judge_counts_test_nodes_and_no_others(graph):
+    model, score = trained(graph)
+    picked = infer(model, graph).argmax(1)
+    on = {
+        part: 100 * accuracy_score(graph.y[graph[f"{part}_mask"]], picked[graph[f"{part}_mask"]])
+        for part in ("train", "val", "test")
+    }
+    assert score == pytest.approx(on["test"])
+    assert min(abs(score - on["val"]), abs(score - on["train"])) > 1e-6
+
+
+def test_test_labels_move_the_node_judges_score_and_not_its_model(graph):
+    model, score = trained(graph)
+    told = copy.copy(graph)
+    told.y = torch.where(graph.test_mask, infer(model, graph).argmax(1), graph.y)
+    assert trained(told)[1] == pytest.approx(100) != score
+
+
+def test_the_node_judge_stops_on_the_originals_validation_nodes(graph):
+    seeds = range(3)
+    report = evaluate_node(GCN, relabelled(graph, "val"), graph, seeds=seeds, recipe=SHORT)
+    plain = evaluate_node(GCN, graph, graph, seeds=seeds, recipe=SHORT)
+    assert [row["accuracy"] for row in report.rows] == [row["accuracy"] for row in plain.rows]
+    moved = evaluate_node(GCN, graph, relabelled(graph, "val"), seeds=seeds, recipe=SHORT)
+    assert [row["accuracy"] for row in moved.rows] != [row["accuracy"] for row in plain.rows]
+
+
+def test_the_node_judges_seed_is_that_of_weights_and_of_dropout(graph):
+    seen, scores = [], []
+
+    def same_start(*args, seed):
+        seen.append(seed)
+        return nn.GraphNet(*args, kind="gcn", hidden=8, dropout=0.9, seed=5)
+
+    for seed in (0, 1, 0):
+        scores.append(evaluate_node(same_start, graph, graph, seeds=(seed,), recipe=SHORT).rows[0])
+    assert seen == [0, 1, 0]
+    assert scores[0]["accuracy"] == scores[2]["accuracy"] != scores[1]["accuracy"]
+
+
+def test_held_out_accuracy_is_that_of_the_test_nodes(graph):
+    runs = train_filters(NET, LAM, graph, recipe=RECIPE)
+    found = held_out_accuracy(NET, LAM, runs.best_params, graph, chunk=4)
+    for part in ("train", "val"):
+        moved = held_out_accuracy(NET, LAM, runs.best_params, relabelled(graph, part))
+        assert torch.equal(found, moved), f"{part} labels move it"
+    operator = nn.filter_operator(graph.edge_index, graph.num_nodes)
+    picked = NET(runs.best_params, LAM, operator, graph.x).argmax(-1)[:, graph.test_mask]
+    for b in range(len(LAM)):
+        assert float(found[b]) == pytest.approx(accuracy_score(graph.y[graph.test_mask], picked[b]))
+
+
+def test_the_reference_ranks_on_validation_and_pays_on_test_nodes(graph):
+    plain = reference(NET, LAM, graph, recipe=RECIPE)
+    moved = reference(NET, LAM, relabelled(graph, "test"), recipe=RECIPE)
+    assert torch.equal(plain.loss, moved.loss)
+    assert torch.equal(plain.accuracy, moved.accuracy)
+    assert torch.equal(plain.surrogate.loss, moved.surrogate.loss)
+    assert not torch.equal(plain.held_out, moved.held_out)
+    runs = [train_filters(NET, LAM, graph, recipe=RECIPE, seed=seed) for seed in (0, 1)]
+    for seed, run in enumerate(runs):
+        torch.testing.assert_close(plain.loss[seed], run.loss)
+        torch.testing.assert_close(plain.accuracy[seed], run.accuracy)
+        best = held_out_accuracy(NET, LAM, run.best_params, graph)
+        torch.testing.assert_close(plain.held_out[seed], best)
+        assert not torch.equal(best, held_out_accuracy(NET, LAM, run.params, graph))
+    assert not torch.equal(plain.loss[0], plain.loss[1])
+    assert not torch.equal(
+        plain.loss, reference(NET, LAM, relabelled(graph, "val"), recipe=RECIPE).loss
+    )
+
+
+def test_the_surrogate_learns_from_training_and_is_scored_on_validation_nodes(graph):
+    plain = linear_surrogate(NET, LAM, graph)
+    assert torch.equal(plain.loss, linear_surrogate(NET, LAM, relabelled(graph, "test")).loss)
+    for part in ("train", "val"):
+        assert not torch.equal(plain.loss, linear_surrogate(NET, LAM, relabelled(graph, part)).loss)
+    for part, whole in (("val", True), ("train", False)):
+        correct = plain.accuracy.double() * int(graph[f"{part}_mask"].sum())
+        assert torch.allclose(correct, correct.round(), rtol=0, atol=1e-4) == whole
+
+
+def test_the_surrogate_takes_the_ridge_of_the_lowest_validation_loss(graph):
+    ridges = (1e-6, 1e-3, 1.0, 1e3)
+    losses = {ridge: linear_surrogate(NET, LAM, graph, (ridge,)).loss.mean() for ridge in ridges}
+    assert linear_surrogate(NET, LAM, graph, ridges).ridge == min(losses, key=losses.get)
+
+
+def ideal(pairs, users, items):
+    """A recommender that ranks exactly these interactions first."""
+    table = torch.zeros(users, items)
+    table[tuple(pairs)] = 1.0
+    return Recommender(table, torch.eye(items), Fitted())
+
+
+def test_rank_scores_looks_for_test_interactions_and_lists_no_training_ones():
+    data = split_interactions(load("southern-women"), seed=0)
+    size = (data["user"].num_nodes, data["item"].num_nodes)
+    perfect = rank_scores(ideal(test_edges(data), *size), data, (size[1],))
+    assert perfect == {
+        f"recall@{size[1]}": pytest.approx(1),
+        f"ndcg@{size[1]}": pytest.approx(1),
+    }
+    swapped = ideal(data[EDGE].val_edge_index, *size)
+    assert rank_scores(swapped, data, (size[1],))[f"ndcg@{size[1]}"] < 0.9
+    both = torch.cat([train_edges(data), test_edges(data)], 1)
+    assert rank_scores(ideal(both, *size), data, (3,))["recall@3"] == pytest.approx(
+        rank_scores(ideal(test_edges(data), *size), data, (3,))["recall@3"]
+    )
+    plain = ideal(test_edges(data), *size)
+    count = torch.bincount(test_edges(data)[0], minlength=size[0])
+    assert rank_scores(plain, data, (1,))["recall@1"] == pytest.approx(
+        mean_over_users(1 / count.clamp(min=1), count)
+    )
+
+
+@pytest.fixture(scope="module")
+def women():
+    return split_interactions(load("southern-women"), seed=0)
+
+
+def test_the_recommender_judge_reads_the_originals_splits(women):
+    """Its model is trained on ``train`` and stopped on the original's validation interactions; the
+    sets that a condensed file brings along are not looked at.
+    """
+    judge = partial(
+        evaluate_recommender, partial(nn.MF, dim=4), ks=(5,), seeds=(0,), recipe=BPR(rounds=3)
+    )
+    small = copy.copy(women)
+    for name in ("val_edge_index", "test_edge_index"):
+        small[EDGE][name] = train_edges(women)[:, :9]
+    assert judge(small, women).rows[0]["ndcg@5"] == judge(women, women).rows[0]["ndcg@5"]
+    other = copy.copy(women)
+    other[EDGE].test_edge_index = women[EDGE].val_edge_index
+    other[EDGE].val_edge_index = women[EDGE].test_edge_index
+    assert judge(women, other).rows[0]["ndcg@5"] != judge(women, women).rows[0]["ndcg@5"]
+
+
+def test_early_stopping_lists_no_training_interaction_of_the_original(women, monkeypatch):
+    """The judged set lacks most of them, and its model would rank them first."""
+    small, recipe, seen = copy.copy(women), BPR(rounds=4), []
+    small[EDGE].edge_index = train_edges(women)[:, ::3]
+    factory = partial(nn.MF, dim=4)
+
+    def spy(*args, **kwargs):
+        seen.append(fit_recommender(*args, **kwargs))
+        return seen[-1]
+
+    monkeypatch.setattr(recommender_module, "fit_recommender", spy)
+    evaluate_recommender(factory, small, women, ks=(5,), seeds=(3,), recipe=recipe)
+    with_them, without = (
+        fit_recommender(factory, small, val_edges(women), exclude=pairs, recipe=recipe, seed=3)
+        for pairs in (None, train_edges(women))
+    )
+    assert seen[0].history.scores == without.history.scores != with_them.history.scores
+
+
+@pytest.mark.parametrize("judge", ["node", "recommender"])
+def test_two_seeds_of_a_judge_are_two_trainings_and_one_repeats(judge, graph, women):
+    if judge == "node":
+        whole = evaluate_node(GCN, graph, graph, seeds=(0, 1, 0), recipe=SHORT)
+        losses = [trained(graph, seed)[0].state_dict() for seed in (0, 1, 0)]
+        first, second, again = (next(iter(state.values())) for state in losses)
+        assert torch.equal(first, again)
+        assert not torch.equal(first, second)
+        scores = [row["accuracy"] for row in whole.rows]
+    else:
+        recipe = BPR(rounds=2)
+        whole = evaluate_recommender(
+            partial(nn.MF, dim=4), women, women, seeds=(0, 1, 0), recipe=recipe
+        )
+        scores = [row["ndcg@5"] for row in whole.rows]
+        assert scores[0] != scores[1]
+    assert scores[0] == scores[2]
+    assert [row["seed"] for row in whole.rows] == [0, 1, 0]
+
+
+def test_percent_of_full_is_by_ndcg_at_10_and_the_ceiling_is_the_worse_over_the_better(women):
+    full = [{"ndcg@10": 0.2}, {"ndcg@10": 0.4}]
+    report = evaluate_recommender(
+        partial(nn.MF, dim=4), women, women, seeds=(0, 1), recipe=BPR(rounds=2), full=full
+    )
+    for row in report.rows:
+        assert row["percent_of_full"] == pytest.approx(100 * row["ndcg@10"] / 0.3)
+    low, high = sorted(row["ndcg@10"] for row in report.rows)
+    assert report.ceiling() == pytest.approx(100 * low / high)
+    assert math.isnan(type(report)(report.rows[:1]).ceiling())
+
+
+def test_all_judged_together_have_the_rows_of_each_alone(women, monkeypatch):
+    evaluate = partial(evaluate_recommender, recipe=BPR(rounds=2))
+    monkeypatch.setattr(judge_module, "evaluate_recommender", evaluate)
+    factory = partial(nn.MF, dim=4)
+    small = copy.copy(women)
+    small[EDGE].edge_index = train_edges(women)[:, ::2]
+    small.card = {"condenser": "half", "method": "Half", "ratio": 0.5, "dataset": "women"}
+    rows = judge_interactions(women, [Entry(small, (1,), 7.0)], factory, seeds=(0, 1))
+    whole = evaluate(factory, women, women, ks=(10,), seeds=(0, 1))
+    alone = evaluate(factory, small, women, ks=(10,), seeds=(1,), full=whole)
+    assert [row["method"] for row in rows] == ["Full", "Full", "Half"]
+    assert rows[2]["ndcg@10"] == alone.rows[0]["ndcg@10"]
+    assert rows[2]["percent_of_full"] == pytest.approx(alone.rows[0]["percent_of_full"])
+    assert rows[2]["seconds_condense"] == 7.0
+    assert "seconds_condense" not in rows[0]
+    assert sum(row["percent_of_full"] for row in rows[:2]) / 2 == pytest.approx(100)
+
+
+def test_all_node_sets_judged_together_have_the_rows_of_each_alone(graph, monkeypatch):
+    monkeypatch.setattr(judge_module, "evaluate_node", partial(evaluate_node, recipe=SHORT))
+    rows = judge_nodes(graph, [Entry(graph, (1,))], seeds=(0, 1), candidates=0)
+    alone = evaluate_node(nn.GraphNet, graph, graph, seeds=(0, 1), recipe=SHORT)
+    assert [row["accuracy"] for row in rows[:2]] == [row["accuracy"] for row in alone.rows]
+    assert [row["percent_of_full"] for row in rows] == pytest.approx(
+        [100 * row["accuracy"] / alone.mean("accuracy") for row in rows]
+    )
+    assert rows[2]["seed"] == 1
+    assert "spearman_loss" not in rows[2]
