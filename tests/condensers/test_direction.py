@@ -1,0 +1,306 @@
+"""Every learner of interactions goes down what it says it lowers, and the best is not the worst."""
+
+from __future__ import annotations
+
+import math
+from functools import partial
+
+import pytest
+import torch
+from torch.nn.functional import softplus
+
+from graphcond import masks, nn, pools
+from graphcond.condensers import (
+    DosCondInteractions,
+    PolicyGradient,
+    Schedule,
+    SVPEasiest,
+    SVPHardest,
+    Tail,
+    TeacherChoice,
+)
+from graphcond.condensers.dconrec.objective import RecommenderObjective
+from graphcond.condensers.dconrec.one_step import Unrolled, UnrolledObjective
+from graphcond.condensers.dconrec.outer_loop import OuterLoop, State
+from graphcond.condensers.dconrec.outer_loss import OuterLoss
+from graphcond.condensers.interactions.baselines import proxy_losses
+from graphcond.condensers.interactions.teacher_choice import Mixture
+from graphcond.data import load, split_interactions, train_edges
+from graphcond.masks import CappedSimplex
+from graphcond.pools import fit_proxies
+from graphcond.seeding import derive
+from graphcond.training import BPR, Fitted, Recommender, UniformNegatives
+
+USERS, ITEMS = 12, 10
+MF = partial(nn.MF, dim=4)
+
+
+@pytest.fixture(scope="module")
+def women():
+    return split_interactions(load("southern-women"), seed=0)
+
+
+def tastes():
+    """Two tastes: even users take even items, odd users odd ones; every other pair is noise."""
+    user, item = torch.meshgrid(torch.arange(USERS), torch.arange(ITEMS), indexing="ij")
+    good = (user + item) % 2 == 0
+    return good.nonzero().T, (~good & (item < 4)).nonzero().T
+
+
+def outer(held, seen, repeats=4):
+    return OuterLoss(held, UniformNegatives(seen, USERS, ITEMS), (USERS, ITEMS), repeats)
+
+
+def test_the_outer_loss_is_the_mean_bpr_loss_of_held_out_interactions():
+    held, seen = tastes()[0][:, :7], tastes()[0]
+    loss, draw = outer(held, seen, repeats=3), torch.Generator().manual_seed(0)
+    tables = [torch.randn(2 * n, 4, generator=draw) for n in (USERS, ITEMS)]
+    found = loss(tuple(tables), 2, seed=5)
+    users, items, others = loss.triplets(5)
+    assert users.numel() == 3 * 7
+    for k in range(2):
+        p, q = tables[0][k * USERS : (k + 1) * USERS], tables[1][k * ITEMS : (k + 1) * ITEMS]
+        each = softplus((p[users] * (q[others] - q[items])).sum(1))
+        assert float(found[k].sum()) == pytest.approx(float(each.mean()), rel=1e-5)
+        for user in (0, 1, 5):
+            own = each[users == user].sum() / len(each)
+            assert float(found[k, user]) == pytest.approx(float(own), abs=1e-6)
+    assert not torch.equal(others, loss.triplets(6)[2])
+    assert torch.equal(others, loss.triplets(5)[2])
+
+
+def test_tables_that_rank_well_have_a_low_outer_loss():
+    held, seen = tastes()[0][:, ::3], tastes()[0]
+    good = torch.zeros(USERS, ITEMS)
+    good[tuple(seen)] = 3.0
+    losses = [
+        float(outer(held, seen)((t, torch.eye(ITEMS)), 1, seed=0).sum()) for t in (good, -good)
+    ]
+    assert losses[0] < math.log(2) < losses[1]
+
+
+def inner_trainings():
+    real, noise = tastes()
+    edges, kept = torch.cat([real, noise], 1), torch.zeros(60 + 24, dtype=torch.bool)
+    loss = outer(real[:, ::3], real)
+    draw = torch.Generator().manual_seed(0)
+    proxy = (torch.randn(USERS, 4, generator=draw), torch.randn(ITEMS, 4, generator=draw))
+    epoch = RecommenderObjective(
+        MF, edges, kept, loss, BPR(batch_size=8, min_steps=1, rounds=30), seed=0
+    )
+    trainings = [("an epoch", epoch)]
+    for start in ("items", "proxy", "fresh"):
+        how = Unrolled(steps=3, rate=0.3, start=start, dim=4)
+        negatives = UniformNegatives(edges, USERS, ITEMS)
+        trainings.append((start, UnrolledObjective(how, edges, kept, loss, negatives, proxy)))
+    return [pytest.param(objective, id=name) for name, objective in trainings]
+
+
+@pytest.mark.parametrize("objective", inner_trainings())
+def test_inner_training_descends(objective):
+    """A model trained on what users like has a lower outer loss than an untrained one, and than one
+    trained on what they do not like.
+    """
+    count = objective.edges.size(1)
+    masks_ = [torch.arange(count) < 60, torch.arange(count) >= 60]
+    good, bad = (float(loss) for loss in objective(masks_).sum(1))
+    assert good < math.log(2) - 0.02
+    assert good < bad - 0.05
+    assert torch.equal(objective(masks_), objective(masks_))
+    assert not torch.equal(objective(masks_), objective.at(1)(masks_))
+    assert not torch.equal(objective.at(0)(masks_), objective.at(1)(masks_))
+
+
+@pytest.mark.parametrize("objective", inner_trainings()[1:])
+def test_the_relaxed_loss_falls_with_what_helps(objective):
+    """More of what users like lowers it, more of what they do not like does not."""
+    weight = torch.full((84,), 0.5)
+    losses = {}
+    for name, end in (("liked", slice(0, 60)), ("disliked", slice(60, 84))):
+        more = weight.clone()
+        more[end] = 1.0
+        losses[name] = float(objective.relaxed(more, seed=0))
+    assert losses["liked"] < losses["disliked"]
+    assert float(objective.relaxed(weight, seed=0)) != float(objective.relaxed(weight, seed=1))
+
+
+class Planted:
+    """A loss of a mask that is known: the share of harmful interactions among those kept."""
+
+    group = torch.zeros(20, dtype=torch.long)
+
+    def at(self, step):
+        return self
+
+    def __call__(self, draws):
+        harm = torch.linspace(-1, 1, 20)
+        return torch.stack([(mask.float() * harm).sum() for mask in draws])[:, None]
+
+    def relaxed(self, weight, *, seed):
+        return (weight * torch.linspace(-1, 1, 20).to(weight)).sum()
+
+
+@pytest.mark.parametrize(
+    "estimator",
+    [
+        masks.OneStep(samples=2),
+        masks.Reinforce(samples=16),
+        masks.MeanBaseline(samples=16),
+        masks.LeaveOneOut(samples=16),
+        masks.PerUser(samples=16),
+    ],
+    ids=lambda estimator: type(estimator).__name__,
+)
+@pytest.mark.parametrize("centred", [True, False])
+def test_the_outer_loop_keeps_what_helps(estimator, centred):
+    edges = torch.stack([torch.zeros(20, dtype=torch.long), torch.arange(20)])
+    none = torch.zeros(20, dtype=torch.bool)
+    pool = pools.DataPool(edges, torch.zeros(20, dtype=torch.long), none)
+    schedule = Schedule(steps=25, rate=0.1, every=100, centred=centred)
+    loop = OuterLoop(Planted(), pool, False, CappedSimplex(8.0), estimator, schedule, 0)
+    state = State.start(torch.full((20,), 0.4))
+    for _ in range(25):
+        loop.step(state)
+    assert state.probs[:8].mean() > 0.7
+    assert state.probs[12:].mean() < 0.2
+    assert state.history[-1]["loss"] < state.history[0]["loss"]
+
+
+def test_two_outer_loops_of_one_seed_agree_and_of_two_do_not():
+    edges = torch.stack([torch.zeros(20, dtype=torch.long), torch.arange(20)])
+    none = torch.zeros(20, dtype=torch.bool)
+    pool = pools.DataPool(edges, torch.zeros(20, dtype=torch.long), none)
+    found = []
+    for seed in (0, 0, 1):
+        how = (masks.LeaveOneOut(samples=2), Schedule(steps=2), seed)
+        loop = OuterLoop(Planted(), pool, False, CappedSimplex(8.0), *how)
+        state = State.start(torch.full((20,), 0.4))
+        for _ in range(2):
+            loop.step(state)
+        found.append(state.probs)
+    assert torch.equal(found[0], found[1])
+    assert not torch.equal(found[0], found[2])
+
+
+def pairs_of(data):
+    return set(zip(*train_edges(data).tolist()))
+
+
+@pytest.mark.parametrize(("method", "hardest"), [(SVPHardest, True), (SVPEasiest, False)])
+def test_selection_via_proxy_keeps_the_end_it_is_named_after(method, hardest, women):
+    how = method(ratio=0.4, recommender=MF, recipe=BPR(rounds=5), seed=3)
+    (proxy,) = fit_proxies(MF, women, 1, recipe=BPR(rounds=5), seed=derive(3, "svp"))
+    losses = proxy_losses(proxy, women, how.repeats, 3)
+    kept = pairs_of(how(women))
+    inside = torch.tensor([pair in kept for pair in zip(*train_edges(women).tolist())])
+    chosen, left = losses[inside], losses[~inside]
+    assert chosen.min() >= left.max() if hardest else chosen.max() <= left.min()
+
+
+def test_a_proxys_loss_is_low_where_it_ranks_an_interaction_high(women):
+    size = (women["user"].num_nodes, women["item"].num_nodes)
+    known = torch.zeros(size)
+    known[tuple(train_edges(women)[:, ::2])] = 4.0
+    losses = proxy_losses(Recommender(known, torch.eye(size[1]), Fitted()), women, 16, 0)
+    assert losses[::2].max() < losses[1::2].min()
+    mixed = Recommender(torch.rand(size), torch.eye(size[1]), Fitted())
+    found = [proxy_losses(mixed, women, 2, seed) for seed in (0, 0, 1)]
+    assert torch.equal(found[0], found[1])
+    assert not torch.equal(found[0], found[2])
+
+
+def test_doscond_goes_down_its_distance(women):
+    how = DosCondInteractions(ratio=0.4, recommender=MF, steps=30)
+    losses = [record["loss"] for record in how.condense(women).history]
+    up = DosCondInteractions(ratio=0.4, recommender=MF, steps=30, learning_rate=1e-6)
+    still = [record["loss"] for record in up.condense(women).history]
+    # Steps differ by their fresh tables; the same tables without learning are the comparison.
+    assert sum(losses[15:]) < sum(still[15:]) - 0.02 * 15
+
+
+def test_doscond_keeps_the_likeliest(women, monkeypatch):
+    """The gradient says that the first interactions matter: they are kept."""
+    count = train_edges(women).size(1)
+
+    def match(self, data, logits, step):
+        return 1.0, torch.where(torch.arange(count) < count // 2, -1.0, 1.0)
+
+    monkeypatch.setattr(DosCondInteractions, "_match", match)
+    small = DosCondInteractions(ratio=0.5, steps=2)(women)
+    assert torch.equal(train_edges(small), train_edges(women)[:, : count // 2])
+
+
+def test_doscond_matches_a_gradient_by_descending_its_own_distance(women):
+    """The gradient that ``_match`` returns is that of the distance it returns."""
+    how = DosCondInteractions(ratio=0.4, recommender=MF, temperature=0.7)
+    count = train_edges(women).size(1)
+    logits = torch.zeros(count)
+    _, gradient = how._match(women, logits, 0)
+    for at in (0, 7, count - 1):
+        step = torch.zeros(count)
+        step[at] = 1e-2
+        rise = how._match(women, logits + step, 0)[0] - how._match(women, logits - step, 0)[0]
+        assert float(gradient[at]) == pytest.approx(rise / 2e-2, rel=0.05, abs=2e-5)
+
+
+def test_teacher_choice_keeps_what_the_teacher_ranks_first(women):
+    """The teacher's favourites of every user, and not the items it likes least."""
+    size = (women["user"].num_nodes, women["item"].num_nodes)
+    scores = torch.rand(size, generator=torch.Generator().manual_seed(0))
+    teacher = Recommender(scores, torch.eye(size[1]), Fitted())
+    how = TeacherChoice(ratio=0.4, teacher=teacher, mixtures=(Mixture(0.0, 0.0),))
+    kept = train_edges(how(women))
+    inside = torch.zeros(size, dtype=torch.bool)
+    inside[tuple(kept)] = True
+    for user in kept[0].unique().tolist():
+        assert scores[user][inside[user]].min() > scores[user][~inside[user]].max()
+
+
+def test_teacher_choice_returns_the_best_of_its_mixtures_whichever_it_is(women, monkeypatch):
+    tried = (Mixture(10.0, 0.0), Mixture(-math.inf, 0.0), Mixture(10.0, 1.0))
+    for best in range(3):
+        scores = iter([0.9 if number == best else 0.1 + 0.1 * number for number in range(3)])
+        monkeypatch.setattr(TeacherChoice, "_trial", lambda *_, scores=scores: next(scores))
+        how = TeacherChoice(ratio=0.6, ensemble=0, factors=0, rank=4, mixtures=tried)
+        report = how.condense(women).report
+        bonus = None if math.isinf(tried[best].bonus) else tried[best].bonus
+        assert (report["bonus"], report["evenness"]) == (bonus, tried[best].evenness)
+
+
+def test_a_full_charge_spreads_the_lists_over_items(women):
+    """Prices make crowded items dear: with them more items are kept than without."""
+    counts = []
+    for evenness in (0.0, 1.0):
+        how = TeacherChoice(
+            ratio=0.5, ensemble=0, factors=0, rank=4, mixtures=(Mixture(-math.inf, evenness),)
+        )
+        taken = torch.bincount(train_edges(how(women))[1], minlength=women["item"].num_nodes)
+        counts.append(float(taken.double().std()))
+    assert counts[1] < counts[0]
+
+
+def test_the_published_method_field_by_field():
+    """DConRec as released: one mask, no baseline, Adam from 0.1 down tenfold every 100 steps."""
+    pool = pools.Observed()
+    how = PolicyGradient.published(MF, pool, ratio=0.3, seed=9)
+    assert (how.recommender, how.pool, how.ratio, how.seed) == (MF, pool, 0.3, 9)
+    assert how.estimator == masks.Reinforce(samples=1)
+    schedule = how.schedule
+    assert (schedule.steps, schedule.rate, schedule.factor, schedule.every) == (1000, 0.1, 0.1, 100)
+    assert (schedule.floor, schedule.centred) == (1e-4, False)
+    assert (how.tail, how.cap) == (Tail(threshold=10, of="pool", budget="extra"), "pool")
+    assert (type(how.draw).__name__, type(how.outer).__name__) == (
+        "BernoulliDraw",
+        "ValidationInteractions",
+    )
+    assert (how.inner.rounds, how.inner.min_steps) == (1, 1)
+    assert PolicyGradient.published(MF, pool, ratio=0.3, steps=7).schedule.steps == 7
+
+
+def test_what_is_held_out_of_outer_losses_is_not_trained_on(women):
+    """Every outer loss ranks interactions that its inner training cannot keep."""
+    how = PolicyGradient(MF, pools.Observed(), ratio=0.4, control=0)
+    pool = how._pool(women)
+    loop = how.loop(women, pool)
+    asked = loop.objective.outer.edges
+    assert not set(zip(*asked.tolist())) & set(zip(*pool.edges.tolist()))
