@@ -16,7 +16,6 @@ from graphcond.condensers import (
     Schedule,
     SVPEasiest,
     SVPHardest,
-    Tail,
     TeacherChoice,
 )
 from graphcond.condensers.dconrec.objective import RecommenderObjective
@@ -277,24 +276,6 @@ def test_a_full_charge_spreads_the_lists_over_items(women):
         taken = torch.bincount(train_edges(how(women))[1], minlength=women["item"].num_nodes)
         counts.append(float(taken.double().std()))
     assert counts[1] < counts[0]
-
-
-def test_the_published_method_field_by_field():
-    """DConRec as released: one mask, no baseline, Adam from 0.1 down tenfold every 100 steps."""
-    pool = pools.Observed()
-    how = PolicyGradient.published(MF, pool, ratio=0.3, seed=9)
-    assert (how.recommender, how.pool, how.ratio, how.seed) == (MF, pool, 0.3, 9)
-    assert how.estimator == masks.Reinforce(samples=1)
-    schedule = how.schedule
-    assert (schedule.steps, schedule.rate, schedule.factor, schedule.every) == (1000, 0.1, 0.1, 100)
-    assert (schedule.floor, schedule.centred) == (1e-4, False)
-    assert (how.tail, how.cap) == (Tail(threshold=10, of="pool", budget="extra"), "pool")
-    assert (type(how.draw).__name__, type(how.outer).__name__) == (
-        "BernoulliDraw",
-        "ValidationInteractions",
-    )
-    assert (how.inner.rounds, how.inner.min_steps) == (1, 1)
-    assert PolicyGradient.published(MF, pool, ratio=0.3, steps=7).schedule.steps == 7
 
 
 def test_what_is_held_out_of_outer_losses_is_not_trained_on(women):
