@@ -50,5 +50,5 @@ def test_a_mask_counts_its_nodes_alone_and_none_counts_all():
     assert float(accuracy(logits, y)) == pytest.approx(2 / 3)
     assert float(accuracy(logits, y, torch.tensor([True, True, False]))) == 0.5
     assert accuracy(logits.double(), y).dtype == torch.float64
-    with pytest.raises(InputError, match="one label per node"):
+    with pytest.raises(InputError, match="agree in n"):
         accuracy(logits, y[:2])
