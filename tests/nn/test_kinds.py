@@ -1,0 +1,152 @@
+"""What sets one kind of network apart from its sibling: reach, aggregation, a learned epsilon."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+
+from graphcond.data import planted_graph
+from graphcond.nn import GraphNet
+from graphcond.nn.adjacency import Bernoulli, Identity, Learned, PairMLP, homophilous_start
+from graphcond.nn.synthetic import SyntheticGraph
+from graphcond.nn.teacher import RidgeTeacher
+
+PATH = torch.stack([torch.arange(6), torch.arange(1, 7)])
+PATH = torch.cat([PATH, PATH.flip(0)], 1)
+HOPS = {"gcn": 1, "sage-mean": 1, "sage-max": 1, "gat": 1, "gin-eps": 1, "gin-0": 1}
+HOPS |= {"sgc-2": 2, "sgc-3": 3, "cheb-2": 1, "cheb-3": 2, "appnp": 6}
+
+
+@pytest.mark.parametrize(("kind", "hops"), HOPS.items())
+def test_a_layer_sees_as_far_as_its_order(kind, hops):
+    """On a path the output at its end moves with a feature ``hops`` away and no farther: K of
+    ``cheb`` counts T_0, so cheb-2 sees one hop.
+    """
+    net = GraphNet(2, 3, kind, num_layers=1, dropout=0.0).eval()
+    x = torch.rand(7, 2, generator=torch.Generator().manual_seed(0)) + 0.5
+    plain = net(x, PATH)[0]
+    for node in range(7):
+        moved = x.clone()
+        moved[node] += 3.0
+        assert (not torch.equal(net(moved, PATH)[0], plain)) == (node <= hops), node
+
+
+@pytest.mark.parametrize(("kind", "wanted"), [("sage-mean", 3.0), ("sage-max", 5.0)])
+def test_sage_takes_the_mean_or_the_maximum(kind, wanted):
+    net = GraphNet(1, 1, kind, num_layers=1, dropout=0.0).eval()
+    edges = torch.tensor([[1, 2, 3], [0, 0, 0]])
+    x = torch.tensor([[0.0], [1.0], [3.0], [5.0]])
+    layer = net.layers[0]
+    assert net(x, edges)[0].item() == pytest.approx(
+        (layer.lin_l(torch.tensor([wanted])) + layer.lin_r(x[0])).item(), abs=1e-6
+    )
+
+
+def test_gin_learns_its_epsilon_only_where_it_is_named():
+    with_it, without = GraphNet(2, 2, "gin-eps", hidden=4), GraphNet(2, 2, "gin-0", hidden=4)
+    names = [name for name, _ in with_it.named_parameters() if name.endswith("eps")]
+    assert len(names) == 2
+    assert not [name for name, _ in without.named_parameters() if name.endswith("eps")]
+    assert all(float(layer.eps) == 0 for layer in without.layers)
+
+
+def test_dropout_is_for_training_alone():
+    net = GraphNet(2, 3, "gcn", hidden=8, dropout=0.5)
+    x = torch.ones(7, 2)
+    assert not torch.equal(net.train()(x, PATH), net(x, PATH))
+    assert torch.equal(net.eval()(x, PATH), net(x, PATH))
+
+
+def test_two_layers_have_a_nonlinearity_between_them():
+    net = GraphNet(2, 3, "gcn", hidden=8, dropout=0.0).eval()
+    x = torch.randn(7, 2, generator=torch.Generator().manual_seed(0))
+    bent = net(x, PATH) + net(-x, PATH) - 2 * net(torch.zeros_like(x), PATH)
+    assert bent.abs().max() > 1e-3
+    flat = GraphNet(2, 3, "gcn", num_layers=1, dropout=0.0).eval()
+    straight = flat(x, PATH) + flat(-x, PATH) - 2 * flat(torch.zeros_like(x), PATH)
+    assert straight.abs().max() < 1e-6
+
+
+@pytest.mark.parametrize("temperature", [0.3, 1.5])
+def test_binary_concrete_edges_are_above_a_half_as_often_as_their_probability(temperature):
+    """P(A > 1/2) = sigmoid(logit) at every temperature: the noise is logistic."""
+    rule = Bernoulli(temperature=temperature)
+    logits = torch.full((40, 40), -1.0)
+    draws = torch.stack([rule({"logits": logits}, torch.ones(40, 1), seed) for seed in range(20)])
+    row, column = torch.triu_indices(40, 40, 1)
+    share = (draws[:, row, column] > 0.5).float().mean()
+    # 15,600 draws of probability .2689: six standard deviations are .021.
+    assert float(share) == pytest.approx(0.2689, abs=0.021)
+    assert torch.equal(draws, draws.transpose(1, 2))
+    assert not torch.equal(draws[0], draws[1])
+    assert torch.equal(draws[3], rule({"logits": logits}, torch.ones(40, 1), 3))
+    mean = rule({"logits": logits}, torch.ones(40, 1))
+    assert float(mean[0, 1]) == pytest.approx(0.2689, abs=1e-4)
+
+
+def test_a_lower_temperature_is_nearer_to_zero_and_one():
+    logits = torch.zeros(30, 30)
+    sharp, soft = (
+        Bernoulli(temperature=t)({"logits": logits}, torch.ones(30, 1), 0) for t in (0.2, 1.0)
+    )
+    above = ~torch.eye(30, dtype=torch.bool)
+    assert (sharp - 0.5).abs()[above].mean() > (soft - 0.5).abs()[above].mean() + 0.1
+    noise = torch.logit(soft[above])
+    # A logistic variable has standard deviation π / √3 = 1.81.
+    assert float(noise.std()) == pytest.approx(1.81, abs=0.25)
+
+
+def test_edges_start_between_the_most_similar_nodes_of_a_class():
+    x = torch.tensor([[1.0, 0.0], [0.9, 0.1], [0.0, 1.0], [0.1, 0.9], [1.0, 0.0]])
+    y = torch.tensor([0, 0, 0, 0, 1])
+    start = homophilous_start(x, y, 1)
+    assert start[0, 1] == start[2, 3] == 1
+    assert start.sum() == 4
+    assert homophilous_start(x, y, 0).sum() == 0
+
+
+@pytest.mark.parametrize(("rule", "low"), [(Learned(), -5.0), (Bernoulli(), -4.0)])
+def test_start_logits_are_high_on_those_edges_and_low_elsewhere(rule, low):
+    x, y = torch.eye(4), torch.tensor([0, 0, 1, 1])
+    weight = rule(rule.init(x, y), x).detach()
+    assert float(weight[0, 1]) == pytest.approx(float(torch.sigmoid(torch.tensor(1.0))))
+    assert float(weight[0, 2]) == pytest.approx(float(torch.sigmoid(torch.tensor(low))))
+
+
+def test_the_mlp_is_fitted_to_the_start_and_a_seed_repeats_it():
+    draw = torch.Generator().manual_seed(0)
+    y = torch.arange(12) % 3
+    x = torch.eye(6)[y] * 3 + torch.randn(12, 6, generator=draw)
+    start = homophilous_start(x, y) > 0
+    rule = PairMLP(hidden=8)
+    first, again, other = (rule(rule.init(x, y, seed), x).detach() for seed in (0, 0, 1))
+    assert torch.equal(first, again)
+    assert not torch.equal(first, other)
+    rest = ~start & ~torch.eye(12, dtype=torch.bool)
+    assert first[start].mean() > first[rest].mean() + 0.2
+    unfitted = PairMLP(hidden=8, warmup=0)
+    plain = unfitted(unfitted.init(x, y, 0), x).detach()
+    assert first[start].mean() - first[rest].mean() > plain[start].mean() - plain[rest].mean()
+
+
+@pytest.mark.parametrize("rule", [Learned(), Bernoulli(), PairMLP(hidden=4), Identity()])
+def test_a_synthetic_graph_repeats_with_its_seed(rule):
+    x, y = torch.randn(6, 3, generator=torch.Generator().manual_seed(0)), torch.arange(6) % 2
+    first, again = (SyntheticGraph.start(x, y, rule, 3).weight(5) for _ in range(2))
+    assert torch.equal(first, again)
+
+
+def test_the_teacher_takes_the_setting_of_the_best_validation_accuracy():
+    data = planted_graph(num_nodes=150, num_classes=3, num_features=6, degree=4.0, seed=1)
+    hops, ridges, restarts = (1, 2), (1e-3, 1.0, 100.0), (0.0, 0.3)
+    chosen = RidgeTeacher(hops, ridges, restarts)(data)
+    alone = [
+        RidgeTeacher((h,), (r,), (s,))(data).accuracy
+        for h in hops
+        for r in ridges
+        for s in restarts
+    ]
+    assert chosen.accuracy == max(alone) > min(alone)
+    moved = data.clone()
+    moved.y = torch.where(data.test_mask, (data.y + 1) % 3, data.y)
+    assert torch.equal(RidgeTeacher(hops, ridges, restarts)(moved).scores, chosen.scores)
