@@ -6,7 +6,13 @@ import pytest
 import torch
 
 from graphcond import masks, nn, pools
-from graphcond.condensers import PolicyGradient, Schedule, Tail
+from graphcond.condensers import (
+    PolicyGradient,
+    Schedule,
+    Tail,
+    TeacherFavourites,
+    ValidationInteractions,
+)
 from graphcond.condensers.dconrec.condenser import ONE_EPOCH
 from graphcond.condensers.dconrec.outer_loop import State
 from graphcond.data import EDGE, make_interactions, train_edges
@@ -46,21 +52,32 @@ def separation(data, useless, **settings):
 
 
 CLAIMS = {
-    "one-step": ({"outer": "validation"}, 0.8),
+    "one-step": ({"outer": ValidationInteractions()}, 0.8),
     "one-step at sampled masks": (
-        {"estimator": masks.OneStep(at="sample"), "outer": "validation"},
+        {"estimator": masks.OneStep(at="sample"), "outer": ValidationInteractions()},
         0.8,
     ),
-    "teacher": ({"outer": "teacher"}, 0.85),
+    "teacher": ({"outer": TeacherFavourites()}, 0.85),
     "per user": (
         {
             "estimator": masks.PerUser(samples=8),
-            "outer": "validation",
+            "outer": ValidationInteractions(),
             "schedule": Schedule(steps=60),
         },
         0.75,
     ),
 }
+
+
+@pytest.mark.parametrize("claim", CLAIMS)
+def test_a_few_steps_part_useful_from_useless_interactions(claim):
+    """A fifth to a third of the steps, in seconds: .82 to .97 over two seeds, where a loss that is
+    climbed gives less than a half.
+    """
+    settings, _ = CLAIMS[claim]
+    data, useless = planted(0)
+    few = Schedule(steps=20 if claim == "per user" else 8)
+    assert separation(data, useless, **{**settings, "schedule": few}) > 0.75
 
 
 @pytest.mark.slow
@@ -86,7 +103,7 @@ def test_one_loss_for_all_users_finds_nothing():
     settings = {
         "estimator": masks.LeaveOneOut(samples=8),
         "inner": ONE_EPOCH,
-        "outer": "validation",
+        "outer": ValidationInteractions(),
         "schedule": Schedule(steps=30),
     }
     assert 0.45 < separation(data, useless, **settings) < 0.55

@@ -36,6 +36,7 @@ GUARDS: dict[str, tuple[str, ...]] = {
     "graphcond/condensers/dconrec/*.py": (
         "tests/condensers/test_direction.py",
         "tests/condensers/test_unrolled.py",
+        "tests/condensers/test_policy_gradient_planted.py",
         "tests/condensers/test_policy_gradient.py",
     ),
     "graphcond/condensers/hcdc/*.py": (
