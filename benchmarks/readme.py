@@ -55,6 +55,50 @@ def kernels() -> str:
     return f"{source('kernels.json')}\n\n" + "\n".join(lines)
 
 
+def device() -> str:
+    """What a GPU shows: products, inner products, condensations, tests."""
+    found = record("device.json")
+    rows = found["rows"]
+    parts = [source("device.json"), f"On one {found['machine']['gpu']}.", _on_device(rows)]
+    lines = ["| condensation | data | seconds on the GPU | on its host |", "| --- " * 4 + "|"]
+    runs = [row for row in rows if row["section"] == "condensers" and "device" in row]
+    for name, data in dict.fromkeys((row["method"], row["data"]) for row in runs):
+        cells = [
+            f"{row['seconds']:.1f}"
+            for place in ("cuda", "cpu")
+            for row in runs
+            if (row["method"], row["data"], row["device"]) == (name, data, place)
+        ]
+        lines.append(f"| {name} | {data} | {' | '.join(cells)} |")
+    outcomes = Counter(row.get("outcome") for row in rows if row["section"] == "tests")
+    tests = f"Tests on the GPU: {outcomes['passed']} passed, {outcomes['failed']} failed."
+    return "\n\n".join([*parts, "\n".join(lines), tests])
+
+
+def _on_device(rows: list[Row]) -> str:
+    """The table of kernels: microseconds of ours, and the rivals' over ours."""
+    timed = [row for row in rows if "us" in row and row.get("right", True)]
+    rivals = ("graphcond:torch", "graphcond:triton", "torch csr", "torch coo", "EdgeIndex")
+    rivals += ("scatter", "gather-multiply-sum")
+    lines = [
+        f"| graph | width | operation | ours, µs | share of copy | {' | '.join(rivals)} |",
+        "| --- " * (5 + len(rivals)) + "|",
+    ]
+    for where in dict.fromkeys((row["graph"], row["width"], row["op"]) for row in timed):
+        here = (row for row in timed if (row["graph"], row["width"], row["op"]) == where)
+        methods = {row["method"]: row for row in here}
+        if "graphcond" not in methods:
+            continue
+        own = methods["graphcond"]
+        share = f"{own['share_of_copy']:.2f}" if "share_of_copy" in own else ""
+        ratios = [
+            f"{methods[name]['us'] / own['us']:.1f}" if name in methods else "" for name in rivals
+        ]
+        cells = [*map(str, where), f"{own['us']:.0f}", share, *ratios]
+        lines.append(f"| {' | '.join(cells)} |")
+    return "\n".join(lines)
+
+
 SHORT: dict[str, Callable[[], str]] = {"recommender": recommender.short, "node": node.short}
 """The blocks of README.md: fresh rows only."""
 LONG: dict[str, Callable[[], str]] = {
@@ -76,6 +120,7 @@ LONG: dict[str, Callable[[], str]] = {
     "cost": node.cost,
     "floor": floor,
     "kernels": kernels,
+    "device": device,
 }
 PAGES = {ROOT / "README.md": SHORT, ROOT / "benchmarks" / "README.md": LONG}
 

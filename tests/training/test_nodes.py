@@ -1,13 +1,15 @@
+from dataclasses import replace
+
 import pytest
 import torch
 from torch_geometric.data import Data
 
 from graphcond.data import parts, union
 from graphcond.errors import FileFormatError, InputError, NumericalError
-from graphcond.nn import PolynomialFilterNet
+from graphcond.nn import PolynomialFilterNet, filters
 from graphcond.seeding import generator
 from graphcond.spaces import PolynomialFilters
-from graphcond.training import EarlyStopping
+from graphcond.training import EarlyStopping, nodes
 from graphcond.training.nodes import FilterTraining, filter_graph, train_filters
 
 NET = PolynomialFilterNet(6, hidden=8, num_classes=3)
@@ -61,6 +63,26 @@ def test_results_are_those_of_the_parameters_returned():
         torch.testing.assert_close(
             accuracy, (logits.argmax(-1) == data.y[data.val_mask]).float().mean(1)
         )
+
+
+@pytest.mark.parametrize("basis", ["chebyshev", "power"])
+def test_few_features_are_propagated_once_and_nothing_else_changes(basis, monkeypatch):
+    """No step propagates them; losses and weights are those of propagating in every step."""
+    data, net = planted(), replace(NET, basis=basis)
+    columns = []
+    propagate = filters.apply
+    monkeypatch.setattr(
+        filters, "apply", lambda op, x, *rest: columns.append(x.size(1)) or propagate(op, x, *rest)
+    )
+    recipe = FilterTraining(epochs=20)
+    once = train_filters(net, LAM, data, recipe=recipe)
+    # Forward of the second layer: K products of B classes; none of B hidden units.
+    assert set(columns) == {len(LAM) * 3}
+    monkeypatch.setattr(nodes, "_BASES_SHARE", 0.0)
+    each = train_filters(net, LAM, data, recipe=recipe)
+    assert set(columns) == {len(LAM) * 3, len(LAM) * 8}
+    torch.testing.assert_close(once.loss, each.loss, rtol=1e-4, atol=1e-5)
+    torch.testing.assert_close(once.params, each.params, rtol=1e-3, atol=1e-4)
 
 
 @pytest.mark.parametrize("absent", [[], [1, 4]])

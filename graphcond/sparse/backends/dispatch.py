@@ -37,8 +37,10 @@ TABLE: tuple[Case, ...] = (
 )
 """What runs on CUDA; the first match wins. On CPU torch does all of it.
 
-The lines follow ``benchmarks/results/device.json``: on an H100 Triton's inner products take 0.1 to
-0.7 of cuSPARSE's time, its products more. cuSPARSE promises no fixed order of its sums.
+The lines follow ``benchmarks/results/device.json``, an H100. Triton's inner products take 0.1 to
+0.7 of cuSPARSE's time. Its products take 0.6 to 1.2, but its launches keep the host busy for
+longer: a training step of LightGCN takes 1.4 times as long. cuSPARSE promises no fixed order of its
+sums, so that Triton serves deterministic algorithms.
 """
 
 _forced: ContextVar[Backend | None] = ContextVar("graphcond_sparse_backend", default=None)
