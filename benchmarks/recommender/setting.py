@@ -35,6 +35,7 @@ from graphcond.data import (
     train_edges,
     without_test,
 )
+from graphcond.data.provenance import new_interactions, split_record
 from graphcond.evaluation import evaluate_recommender
 from graphcond.evaluation.table import make_row
 from graphcond.pools import DataPool, PoolBuilder
@@ -170,7 +171,24 @@ def control(data: HeteroData, size: int, pool: DataPool, method: PolicyGradient)
     left = size - int(pool.kept.sum())
     share = free * left / free.sum().clamp(min=1)
     chosen: Tensor = masks.systematic(share, left, seed=method.seed) | pool.kept
-    return make_interactions(pool.edges[:, chosen], num_users(data), num_items(data))
+    return noted(make_interactions(pool.edges[:, chosen], num_users(data), num_items(data)), data)
+
+
+def noted(drawn: HeteroData, data: HeteroData) -> HeteroData:
+    """Return a drawn set with the card of one that saw no test interaction.
+
+    Pairs that a proxy proposes may be among those held out; no one knew.
+    """
+    kept = train_edges(drawn).size(1) / train_edges(data).size(1)
+    drawn.card = {
+        "dataset": data.card["name"],
+        "method": "control",
+        "condenser": "a random draw",
+        "ratio": kept,
+        "split": split_record(data),
+        "num_new": new_interactions(drawn, data),
+    }
+    return drawn
 
 
 def judge(

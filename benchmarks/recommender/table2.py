@@ -25,6 +25,7 @@ from benchmarks.recommender.setting import (
     condenser,
     control,
     data_of,
+    noted,
     parse,
     parser,
     printed,
@@ -105,7 +106,7 @@ def taught_control(name: str, ratio: float, seed: int) -> Made:
     per_user = -(-budget // int(train_edges(data)[0].unique().numel()))
     pool = candidates(teacher, train_edges(data), min(per_user, num_items(data))).pairs
     chosen = torch.randperm(pool.size(1), generator=generator(seed, "control"))[:budget]
-    return with_interactions(data, pool[:, chosen]), {}
+    return noted(with_interactions(data, pool[:, chosen]), data), {}
 
 
 def learned(settings: dict[str, Any], name: str, ratio: float, seed: int) -> Made:
