@@ -83,10 +83,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
     name = parsed.subcommand
     chosen: Namespace = parsed[name]
     values = {key: value for key, value in vars(chosen).items() if key != "config"}
-    run = import_module(f"graphcond.cli.{name}").run
     from graphcond.errors import GraphcondError
 
     try:
+        # Importing takes seconds, in which Ctrl-C must end in a line, too.
+        run = import_module(f"graphcond.cli.{name}").run
         run(COMMANDS[name](**values))
     except GraphcondError as error:
         print(f"graphcond: {error}", file=sys.stderr)
@@ -94,8 +95,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except BrokenPipeError:  # `graphcond datasets | head`: the reader has seen enough
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
     except KeyboardInterrupt:
-        goes_on = name == "condense" and values.get("out") is not None
-        told = "run it again to go on from its checkpoint" if goes_on else "nothing was kept"
+        kept = values.get("out") is not None or values.get("storage") is not None
+        goes_on = name in ("condense", "search") and kept
+        told = "run it again to go on from where it was kept" if goes_on else "nothing was kept"
         print(f"graphcond: interrupted; {told}", file=sys.stderr)
         return 130
     return 0

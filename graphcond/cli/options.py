@@ -161,7 +161,8 @@ class Search:
         data: For your own objective: the data set or file that it gets as `data`.
         full: For your own objective: the original, on which the best few are tried again.
         direction: For your own objective: whether more or less is better.
-        space: Networks (10 kinds, 2 widths, 2 depths) or polynomial filters of order 2.
+        space: Networks (10 kinds, 2 widths, 2 depths), polynomial filters of order 2, GraphNAS's
+            12,644,352 networks, or NAS-Bench-Graph's 26,206.
         trials: Candidates trained on the condensed graph, the 40 networks at most once each;
             filters are judged by its own validation nodes, networks by the original's, which rank
             them better.
@@ -182,7 +183,7 @@ class Search:
     data: str | None = None
     full: str | None = None
     direction: Literal["maximize", "minimize"] = "maximize"
-    space: Literal["models", "filters"] = "models"
+    space: Literal["models", "filters", "graph-nas", "nas-bench-graph"] = "models"
     trials: int = 40
     top: int = 5
     seed: int = 0

@@ -34,6 +34,7 @@ from graphcond.search import (
 from graphcond.search.models import num_classes
 from graphcond.search.script import is_script
 from graphcond.search.study import fixed
+from graphcond.spaces import DiscreteSpace, GraphNAS, ModelChoices, NasBenchGraph
 from graphcond.training import ClassifierTraining, EarlyStopping, FilterTraining, train_filters
 
 if TYPE_CHECKING:
@@ -43,6 +44,9 @@ EVERY = 10
 """Epochs between two looks at the original's validation nodes, each of which costs a forward pass
 on it.
 """
+
+GRAPH_NAS_RATE = 0.005
+"""Learning rate that GraphNAS's authors train with."""
 
 
 def run(options: Search) -> None:
@@ -82,7 +86,7 @@ def _search_graph(options: Search) -> None:
     )
     check_split(small, full)
     objective = _objective(options, num_classes(full))
-    seen, models = without_test(full), options.space == "models"
+    seen, models = without_test(full), options.space != "filters"
     # A graph condensed for filters ranks filters by its own validation nodes, and other
     # architectures only by the original's.
     trial = objective(small, validation=seen) if models else objective(small)
@@ -173,15 +177,26 @@ def _seen(options: Search, name: str) -> Any:
 
 def _objective(options: Search, classes: int) -> Any:
     """Return what makes an objective of a graph."""
-    if options.space == "models":
-        looks = EarlyStopping(patience=options.epochs, every=min(EVERY, options.epochs))
-        recipe = ClassifierTraining(epochs=options.epochs, stopping=looks)
-        return partial(ModelObjective, recipe=recipe, seed=options.seed, num_classes=classes)
+    if options.space == "filters":
+        return partial(
+            FilterObjective,
+            recipe=FilterTraining(epochs=options.epochs),
+            seed=options.seed,
+            num_classes=classes,
+        )
+    space: DiscreteSpace = ModelChoices()
+    learning_rate = ClassifierTraining().learning_rate
+    if options.space == "graph-nas":
+        space, learning_rate = GraphNAS(), GRAPH_NAS_RATE
+    elif options.space == "nas-bench-graph":
+        space = NasBenchGraph()
+    recipe = ClassifierTraining(
+        epochs=options.epochs,
+        learning_rate=learning_rate,
+        stopping=EarlyStopping(patience=options.epochs, every=min(EVERY, options.epochs)),
+    )
     return partial(
-        FilterObjective,
-        recipe=FilterTraining(epochs=options.epochs),
-        seed=options.seed,
-        num_classes=classes,
+        ModelObjective, space=space, recipe=recipe, seed=options.seed, num_classes=classes
     )
 
 
@@ -190,7 +205,7 @@ def _test(options: Search, objective: Any, params: dict[str, Any]) -> float:
     one look at them.
     """
     choice, data = objective.choice(fixed(params)), objective.data
-    if options.space == "models":
+    if options.space != "filters":
         return evaluate_node(
             choice, data, data, seeds=(options.seed,), recipe=objective.recipe
         ).mean("accuracy")

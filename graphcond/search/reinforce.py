@@ -89,8 +89,11 @@ class Reinforce(BaseSampler):
     study minimises, plus ``entropy_weight`` times the entropy; the advantage is the reward less a
     moving baseline. A failed trial's reward is the lowest so far.
 
-    It may repeat candidates. With the authors' learning rate of 3.5e-4 it moves too slowly for less
-    than about a thousand trials. The default suits some hundreds.
+    On eight planted spaces, in which a network's worth in [0, 1] adds up over GraphNAS's choices,
+    the best of 100 trials was worth .92 on the mean and of 200 .98; random search found .82 and
+    .83, and the authors' learning rate of 3.5e-4 .81 and .86: it moves too slowly for so few trials
+    (``benchmarks/reinforce.py``). It may repeat candidates. Where worth does not add up, or trials
+    are few, ``TPESampler`` may do as well.
 
     Args:
         space: The space, whose parameters the objective asks for; others are drawn at random.
@@ -116,7 +119,7 @@ class Reinforce(BaseSampler):
         self,
         space: DiscreteSpace,
         seed: int = 0,
-        learning_rate: float = 1e-2,
+        learning_rate: float = 3e-3,
         baseline_decay: float = 0.95,
         entropy_weight: float = 1e-4,
     ) -> None:

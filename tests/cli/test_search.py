@@ -136,3 +136,23 @@ def test_wrong_commands(
 ) -> None:
     assert main(["search", *(word.format(script) for word in words)]) == 2
     assert told in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("space", ["graph-nas", "nas-bench-graph"])
+def test_spaces_of_others(space: str, capsys: pytest.CaptureFixture[str]) -> None:
+    words = ["search", "karate", "--space", space, "--trials", "2", "--top", "1", "--epochs", "2"]
+    assert main([*words, "--json", "true"]) == 0
+    found = json.loads(capsys.readouterr().out)
+    assert found["trials"] == 2
+    assert 0 <= found["accuracy"] <= 100
+
+
+def test_ctrl_c_while_the_library_is_imported(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def interrupted(name: str) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("graphcond.cli.main.import_module", interrupted)
+    assert main(["search", "karate", "--out", "runs"]) == 130
+    assert "run it again" in capsys.readouterr().err
