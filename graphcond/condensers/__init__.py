@@ -39,6 +39,7 @@ from graphcond.condensers.nodes.distribution_matching import DistributionMatchin
 from graphcond.condensers.nodes.gradient_matching import DosCond, GCond, GCondX, GradientMatching
 from graphcond.condensers.nodes.kernel_inducing_points import KernelInducingPoints
 from graphcond.condensers.nodes.learner import LearnedNodes
+from graphcond.condensers.nodes.neighbourhoods import SampledNeighbourhoods
 from graphcond.condensers.nodes.partition import Partition
 from graphcond.condensers.nodes.trajectory_matching import TrajectoryMatching
 from graphcond.condensers.synthesis import NodeSynthesis, WorseThanRandomWarning
@@ -75,6 +76,7 @@ __all__ = [
     "RandomNodes",
     "SVPEasiest",
     "SVPHardest",
+    "SampledNeighbourhoods",
     "Schedule",
     "SharedTeacher",
     "Tail",

@@ -19,6 +19,7 @@ from graphcond.nn.losses import (
     bpr_loss,
     shared_gradient,
 )
+from graphcond.nn.operation_forest import ForestGraph, OperationForest, Tree
 from graphcond.nn.operation_tree import OPERATIONS, Operation, OperationTree
 from graphcond.nn.random_features import RandomFilters, random_filters
 from graphcond.nn.recommender import MF, EmbeddingRecommender, LightGCN, RecommenderFactory
@@ -32,6 +33,7 @@ __all__ = [
     "CosineContrastive",
     "DiffusedBases",
     "EmbeddingRecommender",
+    "ForestGraph",
     "GraphNet",
     "Identity",
     "Kind",
@@ -40,6 +42,7 @@ __all__ = [
     "MF",
     "OPERATIONS",
     "Operation",
+    "OperationForest",
     "OperationTree",
     "PairMLP",
     "PolynomialFilterNet",
@@ -51,6 +54,7 @@ __all__ = [
     "SampledSoftmax",
     "SharedNegatives",
     "SyntheticGraph",
+    "Tree",
     "Triplets",
     "WEIGHTED",
     "bpr_gradient",

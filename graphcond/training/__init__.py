@@ -10,6 +10,7 @@ from graphcond.training.closed_forms import (
 )
 from graphcond.training.ease import DenseItemWeights, fit_ease, fit_low_rank_ease
 from graphcond.training.fit import Fitted, Program, fit
+from graphcond.training.forest import ForestRuns, ForestTraining, train_forest
 from graphcond.training.graph_filter import ensemble, fit_gfcf, fit_graph_filter
 from graphcond.training.least_squares import fit_least_squares
 from graphcond.training.negatives import UniformNegatives
@@ -45,6 +46,8 @@ __all__ = [
     "FilterRuns",
     "FilterTraining",
     "Fitted",
+    "ForestRuns",
+    "ForestTraining",
     "GraphFilter",
     "LeastSquares",
     "Popularity",
@@ -68,4 +71,5 @@ __all__ = [
     "predict",
     "train_classifier",
     "train_filters",
+    "train_forest",
 ]

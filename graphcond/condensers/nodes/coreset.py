@@ -48,8 +48,18 @@ class NodeSelection(NodeCondenser):
                         ]
                     ]
                 )
-            graphs.append(_induced(data, torch.cat(chosen)))
-        return Draft(union(*graphs))
+            graphs.append(self._graph(data, torch.cat(chosen), part))
+        return Draft(union(*graphs), facts=self._facts(graphs))
+
+    def _graph(self, data: Data, nodes: Tensor, part: str) -> Data:
+        """Return the graph of one part: the chosen nodes and the edges among them, unless a
+        subclass adds more.
+        """
+        return induced(data, nodes)
+
+    def _facts(self, graphs: list[Data]) -> dict[str, float]:
+        """Return what the card tells of the two graphs, besides sizes."""
+        return {}
 
     def _embed(self, data: Data, nodes: Tensor) -> Tensor:
         """Return what the choice looks at, one row per node [m, e]; raw features unless a subclass
@@ -79,7 +89,16 @@ class EmbeddedSelection(NodeSelection):
         return propagated(data, nodes, self.hops)
 
 
-def _induced(data: Data, nodes: Tensor) -> Data:
+def induced(data: Data, nodes: Tensor) -> Data:
+    """Return the graph of some nodes and the edges among them.
+
+    Args:
+        data: The graph.
+        nodes: Distinct nodes [m]; they come in this order.
+
+    Returns:
+        Their features, labels, edges and edge weights, copied.
+    """
     weight = data.get("edge_weight")
     edges, kept = subgraph(
         nodes, data.edge_index, weight, relabel_nodes=False, num_nodes=data.num_nodes

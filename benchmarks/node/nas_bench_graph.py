@@ -1,0 +1,164 @@
+"""NAS-Bench-Graph: does a condensed graph rank published architectures, and at what cost?
+
+Networks are scored in blocks of 20, each a row, so that a run that was stopped goes on. Published
+accuracies are the truth; a "full training" is looked up there and costs what an epoch of the
+published protocol takes here, times its epochs.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import time
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+
+import torch
+from torch.nn.functional import cross_entropy
+from torch_geometric.data import Data
+
+from benchmarks.node.nas_table import PROTOCOLS, SPACE, as_published
+from benchmarks.node.nas_zero_cost import zero_cost
+from benchmarks.store import RESULTS, Store, add_again
+from graphcond.condensers import SampledNeighbourhoods
+from graphcond.data import load, parts, without_test
+from graphcond.spaces import TreeChoice
+from graphcond.training import ForestRuns, ForestTraining, train_forest
+
+KEY = ("dataset", "route", "seed", "block")
+BLOCK = 20
+ROUTES = ("zero-cost", "condensed", "early stopping")
+Scores = dict[str, list[float]]
+Scorer = Callable[[list[TreeChoice]], Scores]
+
+
+def recipe(name: str) -> ForestTraining:
+    """Return how networks are trained on a condensed graph.
+
+    The published learning rate with momentum, a tenth of the epochs, a quarter of the width; with
+    so few channels at most half of them are dropped.
+    """
+    protocol = PROTOCOLS[name]
+    return ForestTraining(
+        learning_rate=protocol.learning_rate,
+        dropout=min(0.5, protocol.dropout),
+        post=protocol.post,
+        block=BLOCK,
+    )
+
+
+EARLY_EPOCHS = 20
+"""The rival that condenses nothing and trains for few epochs, of plain gradient descent as
+published, side by side as well.
+"""
+
+
+def condensed_graphs(data: Data, seed: int) -> tuple[Data, Data, dict[str, float]]:
+    """Return the training and the validation graph, and what they cost and hold."""
+    start = time.process_time()
+    condenser = SampledNeighbourhoods(
+        num_nodes=int(data.train_mask.sum()), num_val=int(data.val_mask.sum()), seed=seed
+    )
+    small = condenser(data)
+    train, val = parts(small)
+    facts = {
+        "cpu_condense": time.process_time() - start,
+        "nodes_train": int(train.num_nodes or 0),
+        "nodes_val": int(val.num_nodes or 0),
+    }
+    return train, val, facts
+
+
+def seen(runs: ForestRuns) -> Scores:
+    """Return what a ranking needs of trained networks."""
+    return {"score": runs.score.tolist(), "loss": runs.loss[-1].tolist()}
+
+
+def scorer(route: str, name: str, data: Data, seed: int) -> tuple[Scorer, dict[str, float]]:
+    """Return what scores networks on a route, and facts for its rows."""
+    how = recipe(name)
+    if route == "early stopping":
+        few = replace(how, epochs=EARLY_EPOCHS, looks=4, momentum=0.0)
+        return lambda trees: seen(train_forest(trees, data, data, recipe=few, seed=seed)), {}
+    train, val, facts = condensed_graphs(data, seed)
+    if route == "zero-cost":
+        options = {"hidden": how.hidden, "post": how.post, "seed": seed}
+        return lambda trees: zero_cost(trees, train, val, **options), facts
+    return lambda trees: seen(train_forest(trees, train, val, recipe=how, seed=seed)), facts
+
+
+def full_cost(name: str, data: Data, networks: int = 4, epochs: int = 2) -> dict[str, float]:
+    """Return the CPU seconds of one training by the published protocol, from a few epochs."""
+    protocol = PROTOCOLS[name]
+    classes = int(data.y.max()) + 1
+    start = time.process_time()
+    for choice in SPACE.decode(SPACE.sample(networks, seed=99)):
+        net = choice(
+            data.num_features,
+            classes,
+            hidden=protocol.hidden,
+            dropout=protocol.dropout,
+            post=protocol.post,
+        )
+        optimiser = torch.optim.SGD(net.parameters(), lr=protocol.learning_rate, weight_decay=5e-4)
+        for _ in range(epochs):
+            logits = net.train()(data.x, data.edge_index)[data.train_mask]
+            optimiser.zero_grad()
+            cross_entropy(logits, data.y[data.train_mask]).backward()
+            optimiser.step()
+            with torch.no_grad():
+                net.eval()(data.x, data.edge_index)
+    epoch = (time.process_time() - start) / (networks * epochs)
+    return {"cpu_epoch": epoch, "cpu_full": epoch * protocol.epochs}
+
+
+def fill(store: Store, name: str, options: argparse.Namespace) -> None:
+    """Score the blocks of a data set that are missing."""
+    data = without_test(as_published(name, options.root))
+    key = {"dataset": name, "route": "full training", "seed": None, "block": None}
+    if not store.has(**key):
+        store.add(key | full_cost(name, data), code=(full_cost, SPACE, load))
+    for seed in options.seeds:
+        trees = SPACE.decode(SPACE.sample(options.networks, seed=seed))
+        for route in options.routes:
+            made: tuple[Scorer, dict[str, float]] | None = None
+            for block in range(len(trees) // BLOCK):
+                key = {"dataset": name, "route": route, "seed": seed, "block": block}
+                if store.has(**key):
+                    continue
+                made = made or scorer(route, name, data, seed)
+                score, facts = made
+                start = time.process_time()
+                found = score(trees[block * BLOCK : (block + 1) * BLOCK])
+                cost = {"cpu_search": time.process_time() - start}
+                store.add(
+                    key | facts | cost | found,
+                    code=(scorer, SampledNeighbourhoods, train_forest, zero_cost, SPACE, load),
+                    settings=recipe(name),
+                )
+
+
+def main() -> None:
+    """Score what is missing."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--root", default=os.environ.get("GRAPHCOND_DATA"))
+    parser.add_argument("--datasets", nargs="+", default=list(PROTOCOLS), choices=PROTOCOLS)
+    parser.add_argument("--routes", nargs="+", default=list(ROUTES), choices=ROUTES)
+    parser.add_argument("--seeds", nargs="+", type=int, default=[0, 1, 2])
+    parser.add_argument("--networks", type=int, default=200, help="a multiple of 20")
+    parser.add_argument("--quick", action="store_true", help="20 networks of Cora: a smoke test")
+    parser.add_argument("--out", type=Path, default=RESULTS, help="folder of the JSON files")
+    add_again(parser)
+    options = parser.parse_args()
+    if options.quick:
+        options.datasets, options.seeds, options.networks = ["cora"], [0], BLOCK
+    quick = "_quick" if options.quick else ""
+    path = options.out / f"nas_bench_graph{quick}.json"
+    store = Store(path, KEY, force=options.force, stale=options.stale)
+    for name in options.datasets:
+        fill(store, name, options)
+
+
+if __name__ == "__main__":
+    main()

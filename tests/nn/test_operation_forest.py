@@ -1,0 +1,115 @@
+import pytest
+import torch
+
+from graphcond.errors import InputError
+from graphcond.nn import ForestGraph, OperationForest
+from graphcond.seeding import generator
+from graphcond.spaces import NasBenchGraph, TreeChoice
+
+LAYERS = {
+    "gcn": {"weight": "lin.weight", "bias": "bias"},
+    "gat": {"weight": "lin.weight", "bias": "bias", "source": "att_src", "target": "att_dst"},
+    "fc": {"weight": "weight", "bias": "bias"},
+    "gin": {"weight": "nn.weight", "bias": "nn.bias"},
+    "cheb": {"weight": "lins.1.weight", "other": "lins.0.weight", "bias": "bias"},
+    "sage": {"weight": "lin_l.weight", "other": "lin_r.weight", "bias": "lin_l.bias"},
+    "graph": {"weight": "lin_rel.weight", "other": "lin_root.weight", "bias": "lin_rel.bias"},
+    "arma": {"weight": "init_weight", "other": "root_weight", "bias": "bias"},
+}
+"""Our names of a layer's weights, and PyG's."""
+N, D, H, C = 30, 5, 8, 3
+
+
+def graph() -> ForestGraph:
+    stream = generator(0, "graph")
+    edges = torch.randint(N, (2, 40), generator=stream)
+    edges = edges[:, edges[0] != edges[1]]
+    edges = torch.cat([edges, edges.flip(0), torch.tensor([[3], [3]])], 1).unique(dim=1)
+    return ForestGraph(torch.randn(N, D, generator=stream), edges)
+
+
+def give(forest: OperationForest, trees, nets) -> None:
+    """Copy the weights of single networks into the forest."""
+    with torch.no_grad():
+        forest.params["out.weight"].zero_()
+        for row, (tree, net) in enumerate(zip(trees, nets)):
+            for place, operation in enumerate(tree.operations):
+                if operation != "skip":
+                    _give_layer(forest, place, row, operation, net.layers[place])
+            columns = net.out.weight.T.reshape(len(net.leaves), H, -1)
+            for leaf, column in zip(net.leaves, columns):
+                forest.params["out.weight"][row, leaf - 1] = column
+            forest.params["out.bias"][0, row] = net.out.bias
+            forest.params["post.weight"][row] = net.post.weight.T
+            forest.params["post.bias"][0, row] = net.post.bias
+
+
+def _give_layer(forest, place, row, operation, layer) -> None:
+    state = layer.state_dict()
+    for group in forest.plan[place]:
+        at = (group.trees == row).nonzero()
+        if not len(at):
+            continue
+        for ours, theirs in LAYERS[operation].items():
+            value = state[theirs]
+            target = forest.params[f"{group.name}.{ours}"]
+            if ours in ("weight", "other"):
+                value = value.reshape(value.shape[-2:])
+                target[int(at)] = value if operation == "arma" else value.T
+            else:
+                target[0, int(at)] = value.reshape(target[0, int(at)].shape)
+
+
+@pytest.mark.parametrize("train", [True, False])
+def test_a_forest_computes_what_its_trees_do(train):
+    trees = NasBenchGraph().decode(NasBenchGraph().sample(40, seed=9))
+    nets = [tree(D, C, hidden=H, dropout=0.0, seed=row) for row, tree in enumerate(trees)]
+    forest = OperationForest(trees, D, C, hidden=H, dropout=0.0)
+    give(forest, trees, nets)
+    data = graph()
+    rows = torch.arange(N)
+    for _ in range(3):
+        # Running moments are the same after the same passes.
+        forest(data, rows)
+        for net in nets:
+            net.train()(data.x, data.edge_index)
+    logits = forest(data, rows, train=train)
+    for row, net in enumerate(nets):
+        wanted = net.train(train)(data.x, data.edge_index)
+        torch.testing.assert_close(logits[:, row], wanted, rtol=1e-4, atol=1e-4)
+
+
+def test_networks_are_trained_apart():
+    trees = [
+        TreeChoice((0, 1, 2, 3), ("gcn", "gat", "fc", "arma")),
+        TreeChoice((0, 0, 0, 0), ("gcn", "gcn", "gin", "cheb")),
+    ]
+    forest = OperationForest(trees, D, C, hidden=H)
+    forest(graph(), torch.arange(4))[:, 0].sum().backward()
+    of_both = forest.params["0.gcn.raw.weight"].grad
+    assert of_both[0].abs().sum() > 0
+    assert of_both[1].abs().sum() == 0
+
+
+def test_initial_weights_follow_the_seed_and_the_width_that_was_projected():
+    trees = [TreeChoice((0, 1, 2, 3), ("gcn", "gat", "fc", "arma"))]
+    first, same, other = (OperationForest(trees, D, C, hidden=H, seed=seed) for seed in (0, 0, 1))
+    name = "0.gcn.raw.weight"
+    assert torch.equal(first.params[name], same.params[name])
+    assert not torch.equal(first.params[name], other.params[name])
+    wide = OperationForest(trees, D, C, hidden=H, num_features=1000)
+    ratio = wide.params[name] / first.params[name]
+    torch.testing.assert_close(ratio, torch.full_like(ratio, ((D + H) / (1000 + H)) ** 0.5))
+
+
+def test_dropout_acts_in_training_only():
+    trees = [TreeChoice((0, 1, 2, 3), ("gcn", "gat", "fc", "arma"))]
+    forest = OperationForest(trees, D, C, hidden=H)
+    rows = torch.arange(N)
+    assert not torch.equal(forest(graph(), rows), forest(graph(), rows))
+    assert torch.equal(forest(graph(), rows, train=False), forest(graph(), rows, train=False))
+
+
+def test_a_leaf_of_raw_features_is_refused():
+    with pytest.raises(InputError, match="canonical form"):
+        OperationForest([TreeChoice((0, 0, 0, 0), ("skip", "gcn", "gcn", "gcn"))], D, C)
