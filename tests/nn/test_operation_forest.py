@@ -89,6 +89,10 @@ def test_networks_are_trained_apart():
     of_both = forest.params["0.gcn.raw.weight"].grad
     assert of_both[0].abs().sum() > 0
     assert of_both[1].abs().sum() == 0
+    # What is no leaf does not reach the classifier, and gets no weight in it.
+    classifier = forest.params["out.weight"]
+    assert classifier.grad[0, 3].abs().sum() > 0
+    assert classifier.grad[0, :3].abs().sum() == classifier[0, :3].abs().sum() == 0
 
 
 def test_initial_weights_follow_the_seed_and_the_width_that_was_projected():

@@ -1,0 +1,93 @@
+import copy
+
+import pytest
+import torch
+from torch_geometric.data import Data
+
+from graphcond.errors import InputError
+from graphcond.metrics import spearman
+from graphcond.seeding import generator
+from graphcond.spaces import TreeChoice
+from graphcond.training import ForestRuns, ForestTraining, train_forest
+
+DEEP = TreeChoice((0, 1, 2, 3), ("gcn", "gcn", "fc", "fc"))
+BLIND = TreeChoice((0, 1, 2, 3), ("fc", "fc", "fc", "fc"))
+WIDE = TreeChoice((0, 0, 0, 0), ("gcn", "gcn", "sage", "arma"))
+FLAT = TreeChoice((0, 0, 0, 0), ("gcn", "gcn", "gcn", "gcn"))
+FAST = ForestTraining(epochs=30, looks=6, hidden=16, dropout=0.0, sketch=None)
+
+
+def planted(seed: int = 0, n: int = 120) -> Data:
+    """A ring of cliques: features are noise, but neighbours' mean tells the class."""
+    stream = generator(seed, "planted")
+    y = torch.arange(n) // 10 % 2
+    x = torch.randn(n, 8, generator=stream)
+    x[:, 0] += 1.2 * (2 * y - 1)
+    cliques = torch.arange(n).view(-1, 10)
+    source = cliques[:, :, None].expand(-1, 10, 10).flatten()
+    target = cliques[:, None, :].expand(-1, 10, 10).flatten()
+    edges = torch.stack([source, target])[:, source != target]
+    train = torch.zeros(n, dtype=torch.bool)
+    train[: n // 2 : 5] = True
+    val = torch.zeros(n, dtype=torch.bool)
+    val[n // 2 :] = True
+    return Data(x=x, y=y, edge_index=edges, train_mask=train, val_mask=val)
+
+
+def test_networks_that_see_neighbours_score_above_those_that_do_not():
+    data = planted()
+    runs = train_forest([FLAT, BLIND, WIDE, BLIND], data, data, recipe=FAST)
+    assert runs.accuracy.shape == runs.loss.shape == (6, 4)
+    score = runs.score
+    assert min(score[0], score[2]) > max(score[1], score[3]) + 0.1
+    truth = torch.tensor([1.0, 0.0, 1.0, 0.0])
+    assert spearman(truth, score.double().round(decimals=1)) > 0.8
+
+
+def test_only_validation_labels_of_the_validation_graph_judge():
+    data = planted()
+    poisoned = copy.copy(data)
+    poisoned.y = data.y.clone()
+    poisoned.y[~data.val_mask & ~data.train_mask] = 0
+    first = train_forest([DEEP, WIDE], data, data, recipe=FAST)
+    second = train_forest([DEEP, WIDE], data, poisoned, recipe=FAST)
+    assert torch.equal(first.accuracy, second.accuracy)
+    poisoned.y[data.val_mask] = 1 - data.y[data.val_mask]
+    turned = train_forest([DEEP, WIDE], data, poisoned, recipe=FAST)
+    torch.testing.assert_close(turned.accuracy, 1 - first.accuracy)
+
+
+def test_runs_repeat_and_leave_the_global_generator_alone():
+    data = planted()
+    recipe = ForestTraining(epochs=4, looks=2, hidden=8, sketch=4)
+    state = torch.random.get_rng_state()
+    first, same, other = (
+        train_forest([DEEP, WIDE], data, data, recipe=recipe, seed=seed) for seed in (0, 0, 1)
+    )
+    assert torch.equal(state, torch.random.get_rng_state())
+    assert torch.equal(first.loss, same.loss)
+    assert not torch.equal(first.loss, other.loss)
+
+
+def test_blocks_come_back_in_order():
+    data = planted()
+    recipe = ForestTraining(epochs=2, looks=1, hidden=8, dropout=0.0, sketch=None, block=1)
+    runs = train_forest([DEEP, BLIND], data, data, recipe=recipe)
+    alone = train_forest([DEEP], data, data, recipe=recipe)
+    assert torch.equal(runs.loss[:, :1], alone.loss)
+
+
+def test_the_score_is_the_mean_of_the_later_looks():
+    accuracy = torch.tensor([[0.9, 0.1], [0.2, 0.4], [0.4, 0.6]])
+    assert ForestRuns(accuracy, accuracy).score.tolist() == pytest.approx([0.3, 0.5])
+
+
+def test_wrong_recipes_and_graphs_are_refused():
+    with pytest.raises(InputError, match="`looks` must be from 1 to 5"):
+        ForestTraining(epochs=5, looks=6)
+    with pytest.raises(InputError, match="`block`"):
+        ForestTraining(block=0)
+    narrow = planted()
+    narrow.x = narrow.x[:, :4]
+    with pytest.raises(InputError, match="8 and 4"):
+        train_forest([DEEP], planted(), narrow)
