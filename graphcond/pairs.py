@@ -18,7 +18,9 @@ def widened(ids: Tensor) -> Tensor:
 
     As an index uint8 would be a mask, and products of narrow ids overflow.
     """
-    return ids.long() if ids.dtype in _NARROW else ids
+    if ids.dtype in _NARROW:
+        return ids.long()
+    return ids
 
 
 def pair_keys(first: Tensor, second: Tensor, size: tuple[int, int]) -> Tensor:

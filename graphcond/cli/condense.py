@@ -40,7 +40,9 @@ _SAID = ("min_rating", "rows_dropped", "ratings", "weights", "duplicates_merged"
 def run(options: Condense) -> None:
     """Condense one data set; write and print what came out."""
     check(options)
-    source = content_digest(options.data) if is_own_file(options.data) else None
+    source = None
+    if is_own_file(options.data):
+        source = content_digest(options.data)
     columns = columns_of(options)
     data = load_split(
         options.data, options.root, options.split, options.seed, None, columns, options.k_core
@@ -49,7 +51,9 @@ def run(options: Condense) -> None:
     if options.judge:
         check_data(data)
     condenser = build(_method(options, interactions), data, options, options.seed)
-    folder = None if options.out is None else Path(options.out)
+    folder = None
+    if options.out is not None:
+        folder = Path(options.out)
     written = ""
     with contextlib.nullcontext() if folder is None else output.held(folder):
         if folder is not None:
@@ -63,7 +67,9 @@ def run(options: Condense) -> None:
             output.describe_result(folder, asdict(options), result.history)
             if interactions and source is not None:
                 written = write_own_file(options, folder, data, result.data, source)
-        rows = _judged(data, result, options) if options.judge else []
+        rows = []
+        if options.judge:
+            rows = _judged(data, result, options)
         if interactions and rows:
             result.report["payback"] = payback(rows, cpu_seconds)
         if folder is not None:
@@ -91,7 +97,8 @@ def _condensed(condenser: Condenser, data: Any, folder: Path | None) -> tuple[Co
     """Return what came out, and the CPU seconds it took, those before an interruption included as
     wall-clock ones.
     """
-    start, began = time.process_time(), time.perf_counter()
+    start = time.process_time()
+    began = time.perf_counter()
     try:
         result = condenser.condense(
             data, checkpoint=None if folder is None else folder / "checkpoint.safetensors"
@@ -133,4 +140,6 @@ def _shown(value: Any) -> str:
     if isinstance(value, Mapping):  # the split; its digests are for programs
         told = {key: each for key, each in value.items() if key != "digests"}
         return ", ".join(f"{key} {each}" for key, each in told.items() if each is not None)
-    return f"{value:.4g}" if isinstance(value, float) else str(value)
+    if isinstance(value, float):
+        return f"{value:.4g}"
+    return str(value)

@@ -18,7 +18,8 @@ def run(options: Info) -> None:
         from graphcond.evaluation.plot import draw_graph
 
         draw_graph(data, options.plot)
-    card, counts = dict(data.card), statistics(data)
+    card = dict(data.card)
+    counts = statistics(data)
     if options.json:
         print(json.dumps({"card": card, "statistics": counts}, indent=2))
     else:

@@ -54,11 +54,11 @@ def proposals_line(proposals: int, count: int) -> str:
         proposals: Interactions of the set that the original does not have.
         count: Interactions of the set.
     """
-    return (
-        f"{proposals} of {count} are proposals: leave out the original's items when you rank."
-        if proposals
-        else f"All {count} are interactions of the original."
-    )
+    if proposals:
+        return (
+            f"{proposals} of {count} are proposals: leave out the original's items when you rank."
+        )
+    return f"All {count} are interactions of the original."
 
 
 def write_own_file(
@@ -119,7 +119,9 @@ def payback_line(found: dict[str, Any]) -> str:
     if not found:
         return ""
     count = found["pays_from_trainings"]
-    when = f"condensing pays from {count} trainings on" if count else "condensing never pays"
+    when = "condensing never pays"
+    if count:
+        when = f"condensing pays from {count} trainings on"
     return (
         f"Training takes {found['cpu_seconds_train_full']:.2f} CPU seconds on everything and"
         f" {found['cpu_seconds_train_condensed']:.2f} on the condensed set; condensing took"

@@ -65,7 +65,9 @@ def load_split(
         f"--split {split} is for interactions, but this is a graph. A graph keeps the split it"
         " comes with, or gets a seeded one: leave --split away.",
     )
-    return data if "train_mask" in data else _split(data, seed)
+    if "train_mask" in data:
+        return data
+    return _split(data, seed)
 
 
 def _split(data: Data, seed: int) -> Data:
@@ -74,6 +76,6 @@ def _split(data: Data, seed: int) -> Data:
     """
     labelled = data.y[data.y >= 0]
     usual = 2 * (20 * labelled.unique().numel() + 500) <= labelled.numel()
-    return (
-        split_nodes(data, seed=seed) if usual else split_nodes(data, seed=seed, train=0.1, val=0.2)
-    )
+    if usual:
+        return split_nodes(data, seed=seed)
+    return split_nodes(data, seed=seed, train=0.1, val=0.2)

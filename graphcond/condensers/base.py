@@ -112,13 +112,11 @@ class Condenser(BaseTransform, ABC):
         data = plain(data)
         self._check(data)
         seen = without_test(data)
-        kept = (
-            None
-            if checkpoint is None
-            else Checkpoint(
+        kept = None
+        if checkpoint is not None:
+            kept = Checkpoint(
                 checkpoint, f"{self._identity()} on {digest(seen)}", device=_device(seen)
             )
-        )
         with Measure() as cost:
             draft = self._condense(seen, kept)
         card = {
@@ -198,7 +196,8 @@ class NodeCondenser(Condenser):
 
     def _sizes(self, data: Data, small: Data) -> dict[str, Any]:
         budget = self.budget(data)
-        train, val = int(small.train_mask.sum()), int(small.val_mask.sum())
+        train = int(small.train_mask.sum())
+        val = int(small.val_mask.sum())
         kept = train == budget.num_train and val <= budget.num_val
         require(
             kept,
@@ -253,7 +252,8 @@ class InteractionCondenser(Condenser):
         self.budget(data)
 
     def _sizes(self, data: HeteroData, small: HeteroData) -> dict[str, Any]:
-        edges, allowed = train_edges(small), self._allowed(data)
+        edges = train_edges(small)
+        allowed = self._allowed(data)
         size = (num_users(data), num_items(data))
         distinct = torch.unique(pair_keys(edges[0], edges[1], size)).numel()
         require(

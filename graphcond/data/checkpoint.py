@@ -42,10 +42,13 @@ class Checkpoint:
         self, path: str | Path, run: str, every: float = 30.0, device: torch.device | str = "cpu"
     ) -> None:
         check_writable(path)
-        self.path, self.run, self.every = Path(path), run, every
+        self.path = Path(path)
+        self.run = run
+        self.every = every
         self.device = torch.device(device)
         self._started = self._written = time.monotonic()
-        self._before, self._parts = 0.0, list[Checkpoint]()
+        self._before = 0.0
+        self._parts = list[Checkpoint]()
 
     @property
     def seconds_before(self) -> float:
@@ -98,7 +101,9 @@ class Checkpoint:
 
     def _placed(self, name: str, value: Tensor) -> Tensor:
         """Return a tensor on the run's device; Adam keeps its step counts on the host."""
-        return value if name.rpartition(".")[2] == "step" else value.to(self.device)
+        if name.rpartition(".")[2] == "step":
+            return value
+        return value.to(self.device)
 
     def due(self) -> bool:
         """Whether the last write is long enough ago."""

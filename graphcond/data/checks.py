@@ -84,13 +84,14 @@ def check_graph(data: Data) -> None:
             f"`data` must have a tensor `{name}`, but it is a {type(data.get(name)).__name__}."
             f" {cure}",
         )
-    x, y = data.x, data.y
-    count = x.size(0) if x.dim() else 0
-    cure = (
-        "One feature per node is a column: `data.x[:, None]`."
-        if x.dim() == 1
-        else "Give every node at least one feature."
-    )
+    x = data.x
+    y = data.y
+    count = 0
+    if x.dim():
+        count = x.size(0)
+    cure = "Give every node at least one feature."
+    if x.dim() == 1:
+        cure = "One feature per node is a column: `data.x[:, None]`."
     require(
         x.dim() == 2 and x.numel() > 0,
         f"Features `x` must be of shape [n, d], but they are {list(x.shape)}. {cure}",
@@ -203,7 +204,8 @@ def check_part(data: Data, part: str) -> None:
 
 def _check_edges(data: Data, count: int) -> None:
     edge_index = data.edge_index
-    shape, kind = tuple(edge_index.shape), str(edge_index.dtype)
+    shape = tuple(edge_index.shape)
+    kind = str(edge_index.dtype)
     require(
         len(shape) == 2 and shape[0] == 2,
         "`edge_index` of shape [2, m]",
@@ -220,7 +222,8 @@ def _check_edges(data: Data, count: int) -> None:
     )
     if edge_index.numel():
         low, high = (int(value) for value in torch.aminmax(edge_index))
-        law, cure = "node ids of `edge_index` in [0, n)", "Check that `x` has a row per node."
+        law = "node ids of `edge_index` in [0, n)"
+        cure = "Check that `x` has a row per node."
         require(low >= 0 and high < count, law, cure, smallest=low, largest=high, n=count)
     weight = data.get("edge_weight")
     _check_weight(weight, shape[1])
@@ -260,12 +263,12 @@ def _check_mask(mask: Any, name: str, y: Tensor) -> None:
     cure = "It has one truth value per node."
     if isinstance(mask, Tensor) and not known:
         flags = mask.shape == y.shape and bool(((mask == 0) | (mask == 1)).all())
-        cure = (
-            "Convert with `.bool()`."
-            if flags
-            else f"It holds node ids: `torch_geometric.utils.index_to_mask(ids, size={len(y)})`"
-            " makes a mask of them."
-        )
+        cure = "Convert with `.bool()`."
+        if not flags:
+            cure = (
+                f"It holds node ids: `torch_geometric.utils.index_to_mask(ids, size={len(y)})`"
+                " makes a mask of them."
+            )
     require(
         known,
         f"`{name}` must be of type bool, but it is"
@@ -376,7 +379,9 @@ def _stated_count(data: HeteroData, kind: str) -> Any:
     if store.get("num_nodes") is not None:
         return store["num_nodes"]
     features = store.get("x")
-    return features.size(0) if isinstance(features, Tensor) and features.dim() else None
+    if isinstance(features, Tensor) and features.dim():
+        return features.size(0)
+    return None
 
 
 def _check_distinct(data: HeteroData) -> None:

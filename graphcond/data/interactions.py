@@ -205,7 +205,8 @@ def check_pairs(pairs: Any, num_users: int, num_items: int, name: str) -> None:
     )
     if pairs.numel() == 0:
         return
-    low, high = pairs.amin(1).tolist(), pairs.amax(1).tolist()
+    low = pairs.amin(1).tolist()
+    high = pairs.amax(1).tolist()
     law = f"user ids of `{name}` in [0, num_users) and item ids in [0, num_items)"
     require(
         min(low) >= 0,

@@ -49,4 +49,6 @@ def _plain(value: Tensor, name: str) -> Tensor:
         value = value.as_subclass(Tensor)
     if value.is_inference():
         value = value.clone()
-    return widened(value) if name in _IDS else value
+    if name in _IDS:
+        return widened(value)
+    return value

@@ -156,7 +156,9 @@ def planted_interactions(
     data = make_interactions(
         pairs, num_users, num_items, card={"name": "planted-interactions", "seed": seed}
     )
-    data["user"].factor, data["item"].factor, data["item"].popularity = users, items, popularity
+    data["user"].factor = users
+    data["item"].factor = items
+    data["item"].popularity = popularity
     data[EDGE].useless = _flag(data[EDGE].edge_index, pairs[:, ~noise], (num_users, num_items))
     return data
 

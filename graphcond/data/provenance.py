@@ -87,7 +87,8 @@ def check_split_record(made_from: Any, judged_on: Mapping[str, Any]) -> bool:
     """Raise if two records of a split differ in a part that both have; see :func:`check_split`."""
     if not isinstance(made_from, Mapping) or "digests" not in made_from:
         return False
-    ours, theirs = made_from["digests"], judged_on["digests"]
+    ours = made_from["digests"]
+    theirs = judged_on["digests"]
     other = [name for name in _PARTS if name in ours and name in theirs]
     other = [name for name in other if ours[name] != theirs[name]]
     require(
@@ -183,5 +184,7 @@ def _digest(data: Data | HeteroData, part: str) -> str | None:
 
 def _words(record: Mapping[str, Any]) -> str:
     name = record.get("strategy") or record.get("source", "unknown")
-    told = f", seed {record['seed']}" if record.get("seed") is not None else ""
+    told = ""
+    if record.get("seed") is not None:
+        told = f", seed {record['seed']}"
     return f"the {name} split{told}"

@@ -120,7 +120,8 @@ def _check_splittable(
 
 
 def _published(data: HeteroData, ratios: tuple[float, float, float], seed: int) -> Tensor:
-    store, name = data[EDGE], (data.get("card") or {}).get("name", "these data")
+    store = data[EDGE]
+    name = (data.get("card") or {}).get("name", "these data")
     require(
         "split" in store,
         f"The publisher of {name!r} gives no split. Use `strategy='per-user'`, or 'temporal' where"
@@ -137,7 +138,8 @@ def _published(data: HeteroData, ratios: tuple[float, float, float], seed: int) 
 
 def _divide(data: HeteroData, part: Tensor, record: dict[str, Any]) -> HeteroData:
     out = copy.copy(data)
-    store, count = out[EDGE], part.numel()
+    store = out[EDGE]
+    count = part.numel()
     edge_index = store.edge_index
     store.val_edge_index = edge_index[:, part == 1].contiguous()
     store.test_edge_index = edge_index[:, part == 2].contiguous()
@@ -186,7 +188,8 @@ def without_test(data: Data | HeteroData) -> Data | HeteroData:
             if name in store:
                 del store[name]
         if "split" in store:
-            keep, count = store.split != 2, store.split.numel()
+            keep = store.split != 2
+            count = store.split.numel()
             for name, value in list(store.items()):
                 if isinstance(value, Tensor) and value.shape[-1:] == (count,):
                     store[name] = value[..., keep]
@@ -230,7 +233,8 @@ def split_nodes(
     good = all(
         isinstance(part, Real) or part is None and name == "test" for name, part in parts.items()
     )
-    law, cure = "numbers as `train`, `val` and `test`", "Whole ones are counts, fractions shares."
+    law = "numbers as `train`, `val` and `test`"
+    cure = "Whole ones are counts, fractions shares."
     require(good, law, cure, train=train, val=val, test=test)
     y = data.get("y")
     nodes = data.num_nodes if data.num_nodes is not None else len(y) if y is not None else 0
@@ -244,7 +248,8 @@ def split_nodes(
     )
     order = torch.randperm(y.numel(), generator=generator(seed, "split", "nodes"))
     labels = y.cpu()[order]
-    order, labels = order[labels >= 0], labels[labels >= 0]
+    order = order[labels >= 0]
+    labels = labels[labels >= 0]
     grouped = torch.argsort(labels, stable=True)
     counts = torch.bincount(labels)
     rank = torch.empty_like(grouped)

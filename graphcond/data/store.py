@@ -51,7 +51,8 @@ def write_atomically(path: str | os.PathLike[str]) -> Iterator[Path]:
         StorageError: If the folder cannot be written, or writing fails, for example because the
             disk is full.
     """
-    target, temporary = Path(path), _reserve(Path(path))
+    target = Path(path)
+    temporary = _reserve(Path(path))
     try:
         yield temporary
         with open(temporary, "rb") as stream:
@@ -221,7 +222,9 @@ def save(path: str | os.PathLike[str], data: Data | HeteroData) -> None:
             else:
                 plain[key] = value
         stores.append({"type": kind, "plain": plain})
-    name = "Data" if isinstance(data, Data) else "HeteroData"
+    name = "HeteroData"
+    if isinstance(data, Data):
+        name = "Data"
     _write(path, name, tensors, {"stores": stores})
 
 
@@ -362,10 +365,8 @@ def _fits(value: Tensor) -> bool:
 def _read(
     path: str | os.PathLike[str], kinds: tuple[str, ...]
 ) -> tuple[dict[str, Tensor], dict[str, Any]]:
-    law, cure = (
-        "a complete graphcond file",
-        "Write it again with graphcond; a file that was cut short cannot be mended.",
-    )
+    law = "a complete graphcond file"
+    cure = "Write it again with graphcond; a file that was cut short cannot be mended."
     require(
         Path(path).is_file(),
         "an existing file",
@@ -406,7 +407,8 @@ def _read(
 
 
 def _check_header(header: Mapping[str, Any], kinds: tuple[str, ...], path: str) -> None:
-    version, kind = int(header["version"]), header["kind"]
+    version = int(header["version"])
+    kind = header["kind"]
     require(
         1 <= version <= _VERSION,
         f"format version from 1 to {_VERSION}",

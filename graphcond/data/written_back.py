@@ -30,7 +30,8 @@ from graphcond.data.store import write_atomically, write_lines
 from graphcond.data.tables import KINDS, PROPOSAL, TextTable, arrow_parquet, arrow_table, read_table
 from graphcond.errors import FileFormatError, require
 
-ORIGIN, OBSERVED = "origin", "observed"
+ORIGIN = "origin"
+OBSERVED = "observed"
 LEAVE_OUT = "leave_out.csv"
 """The file with the original's training interactions, beside a set that holds proposals."""
 
@@ -85,7 +86,9 @@ def write_back(
         InputError: If the folder is that of the source, or the format cannot hold a proposal.
         StorageError: If a file cannot be written.
     """
-    source, folder, columns = Path(source), Path(folder), columns or Columns()
+    source = Path(source)
+    folder = Path(folder)
+    columns = columns or Columns()
     require(
         folder.resolve() != folder_of(source).resolve(),
         f"{str(folder)!r} is the folder of the original, which would be overwritten. Choose another"
@@ -268,7 +271,8 @@ def _lines(
         proposals: Pairs that follow.
         marked: Whether rows have a mark of their origin; they have if there are proposals.
     """
-    records, marked = text.records, marked or bool(proposals)
+    records = text.records
+    marked = marked or bool(proposals)
     if marked:
         _check_markable(text)
     mark = records.delimiter.encode()
@@ -325,7 +329,8 @@ def _write_bytes(path: Path, pieces: Iterable[bytes]) -> Path:
 def _write_arrow(
     source: Path, folder: Path, data: HeteroData, small: HeteroData, columns: Columns
 ) -> tuple[Rows, list[Path]]:
-    table, parquet = arrow_table(source), arrow_parquet(str(source))
+    table = arrow_table(source)
+    parquet = arrow_parquet(str(source))
     rows = rows_of(frame_table(table, columns, str(source)), data, small)
     places = columns.find(table.column_names, str(source))
     kept = table.take(np.flatnonzero(rows.kept))

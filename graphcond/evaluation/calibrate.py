@@ -167,7 +167,8 @@ def reference(
         name: torch.stack([tensors[name] for tensors, _, _ in found])
         for name in ("loss", "accuracy", "held_out")
     }
-    seconds, peak = fmean(entry[1] for entry in found), max(entry[2] for entry in found)
+    seconds = fmean(entry[1] for entry in found)
+    peak = max(entry[2] for entry in found)
     surrogate = linear_surrogate(net, lam, data)
     return Reference(
         net,
@@ -202,7 +203,9 @@ class CalibrationReport:
     def mean(self, column: str) -> float:
         """Return the mean of a column over the condensed graph's seeds; NaN where it has none."""
         values = [float(row[column]) for row in self.condensed_rows if row.get(column) is not None]  # type: ignore[arg-type]
-        return fmean(values) if values else math.nan
+        if values:
+            return fmean(values)
+        return math.nan
 
     @property
     def condensed_rows(self) -> tuple[Record, ...]:
@@ -282,7 +285,8 @@ def calibrate(
         )
         whole_name = str((full.get("card") or {}).get("name", "unnamed"))
     else:
-        whole, whole_name = full, str((condensed.get("card") or {}).get("dataset", "unnamed"))
+        whole = full
+        whole_name = str((condensed.get("card") or {}).get("dataset", "unnamed"))
         same = torch.equal(whole.lam, lam) and whole.net == net and recipe in (None, whole.recipe)
         cure = "Make the reference with the same λ, net and recipe."
         require(
@@ -295,7 +299,9 @@ def calibrate(
         )
     check_split_record((condensed.get("card") or {}).get("split"), whole.split)
     recipe = whole.recipe
-    graph, runs, rows = filter_graph(condensed), list[FilterRuns](), whole.rows(whole_name)
+    graph = filter_graph(condensed)
+    runs = list[FilterRuns]()
+    rows = whole.rows(whole_name)
     ceilings = {
         "ceiling_loss": rows[0].get("spearman_loss"),
         "ceiling_accuracy": rows[0].get("spearman_accuracy"),
@@ -333,11 +339,9 @@ def compare_rankings(
         NaN: it ranks nothing.
     """
     others = [s for s in range(whole.loss.size(0)) if s != leave_out]
-    loss, accuracy, truth = (
-        loss.double(),
-        accuracy.double(),
-        100 * whole.held_out[others].double().mean(0),
-    )
+    loss = loss.double()
+    accuracy = accuracy.double()
+    truth = 100 * whole.held_out[others].double().mean(0)
     picked = loss == loss.min()
     return {
         "spearman_loss": fmean(spearman(whole.loss[s].double(), loss) for s in others),
@@ -361,7 +365,8 @@ def condensed_facts(data: Data) -> dict[str, str | int | float | None]:
         True sizes, counted on the graph, and the card's names.
     """
     card = data.get("card") or {}
-    made, counts = "condenser" in card, statistics(data)
+    made = "condenser" in card
+    counts = statistics(data)
     return {
         "dataset": str(card.get("dataset" if made else "name", "unnamed")),
         "method": str(card.get("method", "given")),
@@ -390,7 +395,9 @@ def _one_seed(
     if path is not None and path.exists():
         tensors, record = load_state(path)
         return tensors, float(record["seconds"]), float(record["peak_mib"])
-    checkpoint = None if path is None else path.with_suffix(".partial")
+    checkpoint = None
+    if path is not None:
+        checkpoint = path.with_suffix(".partial")
     with Measure() as cost:
         runs = train_filters(net, lam, data, recipe=recipe, seed=seed, checkpoint=checkpoint)
         tensors = {

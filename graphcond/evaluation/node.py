@@ -79,7 +79,8 @@ def evaluate_node(
     Warns:
         UserWarning: If the model ignores edge weights and the weights of ``train`` differ.
     """
-    same, test = train is test, plain(test)
+    same = train is test
+    test = plain(test)
     train = test if same else plain(train)
     check_nodes(test)
     check_nodes(train)
@@ -99,7 +100,8 @@ def evaluate_node(
     )
     check_apart(train, test)
     train = train if sparsify is None else sparsified(train, sparsify)
-    classes, rows = int(test.y.max()) + 1, list[Record]()
+    classes = int(test.y.max()) + 1
+    rows = list[Record]()
     facts = {**condensed_facts(without_test(train)), **_whole(train, test)}
     for seed in seeds:
         with Measure() as cost:
@@ -115,7 +117,9 @@ def evaluate_node(
             " rate, or check the features and edge weights for huge values.",
             error=NumericalError,
         )
-        percent = 100 * score / full.mean("accuracy") if full is not None else None
+        percent = None
+        if full is not None:
+            percent = 100 * score / full.mean("accuracy")
         costs = {"seconds_train": cost.seconds, "peak_mib": cost.peak_mib}
         rows.append(make_row(**facts, seed=seed, accuracy=score, percent_of_full=percent, **costs))
     require(bool(rows), "at least one seed", "Pass seeds=range(3).", seeds=0)
@@ -140,4 +144,6 @@ def _warn_if_blind(model: torch.nn.Module, data: Data) -> None:
 
 
 def _whole(train: Data, test: Data) -> dict[str, str | int | float | None]:
-    return {"method": "Whole", "ratio": None} if train is test else {}
+    if train is test:
+        return {"method": "Whole", "ratio": None}
+    return {}

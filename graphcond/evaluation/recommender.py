@@ -61,7 +61,9 @@ class RecommenderReport(Report):
         if len(self.rows) < 2:
             return math.nan
         low, high = sorted(float(row[column]) for row in self.rows[:2])  # type: ignore[arg-type]
-        return 100.0 * low / high if high else math.nan
+        if high:
+            return 100.0 * low / high
+        return math.nan
 
     def __str__(self) -> str:
         """Return the table, mean ± std over seeds, and a line for each further k."""
@@ -109,7 +111,8 @@ def evaluate_recommender(
         InputError: If the sets do not share users and items, there are no test interactions, or
             ``train`` was made from another split or holds test interactions.
     """
-    same, test = train is test, plain(test)
+    same = train is test
+    test = plain(test)
     train = test if same else plain(train)
     _check(train, test, ks)
     seeds = list(seeds)
@@ -200,7 +203,8 @@ def _size(data: HeteroData) -> str:
 def _facts(train: HeteroData, test: HeteroData) -> dict[str, str | int | float | None]:
     """What the set's card and counts say: the columns that do not depend on the seed."""
     card = getattr(train, "card", None) or {}
-    kept, edges = train_edges(train).size(1), train_edges(test).size(1)
+    kept = train_edges(train).size(1)
+    edges = train_edges(test).size(1)
     made = "condenser" in card
     return {
         "dataset": str(card.get("dataset" if made else "name", "unnamed")),

@@ -69,7 +69,8 @@ def linear_surrogate(
     operator = filter_operator(
         data.edge_index, int(data.num_nodes or 0), data.get("edge_weight"), dtype=data.x.dtype
     )
-    masks, order = (data.train_mask, data.val_mask), net.order(lam)
+    masks = (data.train_mask, data.val_mask)
+    order = net.order(lam)
     model = ridge_filters(
         operator,
         data.x,

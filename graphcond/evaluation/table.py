@@ -69,7 +69,9 @@ class Report:
 
     def std(self, column: str) -> float:
         """Return the sample standard deviation of a column over seeds, 0 for one seed."""
-        return float(np.std(self._values(column), ddof=1)) if len(self.rows) > 1 else 0.0
+        if len(self.rows) > 1:
+            return float(np.std(self._values(column), ddof=1))
+        return 0.0
 
     def __str__(self) -> str:
         """Return the table, mean ± std over seeds."""
@@ -133,7 +135,9 @@ def summarise(
             entries = [row.get(name) for row in members]
             values = [float(value) for value in entries if isinstance(value, (int, float))]
             if values and name not in (*by, "seed"):
-                spread = float(np.std(values, ddof=1)) if len(values) > 1 else 0.0
+                spread = 0.0
+                if len(values) > 1:
+                    spread = float(np.std(values, ddof=1))
                 entry[name] = (float(np.mean(values)), spread)
         summary.append(entry)
     return summary
@@ -213,8 +217,14 @@ def _cell(name: str, entry: Mapping[str, object]) -> str:
         same = std <= 1e-12 * abs(mean) or (
             name in _SIGNIFICANT and _number(name, mean + std) == _number(name, mean)
         )
-        return _number(name, mean) if same else f"{_number(name, mean)} ± {_number(name, std)}"
-    return _number(name, value) if isinstance(value, float) else "" if value is None else str(value)
+        if same:
+            return _number(name, mean)
+        return f"{_number(name, mean)} ± {_number(name, std)}"
+    if isinstance(value, float):
+        return _number(name, value)
+    if value is None:
+        return ""
+    return str(value)
 
 
 def _number(name: str, value: float) -> str:
@@ -224,4 +234,6 @@ def _number(name: str, value: float) -> str:
         return f"{value:.{_SIGNIFICANT[name]}g}"
     if name.startswith("num_") or name in ("bytes", "peak_mib"):
         return f"{value:,.0f}"
-    return f"{value:.1f}" if name.startswith(("accuracy", "percent", "regret")) else f"{value:.4f}"
+    if name.startswith(("accuracy", "percent", "regret")):
+        return f"{value:.1f}"
+    return f"{value:.4f}"

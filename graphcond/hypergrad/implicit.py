@@ -86,13 +86,13 @@ def mixed_product(inner_slope: Tensors, lam: Tensor, vector: Tensors) -> Tensor:
     """
     with torch.enable_grad():
         names = [name for name, grad in inner_slope.items() if grad.requires_grad]
-        outputs, cotangents = (
-            [inner_slope[name] for name in names],
-            [vector[name] for name in names],
-        )
+        outputs = [inner_slope[name] for name in names]
+        cotangents = [vector[name] for name in names]
         if not outputs:
             return torch.zeros_like(lam)
         (product,) = torch.autograd.grad(
             outputs, lam, cotangents, create_graph=True, allow_unused=True
         )
-    return torch.zeros_like(lam) if product is None else product
+    if product is None:
+        return torch.zeros_like(lam)
+    return product

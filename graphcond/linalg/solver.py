@@ -39,7 +39,8 @@ class Solution:
 
     def __str__(self) -> str:
         """Say in one line what came out."""
-        blocks, worst = self.residual.numel(), float(self.residual.max())
+        blocks = self.residual.numel()
+        worst = float(self.residual.max())
         flaws = (
             f"negative curvature in {int(self.negative_curvature.sum())}, diverging"
             f" {int(self.diverged.sum())}"
@@ -111,7 +112,9 @@ class _Solved(torch.autograd.Function):
     def forward(
         ctx: Any, flat: Tensor, solver: LinearSolver, operator: LinearOperator, solution: Solution
     ) -> Tensor:
-        ctx.solver, ctx.operator, ctx.like = solver, operator, solution.value
+        ctx.solver = solver
+        ctx.operator = operator
+        ctx.like = solution.value
         return vectors.flatten(solution.value, operator.batched)
 
     @staticmethod

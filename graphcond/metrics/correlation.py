@@ -48,10 +48,14 @@ def spearman(first: Tensor, second: Tensor) -> float:
         0.5
     """
     _check(first, second)
-    a, b = ranks(first), ranks(second)
-    a, b = a - a.mean(), b - b.mean()
+    a = ranks(first)
+    b = ranks(second)
+    a = a - a.mean()
+    b = b - b.mean()
     scale = (a.square().sum() * b.square().sum()).sqrt()
-    return float((a * b).sum() / scale) if scale > 0 else float("nan")
+    if scale > 0:
+        return float((a * b).sum() / scale)
+    return float("nan")
 
 
 def kendall(first: Tensor, second: Tensor) -> float:
@@ -73,11 +77,14 @@ def kendall(first: Tensor, second: Tensor) -> float:
     _check(first, second)
     # Differences of ranks: those of the scores wrap around in unsigned integers, and inf - inf is
     # NaN.
-    a, b = ranks(first), ranks(second)
+    a = ranks(first)
+    b = ranks(second)
     a = (a[:, None] - a).sign()
     b = (b[:, None] - b).sign()
     scale = (a.abs().sum() * b.abs().sum()).sqrt()
-    return float((a * b).sum() / scale) if scale > 0 else float("nan")
+    if scale > 0:
+        return float((a * b).sum() / scale)
+    return float("nan")
 
 
 def top_quarter_spearman(reference: Tensor, other: Tensor) -> float:
@@ -121,7 +128,9 @@ def regret(truth: Tensor, chooser: Tensor) -> float:
     _check(truth, chooser)
     picked = chooser == chooser.max()
     truth = truth.double()
-    return float("nan") if bool(picked.all()) else float(truth.max() - truth[picked].mean())
+    if bool(picked.all()):
+        return float("nan")
+    return float(truth.max() - truth[picked].mean())
 
 
 def _check(first: Tensor, second: Tensor) -> None:

@@ -90,13 +90,13 @@ class EmbeddingRecommender(torch.nn.Module, ABC):
             "A model must have 0 <= dropout < 1, weight_decay >= 0, learning_rate > 0 and"
             f" init_std > 0, but it has {rates}. Change the one that is out of range.",
         )
-        self.num_users, self.num_items, self.dim, self.num_models = (
-            num_users,
-            num_items,
-            dim,
-            num_models,
-        )
-        self.dropout, self.weight_decay, self.learning_rate = dropout, weight_decay, learning_rate
+        self.num_users = num_users
+        self.num_items = num_items
+        self.dim = dim
+        self.num_models = num_models
+        self.dropout = dropout
+        self.weight_decay = weight_decay
+        self.learning_rate = learning_rate
         draw = generator(seed, "init")
         self.user = torch.nn.Parameter(
             torch.randn(num_models * num_users, dim, generator=draw) * init_std
@@ -258,11 +258,16 @@ class LightGCN(EmbeddingRecommender):
             )
             raise AssertionError
         users, items = tables
-        total_users, total_items, share = users, items, 1.0 / (self.num_layers + 1)
+        total_users = users
+        total_items = items
+        share = 1.0 / (self.num_layers + 1)
         for layer in range(1, self.num_layers + 1):
-            last = share if layer == self.num_layers else 1.0
+            last = 1.0
+            if layer == self.num_layers:
+                last = share
             next_users = spmm(graph, items)
             items = spmm(graph.T, users)
             users = next_users
-            total_users, total_items = (total_users + users) * last, (total_items + items) * last
+            total_users = (total_users + users) * last
+            total_items = (total_items + items) * last
         return total_users, total_items

@@ -79,7 +79,9 @@ class CSR:
         kind = torch.int32 if num_rows * num_cols <= _INT32_MAX else torch.int64
         key = row.to(kind) * num_cols + col.to(kind)
         # Interactions mostly come in order, and a look at them costs a tenth of sorting.
-        perm = None if _rising(key) else torch.argsort(key, stable=True)
+        perm = None
+        if not _rising(key):
+            perm = torch.argsort(key, stable=True)
         columns = col.clone() if perm is None else col.index_select(0, perm)
         indptr = indptr_of(row, num_rows, dtype)
         csr = cls(Pattern(indptr, columns.to(dtype), (num_rows, num_cols)), None, perm)
@@ -161,7 +163,9 @@ class CSR:
         edges.
         """
         if self._transpose is None:
-            value = None if self.value is None else permute(self.pattern, self.value)
+            value = None
+            if self.value is not None:
+                value = permute(self.pattern, self.value)
             self._transpose = CSR(self.pattern.T, value)
             self._transpose._origin = self.with_value(None)
         return self._transpose
@@ -197,7 +201,9 @@ class CSR:
         )
 
     def __repr__(self) -> str:
-        kind = "pattern" if self.value is None else str(self.value.dtype).removeprefix("torch.")
+        kind = "pattern"
+        if self.value is not None:
+            kind = str(self.value.dtype).removeprefix("torch.")
         return f"CSR(size={self.size}, nnz={self.nnz}, value={kind}, device={self.device})"
 
 

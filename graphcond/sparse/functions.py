@@ -83,12 +83,14 @@ class _SpMM(Function):
         call, (value, x), grad = ctx.call, ctx.saved_tensors, grads[0]
         if grad is None:
             return None, None, None, None
-        grad_value = (
-            sddmm_call(call._replace(beta=0.0), grad, x) if ctx.needs_input_grad[1] else None
-        )
+        grad_value = None
+        if ctx.needs_input_grad[1]:
+            grad_value = sddmm_call(call._replace(beta=0.0), grad, x)
         grad_x = None
         if ctx.needs_input_grad[2]:
-            flipped = None if value is None else permute(call.pattern, value)
+            flipped = None
+            if value is not None:
+                flipped = permute(call.pattern, value)
             grad_x = spmm_call(call._replace(pattern=call.pattern.T, beta=0.0), flipped, grad)
         return (
             None,
@@ -101,7 +103,9 @@ class _SpMM(Function):
     def jvp(ctx: Any, *tangents: Any) -> Any:
         call, (value, x) = ctx.call, ctx.saved_tensors
         _, dot_value, dot_x, dot_z = tangents
-        out = None if dot_z is None else _times(call.beta, dot_z)
+        out = None
+        if dot_z is not None:
+            out = _times(call.beta, dot_z)
         plain = call._replace(beta=0.0)
         if dot_x is not None:
             part = spmm_call(plain, value, dot_x)
@@ -117,7 +121,9 @@ class _SpMM(Function):
     ) -> Any:
         size, (_, dim_value, dim_x, dim_z) = info.batch_size, in_dims
         if dim_value is None:
-            base = None if z is None else _side_by_side(z, dim_z, size)
+            base = None
+            if z is not None:
+                base = _side_by_side(z, dim_z, size)
             out = spmm_call(call, value, _side_by_side(x, dim_x, size), base)
             return out.view(out.size(0), size, -1), 1
         parts = [
@@ -148,7 +154,9 @@ class _SDDMM(Function):
         call, (a, b), grad = ctx.call, ctx.saved_tensors, grads[0]
         if grad is None:
             return None, None, None
-        grad_a = spmm_call(call, grad, b) if ctx.needs_input_grad[1] else None
+        grad_a = None
+        if ctx.needs_input_grad[1]:
+            grad_a = spmm_call(call, grad, b)
         grad_b = None
         if ctx.needs_input_grad[2]:
             grad_b = spmm_call(
@@ -165,7 +173,9 @@ class _SDDMM(Function):
             for left, right in ((dot_a, b), (a, dot_b))
             if left is not None and right is not None
         ]
-        return None if not parts else sum(parts[1:], parts[0])
+        if not parts:
+            return None
+        return sum(parts[1:], parts[0])
 
     @staticmethod
     def vmap(info: Any, in_dims: Any, call: Call, a: Tensor, b: Tensor) -> Any:
@@ -202,7 +212,9 @@ def applier(function: type[Function]) -> Callable[..., Tensor]:
     return call
 
 
-_permute, _spmm, _sddmm = applier(_Permute), applier(_SpMM), applier(_SDDMM)
+_permute = applier(_Permute)
+_spmm = applier(_SpMM)
+_sddmm = applier(_SDDMM)
 
 
 def _tracked(*tensors: Tensor | None) -> bool:
@@ -240,7 +252,9 @@ def sddmm_call(call: Call, a: Tensor, b: Tensor) -> Tensor:
 
 
 def _times(factor: float, tensor: Tensor) -> Tensor:
-    return tensor if factor == 1.0 else factor * tensor
+    if factor == 1.0:
+        return tensor
+    return factor * tensor
 
 
 def _pick(tensor: Tensor | None, dim: int | None, index: int) -> Tensor:
@@ -248,7 +262,9 @@ def _pick(tensor: Tensor | None, dim: int | None, index: int) -> Tensor:
 
 
 def _maybe(tensor: Tensor | None, dim: int | None, index: int) -> Tensor | None:
-    return None if tensor is None else _pick(tensor, dim, index)
+    if tensor is None:
+        return None
+    return _pick(tensor, dim, index)
 
 
 def _side_by_side(x: Tensor, dim: int | None, size: int) -> Tensor:

@@ -76,14 +76,16 @@ def _from_torch_csr(source: Tensor) -> CSR:
         " Take one matrix of the batch.",
     )
     size = (source.size(0), source.size(1))
-    value, dtype = source.values().detach(), index_dtype(source.values().numel(), size)
+    value = source.values().detach()
+    dtype = index_dtype(source.values().numel(), size)
     return CSR(
         Pattern(source.crow_indices().to(dtype), source.col_indices().to(dtype), size), value
     )
 
 
 def _from_torch_coo(source: Tensor) -> CSR:
-    indices, value = source._indices(), source._values().detach()
+    indices = source._indices()
+    value = source._values().detach()
     require(
         source.dim() == 2 and value.dim() == 1,
         "This needs a sparse matrix of two dimensions with plain entries, but found shape ="
@@ -95,7 +97,9 @@ def _from_torch_coo(source: Tensor) -> CSR:
 def _from_edges(source: Tensor, num_nodes: int | None) -> CSR:
     if num_nodes is None and hasattr(source, "sparse_size"):
         sizes = [size for size in source.sparse_size() if size is not None]
-        num_nodes = max(sizes) if len(sizes) == 2 else None
+        num_nodes = None
+        if len(sizes) == 2:
+            num_nodes = max(sizes)
     if num_nodes is None:
         raise InputError(
             "`num_nodes` given with an `edge_index` must hold, but got (num_nodes=None). Isolated"
@@ -108,10 +112,8 @@ def _from_scipy(source: Any) -> CSR:
     matrix = source.tocsr()
     size = (int(matrix.shape[0]), int(matrix.shape[1]))
     dtype = index_dtype(matrix.nnz, size)
-    indptr, indices = (
-        torch.as_tensor(matrix.indptr).to(dtype),
-        torch.as_tensor(matrix.indices).to(dtype),
-    )
+    indptr = torch.as_tensor(matrix.indptr).to(dtype)
+    indices = torch.as_tensor(matrix.indices).to(dtype)
     value = torch.as_tensor(matrix.data)
     return CSR(
         Pattern(indptr, indices, size), value if value.is_floating_point() else value.float()

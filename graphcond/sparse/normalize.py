@@ -99,14 +99,13 @@ def scaled_laplacian(csr: CSR, lambda_max: float = 2.0) -> CSR:
     normal = gcn_norm(csr, self_loops=False)
     if normal.value is None:
         raise RuntimeError("a normalised matrix has entries")
-    factor, shift = -2.0 / lambda_max, 2.0 / lambda_max - 1.0
+    factor = -2.0 / lambda_max
+    shift = 2.0 / lambda_max - 1.0
     scaled = normal.with_value(factor * normal.value)
-    return (
-        scaled
-        if shift == 0.0
-        else _with_diagonal(
-            scaled, torch.full((csr.size[0],), shift, device=csr.device), everywhere=True
-        )
+    if shift == 0.0:
+        return scaled
+    return _with_diagonal(
+        scaled, torch.full((csr.size[0],), shift, device=csr.device), everywhere=True
     )
 
 
@@ -122,7 +121,8 @@ def _with_diagonal(csr: CSR, diagonal: Tensor, everywhere: bool) -> CSR:
     """Append diagonal entries at the end of their rows; ``everywhere`` also where the row has one
     already.
     """
-    row, col = csr.row.long(), csr.indices.long()
+    row = csr.row.long()
+    col = csr.indices.long()
     missing = torch.ones(csr.size[0], dtype=torch.bool, device=csr.device)
     if not everywhere:
         missing[row[row == col]] = False

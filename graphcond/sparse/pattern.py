@@ -15,7 +15,9 @@ _INT32_MAX = 2**31 - 1
 
 def index_dtype(nnz: int, size: tuple[int, int]) -> torch.dtype:
     """Return int32 where the entry count and both sides fit it, else int64."""
-    return torch.int32 if max(nnz, *size) <= _INT32_MAX else torch.int64
+    if max(nnz, *size) <= _INT32_MAX:
+        return torch.int32
+    return torch.int64
 
 
 def indptr_of(row: Tensor, num_rows: int, dtype: torch.dtype) -> Tensor:
@@ -167,7 +169,8 @@ class Pattern:
     def T(self) -> Pattern:  # noqa: N802
         """The transposed pattern; both share one store."""
         view = object.__new__(Pattern)
-        view._store, view._flip = self._store, 1 - self._flip
+        view._store = self._store
+        view._flip = 1 - self._flip
         return view
 
     @property

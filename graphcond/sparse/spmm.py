@@ -56,7 +56,8 @@ def spmm(
     _check(csr, x, value, z)
     dtype = x.dtype if value is None else torch.promote_types(x.dtype, value.dtype)
     value = None if value is None else value.to(dtype)
-    x, z = x.to(dtype), None if z is None or beta == 0.0 else z.to(dtype)
+    x = x.to(dtype)
+    z = None if z is None or beta == 0.0 else z.to(dtype)
     call = Call(csr.pattern, forced(), float(alpha), float(beta) if z is not None else 0.0)
     if x.dim() == 1:
         return spmm_call(
@@ -65,7 +66,9 @@ def spmm(
     if x.dim() == 2:
         return spmm_call(call, value, x, z)
     batch, columns, width = x.shape
-    wide = None if z is None else z.transpose(0, 1).reshape(csr.size[0], batch * width)
+    wide = None
+    if z is not None:
+        wide = z.transpose(0, 1).reshape(csr.size[0], batch * width)
     out = spmm_call(call, value, x.transpose(0, 1).reshape(columns, batch * width), wide)
     return out.view(csr.size[0], batch, width).transpose(0, 1)
 

@@ -82,7 +82,8 @@ def train_classifier(
     Returns:
         The history; scores are validation accuracies.
     """
-    same, train = train is val, plain(train)
+    same = train is val
+    train = plain(train)
     val = train if same else plain(val)
     check_part(train, "train")
     check_part(val, "val")
@@ -113,7 +114,8 @@ class ClassifierProgram:
     def __init__(
         self, model: torch.nn.Module, train: Data, val: Data, recipe: ClassifierTraining, seed: int
     ) -> None:
-        self.model, self.seed = model, seed
+        self.model = model
+        self.seed = seed
         self.train = prepared(model, train)
         self.val = self.train if val is train else prepared(model, val)
         self.nodes = train.train_mask.nonzero().squeeze(1)
@@ -140,7 +142,9 @@ class ClassifierProgram:
     def step(self, epoch: int) -> float:
         """Make one Adam step on all training nodes and return the loss before it."""
         self.model.train()
-        devices = [self.nodes.device] if self.nodes.is_cuda else []
+        devices = []
+        if self.nodes.is_cuda:
+            devices = [self.nodes.device]
         with torch.random.fork_rng(devices=devices):
             torch.manual_seed(derive(self.seed, "dropout", epoch))
             logits = predict(self.model, self.train)
@@ -168,7 +172,8 @@ def prepared(model: torch.nn.Module, data: Data) -> Data:
         ``data``, or a shallow copy with sparse features or another dtype.
     """
     own = (value.dtype for value in model.parameters() if value.is_floating_point())
-    dtype, weight = next(own, data.x.dtype), data.get("edge_weight")
+    dtype = next(own, data.x.dtype)
+    weight = data.get("edge_weight")
     x = data.x.to(dtype)
     x = sparse_features(x, model.kind) if isinstance(model, GraphNet) else x
     same = weight is None or weight.dtype == dtype

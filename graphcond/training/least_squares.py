@@ -56,7 +56,8 @@ def fit_least_squares(
         of Last.fm.
     """
     check_pair_stores(train)
-    edges, size = train_edges(train), (num_users(train), num_items(train))
+    edges = train_edges(train)
+    size = (num_users(train), num_items(train))
     require(
         dim >= 1 and sweeps >= 1,
         "`dim` >= 1 and `sweeps` >= 1",
@@ -82,7 +83,8 @@ def fit_least_squares(
         * 0.1
         / dim**0.5
     )
-    by_user, by_item = _Side(edges, size[0]), _Side(edges.flip(0), size[1])
+    by_user = _Side(edges, size[0])
+    by_item = _Side(edges.flip(0), size[1])
     for _ in range(sweeps):
         users = by_user.solve(items, unobserved, ridge)
         items = by_item.solve(users, unobserved, ridge)
@@ -100,8 +102,10 @@ class _Side:
 
     def solve(self, factors: Tensor, unobserved: float, ridge: float) -> Tensor:
         """Return the rows' best factors given the columns'; zero for rows without interactions."""
-        dim, out = factors.size(1), factors.new_zeros(self.degree.numel(), factors.size(1))
-        gram, first = unobserved * factors.T @ factors, 0
+        dim = factors.size(1)
+        out = factors.new_zeros(self.degree.numel(), factors.size(1))
+        gram = unobserved * factors.T @ factors
+        first = 0
         while first < self.order.numel():
             widest = int(self.degree[self.order[first]])
             rows = self.order[first : first + max(1, min(1024, _BUFFER // (widest * dim)))]

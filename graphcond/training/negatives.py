@@ -37,9 +37,12 @@ class UniformNegatives:
         require(
             min(sizes.values()) >= 1, "positive sizes", "Give the counts of the data set.", **sizes
         )
-        self.num_users, self.num_items = num_users, num_items
+        self.num_users = num_users
+        self.num_items = num_items
         # With several models side by side the rows of the users go on beyond one model's.
-        rows = int(edge_index[0].max()) + 1 if edge_index.size(1) else 0
+        rows = 0
+        if edge_index.size(1):
+            rows = int(edge_index[0].max()) + 1
         self._size = (max(num_users, rows), num_items)
         own = edge_index[1] % num_items
         self._keys = torch.sort(pair_keys(edge_index[0], own, self._size)).values

@@ -56,8 +56,11 @@ class Ranker(ABC):
             1 <= k <= num_items,
             f"`k` must be in [1, {num_items}], but it is {k}. It is the length of the lists.",
         )
-        out = None if exclude is None else CSR.from_edges(exclude[0], exclude[1], self.size)
-        best, ids = [], []
+        out = None
+        if exclude is not None:
+            out = CSR.from_edges(exclude[0], exclude[1], self.size)
+        best = []
+        ids = []
         for start in range(0, num_users, _BLOCK):
             stop = min(start + _BLOCK, num_users)
             part = self.scores(start, stop)
@@ -81,7 +84,8 @@ def rows_of(csr: CSR, start: int, stop: int) -> CSR:
     Returns:
         A matrix [stop - start, C].
     """
-    low, high = int(csr.indptr[start]), int(csr.indptr[stop])
+    low = int(csr.indptr[start])
+    high = int(csr.indptr[stop])
     pattern = Pattern(
         csr.indptr[start : stop + 1] - low,
         csr.indices[low:high],

@@ -85,9 +85,9 @@ class BPR:
 
     def batch(self, interactions: int) -> int:
         """Return the triplets of one step for a set of so many interactions."""
-        return (
-            max(1024, min(8192, interactions // 40)) if self.batch_size is None else self.batch_size
-        )
+        if self.batch_size is None:
+            return max(1024, min(8192, interactions // 40))
+        return self.batch_size
 
 
 @dataclass(frozen=True)
@@ -146,7 +146,10 @@ def fit_recommender(
     """
     recipe = recipe or BPR()
     check_pair_stores(train)
-    edges, weight = train_edges(train), train[EDGE].get("edge_weight") if recipe.weighted else None
+    edges = train_edges(train)
+    weight = None
+    if recipe.weighted:
+        weight = train[EDGE].get("edge_weight")
     model = factory(num_users(train), num_items(train), seed=seed).to(edges.device)
     weight = None if weight is None else weight.to(model.user.dtype)
     looks = RankingLooks(
@@ -156,7 +159,9 @@ def fit_recommender(
         recipe.val_users,
     )
     program = BPRProgram(model, edges, weight, recipe, looks=looks, seed=seed)
-    stopping = recipe.stopping if val.size(1) else None
+    stopping = None
+    if val.size(1):
+        stopping = recipe.stopping
     kept = None
     if checkpoint is not None:
         # The number of rounds may be raised: a run that is longer goes on where the shorter one
@@ -192,7 +197,8 @@ class RankingLooks:
             users = users[chosen.to(users.device)].sort().values
         place = torch.full((size[0],), -1, device=users.device)
         place[users] = torch.arange(users.numel(), device=users.device)
-        self.users, self.num_items = users, size[1]
+        self.users = users
+        self.num_items = size[1]
         self.held = _renumber(held, place)
         out = _renumber(exclude, place)
         self.exclude = CSR.from_edges(out[0], out[1], (users.numel(), size[1]))
@@ -247,14 +253,12 @@ class BPRProgram:
             "The set to train on is empty.",
             interactions=edges.size(1),
         )
-        self.model, self.edges, self.weight, self.recipe, self.looks, self.seed = (
-            model,
-            edges,
-            weight,
-            recipe,
-            looks,
-            seed,
-        )
+        self.model = model
+        self.edges = edges
+        self.weight = weight
+        self.recipe = recipe
+        self.looks = looks
+        self.seed = seed
         require(
             recipe.loss is None or (model.num_models == 1 and model.item_bias is None),
             "Losses with shared negatives score cosines of one model, but this one holds"
@@ -301,11 +305,15 @@ class BPRProgram:
 
     def _one_pass(self, size: int, draw: torch.Generator) -> float:
         order = torch.randperm(self.edges.size(1), generator=draw, device=self.edges.device)
-        paired = None if self.recipe.loss else self.negatives(self.edges[0], draw)
+        paired = None
+        if not self.recipe.loss:
+            paired = self.negatives(self.edges[0], draw)
         total = torch.zeros((), device=self.edges.device)
         for start in range(0, order.numel(), size):
             some = order[start : start + size]
-            weight = None if self.weight is None else self.weight[some]
+            weight = None
+            if self.weight is not None:
+                weight = self.weight[some]
             negatives = self._shared(draw) if paired is None else paired[some]
             batch = Triplets(self.edges[0, some], self.edges[1, some], negatives, weight)
             total += self.update(batch, draw)
@@ -313,7 +321,9 @@ class BPRProgram:
 
     def _shared(self, draw: torch.Generator) -> Tensor:
         """Draw the items that a batch shares as negatives."""
-        count = 0 if self.recipe.loss is None else self.recipe.loss.negatives
+        count = 0
+        if self.recipe.loss is not None:
+            count = self.recipe.loss.negatives
         return torch.randint(
             self.model.num_items, (count,), generator=draw, device=self.edges.device
         )

@@ -323,7 +323,8 @@ class PolicyGradient(InteractionCondenser):
     def _objective(
         self, data: HeteroData, pool: DataPool
     ) -> RecommenderObjective | UnrolledObjective:
-        size, seed = (num_users(data), num_items(data)), derive(self.seed, "objective")
+        size = (num_users(data), num_items(data))
+        seed = derive(self.seed, "objective")
         loss = OuterLoss(
             self.outer.edges(data, pool, self.seed),
             UniformNegatives(torch.cat([train_edges(data), val_edges(data)], dim=1), *size),
@@ -333,7 +334,9 @@ class PolicyGradient(InteractionCondenser):
             return RecommenderObjective(
                 self.recommender, pool.edges, pool.kept, loss, self.inner, seed
             )
-        proxy = (pool.proxies[0].users, pool.proxies[0].items) if pool.proxies else None
+        proxy = None
+        if pool.proxies:
+            proxy = (pool.proxies[0].users, pool.proxies[0].items)
         return UnrolledObjective(
             self.inner,
             pool.edges,
@@ -345,7 +348,9 @@ class PolicyGradient(InteractionCondenser):
         )
 
     def _tail_limit(self, data: HeteroData) -> int | None:
-        return self.budget(data) // 2 if self.honest else None
+        if self.honest:
+            return self.budget(data) // 2
+        return None
 
     def _pool(self, data: HeteroData) -> DataPool:
         """Build the pool, and the proxy that steps need; neither sees the outer interactions where
@@ -379,7 +384,8 @@ class PolicyGradient(InteractionCondenser):
         """Return equal probabilities that spend the budget (Algorithm 1, line 1); 1 for what is
         always kept.
         """
-        kept, budget = loop.pool.kept, loop.simplex.budget
+        kept = loop.pool.kept
+        budget = loop.simplex.budget
         if not loop.fixed:
             return torch.full_like(loop.pool.edges[0], 0, dtype=torch.float32) + budget / len(
                 loop.pool
@@ -389,7 +395,8 @@ class PolicyGradient(InteractionCondenser):
 
     def _final_mask(self, probs: Tensor, pool: DataPool, budget: float) -> Tensor:
         """Draw D_s (Algorithm 1, line 8)."""
-        size, seed = int(budget), derive(self.seed, "draw")
+        size = int(budget)
+        seed = derive(self.seed, "draw")
         mask = self.draw(probs, size, seed=seed)
         excess = int(mask.sum()) - size
         if self.honest and excess > 0:
@@ -438,7 +445,9 @@ class PolicyGradient(InteractionCondenser):
         }
 
     def _allowed(self, data: HeteroData) -> float:
-        return super()._allowed(data) if self.honest else math.inf
+        if self.honest:
+            return super()._allowed(data)
+        return math.inf
 
 
 def _sizes(mask: Tensor, probs: Tensor, pool: DataPool) -> dict[str, Any]:
@@ -466,7 +475,8 @@ def _among(pairs: Tensor, others: Tensor, size: tuple[int, int]) -> Tensor:
 
 def _without(data: HeteroData, pairs: Tensor) -> HeteroData:
     """Return the data without some of their training interactions [2, E']."""
-    left, store = copy.copy(data), data[EDGE]
+    left = copy.copy(data)
+    store = data[EDGE]
     rest = ~_among(store.edge_index, pairs, (num_users(data), num_items(data)))
     left[EDGE].edge_index = store.edge_index[:, rest]
     if "edge_weight" in store:

@@ -56,7 +56,8 @@ class RecommenderObjective:
 
     def __call__(self, masks: Sequence[Tensor]) -> Tensor:
         """Return the losses ``[K, U]`` of K masks ``[P]``, bool."""
-        own, size = shard(len(masks)), self.outer.size
+        own = shard(len(masks))
+        size = self.outer.size
         losses = torch.zeros(len(masks), size[0], device=self.edges.device)
         if len(own):
             model = self._model(len(own))

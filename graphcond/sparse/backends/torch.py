@@ -57,7 +57,9 @@ def spmm(
     """
     if pattern.indices.numel() == 0 or x.numel() == 0:
         zero = x.new_zeros(pattern.size[0], x.size(1))
-        return zero if z is None else beta * z
+        if z is None:
+            return zero
+        return beta * z
     if x.is_cpu and x.dtype != torch.float64:
         return _bags(pattern, value, x, alpha, beta, z)
     if x.dtype not in _NATIVE:
@@ -89,14 +91,18 @@ def _bags(
     """
     scaled = alpha != 1.0 and value is not None and pattern.nnz < pattern.size[0] * x.size(1)
     value = alpha * value if scaled and value is not None else value
-    weights = None if value is None else value.contiguous()
+    weights = None
+    if value is not None:
+        weights = value.contiguous()
     table = (x.detach() if x.requires_grad else x).contiguous()
     out = torch.embedding_bag(
         table, pattern.indices, pattern.indptr, False, 0, False, weights, True
     )[0]
     if alpha != 1.0 and not scaled:
         out.mul_(alpha)
-    return out if z is None else out.add_(z, alpha=beta)
+    if z is None:
+        return out
+    return out.add_(z, alpha=beta)
 
 
 def sddmm(pattern: Pattern, a: Tensor, b: Tensor, alpha: float) -> Tensor:
@@ -128,4 +134,6 @@ def sddmm(pattern: Pattern, a: Tensor, b: Tensor, alpha: float) -> Tensor:
         product, a.contiguous(), b.contiguous().t(), beta=0.0, alpha=alpha, out=product
     )
     # On CPU the result is written to ``out`` itself; CUDA may give the result a buffer of its own.
-    return out if out.is_cpu else product.values()
+    if out.is_cpu:
+        return out
+    return product.values()

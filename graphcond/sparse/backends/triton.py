@@ -53,8 +53,11 @@ def spmm(
     """Return ``alpha * A @ x + beta * z``; see :func:`graphcond.sparse.backends.torch.spmm`."""
     if not (_fits_single(alpha) and _fits_single(beta)):
         out = spmm(pattern, value, x, 1.0, 0.0, None).mul_(alpha)
-        return out if z is None else out.add_(z.detach(), alpha=beta)
-    rows, width = pattern.size[0], x.size(1)
+        if z is None:
+            return out
+        return out.add_(z.detach(), alpha=beta)
+    rows = pattern.size[0]
+    width = x.size(1)
     x, out = x.detach().contiguous(), x.new_empty(rows, width)
     if rows == 0 or width == 0:
         return out
@@ -63,7 +66,8 @@ def spmm(
     # Programs without a `z` or a `value` never read what stands in their places.
     base = out if z is None else z.detach().contiguous()
     entries = x if value is None else value.detach().contiguous()
-    pieces, blocks = pattern.pieces(cut), shape(width)
+    pieces = pattern.pieces(cut)
+    blocks = shape(width)
     wide = x.dtype == torch.float64
     partial = torch.empty(
         max(pieces.slots, 1),
