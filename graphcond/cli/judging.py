@@ -48,7 +48,10 @@ def check(options: Protocol) -> None:
 
 def check_data(data: Any) -> None:
     """Raise, before any work, unless the data have a part to judge on."""
-    held = "test_edge_index" in data[EDGE] if isinstance(data, HeteroData) else "test_mask" in data
+    if isinstance(data, HeteroData):
+        held = "test_edge_index" in data[EDGE]
+    else:
+        held = "test_mask" in data
     cure = (
         "Give the data a test part (`test_mask`, `test_edge_index`), or pass --judge false to"
         " condense alone."

@@ -154,7 +154,10 @@ class Condenser(BaseTransform, ABC):
 
 def _device(data: Graph) -> torch.device:
     """Return where a data set lives."""
-    edges = train_edges(data) if isinstance(data, HeteroData) else data.edge_index
+    if isinstance(data, HeteroData):
+        edges = train_edges(data)
+    else:
+        edges = data.edge_index
     return torch.device(edges.device)
 
 

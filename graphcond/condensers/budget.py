@@ -116,11 +116,10 @@ def node_budget(
     val = int(data.val_mask.sum())
     if ratio is not None:
         check_ratio(ratio)
-    count = (
-        num_nodes
-        if num_nodes is not None
-        else round((ratio or 0.0) * (train if of == "train" else int(data.num_nodes or 0)))
-    )
+    if num_nodes is not None:
+        count = num_nodes
+    else:
+        count = round((ratio or 0.0) * (train if of == "train" else int(data.num_nodes or 0)))
     classes = int(data.y[data.train_mask].unique().numel())
     require(
         classes <= count <= train,
@@ -129,7 +128,10 @@ def node_budget(
         " all training nodes.",
         error=BudgetError,
     )
-    held = count if num_val is None else num_val
+    if num_val is None:
+        held = count
+    else:
+        held = num_val
     seen = int(data.y[data.val_mask].unique().numel())
     require(
         seen <= held <= val,

@@ -145,7 +145,10 @@ def digest(*parts: Data | HeteroData | Tensor | str | None) -> str:
     """
     found = hashlib.blake2b(digest_size=16)
     for part in parts:
-        stores = part.stores if isinstance(part, (Data, HeteroData)) else [{"": part}]
+        if isinstance(part, (Data, HeteroData)):
+            stores = part.stores
+        else:
+            stores = [{"": part}]
         for store in stores:
             for name in sorted(key for key in store.keys() if key != "card"):  # noqa: SIM118
                 found.update(f"{store._key if hasattr(store, '_key') else ''} {name} ".encode())
@@ -156,11 +159,10 @@ def digest(*parts: Data | HeteroData | Tensor | str | None) -> str:
 def _add(found: Any, value: Any) -> None:
     if isinstance(value, Tensor):
         found.update(f"{tuple(value.shape)} {value.dtype}".encode())
-        pieces = (
-            [value]
-            if value.layout == torch.strided
-            else [(c := value.to_sparse_coo().coalesce()).indices(), c.values()]
-        )
+        if value.layout == torch.strided:
+            pieces = [value]
+        else:
+            pieces = [(c := value.to_sparse_coo().coalesce()).indices(), c.values()]
         for piece in pieces:
             found.update(
                 piece.detach().cpu().contiguous().flatten().view(torch.uint8).numpy().tobytes()

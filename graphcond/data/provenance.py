@@ -41,7 +41,10 @@ def split_record(data: Data | HeteroData) -> dict[str, Any]:
     known = card.get("split")
     if "condenser" in card and isinstance(known, Mapping) and "digests" in known:
         return dict(known)
-    record = dict(known) if isinstance(known, Mapping) else {"strategy": "own"}
+    if isinstance(known, Mapping):
+        record = dict(known)
+    else:
+        record = {"strategy": "own"}
     digests = {name: _digest(data, name) for name in _PARTS}
     record["digests"] = {name: value for name, value in digests.items() if value is not None}
     return record
@@ -58,7 +61,10 @@ def split_again(data: Data | HeteroData, record: Mapping[str, Any]) -> Data | He
         The split data; data with a split of their own stay as they are.
     """
     interactions = isinstance(data, HeteroData)
-    own = "val_edge_index" in data[EDGE] if interactions else "train_mask" in data
+    if interactions:
+        own = "val_edge_index" in data[EDGE]
+    else:
+        own = "train_mask" in data
     if own or record.get("strategy") == "own":
         return data
     split: Any = split_interactions if interactions else split_nodes

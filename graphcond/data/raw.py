@@ -99,11 +99,10 @@ def _unpack(archive: Path) -> None:
     """Take the files out of an archive, less the one folder they are packed in, and remove it."""
     with zipfile.ZipFile(archive) as packed:
         for member in packed.infolist():
-            parts = (
-                Path(member.filename).parts[1:]
-                if len(Path(member.filename).parts) > 1
-                else Path(member.filename).parts
-            )
+            if len(Path(member.filename).parts) > 1:
+                parts = Path(member.filename).parts[1:]
+            else:
+                parts = Path(member.filename).parts
             if member.is_dir() or ".." in parts:
                 continue
             with packed.open(member) as stream:

@@ -237,7 +237,12 @@ def split_nodes(
     cure = "Whole ones are counts, fractions shares."
     require(good, law, cure, train=train, val=val, test=test)
     y = data.get("y")
-    nodes = data.num_nodes if data.num_nodes is not None else len(y) if y is not None else 0
+    if data.num_nodes is not None:
+        nodes = data.num_nodes
+    else:
+        nodes = 0
+        if y is not None:
+            nodes = len(y)
     check_labels(y, int(nodes))
     y = y.long()
     require(
@@ -254,21 +259,23 @@ def split_nodes(
     counts = torch.bincount(labels)
     rank = torch.empty_like(grouped)
     rank[grouped] = torch.arange(len(order)) - (counts.cumsum(0) - counts)[labels[grouped]]
-    quota = (
-        torch.full_like(counts, train)
-        if isinstance(train, Integral)
-        else (counts * train).round().long().clamp(min=1)
-    )
+    if isinstance(train, Integral):
+        quota = torch.full_like(counts, train)
+    else:
+        quota = (counts * train).round().long().clamp(min=1)
     chosen = rank < quota[labels]
     rest = order[~chosen]
-    num_val = val if isinstance(val, Integral) else round(val * len(order))
-    num_test = (
-        len(rest) - num_val
-        if test is None
-        else test
-        if isinstance(test, Integral)
-        else round(test * len(order))
-    )
+    if isinstance(val, Integral):
+        num_val = val
+    else:
+        num_val = round(val * len(order))
+    if test is None:
+        num_test = len(rest) - num_val
+    else:
+        if isinstance(test, Integral):
+            num_test = test
+        else:
+            num_test = round(test * len(order))
     require(
         int(chosen.sum()) > 0 and num_val > 0 and num_test > 0 and num_val + num_test <= len(rest),
         "a split with nodes in every part and no more than there are",

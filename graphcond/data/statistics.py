@@ -45,7 +45,10 @@ def _stored(value: Tensor) -> list[Tensor]:
 def _nodes(data: Data) -> dict[str, int | float]:
     count = int(data.num_nodes)
     edge_index = data.edge_index
-    y = torch.full((count,), -1, device=edge_index.device) if data.get("y") is None else data.y
+    if data.get("y") is None:
+        y = torch.full((count,), -1, device=edge_index.device)
+    else:
+        y = data.y
     degree = torch.bincount(edge_index[1], minlength=count)
     labelled = (y[edge_index] >= 0).all(0)
     same = y[edge_index[0]] == y[edge_index[1]]

@@ -241,11 +241,17 @@ def read(path: str | os.PathLike[str]) -> Data | HeteroData:
         FileFormatError: If the file is truncated, foreign or of a newer format.
     """
     tensors, header = _read(path, ("Data", "HeteroData"))
-    data = Data() if header["kind"] == "Data" else HeteroData()
+    if header["kind"] == "Data":
+        data = Data()
+    else:
+        data = HeteroData()
     stores = []
     for entry in header["stores"]:
         kind = entry["type"]
-        store = data if not kind else data[kind[0] if len(kind) == 1 else tuple(kind)]
+        if not kind:
+            store = data
+        else:
+            store = data[kind[0] if len(kind) == 1 else tuple(kind)]
         for key, value in entry["plain"].items():
             store[key] = value
         stores.append(store)

@@ -220,7 +220,10 @@ def _facts(train: HeteroData, test: HeteroData) -> dict[str, str | int | float |
 def _reference(full: Iterable[Record] | RecommenderReport | None) -> float | None:
     if full is None:
         return None
-    rows = full.rows if isinstance(full, RecommenderReport) else tuple(full)
+    if isinstance(full, RecommenderReport):
+        rows = full.rows
+    else:
+        rows = tuple(full)
     values = [float(row["ndcg@10"]) for row in rows]  # type: ignore[arg-type]
     require(
         bool(values),

@@ -196,7 +196,10 @@ class Damped(LinearOperator):
     """
 
     def __init__(self, operator: LinearOperator, damping: float | Tensor) -> None:
-        smallest = damping if isinstance(damping, float | int) else float(damping.min())
+        if isinstance(damping, float | int):
+            smallest = damping
+        else:
+            smallest = float(damping.min())
         require(
             smallest >= 0,
             f"`damping` must be at least 0, but it is {smallest!r}. A negative shift makes the"

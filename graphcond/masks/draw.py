@@ -69,7 +69,10 @@ def systematic(probs: Tensor, size: int, *, seed: int) -> Tensor:
     # may step over two integers.
     wanted = inclusion(probs.double(), size)
     # CUDA adds up in parallel, so that a later sum may round below an earlier one.
-    walk = wanted.cumsum(0).cummax(0).values if wanted.numel() else wanted
+    if wanted.numel():
+        walk = wanted.cumsum(0).cummax(0).values
+    else:
+        walk = wanted
     scale = 1.0
     if walk.numel() and float(walk[-1]) > 0:
         scale = size / float(walk[-1])

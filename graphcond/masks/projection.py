@@ -119,7 +119,10 @@ class CappedSimplex:
             total, slope = self._sums(values, v)
             excess = total - self.budget
             low, high = (v, high) if excess > 0 else (low, v)
-            step = v + excess / slope if slope else math.inf
+            if slope:
+                step = v + excess / slope
+            else:
+                step = math.inf
             inside = low < step < high
             if not excess:
                 return v
@@ -160,7 +163,10 @@ class CappedSimplex:
     def _sums(self, values: Tensor, v: float) -> tuple[float, float]:
         """Return the clamped sum and its number of strictly interior terms at shift v."""
         sums = torch.zeros(2, dtype=torch.float64, device=values.device)
-        chunk = CHUNK if values.device.type == "cpu" else max(values.numel(), 1)
+        if values.device.type == "cpu":
+            chunk = CHUNK
+        else:
+            chunk = max(values.numel(), 1)
         for part in values.detach().split(chunk):
             kept = (part - v).clamp_(0, 1)
             sums[0] += kept.sum(dtype=torch.float64)

@@ -37,12 +37,18 @@ def accuracy(logits: Tensor, y: Tensor, mask: Tensor | None = None) -> Tensor:
         f"`mask` must be bool [n] with n = {y.numel()}, but it is {getattr(mask, 'dtype', None)}"
         f" {list(getattr(mask, 'shape', ()))}. Node ids become a mask by `index_to_mask`.",
     )
-    counted = y >= 0 if mask is None else mask & (y >= 0)
+    if mask is None:
+        counted = y >= 0
+    else:
+        counted = mask & (y >= 0)
     require(
         bool(counted.any()),
         "No labelled node is counted. Check the mask, and that y holds classes from 0.",
     )
     kept = logits[..., counted, :]
-    dtype = kept.dtype if kept.is_floating_point() else torch.float32
+    if kept.is_floating_point():
+        dtype = kept.dtype
+    else:
+        dtype = torch.float32
     share = (kept.argmax(-1) == y[counted]).to(dtype).mean(-1)
     return share.masked_fill(kept.isnan().flatten(-2).any(-1), torch.nan)

@@ -183,7 +183,10 @@ class PolynomialFilterNet:
             given = hidden = hidden + params[f"bias{layer}"].reshape(1, batch * width)
             if layer < self.num_layers - 1:
                 hidden = torch.relu(hidden)
-                given = _drop(hidden, dropout, stream) if dropout > 0 else hidden
+                if dropout > 0:
+                    given = _drop(hidden, dropout, stream)
+                else:
+                    given = hidden
         return hidden.view(-1, batch, self.num_classes).transpose(0, 1)
 
     def _layer(
@@ -225,7 +228,10 @@ class PolynomialFilterNet:
             f"`params` must be of `lam`'s batch and this network's sizes, but it is {found!r}. Call"
             " init(lam.size(0), seed).",
         )
-        width = x.size[1] if isinstance(x, CSR) else x.size(-1)
+        if isinstance(x, CSR):
+            width = x.size[1]
+        else:
+            width = x.size(-1)
         require(
             width == self.num_features,
             f"`x` must have num_features columns, but found columns = {width!r}. Build the net with"
@@ -284,7 +290,10 @@ def stored_bases(
     Returns:
         Bases [K + 1, n, d]; (K + 1) times the memory of x.
     """
-    bases = powers(operator, x, order) if basis == "power" else chebyshev(operator, x, order)
+    if basis == "power":
+        bases = powers(operator, x, order)
+    else:
+        bases = chebyshev(operator, x, order)
     return torch.stack(bases)
 
 
@@ -315,11 +324,10 @@ def filter_operator(
     dense = num_nodes <= _DENSE_NODES or edge_index.size(1) > _DENSE_SHARE * num_nodes**2
     if not dense:
         return scaled_laplacian(CSR.from_edge_index(edge_index, num_nodes, edge_weight), lambda_max)
-    weight = (
-        torch.ones(edge_index.size(1), dtype=dtype, device=edge_index.device)
-        if edge_weight is None
-        else edge_weight
-    )
+    if edge_weight is None:
+        weight = torch.ones(edge_index.size(1), dtype=dtype, device=edge_index.device)
+    else:
+        weight = edge_weight
     adjacency = weight.new_zeros(num_nodes, num_nodes).index_put(
         (edge_index[1], edge_index[0]), weight, accumulate=True
     )

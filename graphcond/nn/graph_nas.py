@@ -106,7 +106,10 @@ class AttentionLayer(MessagePassing):
         self.weight = torch.nn.Parameter(torch.empty(in_channels, self.heads * out_channels))
         self.left = torch.nn.Parameter(torch.empty(1, self.heads, out_channels))
         self.right = torch.nn.Parameter(torch.empty(1, self.heads, out_channels))
-        width = self.heads * out_channels if concat else out_channels
+        if concat:
+            width = self.heads * out_channels
+        else:
+            width = out_channels
         self.bias = torch.nn.Parameter(torch.empty(width))
         general = choice.attention == "generalized_linear"
         self.general = torch.nn.Linear(out_channels, 1, bias=False) if general else None

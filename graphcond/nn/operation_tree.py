@@ -74,7 +74,10 @@ class OperationTree(torch.nn.Module):
         self.dropout = dropout
         with torch.random.fork_rng(devices=[]):
             torch.default_generator.manual_seed(derive(seed, "operation-tree"))
-            first = hidden if pre else num_features
+            if pre:
+                first = hidden
+            else:
+                first = num_features
             self.pre = torch.nn.Linear(num_features, hidden) if pre else None
             widths = [first]
             layers = []

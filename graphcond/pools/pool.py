@@ -96,7 +96,10 @@ def make_pool(
         >>> make_pool(torch.tensor([[1, 0, 1], [2, 0, 2]]), torch.tensor([0, 0, 1])).origin.tolist()
         [0, 0]
     """
-    source = torch.full_like(edges[0], origin) if isinstance(origin, int) else origin.long()
+    if isinstance(origin, int):
+        source = torch.full_like(edges[0], origin)
+    else:
+        source = origin.long()
     edges = edges.long()
     rows, columns = (edges.amax(1) + 1).tolist() if edges.size(1) else (1, 1)
     key, order = torch.sort(pair_keys(edges[0], edges[1], (rows, columns)), stable=True)
@@ -147,7 +150,10 @@ def keep_tail(
         of in ("pool", "training"),
         f"`of` must be 'pool' or 'training', but it is {of!r}. It says whose interactions count.",
     )
-    counted = torch.ones_like(pool.kept) if of == "pool" else pool.origin == OBSERVED
+    if of == "pool":
+        counted = torch.ones_like(pool.kept)
+    else:
+        counted = pool.origin == OBSERVED
     degree = torch.bincount(pool.edges[0, counted], minlength=num_users)
     if limit is not None and threshold:
         size = torch.bincount(degree[degree < threshold], minlength=threshold) * torch.arange(

@@ -190,7 +190,10 @@ def best_per_user(
         items = topk(tables[0][users], tables[1], k, seen, block)[1]
         good = (torch.arange(k, device=items.device) < count[users, None]) & (items >= 0)
         found.append(torch.stack([users[:, None].expand_as(items)[good], items[good]]))
-    pairs = torch.cat(found, dim=1) if found else exclude.new_empty(2, 0)
+    if found:
+        pairs = torch.cat(found, dim=1)
+    else:
+        pairs = exclude.new_empty(2, 0)
     return pairs[:, torch.argsort(pairs[0], stable=True)]
 
 
@@ -225,7 +228,10 @@ def best_overall(tables: tuple[Tensor, Tensor], exclude: Tensor, total: int, blo
         if best.numel() > total:
             best, which = best.topk(total)
             pairs = pairs[:, which]
-            threshold = float(best[-1]) if total else torch.inf
+            if total:
+                threshold = float(best[-1])
+            else:
+                threshold = torch.inf
     return pairs
 
 

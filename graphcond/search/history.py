@@ -28,7 +28,10 @@ def history_rows(study: Study) -> list[dict[str, Any]]:
         Dicts with ``number``, ``state``, ``value`` (None for a trial that failed or did not
         finish), ``best`` (the best value up to here), ``seconds``, ``fault`` and the parameters.
     """
-    better = min if study.direction.name == "MINIMIZE" else max
+    if study.direction.name == "MINIMIZE":
+        better = min
+    else:
+        better = max
     best: float | None = None
     rows = []
     for trial in study.get_trials(deepcopy=False):

@@ -75,7 +75,10 @@ class Ledger:
         """
         for trial in self.trials((TrialState.RUNNING,)):
             owner = trial.system_attrs.get(OWNER)
-            dead = unowned if owner is None else not self.presence.alive(owner)
+            if owner is None:
+                dead = unowned
+            else:
+                dead = not self.presence.alive(owner)
             if dead:
                 self._set_state(trial.number, TrialState.WAITING)
 
@@ -120,7 +123,10 @@ class Ledger:
             value = worst(self.study)
         if fault != now.system_attrs.get(FAULT):
             self._storage.set_trial_system_attr(self._trial_id(trial.number), FAULT, fault)
-        state = TrialState.PRUNED if value is None else TrialState.COMPLETE
+        if value is None:
+            state = TrialState.PRUNED
+        else:
+            state = TrialState.COMPLETE
         try:
             self.study.tell(trial, value, state=state)
         except (ValueError, optuna.exceptions.UpdateFinishedTrialError):

@@ -43,7 +43,10 @@ def work(
     """
     while time.monotonic() < deadline and not stop():
         ledger.free()
-        places = min(budget, len(ledger.trials())) if _exhausted(ledger) else budget
+        if _exhausted(ledger):
+            places = min(budget, len(ledger.trials()))
+        else:
+            places = budget
         trial = ledger.take(places)
         if trial is not None:
             _try(ledger, trial, objective)

@@ -121,7 +121,10 @@ def search(
         study.sampler = sampler or _default_sampler(finite, seed)
     if pruner is not None or own:
         study.pruner = pruner or optuna.pruners.NopPruner()
-    seconds = math.inf if timeout is None else timeout
+    if timeout is None:
+        seconds = math.inf
+    else:
+        seconds = timeout
     deadline = time.monotonic() + seconds
     distinct = finite and sampler is None
     presence = presence_on(study, study._storage)

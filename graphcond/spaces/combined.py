@@ -107,7 +107,10 @@ class Product(SearchSpace):
 
 def _rounds(space: SearchSpace, n: int, seed: int) -> Tensor:
     """Return n rows of a space, going through a finite one as often as needed."""
-    count = len(space) if hasattr(space, "__len__") else n
+    if hasattr(space, "__len__"):
+        count = len(space)
+    else:
+        count = n
     rounds: list[Tensor] = []
     for start in range(0, n, count):
         # A whole round but the last, so that a longer sample starts with the shorter one.

@@ -76,13 +76,19 @@ class CSR:
         _check_coordinates(row, col, size)
         num_rows, num_cols = size
         dtype = index_dtype(row.numel(), size)
-        kind = torch.int32 if num_rows * num_cols <= _INT32_MAX else torch.int64
+        if num_rows * num_cols <= _INT32_MAX:
+            kind = torch.int32
+        else:
+            kind = torch.int64
         key = row.to(kind) * num_cols + col.to(kind)
         # Interactions mostly come in order, and a look at them costs a tenth of sorting.
         perm = None
         if not _rising(key):
             perm = torch.argsort(key, stable=True)
-        columns = col.clone() if perm is None else col.index_select(0, perm)
+        if perm is None:
+            columns = col.clone()
+        else:
+            columns = col.index_select(0, perm)
         indptr = indptr_of(row, num_rows, dtype)
         csr = cls(Pattern(indptr, columns.to(dtype), (num_rows, num_cols)), None, perm)
         if value is None:
@@ -187,7 +193,10 @@ class CSR:
         """Return the dense matrix ``[R, C]``, repeated entries added; for tests and small
         graphs.
         """
-        value = self.value if self.value is not None else torch.ones(self.nnz, device=self.device)
+        if self.value is not None:
+            value = self.value
+        else:
+            value = torch.ones(self.nnz, device=self.device)
         dense = value.new_zeros(self.size)
         return dense.index_put((self.row.long(), self.indices.long()), value, accumulate=True)
 

@@ -206,7 +206,10 @@ def applier(function: type[Function]) -> Callable[..., Tensor]:
     eager = cast(Any, type(function.__name__, (function,), methods))
 
     def call(*inputs: Any) -> Tensor:
-        chosen = function if torch._C._are_functorch_transforms_active() else eager
+        if torch._C._are_functorch_transforms_active():
+            chosen = function
+        else:
+            chosen = eager
         return cast(Tensor, cast(Any, chosen).apply(*inputs))
 
     return call
@@ -269,5 +272,8 @@ def _maybe(tensor: Tensor | None, dim: int | None, index: int) -> Tensor | None:
 
 def _side_by_side(x: Tensor, dim: int | None, size: int) -> Tensor:
     """Lay a batch ``[B, n, f]`` out as ``[n, B * f]``: one product serves all of it."""
-    wide = x.unsqueeze(1).expand(-1, size, -1) if dim is None else x.movedim(dim, 1)
+    if dim is None:
+        wide = x.unsqueeze(1).expand(-1, size, -1)
+    else:
+        wide = x.movedim(dim, 1)
     return wide.reshape(x.size(0) if dim is None else wide.size(0), -1)

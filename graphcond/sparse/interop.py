@@ -150,7 +150,10 @@ def to_torch(csr: CSR, layout: torch.layout = torch.sparse_csr) -> Tensor:
     Raises:
         InputError: For other layouts.
     """
-    value = torch.ones(csr.nnz, device=csr.device) if csr.value is None else csr.value.detach()
+    if csr.value is None:
+        value = torch.ones(csr.nnz, device=csr.device)
+    else:
+        value = csr.value.detach()
     require(
         layout in (torch.sparse_csr, torch.sparse_coo),
         f"`layout` must be CSR or COO, but it is {layout!r}. Convert further with torch.",
@@ -168,7 +171,10 @@ def to_scipy(csr: CSR) -> Any:
     """Return a ``scipy.sparse.csr_array``, repeated entries kept."""
     from scipy.sparse import csr_array
 
-    value = torch.ones(csr.nnz) if csr.value is None else csr.value.detach()
+    if csr.value is None:
+        value = torch.ones(csr.nnz)
+    else:
+        value = csr.value.detach()
     parts = (value.cpu().numpy(), csr.indices.cpu().numpy(), csr.indptr.cpu().numpy())
     return csr_array(parts, shape=csr.size)
 

@@ -59,7 +59,10 @@ def gcn_norm(csr: CSR, self_loops: bool = True) -> CSR:
     ``torch_geometric.nn.conv.gcn_conv.gcn_norm`` (in-degrees for both sides).
     """
     _square(csr)
-    full = add_self_loops(csr) if self_loops else csr
+    if self_loops:
+        full = add_self_loops(csr)
+    else:
+        full = csr
     root = _inverse_sqrt(degree(full))
     return scale(full, root, root)
 

@@ -30,7 +30,10 @@ def apply(
         return spmm(operator, x, alpha=alpha, beta=beta, z=z)
     if z is not None and x.dim() == 2:
         return torch.addmm(z, operator, x, beta=beta, alpha=alpha)
-    out = operator @ x if alpha == 1.0 else alpha * (operator @ x)
+    if alpha == 1.0:
+        out = operator @ x
+    else:
+        out = alpha * (operator @ x)
     if z is None:
         return out
     return out + beta * z
@@ -88,7 +91,10 @@ def _check(operator: CSR | Tensor, x: Tensor, order: int) -> None:
     require(
         order >= 0, f"`order` must be at least 0, but it is {order!r}. It is the highest degree."
     )
-    size = tuple(operator.size) if isinstance(operator, CSR) else tuple(operator.shape)
+    if isinstance(operator, CSR):
+        size = tuple(operator.size)
+    else:
+        size = tuple(operator.shape)
     require(
         len(size) == 2 and size[0] == size[1] and x.dim() in (2, 3) and x.size(-2) == size[1],
         f"This needs an operator [n, n] and `x` [n, f] or [B, n, f], but found operator = {size!r},"

@@ -54,7 +54,10 @@ def spmm(
     if z is None and x.dim() == 2 and _fits(csr, x, value):
         return spmm_call(Call(csr.pattern, forced(), float(alpha)), value, x)
     _check(csr, x, value, z)
-    dtype = x.dtype if value is None else torch.promote_types(x.dtype, value.dtype)
+    if value is None:
+        dtype = x.dtype
+    else:
+        dtype = torch.promote_types(x.dtype, value.dtype)
     value = None if value is None else value.to(dtype)
     x = x.to(dtype)
     z = None if z is None or beta == 0.0 else z.to(dtype)
@@ -103,7 +106,10 @@ def _check(csr: CSR, x: Tensor, value: Tensor | None, z: Tensor | None) -> None:
         " for each stored entry, in CSR order (`w[csr.perm]`).",
     )
     if z is not None:
-        shape = (*x.shape[:-2], rows, *x.shape[-1:]) if x.dim() > 1 else (rows,)
+        if x.dim() > 1:
+            shape = (*x.shape[:-2], rows, *x.shape[-1:])
+        else:
+            shape = (rows,)
         require(
             tuple(z.shape) == shape,
             f"`z` must be of the result's shape, but found z = {tuple(z.shape)!r}, result ="

@@ -266,10 +266,16 @@ class BPRProgram:
             " Train one model without a bias, or leave `loss` out.",
         )
         self.graph = model.graph(edges, weight)
-        decay = model.weight_decay if recipe.weight_decay is None else recipe.weight_decay
+        if recipe.weight_decay is None:
+            decay = model.weight_decay
+        else:
+            decay = recipe.weight_decay
         self.decay = _expected_decay(model, edges, decay)
         self.negatives = UniformNegatives(edges, model.num_users, model.num_items)
-        rate = model.learning_rate if recipe.learning_rate is None else recipe.learning_rate
+        if recipe.learning_rate is None:
+            rate = model.learning_rate
+        else:
+            rate = recipe.learning_rate
         self.optimiser = torch.optim.Adam(model.parameters(), lr=rate, fused=True)
         for parameter in model.parameters():
             parameter.grad = torch.zeros_like(parameter)
@@ -314,7 +320,10 @@ class BPRProgram:
             weight = None
             if self.weight is not None:
                 weight = self.weight[some]
-            negatives = self._shared(draw) if paired is None else paired[some]
+            if paired is None:
+                negatives = self._shared(draw)
+            else:
+                negatives = paired[some]
             batch = Triplets(self.edges[0, some], self.edges[1, some], negatives, weight)
             total += self.update(batch, draw)
         return float(total)

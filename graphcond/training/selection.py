@@ -158,7 +158,10 @@ def choose_recipe(
         except NumericalError:
             model = None
         if model is not None:
-            left_out = train_edges(train) if exclude is None else exclude
+            if exclude is None:
+                left_out = train_edges(train)
+            else:
+                left_out = exclude
             score = held_out_ndcg(model, val, left_out)
             needed = model.history.best_epoch + 1
         trials.append(

@@ -357,7 +357,10 @@ class PolicyGradient(InteractionCondenser):
         these are held out.
         """
         held = self.outer.held_out(data, self.seed)
-        seen = data if held is None else _without(data, held)
+        if held is None:
+            seen = data
+        else:
+            seen = _without(data, held)
         pool = self.pool(seen, seed=derive(self.seed, "pool"))
         if held is not None:  # what is held out may be proposed
             inside = ~_among(pool.edges, held, (num_users(data), num_items(data)))

@@ -146,11 +146,10 @@ class TeacherChoice(InteractionCondenser):
         chosen = None
         for mixture in self.mixtures:
             small, facts = self._mix(data, options, mixture)
-            score = (
-                found.score(mixture, partial(self._trial, data, small))
-                if len(self.mixtures) > 1
-                else math.nan
-            )
+            if len(self.mixtures) > 1:
+                score = found.score(mixture, partial(self._trial, data, small))
+            else:
+                score = math.nan
             facts = {
                 "bonus": None if math.isinf(mixture.bonus) else mixture.bonus,
                 "evenness": mixture.evenness,

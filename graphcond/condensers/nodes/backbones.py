@@ -201,14 +201,19 @@ class NetBackbone(Backbone):
 
     def fresh(self, seed: int) -> Tensors:
         """Return parameters of B networks, and their λ under ``"lam"``."""
-        first = self.inputs.x.value if isinstance(self.inputs.x, CSR) else self.inputs.x
-        like = torch.empty(0) if first is None else first
+        if isinstance(self.inputs.x, CSR):
+            first = self.inputs.x.value
+        else:
+            first = self.inputs.x
+        if first is None:
+            like = torch.empty(0)
+        else:
+            like = first
         params = self.net.init(self.filters, seed, dtype=like.dtype, device=like.device)
-        lam = (
-            torch.tensor([[0.5, -0.5]])
-            if self.space is None
-            else self.space.sample(self.filters, seed=seed)
-        )
+        if self.space is None:
+            lam = torch.tensor([[0.5, -0.5]])
+        else:
+            lam = self.space.sample(self.filters, seed=seed)
         return {**params, "lam": lam.to(like)}
 
     def _gradients(

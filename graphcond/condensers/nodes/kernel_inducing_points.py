@@ -115,7 +115,10 @@ class KernelInducingPoints(LearnedNodes):
             operator = scaled_laplacian(
                 CSR.from_edge_index(data.edge_index, int(data.num_nodes), data.get("edge_weight"))
             )
-            recurrence = chebyshev if self.space.basis == "chebyshev" else powers
+            if self.space.basis == "chebyshev":
+                recurrence = chebyshev
+            else:
+                recurrence = powers
             blocks = [
                 recurrence(operator, block.contiguous(), self._layers * self.space.order)
                 for block in data.x.split(256, 1)
@@ -129,7 +132,10 @@ class KernelInducingPoints(LearnedNodes):
         if self.space is None:
             operator = gcn_norm_dense(weight)
             return [(bases[0], operator @ (operator @ x))]
-        recurrence = chebyshev if self.space.basis == "chebyshev" else powers
+        if self.space.basis == "chebyshev":
+            recurrence = chebyshev
+        else:
+            recurrence = powers
         own = torch.stack(recurrence(dense_operator(weight), x, self._layers * self.space.order))
         lam = self.space.sample(self.filters, seed=seed).to(x)
         lam = compose(

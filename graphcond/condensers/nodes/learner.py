@@ -67,7 +67,10 @@ class Origin:
         labels = synthetic_labels(members.labels, count)
         known = LabelledNodes.of_part(data, part)
         rows = class_samples(known.nodes[:, None], known.labels, labels, own)[:, 0]
-        x = propagated(data, rows, 2) if isinstance(self.adjacency, Identity) else data.x[rows]
+        if isinstance(self.adjacency, Identity):
+            x = propagated(data, rows, 2)
+        else:
+            x = data.x[rows]
         return SyntheticGraph.start(x, labels, self.adjacency, own), members
 
 
@@ -147,7 +150,10 @@ class Learner:
             history = list(record["history"])
         for number in tqdm(range(first, rounds), disable=None, desc=self.name):
             loss = play(number)
-            now = score if judge is None else self._judge(judge)
+            if judge is None:
+                now = score
+            else:
+                now = self._judge(judge)
             if judge is None or now > score:
                 score = now
                 best = {name: value.detach().clone() for name, value in self.graph.params.items()}

@@ -50,11 +50,10 @@ def cluster(points: Tensor, members: LabelledNodes, labels: Tensor, seed: int) -
         first = int((labels < label).sum())
         state = derive(seed, "cluster", label) % 2**32
         many = len(inside) > _MANY_POINTS
-        machine = (
-            MiniBatchKMeans(count, n_init=1, batch_size=4096, random_state=state)
-            if many
-            else KMeans(count, n_init=3, max_iter=50, random_state=state)
-        )
+        if many:
+            machine = MiniBatchKMeans(count, n_init=1, batch_size=4096, random_state=state)
+        else:
+            machine = KMeans(count, n_init=3, max_iter=50, random_state=state)
         # One thread: these problems are small, and OpenMP threads that wait for a busy core cost a
         # hundred times the work.
         with warnings.catch_warnings(), threadpool_limits(1):
@@ -164,11 +163,10 @@ class Partition(NodeSynthesis):
         self, data: Data, part: str, count: int, checkpoint: Checkpoint | None = None
     ) -> tuple[Data, list[Record]]:
         """Return the clusters' means as a graph without edges; there is no history."""
-        members = (
-            LabelledNodes.taught(data, self.teacher)
-            if part == "train" and self.labels == "teacher"
-            else LabelledNodes.of_part(data, part)
-        )
+        if part == "train" and self.labels == "teacher":
+            members = LabelledNodes.taught(data, self.teacher)
+        else:
+            members = LabelledNodes.of_part(data, part)
         features = sketch(data.x, _CLUSTER_WIDTH, entries=0, seed=self.seed)
         points = F.normalize(propagate(propagation(data), features, self.cluster_hops), dim=1)[
             members.nodes

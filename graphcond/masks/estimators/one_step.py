@@ -59,7 +59,10 @@ class OneStep(Estimator[RelaxedObjective]):
         parts = [torch.zeros_like(mask.probs), torch.zeros_like(mask.probs)]
         values = []
         for k in range(self.samples):
-            point = mask.probs.detach() if self.at == "mean" else draws[k].to(mask.probs)
+            if self.at == "mean":
+                point = mask.probs.detach()
+            else:
+                point = draws[k].to(mask.probs)
             value, grad = _differentiate(objective, point, derive(seed, "one-step", k))
             parts[k >= split].add_(grad)
             values.append(value)

@@ -71,14 +71,16 @@ def spmm(
             None if z is None else z.float(),
         )
         return spmm(pattern, *wide).to(x.dtype)
-    entries = pattern.ones(x.dtype) if value is None else value.contiguous()
+    if value is None:
+        entries = pattern.ones(x.dtype)
+    else:
+        entries = value.contiguous()
     matrix = _matrix(pattern, entries)
     if z is None:
-        base = (
-            x.new_zeros(()).expand(pattern.size[0], x.size(1))
-            if x.is_cpu
-            else x.new_zeros(pattern.size[0], x.size(1))
-        )
+        if x.is_cpu:
+            base = x.new_zeros(()).expand(pattern.size[0], x.size(1))
+        else:
+            base = x.new_zeros(pattern.size[0], x.size(1))
         return torch.addmm(base, matrix, x.contiguous(), beta=0.0, alpha=alpha)
     return torch.addmm(z, matrix, x.contiguous(), beta=beta, alpha=alpha)
 

@@ -64,8 +64,14 @@ def spmm(
     if pattern.size[1] == 0:
         x = x.new_zeros(1, width)
     # Programs without a `z` or a `value` never read what stands in their places.
-    base = out if z is None else z.detach().contiguous()
-    entries = x if value is None else value.detach().contiguous()
+    if z is None:
+        base = out
+    else:
+        base = z.detach().contiguous()
+    if value is None:
+        entries = x
+    else:
+        entries = value.detach().contiguous()
     pieces = pattern.pieces(cut)
     blocks = shape(width)
     wide = x.dtype == torch.float64
