@@ -52,6 +52,7 @@ NODES: dict[str, Builder] = {
     "Herding": condensers.Herding,
     "KCenter": condensers.KCenter,
     "Partition": condensers.Partition,
+    "Coarsening": condensers.Coarsening,
     "GCond": condensers.GCond,
     "GCondX": condensers.GCondX,
     "DosCond": condensers.DosCond,

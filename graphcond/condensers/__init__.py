@@ -34,6 +34,7 @@ from graphcond.condensers.interactions.baselines import (
 )
 from graphcond.condensers.interactions.doscond import DosCondInteractions
 from graphcond.condensers.interactions.teacher_choice import Mixture, TeacherChoice, fit_teacher
+from graphcond.condensers.nodes.coarsening import Coarsening
 from graphcond.condensers.nodes.coreset import Herding, KCenter, NodeSelection, RandomNodes
 from graphcond.condensers.nodes.distribution_matching import DistributionMatching
 from graphcond.condensers.nodes.gradient_matching import DosCond, GCond, GCondX, GradientMatching
@@ -45,6 +46,7 @@ from graphcond.condensers.nodes.trajectory_matching import TrajectoryMatching
 from graphcond.condensers.synthesis import NodeSynthesis, WorseThanRandomWarning
 
 __all__ = [
+    "Coarsening",
     "Condensation",
     "Condenser",
     "DistributionMatching",
