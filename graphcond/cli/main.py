@@ -79,7 +79,14 @@ def main(arguments: Sequence[str] | None = None) -> int:
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="replace")  # an ASCII terminal has no ±
     built = parser()
-    parsed = built.parse_args(_spelled(sys.argv[1:] if arguments is None else arguments))
+    try:
+        words = sys.argv[1:] if arguments is None else arguments
+        parsed = built.parse_args(_spelled(words))
+    except (UnicodeError, ValueError, TypeError, LookupError, OSError, RecursionError) as error:
+        # jsonargparse ends with status 2 on wrong options, but not on every file of options
+        told = str(error).partition("\n")[0]
+        print(f"graphcond: The options cannot be read: {told}. Mend the file.", file=sys.stderr)
+        return 2
     name = parsed.subcommand
     chosen: Namespace = parsed[name]
     values = {key: value for key, value in vars(chosen).items() if key != "config"}

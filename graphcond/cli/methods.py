@@ -93,6 +93,8 @@ def find(name: str, kind: str) -> Builder:
         UnknownNameError: If there is no such condenser for this kind of data.
     """
     table, short = TABLES[kind], SHORT[kind]
+    named = isinstance(name, str)  # a file of options may say null
+    require(named, f"`method` must be a name, but it is {name!r}. See `graphcond methods`.")
     chosen = DEFAULT[kind] if name == "default" else short.get(name.lower(), name)
     known = {_plain(each): builder for each, builder in table.items()}
     if _plain(chosen) in known:

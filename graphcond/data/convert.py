@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import numbers
 from collections.abc import Hashable, Sequence
+from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
 import torch
 from torch import Tensor
 from torch_geometric.data import Data, HeteroData
@@ -69,8 +72,9 @@ def from_networkx(
     if weighted:
         data.edge_weight = torch.tensor([weights[pair] for pair in pairs])
     data.card = {"name": str(graph.name or "networkx"), "classes": classes}
-    if all(isinstance(node, (str, int)) for node in place):
-        data.card["nodes"] = list(place)
+    nodes = [_python(node) for node in place]
+    if all(isinstance(node, (str, int)) for node in nodes):
+        data.card["nodes"] = nodes
     return data
 
 
@@ -84,8 +88,15 @@ def _weight(value: Any) -> float:
         ) from error
 
 
+def _python(value: Any) -> Any:
+    """Return numbers of numpy and torch as Python's: as such they are equal, sorted and saved."""
+    if isinstance(value, (Tensor, np.ndarray, np.generic)):
+        return value.tolist() if value.ndim and value.shape != (1,) else value.item()
+    return value
+
+
 def _labels(graph: networkx.Graph, label: str | None) -> tuple[Tensor, list[Any]]:
-    values: list[Hashable] = [content.get(label) for _, content in graph.nodes(data=True)]
+    values: list[Hashable] = [_python(content.get(label)) for _, content in graph.nodes(data=True)]
     odd = next((value for value in values if not isinstance(value, Hashable)), None)
     require(
         odd is None,
@@ -93,9 +104,8 @@ def _labels(graph: networkx.Graph, label: str | None) -> tuple[Tensor, list[Any]
         "One class per node.",
         found=odd,
     )
-    values = [
-        None if value != value else value for value in values
-    ]  # NaN, which tables have for what is missing
+    # What is missing is NaN in a table, or pandas' NA, whose comparisons are NA.
+    values = [value if (value != value) is False else None for value in values]
     known = {value for value in values if value is not None}
     require(
         label is None or len(known) > 0,
@@ -103,11 +113,12 @@ def _labels(graph: networkx.Graph, label: str | None) -> tuple[Tensor, list[Any]
         "Name the attribute with the class.",
         nodes_with_it=0,
     )
+    numeric = (numbers.Real, Decimal)
     classes = sorted(
         known,
         key=lambda value: (
-            not isinstance(value, (int, float)),
-            value if isinstance(value, (int, float)) else str(value),
+            not isinstance(value, numeric),
+            value if isinstance(value, numeric) else str(value),
         ),
     )
     place = {value: i for i, value in enumerate(classes)}
@@ -132,9 +143,9 @@ def _features(graph: networkx.Graph, names: Sequence[str] | None) -> Tensor:
         )
         try:
             columns.append(
-                torch.tensor([content[name] for content in contents], dtype=torch.float).reshape(
-                    len(contents), -1
-                )
+                torch.tensor(
+                    [_python(content[name]) for content in contents], dtype=torch.float
+                ).reshape(len(contents), -1)
             )
         except (TypeError, ValueError, RuntimeError) as error:
             raise InputError(

@@ -6,7 +6,9 @@ import contextlib
 import hashlib
 import json
 import os
+import struct
 import zipfile
+import zlib
 from collections.abc import Callable
 from pathlib import Path
 
@@ -30,6 +32,21 @@ from graphcond.data.store import read, save
 from graphcond.data.tables import read_csv, read_parquet
 from graphcond.errors import FileFormatError, GraphcondError, InputError, UnknownNameError, require
 
+# What numpy, zipfile and their like raise on files of another form or with a broken part.
+_UNREADABLE = (
+    OSError,
+    ValueError,
+    TypeError,
+    LookupError,
+    EOFError,
+    OverflowError,
+    NotImplementedError,
+    RuntimeError,
+    SyntaxError,
+    struct.error,
+    zipfile.BadZipFile,
+    zlib.error,
+)
 _SUFFIXES = (".safetensors", ".csv", ".tsv", ".inter", ".parquet", ".npz", ".txt")
 _PANDAS = {
     ".feather": "read_feather(path)",
@@ -189,7 +206,12 @@ def _load_file(path: Path, columns: Columns) -> Data | HeteroData:
         return _read_file(path, columns)
     except GraphcondError:
         raise
-    except (OSError, ValueError, TypeError, KeyError, EOFError, zipfile.BadZipFile) as error:
+    except MemoryError as error:
+        raise FileFormatError(
+            f"{str(path)!r} asks for more memory than there is. The file is damaged, or its ids are"
+            " numbered with large gaps."
+        ) from error
+    except _UNREADABLE as error:
         raise FileFormatError(
             f"{str(path)!r} is no readable {path.suffix or 'folder'}: {error}. The file is damaged"
             " or of another form; see `load`."

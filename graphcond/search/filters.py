@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from torch import Tensor
 from torch_geometric.data import Data
 
+from graphcond.ambient import steady
 from graphcond.data import looped
 from graphcond.nn import PolynomialFilterNet
 from graphcond.search.models import num_classes
@@ -57,6 +58,7 @@ class FilterObjective:
         """Return the filter λ [1, H] that a trial stands for."""
         return self.space.suggest(trial)
 
+    @steady()
     def __call__(self, trial: BaseTrial) -> float:
         """Return minus the validation cross-entropy after the last epoch."""
         small = self.data if self.data.num_edges else looped(self.data)

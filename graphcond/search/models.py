@@ -86,6 +86,7 @@ class ModelObjective:
         """Return the candidate of the space that a trial stands for."""
         return self.space.suggest(trial)
 
+    @steady()
     def trained(self, choice: Any, trial: BaseTrial | None = None) -> tuple[torch.nn.Module, float]:
         """Train a candidate of the space.
 
@@ -106,6 +107,7 @@ class ModelObjective:
         model = network(self.data.num_features, self._classes, seed=self.seed, **options)
         return self._train(model, recipe, trial)
 
+    @steady()
     def __call__(self, trial: BaseTrial) -> float:
         """Return what the network is worth, at most 1."""
         if self.networks is None:
@@ -123,7 +125,6 @@ class ModelObjective:
     def _classes(self) -> int:
         return num_classes(self._judge) if self.num_classes is None else self.num_classes
 
-    @steady()
     def _train(
         self, model: torch.nn.Module, recipe: ClassifierTraining, trial: BaseTrial | None
     ) -> tuple[torch.nn.Module, float]:

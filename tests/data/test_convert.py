@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+from decimal import Decimal
+from pathlib import Path
 from typing import Any
 
 import networkx
+import numpy
+import pandas
 import pytest
 import torch
 from torch_geometric.data import HeteroData
@@ -15,6 +19,8 @@ from graphcond.data import (
     check_nodes,
     from_hetero,
     from_networkx,
+    read,
+    save,
     split_interactions,
     split_nodes,
     test_edges,
@@ -158,3 +164,28 @@ def test_to_hetero_and_back() -> None:
     back = from_hetero(out)
     assert int((back[EDGE].split == 2).sum()) == test_edges(data).size(1)
     assert int((back[EDGE].split == 0).sum()) == data[EDGE].edge_index.size(1)
+
+
+@pytest.mark.parametrize("kind", [numpy.int64, numpy.uint8, numpy.float32, torch.tensor, Decimal])
+def test_numbers_of_other_libraries_are_classes_like_pythons(kind: Any) -> None:
+    graph, labels = networkx.path_graph(6), [10, 9, 2, 10, 9, 2]
+    for node, label in enumerate(labels):
+        graph.nodes[node]["label"] = kind(label)
+    data = from_networkx(graph, label="label")
+    assert data.y.tolist() == [2, 1, 0, 2, 1, 0]
+    assert data.card["classes"] == [2, 9, 10]
+
+
+def test_numpys_ids_are_kept_and_what_is_missing_is_no_class(tmp_path: Path) -> None:
+    graph = networkx.Graph()
+    missing = [numpy.float64("nan"), float("nan"), None, pandas.NA, numpy.int32(3), "3"]
+    for number, label in enumerate(missing):
+        graph.add_node(numpy.int64(number * 7), label=label, x=torch.tensor([1.0, number]))
+    data = from_networkx(graph, label="label")
+    assert data.y.tolist() == [-1, -1, -1, -1, 0, 1]
+    assert data.x.shape == (6, 2)
+    save(tmp_path / "g.safetensors", data)
+    assert read(tmp_path / "g.safetensors").card["nodes"] == [0, 7, 14, 21, 28, 35]
+    graph.nodes[0]["label"] = torch.tensor([1, 2])
+    with pytest.raises(InputError, match="One class per node"):
+        from_networkx(graph, label="label")

@@ -1,0 +1,1 @@
+"""Faults on purpose: malformed files, awkward data, kills; ``python -m benchmarks.faults``."""
