@@ -52,7 +52,7 @@ def softmax(temperature: float) -> BPR:
 MF: Any = partial(nn.MF, dim=64)
 LIGHTGCN: Any = partial(nn.LightGCN, dim=64)
 JUDGES: dict[str, tuple[Contender, ...]] = {
-    "MF": (Contender(MF), *(Contender(MF, softmax(t)) for t in (0.1, 0.2))),
+    "MF": (Contender(MF), Contender(MF, softmax(0.2))),
     "EASE": tuple(Contender(EASE(ridge)) for ridge in (10.0, 50.0, 200.0, 1000.0)),
     "iALS": tuple(Contender(LeastSquares(unobserved=weight)) for weight in (0.01, 0.1, 0.3)),
     "LightGCN": (Contender(LIGHTGCN), Contender(LIGHTGCN, softmax(0.2))),

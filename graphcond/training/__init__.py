@@ -8,7 +8,7 @@ from graphcond.training.closed_forms import (
     LeastSquares,
     Popularity,
 )
-from graphcond.training.ease import DenseItemWeights, fit_ease, fit_low_rank_ease
+from graphcond.training.ease import DenseItemWeights, fit_ease
 from graphcond.training.fit import Fitted, Program, fit
 from graphcond.training.forest import ForestRuns, ForestTraining, train_forest
 from graphcond.training.graph_filter import ensemble, fit_gfcf, fit_graph_filter
@@ -30,6 +30,7 @@ from graphcond.training.recommender import (
     fit_recommender,
 )
 from graphcond.training.selection import Choice, Contender, choose_recipe, held_out_ndcg
+from graphcond.training.sparse_ease import SparseItemWeights, fit_sparse_ease
 from graphcond.training.stopping import EarlyStopping
 
 __all__ = [
@@ -55,6 +56,7 @@ __all__ = [
     "Ranker",
     "RankingLooks",
     "Recommender",
+    "SparseItemWeights",
     "UniformNegatives",
     "choose_recipe",
     "ensemble",
@@ -64,7 +66,7 @@ __all__ = [
     "fit_gfcf",
     "fit_graph_filter",
     "fit_least_squares",
-    "fit_low_rank_ease",
+    "fit_sparse_ease",
     "fit_recommender",
     "held_out_ndcg",
     "infer",

@@ -11,12 +11,13 @@ from torch_geometric.data import HeteroData
 
 from graphcond.data import num_items, num_users, train_edges
 from graphcond.errors import require
-from graphcond.training.ease import fit_ease, fit_low_rank_ease
+from graphcond.training.ease import fit_ease
 from graphcond.training.fit import Fitted
 from graphcond.training.graph_filter import fit_gfcf, fit_graph_filter
 from graphcond.training.least_squares import fit_least_squares
 from graphcond.training.ranker import Ranker
 from graphcond.training.recommender import Recommender
+from graphcond.training.sparse_ease import fit_sparse_ease
 
 
 class ClosedForm(ABC):
@@ -37,26 +38,26 @@ class ClosedForm(ABC):
 class EASE(ClosedForm):
     """The ridge regression of every item on all others.
 
-    With few items the weights are a dense matrix. With many they are taken in the leading
-    directions of the data, so that memory grows with users plus items.
+    With few items the weights are a dense matrix. With many, an item is regressed on its nearest
+    neighbours alone, so that nothing has the size items × items.
 
     Args:
         ridge: λ > 0.
-        rank: Directions that are kept above ``dense_items``, at least 1.
+        neighbours: Neighbours of an item above ``dense_items``, at least 1.
         dense_items: Most items of the dense form; 20,000 take 5 GB while it is solved.
 
     Source: Steck, WWW 2019.
     """
 
     ridge: float = 200.0
-    rank: int = 512
+    neighbours: int = 64
     dense_items: int = 20_000
 
     def fit(self, train: HeteroData, seed: int = 0) -> Ranker:
-        """Return what ranks; ``seed`` is that of the directions."""
+        """Return what ranks; ``seed`` has no effect."""
         if num_items(train) <= self.dense_items:
             return fit_ease(train, self.ridge)
-        return fit_low_rank_ease(train, self.rank, ridge=self.ridge, seed=seed)
+        return fit_sparse_ease(train, self.neighbours, ridge=self.ridge)
 
 
 @final

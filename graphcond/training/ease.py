@@ -1,6 +1,4 @@
-"""EASE: a linear model from items to items with zero diagonal, in closed form, dense or of low
-rank.
-"""
+"""EASE: a linear model from items to items with zero diagonal, in closed form."""
 
 from __future__ import annotations
 
@@ -15,10 +13,8 @@ from graphcond.data import num_items, num_users, train_edges
 from graphcond.data.checks import check_pair_stores
 from graphcond.errors import require
 from graphcond.sparse import CSR, spmm
-from graphcond.training.directions import leading_directions
 from graphcond.training.fit import Fitted
 from graphcond.training.ranker import Ranker, rows_of
-from graphcond.training.recommender import Recommender
 
 _BLOCK = 1024  # columns of the Gram matrix made at once
 
@@ -83,45 +79,6 @@ def fit_ease(train: HeteroData, ridge: float = 200.0) -> DenseItemWeights:
 
 
 @steady()
-@torch.no_grad()
-def fit_low_rank_ease(
-    train: HeteroData, rank: int = 512, *, ridge: float = 200.0, sweeps: int = 5, seed: int = 0
-) -> Recommender:
-    r"""Return EASE in the leading directions of the data, as user and item embeddings.
-
-    With singular values σ and right singular vectors V of R, the inverse of EASE is
-
-    .. math:: \lambda P = I - V \mathrm{diag}(w) V^\top, \; w = \frac{\sigma^2}{\sigma^2 + \lambda}
-
-    With all directions this is exact. Those left out have σ² far below the largest, and w is
-    small where σ² is below λ. Off a user's own items, the scores :math:`R B` are those of the
-    embeddings :math:`R V w` and :math:`V / \mathrm{diag}(\lambda P)`. Nothing items × items is
-    made.
-
-    Args:
-        train: Interactions.
-        rank: Directions kept, at least 1; at most min(U, I) are.
-        ridge: λ > 0.
-        sweeps: Rounds of subspace iteration, at least 1.
-        seed: Seed of the first subspace.
-
-    Returns:
-        Embeddings [U, rank] and [I, rank].
-
-    Raises:
-        InputError: If an argument is not positive, or there is no interaction.
-
-    Source: Steck, WWW 2019, equation 8, in the eigenvectors of the Gram matrix. The truncation is
-        ours.
-    """
-    met = _matrix(train, ridge)
-    squares, vectors = leading_directions(met, rank, sweeps=sweeps, seed=seed)
-    share = squares / (squares + ridge)
-    # An item whose own direction is kept whole would be divided by zero.
-    diagonal = (1.0 - vectors.square() @ share).clamp(min=1e-6)
-    return Recommender(spmm(met, vectors) * share, vectors / diagonal[:, None], Fitted())
-
-
 def _matrix(train: HeteroData, ridge: float) -> CSR:
     edges = train_edges(train)
     require(ridge > 0, f"`ridge` must be positive, but it is {ridge}. 200 suits sets of a million.")

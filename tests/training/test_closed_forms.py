@@ -9,10 +9,10 @@ from graphcond.training import (
     GraphFilter,
     LeastSquares,
     Popularity,
-    Recommender,
+    SparseItemWeights,
     fit_ease,
     fit_gfcf,
-    fit_low_rank_ease,
+    fit_sparse_ease,
 )
 
 
@@ -22,24 +22,44 @@ def dense(data):
     return out
 
 
-def test_low_rank_ease_with_all_directions_scores_new_items_as_ease_does():
+def test_sparse_ease_with_all_neighbours_is_ease():
+    # Items without a common user are left out, so one user takes everything.
+    everything = torch.tensor([[18] * 14, [*range(14)]])
+    pairs = torch.cat([train_edges(load("southern-women")), everything], dim=1)
+    whole = make_interactions(pairs, 19, 14)
+    want = fit_ease(whole, 3.0)
+    model = fit_sparse_ease(whole, 14, ridge=3.0)
+    for start, stop in ((0, 19), (3, 7)):
+        torch.testing.assert_close(
+            model.scores(start, stop), want.scores(start, stop), rtol=1e-4, atol=1e-5
+        )
+
+
+def test_sparse_ease_solves_on_the_nearest_neighbours(monkeypatch):
+    monkeypatch.setattr("graphcond.training.sparse_ease._BLOCK", 5)
+    monkeypatch.setattr("graphcond.training.sparse_ease._SOLVED", 3)
     data = load("southern-women")
-    new = dense(data) == 0
-    want = fit_ease(data, 3.0).scores(0, num_users(data))
-    found = fit_low_rank_ease(data, 100, ridge=3.0, sweeps=30).scores(0, num_users(data))
-    torch.testing.assert_close(found[new], want[new], rtol=1e-3, atol=1e-4)
+    met = dense(data)
+    gram = met.T @ met
+    length = met.sum(0).rsqrt()
+    cosine = gram * length * length[:, None]
+    cosine.fill_diagonal_(-1)
+    want = torch.zeros(num_items(data), num_items(data), dtype=torch.float64)
+    for item in range(num_items(data)):
+        near = cosine[item].topk(4).indices
+        system = gram[near][:, near] + 3.0 * torch.eye(4, dtype=torch.float64)
+        want[near, item] = torch.linalg.solve(system, gram[near, item])
+    model = fit_sparse_ease(data, 4, ridge=3.0)
+    users = num_users(data)
+    torch.testing.assert_close(model.scores(0, users).double(), met @ want, rtol=1e-4, atol=1e-5)
 
 
-def test_low_rank_ease_comes_nearer_with_more_directions():
-    data = load("southern-women")
-    new = dense(data) == 0
-    want = fit_ease(data, 3.0).scores(0, num_users(data))[new]
-
-    def gap(rank):
-        model = fit_low_rank_ease(data, rank, ridge=3.0, sweeps=30)
-        return (model.scores(0, num_users(data))[new] - want).norm()
-
-    assert gap(12) < 0.5 * gap(6) < 0.5 * gap(1)
+def test_items_without_a_common_user_have_no_weight():
+    data = make_interactions(torch.tensor([[0, 0, 1, 1, 2], [0, 1, 2, 3, 0]]), 3, 5)
+    scores = fit_sparse_ease(data, 4, ridge=1.0).scores(0, 3)
+    assert scores[0, 2:].eq(0).all()
+    assert scores[1, [0, 1, 4]].eq(0).all()
+    assert scores[2, 1] > 0
 
 
 def test_gfcf_is_the_dense_formula():
@@ -62,16 +82,17 @@ def test_popularity_shows_the_most_taken_items():
     assert Popularity().fit(data).rank(3)[1].tolist() == [[1, 0, 2]] * 3
 
 
-def test_ease_is_dense_for_few_items_and_of_low_rank_for_many():
+def test_ease_is_dense_for_few_items_and_sparse_for_many():
     data = load("southern-women")
     assert isinstance(EASE().fit(data), DenseItemWeights)
-    many = EASE(rank=3, dense_items=num_items(data) - 1).fit(data)
-    assert isinstance(many, Recommender)
-    assert many.items.shape == (num_items(data), 3)
+    many = EASE(neighbours=3, dense_items=num_items(data) - 1).fit(data)
+    assert isinstance(many, SparseItemWeights)
+    assert many.weights.nnz <= 3 * num_items(data)
 
 
 @pytest.mark.parametrize(
-    "closed", [EASE(), EASE(dense_items=1, rank=4), LeastSquares(4), GraphFilter(4), Popularity()]
+    "closed",
+    [EASE(), EASE(dense_items=1, neighbours=4), LeastSquares(4), GraphFilter(4), Popularity()],
 )
 def test_without_interactions_they_say_so(closed):
     nothing = make_interactions(torch.empty(2, 0, dtype=torch.long), 3, 4)
