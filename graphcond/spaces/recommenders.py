@@ -14,25 +14,25 @@ from graphcond.spaces.discrete import DiscreteSpace
 from graphcond.training import BPR, Contender
 
 Model = Literal["MF", "LightGCN"]
-Loss = Literal["BPR", "softmax"]
+Loss = Literal["BPR", "softmax", "cosine softmax"]
 
 
 @dataclass(frozen=True)
 class RecommenderChoice:
     """One recommender of the space.
 
-    Two choices that train the same model are equal: MF has no layers, and BPR neither a number of
-    shared negatives nor a temperature.
+    Two choices that train the same model are equal: MF has no layers, BPR no shared negatives, and
+    only the softmax of cosines a temperature.
 
     Args:
         model: Kind of model.
         dim: Width of the embeddings.
         num_layers: Layers of LightGCN, 0 for MF.
-        loss: BPR's with one negative, or the softmax of cosines with many.
+        loss: BPR's with one negative, or the softmax of inner products or cosines with many.
         learning_rate: Step size of Adam.
         weight_decay: λ of the embeddings' decay.
         negatives: Negatives that a batch shares, 1 for BPR.
-        temperature: Temperature of the softmax, 0 for BPR.
+        temperature: Temperature of the softmax: 1 for inner products, 0 for BPR.
     """
 
     model: Model
@@ -59,8 +59,12 @@ class RecommenderChoice:
         if self.model == "LightGCN":
             factory = partial(LightGCN, dim=self.dim, num_layers=self.num_layers)
         loss = None
-        if self.loss == "softmax":
-            loss = SampledSoftmax(self.negatives, temperature=self.temperature)
+        if self.loss != "BPR":
+            loss = SampledSoftmax(
+                self.negatives,
+                cosine=self.loss == "cosine softmax",
+                temperature=self.temperature,
+            )
         recipe = replace(
             base or BPR(),
             loss=loss,
@@ -82,7 +86,7 @@ class Recommenders(DiscreteSpace):
         learning_rates: Step sizes of Adam, distinct.
         weight_decays: Decays of the embeddings, distinct.
         negatives: Numbers of negatives that a batch shares, distinct.
-        temperatures: Temperatures of the softmax, distinct.
+        temperatures: Temperatures of the softmax of cosines, distinct.
 
     Example:
         >>> space = Recommenders(models=("MF",), losses=("BPR",), dims=(8,))
@@ -94,9 +98,9 @@ class Recommenders(DiscreteSpace):
     models: tuple[Model, ...] = ("MF", "LightGCN")
     dims: tuple[int, ...] = (16, 32, 64, 128)
     depths: tuple[int, ...] = (1, 2, 3)
-    losses: tuple[Loss, ...] = ("BPR", "softmax")
+    losses: tuple[Loss, ...] = ("BPR", "softmax", "cosine softmax")
     learning_rates: tuple[float, ...] = (0.001, 0.002, 0.005, 0.01, 0.02)
-    weight_decays: tuple[float, ...] = (0.0, 1e-4, 1e-3, 1e-2, 5e-2)
+    weight_decays: tuple[float, ...] = (0.0, 1e-4, 1e-3, 1e-2, 1e-1)
     negatives: tuple[int, ...] = (128, 512)
     temperatures: tuple[float, ...] = (0.1, 0.15, 0.2, 0.3)
 
@@ -115,7 +119,7 @@ class Recommenders(DiscreteSpace):
         return {name: getattr(self, field) for name, field in _FIELDS.items()}
 
     def build(self, values: dict[str, Any]) -> RecommenderChoice:
-        """Return the recommender with these choices; those that its model or loss ignores are 0.
+        """Return the recommender with these choices; those that its model or loss ignores are set.
 
         Args:
             values: One choice of each name.
@@ -126,6 +130,8 @@ class Recommenders(DiscreteSpace):
         if known["loss"] == "BPR":
             known["negatives"] = 1
             known["temperature"] = 0.0
+        if known["loss"] == "softmax":
+            known["temperature"] = 1.0
         return RecommenderChoice(**known)
 
 

@@ -10,7 +10,7 @@ VALUES = {
     "model": "LightGCN",
     "dim": 4,
     "num_layers": 2,
-    "loss": "softmax",
+    "loss": "cosine softmax",
     "learning_rate": 0.01,
     "weight_decay": 0.001,
     "negatives": 7,
@@ -37,6 +37,9 @@ def test_choices_that_train_the_same_are_equal():
     assert space.build(VALUES | {"model": "MF", "loss": "BPR"} | other) == plain
     assert plain.contender().recipe.loss is None
     assert isinstance(plain.contender().recommender(5, 6), nn.MF)
+    inner = space.build(VALUES | {"loss": "softmax"})
+    assert inner == space.build(VALUES | {"loss": "softmax", "temperature": 0.7})
+    assert inner.contender().recipe.loss == nn.SampledSoftmax(7, cosine=False, temperature=1.0)
     assert space.build(VALUES | {"negatives": 9}) != space.build(VALUES)
     assert space.build(VALUES | {"num_layers": 1}) != space.build(VALUES)
 
