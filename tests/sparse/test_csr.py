@@ -19,7 +19,7 @@ def test_entries_lie_by_row_then_column_then_input_order():
 def test_sorted_edges_need_no_sorting_and_are_copied(square):
     """The same matrix from sorted edges as from shuffled ones; the caller keeps its tensors."""
     order = torch.argsort(square.row * 11 + square.col, stable=True)
-    row, col = square.row[order], square.col[order]
+    row, col = square.row[order].int(), square.col[order].int()
     weight = torch.arange(row.numel()).double().requires_grad_()
     csr, shuffled = CSR.from_edges(row, col, (11, 11), weight), square.csr
     assert torch.equal(csr.indptr, shuffled.indptr)

@@ -31,6 +31,14 @@ def test_the_table_knows_every_case(monkeypatch):
     assert choose("sddmm", OnCuda()) == "torch", "without Triton all is done by torch"
 
 
+def test_what_is_asked_for_is_what_runs(monkeypatch, rand):
+    asked = []
+    monkeypatch.setattr(dispatch.importlib, "import_module", lambda name: asked.append(name))
+    assert dispatch.kernels("spmm", rand(1)) is dispatch.torch_backend
+    dispatch.kernels("spmm", rand(1), "triton")
+    assert asked == ["graphcond.sparse.backends.triton"]
+
+
 def test_forcing_ends_with_the_block():
     with use("torch"):
         assert forced() == "torch"
