@@ -12,6 +12,7 @@ from torch_geometric.data import HeteroData
 from graphcond.data.frames import Table
 from graphcond.data.ids import as_given, number_integers
 from graphcond.data.interactions import make_interactions, num_users, train_edges, val_edges
+from graphcond.data.records import check_text
 from graphcond.data.split import test_edges
 from graphcond.data.store import write_lines
 from graphcond.errors import FileFormatError, require
@@ -102,7 +103,10 @@ def read_lines(file: Path) -> tuple[np.ndarray, np.ndarray]:
     Raises:
         FileFormatError: If a word is no whole number of 64 bits.
     """
-    lines = [line.split() for line in file.read_text(encoding="utf-8").splitlines()]
+    raw = file.read_bytes()
+    check_text(str(file), raw)
+    text = raw.decode("utf-8").replace("\r\n", "\n").replace("\r", "\n")
+    lines = [line.split() for line in text.split("\n")]
     lengths = np.array([len(line) for line in lines], dtype=np.int64)
     try:
         numbers = np.array([word for line in lines for word in line], dtype=np.int64)

@@ -145,7 +145,7 @@ def find_records(path: str, raw: bytes, delimiter: str | None = None) -> Records
         FileFormatError: If the bytes are no UTF-8 text, a quote is misplaced or never closed, or a
             row has more or fewer fields than the first.
     """
-    _check_text(path, raw)
+    check_text(path, raw)
     begin = 0
     if raw.startswith(_BOM):
         begin = len(_BOM)
@@ -190,7 +190,13 @@ def line_of(raw: bytes, place: int) -> int:
     return raw.count(newline, 0, place) + 1
 
 
-def _check_text(path: str, raw: bytes) -> None:
+def check_text(path: str, raw: bytes) -> None:
+    """Raise if a file is no text in UTF-8.
+
+    Args:
+        path: The file, for messages.
+        raw: Its bytes.
+    """
     zero = raw.find(b"\0")
     require(
         zero < 0,

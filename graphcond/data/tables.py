@@ -131,7 +131,7 @@ def _header(records: Records, columns: Columns) -> tuple[list[str], int]:
     known = any(plainly(name) in plain for name in named)
     if numbers and not known:
         names = [str(place + 1) for place in range(len(cells))]
-        return (names if named else ["user", "item", *names[2:]]), 0
+        return (names if named else ["user", "item", *names[2:]][: len(cells)]), 0
     return cells, 1
 
 
@@ -181,7 +181,7 @@ def _check_multiline(
     whole = {kind: isinstance(ids[kind].known, np.ndarray) for kind in ids}
     fields = len(records.cells(0))
     for number in np.flatnonzero(_spans(records)):
-        for offset, line in enumerate(records.row(int(number)).decode("utf-8").splitlines()):
+        for offset, line in enumerate(records.row(int(number)).decode("utf-8").split("\n")):
             cells = [cell.strip().strip('"') for cell in line.split(records.delimiter)]
             alike = len(cells) == fields and all(
                 cells[places[kind]].isdigit() if whole[kind] else bool(cells[places[kind]])

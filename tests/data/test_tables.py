@@ -98,6 +98,7 @@ def test_dense_ids_need_no_map(tmp_path: Path) -> None:
         ("a.csv", "user,item\n1\0,2\n", "is 0"),
         ("a.csv", "user,item,time\n1,2,noon\n", "The time 'noon' in line 2 .* is no time"),
         ("a.csv", 'user,item,rating\n1,2,"3,5"\n', "The rating '3,5' in line 2"),
+        ("a.csv", "1\n2\n", "no column that is known to hold the items"),
         ("train.txt", "0 1\n1 -1\n", "Line 2 .* holds -1"),
         ("train.txt", "0 9223372036854775808\n", "holds '9223372036854775808'"),
         ("a.npy", "no archive", "of a form that graphcond does not read"),
@@ -365,3 +366,12 @@ def test_parquet_says_what_it_needs(tmp_path: Path) -> None:
     table = pytest.importorskip("pyarrow").table({"user": ["b", "a"], "item": [1, 2]})
     parquet.write_table(table, file)
     assert load(file)["user"].original_id == ["a", "b"]
+
+
+def test_line_ends_of_lightgcn_s_text(tmp_path: Path) -> None:
+    for text in ("0 1 2\n3 1\n", "0 1 2\r\n3 1\r\n", "0 1 2\r3 1", "0 1\x0c2\n3 1"):
+        (tmp_path / "train.txt").write_bytes(text.encode())
+        assert train_edges(load(tmp_path)).tolist() == [[0, 0, 3], [1, 2, 1]], repr(text)
+    (tmp_path / "train.txt").write_bytes(b"0 1\n\xff 2\n")
+    with pytest.raises(FileFormatError, match="Line 2 .* is not in UTF-8"):
+        load(tmp_path)
