@@ -12,11 +12,14 @@ from torch.nn.functional import softplus
 from graphcond import masks, nn, pools
 from graphcond.condensers import (
     DosCondInteractions,
+    HeldOutInteractions,
     PolicyGradient,
     Schedule,
     SVPEasiest,
     SVPHardest,
     TeacherChoice,
+    TeacherFavourites,
+    ValidationInteractions,
 )
 from graphcond.condensers.dconrec.objective import RecommenderObjective
 from graphcond.condensers.dconrec.one_step import Unrolled, UnrolledObjective
@@ -24,7 +27,7 @@ from graphcond.condensers.dconrec.outer_loop import OuterLoop, State
 from graphcond.condensers.dconrec.outer_loss import OuterLoss
 from graphcond.condensers.interactions.baselines import proxy_losses
 from graphcond.condensers.interactions.teacher_choice import Mixture
-from graphcond.data import load, split_interactions, train_edges
+from graphcond.data import load, split_interactions, train_edges, val_edges
 from graphcond.masks import CappedSimplex
 from graphcond.pools import fit_proxies
 from graphcond.seeding import derive
@@ -285,3 +288,24 @@ def test_what_is_held_out_of_outer_losses_is_not_trained_on(women):
     loop = how.loop(women, pool)
     asked = loop.objective.outer.edges
     assert not set(zip(*asked.tolist())) & set(zip(*pool.edges.tolist()))
+
+
+def test_every_outer_loss_asks_for_the_interactions_it_names(women):
+    """The validation split; a share of the training interactions, which leave the pool; or what the
+    proxy ranks first among the unobserved.
+    """
+    pool = PolicyGradient(MF, pools.Observed(), ratio=0.4)._pool(women)
+    assert torch.equal(ValidationInteractions().edges(women, pool, 0), val_edges(women))
+    training = set(zip(*train_edges(women).tolist()))
+    held = [HeldOutInteractions(0.2).edges(women, pool, seed) for seed in (0, 0, 1)]
+    assert set(zip(*held[0].tolist())) < training
+    assert held[0].size(1) == pytest.approx(0.2 * len(training), abs=10)
+    assert torch.equal(held[0], held[1])
+    assert set(zip(*held[0].tolist())) != set(zip(*held[2].tolist()))
+    proxy = pool.proxies[0]
+    scores = (proxy.users @ proxy.items.T).index_put(
+        tuple(train_edges(women)), torch.tensor(-torch.inf)
+    )
+    asked = set(zip(*TeacherFavourites(length=2).edges(women, pool, 0).tolist()))
+    best = scores.topk(2, dim=1).indices
+    assert asked == {(user, int(item)) for user in range(len(best)) for item in best[user]}

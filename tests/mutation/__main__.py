@@ -33,6 +33,7 @@ def main() -> int:
     words.add_argument("--files", default="*", help="which of the listed files, as a pattern")
     words.add_argument("--sample", type=int, help="how many mutants; default: all")
     words.add_argument("--seed", type=int, default=0, help="of the sample")
+    words.add_argument("--most", type=float, default=60, help="seconds of tests for a mutant")
     words.add_argument("--record", type=Path, default=RESULTS)
     words.add_argument("--check", type=float, metavar="SECONDS", help="replay some of the record")
     asked = words.parse_args()
@@ -43,7 +44,7 @@ def main() -> int:
     record = Record(asked.record)
     if asked.check is not None:
         return check(record, chosen, asked.check)
-    return explore(record, chosen[: asked.sample])
+    return explore(record, chosen[: asked.sample], asked.most)
 
 
 def sample(pattern: str, seed: int) -> list[Mutant]:
@@ -55,9 +56,11 @@ def sample(pattern: str, seed: int) -> list[Mutant]:
     return sorted(found, key=lambda m: hashlib.sha256(f"{seed} {m.name}".encode()).digest())
 
 
-def explore(record: Record, chosen: list[Mutant]) -> int:
-    """Try mutants against all tests that enter their functions, the fastest first."""
-    guards, reach = core(), Reached(REACH)
+def explore(record: Record, chosen: list[Mutant], most: float) -> int:
+    """Try mutants against the tests that enter their functions, the fastest first, while those are
+    within ``most`` seconds: what the slow ones alone would notice counts as survived.
+    """
+    guards, reach = core(), Reached(REACH, most)
     todo = [mutant for mutant in chosen if not record.settled(mutant)]
     print(f"{len(chosen)} mutants, {len(chosen) - len(todo)} of them settled before")
     for done, mutant in enumerate(todo, 1):
@@ -110,10 +113,11 @@ class Reached:
 
     Args:
         path: Where it is kept.
+        most: Seconds of tests that a mutant may take.
     """
 
-    def __init__(self, path: Path) -> None:
-        self.path = path
+    def __init__(self, path: Path, most: float) -> None:
+        self.path, self.most = path, most
         self.known = json.loads(path.read_text()) if path.exists() else {}
         self.current: set[str] = set()
 
@@ -127,8 +131,13 @@ class Reached:
                 entered = [*shared, *facts["entered"].get(mutant.file, [])]
                 if "::" in test and (mutant.entry in entered or mutant.entry == 0):
                     found[test] = facts["seconds"]
-        ordered = sorted(found, key=lambda test: found[test])
-        return ordered, sum(found.values())
+        taken, total = list[str](), 0.0
+        for test in sorted(found, key=lambda test: found[test]):
+            if taken and total + found[test] > self.most:
+                break
+            taken.append(test)
+            total += found[test]
+        return taken, total
 
     def _measured(self, file: str) -> dict[str, Any]:
         known = self.known.get(file)
