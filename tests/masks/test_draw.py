@@ -3,7 +3,7 @@ import itertools
 import pytest
 import torch
 
-from graphcond.errors import BudgetError
+from graphcond.errors import BudgetError, InputError
 from graphcond.masks import CappedSimplex, bernoulli, conditional_poisson, inclusion, systematic
 from graphcond.masks import poisson as poisson_module
 from graphcond.masks.poisson import ConditionalPoisson
@@ -127,3 +127,9 @@ def test_size_out_of_range():
     for draw in (systematic, conditional_poisson):
         with pytest.raises(BudgetError, match="size"):
             draw(torch.ones(3), 4, seed=0)
+
+
+@pytest.mark.parametrize("probs", [[0.5, 1.5], [0.5, -0.1], [0.5, float("nan")]])
+def test_inclusion_probabilities_are_made_of_probabilities(probs):
+    with pytest.raises(InputError, match="prob"):
+        inclusion(torch.tensor(probs), 1)

@@ -14,6 +14,7 @@ GUARDS: dict[str, tuple[str, ...]] = {
     "graphcond/masks/estimators/*.py": ("tests/masks",),
     "graphcond/spaces/*.py": ("tests/spaces", "tests/search", "tests/evaluation/test_calibrate.py"),
     "graphcond/nn/*.py": ("tests/nn", "tests/training"),
+    "graphcond/nn/graph_nas.py": ("tests/spaces/test_graph_nas.py",),
     "graphcond/training/*.py": ("tests/training", "tests/nn"),
     "graphcond/data/split.py": ("tests/data/test_split.py", "tests/data/test_interactions.py"),
     "graphcond/evaluation/*.py": ("tests/evaluation", "tests/cli/test_cli.py"),

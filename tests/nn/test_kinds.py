@@ -6,10 +6,11 @@ import pytest
 import torch
 
 from graphcond.data import planted_graph
-from graphcond.nn import GraphNet
+from graphcond.nn import GraphNet, filter_operator
 from graphcond.nn.adjacency import Bernoulli, Identity, Learned, PairMLP, homophilous_start
 from graphcond.nn.synthetic import SyntheticGraph
 from graphcond.nn.teacher import RidgeTeacher
+from graphcond.testing import dense
 
 PATH = torch.stack([torch.arange(6), torch.arange(1, 7)])
 PATH = torch.cat([PATH, PATH.flip(0)], 1)
@@ -150,3 +151,14 @@ def test_the_teacher_takes_the_setting_of_the_best_validation_accuracy():
     moved = data.clone()
     moved.y = torch.where(data.test_mask, (data.y + 1) % 3, data.y)
     assert torch.equal(RidgeTeacher(hops, ridges, restarts)(moved).scores, chosen.scores)
+
+
+@pytest.mark.parametrize("nodes", [7, 200])
+@pytest.mark.parametrize("weighted", [False, True])
+def test_the_operator_of_a_graph_is_the_dense_reference_small_or_large(nodes, weighted):
+    edges = PATH[:, PATH.max(0).values < min(nodes, 7)]
+    weight = torch.linspace(0.5, 2, edges.size(1)) if weighted else None
+    found = filter_operator(edges, nodes, weight)
+    full = found if isinstance(found, torch.Tensor) else found.to_dense()
+    wanted = dense.scaled_laplacian(dense.adjacency(edges, nodes, weight))
+    torch.testing.assert_close(full.double(), wanted, rtol=1e-5, atol=1e-6)
