@@ -13,6 +13,7 @@ from jsonargparse import ArgumentParser, Namespace
 
 from graphcond import __version__
 from graphcond.cli import options
+from graphcond.cli.endings import warnings_as_lines
 
 COMMANDS = {
     "condense": options.Condense,
@@ -95,7 +96,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     try:
         # Importing takes seconds, in which Ctrl-C must end in a line, too.
         run = import_module(f"graphcond.cli.{name}").run
-        run(COMMANDS[name](**values))
+        with warnings_as_lines():
+            run(COMMANDS[name](**values))
     except GraphcondError as error:
         print(f"graphcond: {error}", file=sys.stderr)
         return 2

@@ -98,6 +98,20 @@ def test_a_split_that_comes_with_the_file_is_taken(tmp_path: Path) -> None:
     assert (out / "own.test.csv").read_text().splitlines()[1:] != held
 
 
+def test_the_leak_of_leave_last_out_is_said_in_one_line(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    file, out = _shop(tmp_path), tmp_path / "small"
+    words = ["condense", str(file), *COLUMNS, *QUICK, "--k-core", "3", "--out", str(out)]
+    assert main([*words, "--judge", "false", "--split", "leave-last-out"]) == 0
+    lines = capsys.readouterr().err.splitlines()
+    assert len(lines) == 1
+    assert "has seen what other users did later" in lines[0]
+    again = ["evaluate", str(out / "condensed.safetensors"), str(file), *COLUMNS, "--seeds", "1"]
+    assert main([*again, "--json"]) == 0, "the split and the core are those of the card"
+    assert json.loads(capsys.readouterr().out)[0]["method"] == "Full"
+
+
 def test_parquet_on_request(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     parquet = pytest.importorskip("pyarrow.parquet")
     file, out = _shop(tmp_path), tmp_path / "out"
