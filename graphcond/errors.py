@@ -31,22 +31,13 @@ class NumericalError(GraphcondError, ArithmeticError):
     """A computation produced NaN or diverged; the message names the step and the cure."""
 
 
-def require(
-    holds: bool,
-    message: str,
-    cure: str | None = None,
-    *,
-    error: type[GraphcondError] = InputError,
-    **facts: object,
-) -> None:
+def require(holds: bool, message: str, *, error: type[GraphcondError] = InputError) -> None:
     """Raise unless a law holds.
 
     Args:
         holds: Whether the law holds.
         message: What is wrong, what was found and what to do, in two or three plain sentences.
-        cure: Only with the older form, whose ``message`` is a law in the user's words.
         error: The class to raise.
-        **facts: Only with the older form: what was found.
 
     Raises:
         GraphcondError: Of class ``error``, if ``holds`` is false.
@@ -58,9 +49,5 @@ def require(
         ...
         graphcond.errors.InputError: `ratio` must be in (0, 1], but it is 1.4. Take a share.
     """
-    if holds:
-        return
-    if cure is not None:
-        found = ", ".join(f"{name}={value!r}" for name, value in facts.items())
-        message = f"{message} must hold, but got ({found}). {cure}"
-    raise error(message)
+    if not holds:
+        raise error(message)

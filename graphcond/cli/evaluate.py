@@ -16,13 +16,11 @@ def run(options: Evaluate) -> None:
     """Judge one file against its original, beside a random set of its size."""
     check(options)
     small = read(options.condensed)
-    cure = "Give a file that `graphcond condense --out` wrote."
     require(
         "condenser" in (small.get("card") or {}),
-        "a condensed set with its card",
-        cure,
+        f"This needs a condensed set with its card, but found path = {options.condensed!r}. Give a"
+        " file that `graphcond condense --out` wrote.",
         error=InputError,
-        path=options.condensed,
     )
     data = load_split(
         options.data,
@@ -41,10 +39,8 @@ def run(options: Evaluate) -> None:
     made_of = {name: small.card.get(name) for name in original}
     require(
         made_of == original,
-        "the data set that was condensed",
-        "Name it.",
-        condensed=made_of,
-        original=original,
+        f"This needs the data set that was condensed, but found condensed = {made_of!r}, original ="
+        f" {original!r}. Name it.",
     )
     seeds = range(options.seed, options.seed + options.seeds)
     entries = [Entry(small, seeds)]

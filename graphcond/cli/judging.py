@@ -27,22 +27,18 @@ def check(options: Protocol) -> None:
     """Raise, before any work, unless the protocol can be followed."""
     require(
         options.seeds >= 1,
-        "`seeds` ≥ 1",
-        "It is the number of repeats per row; 3 is usual.",
-        seeds=options.seeds,
+        f"`seeds` must be at least 1, but it is {options.seeds!r}. It is the number of repeats per"
+        " row; 3 is usual.",
     )
     enough = options.candidates == 0 or options.candidates >= 5
     require(
         getattr(options, "out", None) != "",
-        "a folder as --out",
-        "Leave --out away to write nothing.",
-        out="",
+        "This needs a folder as --out. Leave --out away to write nothing.",
     )
     require(
         enough,
-        "`candidates` 0 or at least 5",
-        "Fewer cannot be ranked; 0 skips the ranking.",
-        candidates=options.candidates,
+        f"`candidates` must be 0 or at least 5, but it is {options.candidates!r}. Fewer cannot be"
+        " ranked; 0 skips the ranking.",
     )
 
 
@@ -52,11 +48,11 @@ def check_data(data: Any) -> None:
         held = "test_edge_index" in data[EDGE]
     else:
         held = "test_mask" in data
-    cure = (
-        "Give the data a test part (`test_mask`, `test_edge_index`), or pass --judge false to"
-        " condense alone."
+    require(
+        held,
+        "This needs a test split. Give the data a test part (`test_mask`, `test_edge_index`), or"
+        " pass --judge false to condense alone.",
     )
-    require(held, "a test split", cure, found=None)
 
 
 def judge(data: Any, entries: Sequence[Entry], options: Protocol) -> list[Record]:
@@ -119,6 +115,6 @@ def write_rows(folder: Path, rows: Sequence[Record], card: dict[str, Any] | None
     if not rows:
         return
     if importlib.util.find_spec("matplotlib") is None:
-        print("\nno comparison.png: pip install 'graphcond[plot]' draws it")
+        print("\nno comparison.png: after pip install matplotlib there is one")
     else:
         plot_comparison(rows, folder / "comparison.png")

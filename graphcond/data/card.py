@@ -112,8 +112,7 @@ def read_card(path: Path) -> Card:
         return Card(**content)
     except (tomllib.TOMLDecodeError, TypeError) as error:
         raise FileFormatError(
-            f"a complete card must hold, but got (path={str(path)!r}, reason={str(error)!r}). See"
-            " another card."
+            f"The card {str(path)!r} is not complete: {error}. See another card."
         ) from error
 
 
@@ -136,8 +135,8 @@ def find_card(name: str) -> Card:
             return card
     near = get_close_matches(wanted, names(), n=3)
     raise UnknownNameError(
-        f"a known data set must hold, but got (name={name!r}, similar={near}). Known:"
-        f" {', '.join(names())}; or give the path of a .csv, .inter, .npz or .safetensors file or"
+        f"There is no data set {name!r}. Similar are {near}; known are"
+        f" {', '.join(names())}. Or give the path of a .csv, .inter, .npz or .safetensors file or"
         " of a LightGCN folder."
     )
 
@@ -157,12 +156,10 @@ def verify_files(card: Card, folder: Path) -> None:
             found = hashlib.sha256((folder / name).read_bytes()).hexdigest()
             require(
                 found == expected,
-                f"the checksum of {name!r} as in the card of {card.name!r}",
-                "The file is damaged or of another version; delete it and get it again.",
+                f"This needs the checksum of {name!r} as in the card of {card.name!r}, but found"
+                f" path = {str(folder / name)!r}, sha256 = {found!r}, expected = {expected!r}. The"
+                " file is damaged or of another version; delete it and get it again.",
                 error=FileFormatError,
-                path=str(folder / name),
-                sha256=found,
-                expected=expected,
             )
 
 
@@ -186,6 +183,6 @@ def verify_counts(card: Card, found: Mapping[str, int]) -> None:
             f"{name}={value[0]} instead of {value[1]}" for name, value in differing.items()
         )
         raise InputError(
-            f"the counts on the card of {card.name!r} must hold, but got ({facts}). The raw files"
-            " are of another version; get them again."
+            f"The data must have the counts on the card of {card.name!r}, but found {facts}. The"
+            " files are of another version; get them again."
         )

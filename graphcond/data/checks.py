@@ -18,7 +18,7 @@ from graphcond.data.interactions import (
     train_edges,
     val_edges,
 )
-from graphcond.errors import require
+from graphcond.errors import InputError, require
 from graphcond.pairs import pair_keys
 
 _FEW_CLASSES = 1000
@@ -40,12 +40,10 @@ def check_nodes(data: Data) -> None:
     """
     check_graph(data)
     for name in ("train_mask", "val_mask"):
-        cure = "Use `split_nodes(data, seed=0)`."
         require(
             isinstance(data.get(name), Tensor),
-            f"a tensor `{name}`",
-            cure,
-            found=type(data.get(name)).__name__,
+            f"This needs a tensor `{name}`, but found {type(data.get(name)).__name__!r}. Use"
+            " `split_nodes(data, seed=0)`.",
         )
     for name in ("train_mask", "val_mask", "test_mask"):
         if name in data:
@@ -55,9 +53,8 @@ def check_nodes(data: Data) -> None:
         shared = int((data[one] & data[other]).sum())
         require(
             shared == 0,
-            f"no node in both `{one}` and `{other}`",
-            "Split again, for example with `split_nodes`.",
-            shared=shared,
+            f"This needs no node in both `{one}` and `{other}`, but found shared = {shared!r}."
+            " Split again, for example with `split_nodes`.",
         )
 
 
@@ -99,15 +96,13 @@ def check_graph(data: Data) -> None:
     exact = x.dtype in (torch.float32, torch.float64)
     require(
         exact,
-        "features `x` of float32 or float64",
-        "Convert with `data.x.float()`.",
-        dtype=str(x.dtype),
+        f"This needs features `x` of float32 or float64, but found dtype = {str(x.dtype)}. Convert"
+        " with `data.x.float()`.",
     )
     require(
         x.layout == torch.strided,
-        "dense features `x`",
-        "Convert with `data.x.to_dense()`.",
-        layout=str(x.layout),
+        f"This needs dense features `x`, but found layout = {str(x.layout)!r}. Convert with"
+        " `data.x.to_dense()`.",
     )
     _check_finite(x, "features `x`", "nodes")
     _check_edges(data, count)
@@ -115,7 +110,7 @@ def check_graph(data: Data) -> None:
     devices = {data[name].device for name in ("x", "edge_index", "y")}
     require(
         len(devices) == 1,
-        f"`x`, `edge_index` and `y` must be on one device, but they are on"
+        "`x`, `edge_index` and `y` must be on one device, but they are on"
         f" {', '.join(sorted(map(str, devices)))}. Move them with `data.to(device)`.",
     )
 
@@ -208,53 +203,47 @@ def _check_edges(data: Data, count: int) -> None:
     kind = str(edge_index.dtype)
     require(
         len(shape) == 2 and shape[0] == 2,
-        "`edge_index` of shape [2, m]",
-        "Sources in row 0, targets in row 1.",
-        shape=shape,
+        f"`edge_index` must be of shape [2, m], but its shape is {shape}. Sources in row 0, targets"
+        " in row 1.",
     )
     # uint8 indices would be taken for a mask
     whole = edge_index.dtype in (torch.int64, torch.int32, torch.int16)
     require(
         whole,
-        "`edge_index` of an integer type",
-        "Convert with `.long()` after checking that no id was rounded.",
-        dtype=kind,
+        f"`edge_index` must be of an integer type, but its dtype is {kind}. Convert with `.long()`"
+        " after checking that no id was rounded.",
     )
     if edge_index.numel():
         low, high = (int(value) for value in torch.aminmax(edge_index))
-        law = "node ids of `edge_index` in [0, n)"
-        cure = "Check that `x` has a row per node."
-        require(low >= 0 and high < count, law, cure, smallest=low, largest=high, n=count)
+        require(
+            low >= 0 and high < count,
+            f"This needs node ids of `edge_index` in [0, n), but found smallest = {low!r}, largest"
+            f" = {high!r}, n = {count!r}. Check that `x` has a row per node.",
+        )
     weight = data.get("edge_weight")
     _check_weight(weight, shape[1])
     same = weight is None or weight.dtype == data.x.dtype
-    cure = "Convert with `data.edge_weight.to(data.x.dtype)`."
     require(
         same,
-        "`edge_weight` of the type of `x`",
-        cure,
-        edge_weight=getattr(weight, "dtype", None),
-        x=data.x.dtype,
+        "`edge_weight` must be of the type of `x`, but found edge_weight ="
+        f" {getattr(weight, 'dtype', None)!r}, x = {data.x.dtype!r}. Convert with"
+        " `data.edge_weight.to(data.x.dtype)`.",
     )
 
 
 def _check_weight(weight: Tensor | None, count: int) -> None:
     if weight is not None:
-        law = "`edge_weight` with one entry per edge"
         require(
             tuple(weight.shape) == (count,),
-            law,
-            "Leave it out or mend its length.",
-            shape=tuple(weight.shape),
-            edges=count,
+            f"`edge_weight` must have one entry per edge, but found shape = {tuple(weight.shape)},"
+            f" edges = {count!r}. Leave it out or mend its length.",
         )
         _check_finite(weight, "edge weights", "edges")
         negative = int((weight < 0).sum())
         require(
             negative == 0,
-            "edge weights ≥ 0",
-            "They say how strong an edge is; drop or shift them.",
-            negative=negative,
+            f"This needs edge weights ≥ 0, but found negative = {negative!r}. They say how strong"
+            " an edge is; drop or shift them.",
         )
 
 
@@ -276,13 +265,11 @@ def _check_mask(mask: Any, name: str, y: Tensor) -> None:
     )
     require(
         mask.shape == y.shape,
-        f"`{name}` of shape [n]",
-        "Choose one split, for example `mask[:, 0]`.",
-        shape=tuple(mask.shape),
-        n=len(y),
+        f"This needs `{name}` of shape [n], but found shape = {tuple(mask.shape)}, n = {len(y)!r}."
+        " Choose one split, for example `mask[:, 0]`.",
     )
     require(
-        bool(mask.any()), f"a node in `{name}`", "The split is empty; use `split_nodes`.", nodes=0
+        bool(mask.any()), f"This needs a node in `{name}`. The split is empty; use `split_nodes`."
     )
     if name == "test_mask":
         require(
@@ -294,9 +281,8 @@ def _check_mask(mask: Any, name: str, y: Tensor) -> None:
         missing = int((y[mask] < 0).sum())
         require(
             missing == 0,
-            f"labelled nodes in `{name}`",
-            "Take unlabelled nodes (y = -1) out of the split.",
-            unlabelled=missing,
+            f"This needs labelled nodes in `{name}`, but found unlabelled = {missing!r}. Take"
+            " unlabelled nodes (y = -1) out of the split.",
         )
 
 
@@ -315,16 +301,14 @@ def check_interactions(data: HeteroData) -> None:
     store = data[EDGE]
     require(
         "val_edge_index" in store,
-        "a validation part",
-        "Use `split_interactions(data, seed=0)`.",
-        present=sorted(store.keys()),
+        f"This needs a validation part, but found present = {sorted(store.keys())!r}. Use"
+        " `split_interactions(data, seed=0)`.",
     )
     for name, pairs in (("training", train_edges(data)), ("validation", val_edges(data))):
         require(
             pairs.size(1) > 0,
-            f"at least one {name} interaction",
-            "The split is empty; use other ratios or more data.",
-            found=0,
+            f"This needs at least one {name} interaction. The split is empty; use other ratios or"
+            " more data.",
         )
     _check_weight(store.get("edge_weight"), train_edges(data).size(1))
     _check_distinct(data)
@@ -399,18 +383,15 @@ def _check_distinct(data: HeteroData) -> None:
             repeated = key.numel() - keys[part].numel()
             require(
                 repeated == 0,
-                f"distinct {part} interactions",
-                "`make_interactions` merges repeated pairs.",
-                repeated=repeated,
+                f"This needs distinct {part} interactions, but found repeated = {repeated!r}."
+                " `make_interactions` merges repeated pairs.",
             )
-    cure = "Take them out of one part, or split again with `split_interactions`."
     for (one, left), (other, right) in itertools.combinations(keys.items(), 2):
         shared = int(torch.isin(left, right, assume_unique=True).sum())
         require(
             shared == 0,
-            f"no interaction in both the {one} and the {other} part",
-            cure,
-            shared=shared,
+            f"This needs no interaction in both the {one} and the {other} part, but found shared ="
+            f" {shared!r}. Take them out of one part, or split again with `split_interactions`.",
         )
 
 
@@ -418,5 +399,7 @@ def _check_finite(value: Tensor, what: str, unit: str) -> None:
     finite = torch.isfinite(value)
     if not bool(finite.all()):
         rows = torch.nonzero(~(finite if value.dim() == 1 else finite.all(1))).flatten()
-        facts: dict[str, Any] = {unit: rows[:5].tolist(), "count": len(rows)}
-        require(False, f"finite {what}", "Replace NaN and infinite values.", **facts)
+        raise InputError(
+            f"This needs finite {what}, but {len(rows)} are not, first among them"
+            f" {unit} {rows[:5].tolist()}. Replace NaN and infinite values."
+        )

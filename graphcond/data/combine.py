@@ -38,10 +38,9 @@ def union(train_graph: Data, val_graph: Data) -> Data:
     b = int(val_graph.num_nodes)
     require(
         train_graph.x.size(1) == val_graph.x.size(1),
-        "the same number of features in both graphs",
-        "Both graphs must come from one data set.",
-        train=train_graph.x.size(1),
-        val=val_graph.x.size(1),
+        "This needs the same number of features in both graphs, but found train ="
+        f" {train_graph.x.size(1)!r}, val = {val_graph.x.size(1)!r}. Both graphs must come from one"
+        " data set.",
     )
     x = train_graph.x
     out = Data(
@@ -90,9 +89,9 @@ def parts(data: Data) -> tuple[Data, Data]:
     validates[component[data.val_mask]] = True
     require(
         not bool((trains & validates).any()),
-        "no path between training and validation nodes",
-        "Only a disjoint union has parts; use the masks of a connected graph as they are.",
-        mixed_components=int((trains & validates).sum()),
+        "This needs no path between training and validation nodes, but found mixed_components ="
+        f" {int((trains & validates).sum())!r}. Only a disjoint union has parts; use the masks of a"
+        " connected graph as they are.",
     )
     belongs = validates[component]
     return _keep(data, ~belongs), _keep(data, belongs)

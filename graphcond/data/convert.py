@@ -54,7 +54,7 @@ def from_networkx(
         (34, 156, ['Mr. Hi', 'Officer'])
     """
     place = {node: i for i, node in enumerate(graph.nodes)}
-    require(len(place) > 0, "a graph with nodes", "It is empty.", nodes=0)
+    require(len(place) > 0, "This needs a graph with nodes, but it is empty. Add nodes.")
     weights: dict[tuple[int, int], float] = {}
     weighted = graph.number_of_edges() > 0 and all(
         "weight" in content for _, _, content in graph.edges(data=True)
@@ -83,8 +83,8 @@ def _weight(value: Any) -> float:
         return float(value)
     except (TypeError, ValueError) as error:
         raise InputError(
-            f"numbers in the edge attribute 'weight' must hold, but got (weight={value!r}). Mend or"
-            " rename it."
+            f"The edge attribute 'weight' must hold numbers, but it holds {value!r}. Mend or rename"
+            " it."
         ) from error
 
 
@@ -100,18 +100,15 @@ def _labels(graph: networkx.Graph, label: str | None) -> tuple[Tensor, list[Any]
     odd = next((value for value in values if not isinstance(value, Hashable)), None)
     require(
         odd is None,
-        f"numbers or texts in the node attribute {label!r}",
-        "One class per node.",
-        found=odd,
+        f"The node attribute {label!r} must hold numbers or texts, but it holds {odd!r}. Give one"
+        " class per node.",
     )
     # What is missing is NaN in a table, or pandas' NA, whose comparisons are NA.
     values = [value if (value != value) is False else None for value in values]
     known = {value for value in values if value is not None}
     require(
         label is None or len(known) > 0,
-        f"a node attribute {label!r}",
-        "Name the attribute with the class.",
-        nodes_with_it=0,
+        f"No node has an attribute {label!r}. Name the attribute with the class.",
     )
     numeric = (numbers.Real, Decimal)
     classes = sorted(
@@ -137,9 +134,8 @@ def _features(graph: networkx.Graph, names: Sequence[str] | None) -> Tensor:
         missing = sum(name not in content for content in contents)
         require(
             missing == 0,
-            f"a node attribute {name!r} at every node",
-            "Fill it in or leave it out.",
-            nodes_without=missing,
+            f"Every node must have the attribute {name!r}, but {missing} have none. Fill it in or"
+            " leave it out.",
         )
         try:
             columns.append(
@@ -149,8 +145,7 @@ def _features(graph: networkx.Graph, names: Sequence[str] | None) -> Tensor:
             )
         except (TypeError, ValueError, RuntimeError) as error:
             raise InputError(
-                f"numbers in the node attribute {name!r} must hold, but got ({error}). Encode texts"
-                " first."
+                f"The node attribute {name!r} must hold numbers: {error}. Encode texts first."
             ) from error
     return torch.cat(columns, dim=1)
 
@@ -187,16 +182,13 @@ def from_hetero(data: HeteroData, edge_type: tuple[str, str, str] | None = None)
     if edge_type is None:
         require(
             len(forward) == 1,
-            "one edge type from users to items",
-            "Name it as `edge_type`.",
-            edge_types=data.edge_types,
+            f"This needs one edge type from users to items, but found {data.edge_types}. Name it"
+            " as `edge_type`.",
         )
         edge_type = forward[0]
     require(
         edge_type in data.edge_types,
-        f"an edge type {edge_type}",
-        "Choose one of those there.",
-        edge_types=data.edge_types,
+        f"There is no edge type {edge_type}, only {data.edge_types}. Choose one of them.",
     )
     store = data[edge_type]
     train = store.get("edge_index")

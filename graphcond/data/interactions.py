@@ -61,19 +61,16 @@ def make_interactions(
     for name, value in given.items():
         require(
             value is None or tuple(value.shape) == (edge_index.size(1),),
-            f"`{name}` of shape [E]",
-            "It has one entry per column of `edge_index`.",
-            shape=None if value is None else tuple(value.shape),
-            E=edge_index.size(1),
+            f"This needs `{name}` of shape [E], but found shape ="
+            f" {None if value is None else tuple(value.shape)}, E = {edge_index.size(1)!r}. It has"
+            " one entry per column of `edge_index`.",
         )
     if split is not None and split.numel():
         low, high = (int(value) for value in torch.aminmax(split))
         require(
             low >= 0 and high <= 2,
-            "`split` in {0, 1, 2}",
-            "0 is train, 1 validation, 2 test.",
-            smallest=low,
-            largest=high,
+            f"`split` must be 0 or 1 or 2, but found smallest = {low!r}, largest = {high!r}. 0 is"
+            " train, 1 validation, 2 test.",
         )
     pairs, inverse = _merged(edge_index, num_users, num_items)
     merged = inverse.numel() - pairs.size(1)
@@ -186,43 +183,36 @@ def check_pairs(pairs: Any, num_users: int, num_items: int, name: str) -> None:
     """Raise unless ``pairs`` is an integer tensor [2, E] of valid user and item ids."""
     require(
         isinstance(pairs, Tensor) and pairs.dim() == 2 and pairs.size(0) == 2,
-        f"`{name}` of shape [2, E]",
-        "Put users in row 0 and items in row 1.",
-        found=tuple(pairs.shape) if isinstance(pairs, Tensor) else type(pairs).__name__,
+        f"This needs `{name}` of shape [2, E], but found"
+        f" {tuple(pairs.shape) if isinstance(pairs, Tensor) else type(pairs).__name__!r}. Put users"
+        " in row 0 and items in row 1.",
     )
     require(
         not pairs.is_floating_point() and not pairs.is_complex() and pairs.dtype != torch.bool,
-        f"`{name}` of an integer type",
-        f"Convert it with `{name}.long()` after checking that no id was rounded.",
-        dtype=str(pairs.dtype),
+        f"This needs `{name}` of an integer type, but found dtype = {str(pairs.dtype)}. Convert it"
+        f" with `{name}.long()` after checking that no id was rounded.",
     )
     require(
         num_users > 0 and num_items > 0,
-        "at least one user and one item",
-        "Give the counts.",
-        num_users=num_users,
-        num_items=num_items,
+        f"This needs at least one user and one item, but found num_users = {num_users!r}, num_items"
+        f" = {num_items!r}. Give the counts.",
     )
     if pairs.numel() == 0:
         return
     low = pairs.amin(1).tolist()
     high = pairs.amax(1).tolist()
-    law = f"user ids of `{name}` in [0, num_users) and item ids in [0, num_items)"
     require(
         min(low) >= 0,
-        law,
-        "Ids start at 0; shift them.",
-        smallest_user=low[0],
-        smallest_item=low[1],
+        f"This needs user ids of `{name}` in [0, num_users) and item ids in [0, num_items), but"
+        f" found smallest_user = {low[0]!r}, smallest_item = {low[1]!r}. Ids start at 0; shift"
+        " them.",
     )
     require(
         high[0] < num_users and high[1] < num_items,
-        law,
-        "Check that row 0 holds users and row 1 items, and that the counts include every id.",
-        largest_user=high[0],
-        num_users=num_users,
-        largest_item=high[1],
-        num_items=num_items,
+        f"This needs user ids of `{name}` in [0, num_users) and item ids in [0, num_items), but"
+        f" found largest_user = {high[0]!r}, num_users = {num_users!r}, largest_item = {high[1]!r},"
+        f" num_items = {num_items!r}. Check that row 0 holds users and row 1 items, and that the"
+        " counts include every id.",
     )
 
 

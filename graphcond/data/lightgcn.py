@@ -72,7 +72,7 @@ def read_lightgcn_table(folder: str | os.PathLike[str]) -> Table:
     item_ids = as_given(number_integers(np.concatenate(items), "item", path))
     require(
         user_ids.size > 0,
-        f"The files in {path!r} hold no interaction.",
+        f"The files in {path!r} hold no interaction. Check the path.",
         error=FileFormatError,
     )
     values = {"split": np.concatenate(parts)}

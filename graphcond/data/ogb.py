@@ -52,9 +52,8 @@ class NodeDataset:
         labels = data.get("y")
         require(
             isinstance(labels, Tensor) and labels.dim() == 1,
-            "labels `y` of shape [n]",
-            "One class per node.",
-            y=type(labels).__name__,
+            f"This needs labels `y` of shape [n], but found y = {type(labels).__name__!r}. One"
+            " class per node.",
         )
         self.name = name
         self.transform = transform

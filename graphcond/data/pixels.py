@@ -4,8 +4,6 @@ classification is node classification.
 
 from __future__ import annotations
 
-from typing import Any
-
 import torch
 from torch import Tensor
 from torch_geometric.data import Data
@@ -48,38 +46,30 @@ def from_images(images: Tensor, labels: Tensor, *, train: int, val: int, seed: i
     tensors = isinstance(images, Tensor) and isinstance(labels, Tensor)
     require(
         tensors,
-        "`images` and `labels` as tensors",
-        "Convert with torch.from_numpy.",
-        images=type(images).__name__,
-        labels=type(labels).__name__,
+        "This needs `images` and `labels` as tensors, but found images ="
+        f" {type(images).__name__!r}, labels = {type(labels).__name__!r}. Convert with"
+        " torch.from_numpy.",
     )
     whole = not labels.is_floating_point() or bool(
         (labels.isfinite() & (labels == labels.floor())).all()
     )
     require(
-        whole, "whole numbers as `labels`", "Classes from 0, -1 for unknown.", dtype=labels.dtype
+        whole,
+        f"This needs whole numbers as `labels`, but found dtype = {labels.dtype}. Classes from 0,"
+        " -1 for unknown.",
     )
     fits = images.dim() == 4 and images.shape[:3] == labels.shape and images.is_floating_point()
-    shapes: dict[str, Any] = {
-        "images": tuple(images.shape),
-        "labels": tuple(labels.shape),
-        "dtype": images.dtype,
-    }
     require(
         fits,
-        "floating `images` [N, h, w, c] and `labels` [N, h, w]",
-        "Put channels last.",
-        **shapes,
+        "`images` must be floating, of shape [N, h, w, c], and `labels` of shape [N, h, w], but"
+        f" found {images.dtype} {tuple(images.shape)} and {tuple(labels.shape)}. Put channels"
+        " last.",
     )
     count = images.size(0)
-    cure = "Ask for fewer images."
     require(
         min(train, val) >= 1 and train + val < count,
-        "images in every part",
-        cure,
-        images=count,
-        train=train,
-        val=val,
+        f"This needs images in every part, but found images = {count!r}, train = {train!r}, val ="
+        f" {val!r}. Ask for fewer images.",
     )
     place = torch.arange(labels.numel(), device=images.device).view(labels.shape)
     right = torch.stack([place[:, :, :-1].flatten(), place[:, :, 1:].flatten()])

@@ -47,21 +47,18 @@ def planted_graph(
     """
     require(
         num_classes >= 2,
-        "`num_classes` ≥ 2",
-        "Classes are what is planted.",
-        num_classes=num_classes,
+        f"`num_classes` must be at least 2, but it is {num_classes!r}. Classes are what is"
+        " planted.",
     )
     require(
         0 <= homophily <= 1,
-        "`homophily` in [0, 1]",
-        "It is the share of edges inside a class.",
-        homophily=homophily,
+        f"`homophily` must be in [0, 1], but it is {homophily!r}. It is the share of edges inside a"
+        " class.",
     )
     require(
         num_nodes >= 10 * num_classes,
-        "at least 10 nodes per class",
-        "Ask for more nodes.",
-        num_nodes=num_nodes,
+        f"This needs at least 10 nodes per class, but found num_nodes = {num_nodes!r}. Ask for more"
+        " nodes.",
     )
     stream = generator(seed, "planted", "graph")
     y = torch.arange(num_nodes) % num_classes
@@ -119,18 +116,14 @@ def planted_interactions(
     """
     require(
         0 <= useless < 1,
-        "`useless` in [0, 1)",
-        "It is a share of the interactions.",
-        useless=useless,
+        f"`useless` must be in [0, 1), but it is {useless!r}. It is a share of the interactions.",
     )
     pairs_possible = num_users * num_items
     require(
         num_users <= num_interactions <= pairs_possible // 4,
-        "`num_interactions` from `num_users` to a quarter of all pairs",
-        "Change the sizes.",
-        num_interactions=num_interactions,
-        num_users=num_users,
-        pairs=pairs_possible,
+        "`num_interactions` must be from `num_users` to a quarter of all pairs, but found"
+        f" num_interactions = {num_interactions!r}, num_users = {num_users!r}, pairs ="
+        f" {pairs_possible!r}. Change the sizes.",
     )
     stream = generator(seed, "planted", "interactions")
     users, items = (

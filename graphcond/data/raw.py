@@ -69,8 +69,7 @@ def _download(card: Card, places: list[Path], tried: list[Path]) -> Path:
     )
     if not card.download:
         raise InputError(
-            f"raw files of {card.name!r} must be at hand, but got ({facts}). They cannot be"
-            f" downloaded: {cure}"
+            f"Raw files of {card.name!r} are missing: {facts}. They cannot be downloaded: {cure}"
         )
     place = next((place for place in places if _writable(place)), places[-1])
     target = place / card.folders[0]
@@ -84,13 +83,12 @@ def _download(card: Card, places: list[Path], tried: list[Path]) -> Path:
     except (urllib.error.URLError, OSError, zipfile.BadZipFile) as error:
         reason = getattr(error, "reason", error)
         raise InputError(
-            f"raw files of {card.name!r} must be at hand, but got ({facts},"
-            f" download={str(reason)!r}). {cure}"
+            f"Raw files of {card.name!r} are missing: {facts}. The download failed: {reason}."
+            f" {cure}"
         ) from error
     if not _complete(card, target):
         raise InputError(
-            f"raw files of {card.name!r} must be in the download, but got (folder={str(target)!r})."
-            f" {cure}"
+            f"The download holds no raw files of {card.name!r}; it is in {str(target)!r}. {cure}"
         )
     return target
 

@@ -118,23 +118,17 @@ def _arrays(file: Path) -> dict[str, np.ndarray]:
             return joined | {"split": np.repeat([0, 2], sizes)}
         require(
             {"user", "item"} <= set(raw.files),
-            "arrays `user` and `item`",
-            "See `load`.",
+            f"This needs arrays `user` and `item`, but found path = {str(file)!r}, found ="
+            f" {raw.files!r}. See `load`.",
             error=FileFormatError,
-            path=str(file),
-            found=raw.files,
         )
         count = len(raw["user"])
-        law = "`user` and `item` of one length"
-        cure = "Give an entry of both for every interaction."
         require(
             len(raw["item"]) == count,
-            law,
-            cure,
+            f"This needs `user` and `item` of one length, but found path = {str(file)!r}, user ="
+            f" {count!r}, item = {len(raw['item'])!r}. Give an entry of both for every"
+            " interaction.",
             error=FileFormatError,
-            path=str(file),
-            user=count,
-            item=len(raw["item"]),
         )
         return {name: raw[name] for name in raw.files if raw[name].shape[:1] == (count,)}
 
@@ -168,10 +162,8 @@ def _assemble(
     whole = all(np.issubdtype(arrays[name].dtype, np.integer) for name in kinds)
     require(
         whole,
-        "whole numbers as `user` and `item`",
-        "Number them from 0.",
+        f"`user` and `item` must be whole numbers, but found {kinds}. Number them from 0.",
         error=FileFormatError,
-        **kinds,
     )
     keep = np.ones(len(arrays["user"]), dtype=bool)
     if "min_rating" in options:

@@ -149,7 +149,7 @@ def find_records(path: str, raw: bytes, delimiter: str | None = None) -> Records
     begin = 0
     if raw.startswith(_BOM):
         begin = len(_BOM)
-    require(bool(raw[begin:].strip()), f"{path!r} is empty.", error=FileFormatError)
+    require(bool(raw[begin:].strip()), f"{path!r} is empty. Check the path.", error=FileFormatError)
     if delimiter is None:
         delimiter = _delimiter(raw, begin)
     quoted = delimiter in (",", ";", "|") and b'"' in raw

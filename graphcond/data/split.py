@@ -95,7 +95,8 @@ def _check_splittable(
     )
     require(
         strategy in _STRATEGIES,
-        f"`strategy` must be one of {', '.join(map(repr, _STRATEGIES))}, but it is {strategy!r}.",
+        f"`strategy` must be one of {', '.join(map(repr, _STRATEGIES))}, but it is {strategy!r}."
+        " It says who is held out.",
     )
     require(
         all(isinstance(share, Real) for share in ratios),
@@ -233,9 +234,11 @@ def split_nodes(
     good = all(
         isinstance(part, Real) or part is None and name == "test" for name, part in parts.items()
     )
-    law = "numbers as `train`, `val` and `test`"
-    cure = "Whole ones are counts, fractions shares."
-    require(good, law, cure, train=train, val=val, test=test)
+    require(
+        good,
+        f"This needs numbers as `train`, `val` and `test`, but found train = {train!r}, val ="
+        f" {val!r}, test = {test!r}. Whole ones are counts, fractions shares.",
+    )
     y = data.get("y")
     if data.num_nodes is not None:
         nodes = data.num_nodes
@@ -247,9 +250,7 @@ def split_nodes(
     y = y.long()
     require(
         bool((y >= 0).any()),
-        "labelled nodes",
-        "Set `data.y`: classes from 0, -1 for unknown.",
-        labelled=0,
+        "This needs labelled nodes. Set `data.y`: classes from 0, -1 for unknown.",
     )
     order = torch.randperm(y.numel(), generator=generator(seed, "split", "nodes"))
     labels = y.cpu()[order]
@@ -278,12 +279,9 @@ def split_nodes(
             num_test = round(test * len(order))
     require(
         int(chosen.sum()) > 0 and num_val > 0 and num_test > 0 and num_val + num_test <= len(rest),
-        "a split with nodes in every part and no more than there are",
-        "Ask for fewer training or validation nodes.",
-        labelled=len(order),
-        train=int(chosen.sum()),
-        val=num_val,
-        test=num_test,
+        "This needs a split with nodes in every part and no more than there are, but found"
+        f" labelled = {len(order)!r}, train = {int(chosen.sum())!r}, val = {num_val!r}, test ="
+        f" {num_test!r}. Ask for fewer training or validation nodes.",
     )
     out = copy.copy(data)
     picks = {

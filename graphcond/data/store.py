@@ -61,9 +61,8 @@ def write_atomically(path: str | os.PathLike[str]) -> Iterator[Path]:
         _sync_folder(target.parent)
     except (OSError, SafetensorError) as error:
         raise StorageError(
-            f"a file that can be written to its end must hold, but got (path={str(target)!r},"
-            f" reason={str(error)!r}). Free some space or choose another output path; what stood"
-            " there before still does."
+            f"{str(target)!r} could not be written to its end: {error}. Free some space or choose"
+            " another output path; what stood there before still does."
         ) from error
     finally:
         temporary.unlink(missing_ok=True)
@@ -115,10 +114,9 @@ def _reserve(target: Path) -> Path:
     named = bool(target.name) and not target.is_dir()
     require(
         named,
-        "a path of a file",
-        "It is a folder; name a file in it.",
+        f"This needs a path of a file, but found path = {str(target)!r}. It is a folder; name a"
+        " file in it.",
         error=StorageError,
-        path=str(target),
     )
     name = f".{target.stem}-{_HOST}-{os.getpid()}-{secrets.token_hex(4)}{target.suffix}"
     temporary = target.with_name(name)
@@ -129,9 +127,8 @@ def _reserve(target: Path) -> Path:
         _OURS.add(temporary.name)
     except OSError as error:
         raise StorageError(
-            f"a writable folder must hold, but got (folder={str(target.parent)!r},"
-            f" reason={error.strerror!r}). Choose another output path or change the folder's"
-            " permissions."
+            f"{str(target.parent)!r} must be a writable folder, but it is not: {error.strerror}."
+            " Choose another output path or change the folder's permissions."
         ) from error
     return temporary
 
@@ -208,9 +205,8 @@ def save(path: str | os.PathLike[str], data: Data | HeteroData) -> None:
     """
     require(
         isinstance(data, (Data, HeteroData)),
-        "a PyG `Data` or `HeteroData`",
-        "Other objects are not saved.",
-        type=type(data).__name__,
+        f"This needs a PyG `Data` or `HeteroData`, but found type = {type(data).__name__!r}. Other"
+        " objects are not saved.",
     )
     tensors: dict[str, Tensor] = {}
     stores = []
@@ -305,8 +301,8 @@ def _write(
         text = json.dumps(header, sort_keys=True)
     except (TypeError, ValueError) as error:
         raise InputError(
-            f"JSON-ready values must hold, but got ({error}). Store tensors, numbers, texts, lists"
-            " and dictionaries."
+            f"Only values that JSON knows can be saved: {error}. Store tensors, numbers, texts,"
+            " lists and dictionaries."
         ) from error
     # One key of metadata: safetensors writes several in any order.
     text = json.dumps({**header, "digest": _digest(text, packed)}, sort_keys=True)
@@ -371,27 +367,23 @@ def _fits(value: Tensor) -> bool:
 def _read(
     path: str | os.PathLike[str], kinds: tuple[str, ...]
 ) -> tuple[dict[str, Tensor], dict[str, Any]]:
-    law = "a complete graphcond file"
     cure = "Write it again with graphcond; a file that was cut short cannot be mended."
     require(
         Path(path).is_file(),
-        "an existing file",
-        "Check the path.",
+        f"This needs an existing file, but found path = {str(path)!r}. Check the path.",
         error=FileFormatError,
-        path=str(path),
     )
     try:
         with safe_open(path, framework="pt") as stream:
             metadata = stream.metadata() or {}
             # Copies, not views of the mapped file: it may be replaced while they live.
-            tensors = {name: stream.get_tensor(name).clone() for name in stream.keys()}  # noqa: SIM118
+            names = list(stream.keys())
+            tensors = {name: stream.get_tensor(name).clone() for name in names}
         require(
             _KEY in metadata,
-            law,
-            "The file is of another program.",
+            f"This needs a complete graphcond file, but found path = {str(path)!r}, keys ="
+            f" {sorted(metadata)!r}. The file is of another program.",
             error=FileFormatError,
-            path=str(path),
-            keys=sorted(metadata),
         )
         header = json.loads(metadata[_KEY])
         _check_header(header, kinds, str(path))
@@ -408,7 +400,7 @@ def _read(
         raise
     except (SafetensorError, OSError, ValueError, KeyError, TypeError, AttributeError) as error:
         raise FileFormatError(
-            f"{law} must hold, but got (path={str(path)!r}, reason={str(error)!r}). {cure}"
+            f"{str(path)!r} is not a complete graphcond file: {error}. {cure}"
         ) from error
 
 
@@ -417,27 +409,20 @@ def _check_header(header: Mapping[str, Any], kinds: tuple[str, ...], path: str) 
     kind = header["kind"]
     require(
         1 <= version <= _VERSION,
-        f"format version from 1 to {_VERSION}",
-        "Upgrade graphcond.",
+        f"This needs format version from 1 to {_VERSION}, but found path = {path!r}, version ="
+        f" {version!r}. Upgrade graphcond.",
         error=FileFormatError,
-        path=path,
-        version=version,
     )
-    cure = "Read it with `read` if it is a data set, with `load_state` if it is a checkpoint."
     require(
         kind in kinds,
-        f"a file of {' or '.join(kinds)}",
-        cure,
+        f"This needs a file of {' or '.join(kinds)}, but found path = {path!r}, kind = {kind!r}."
+        " Read it with `read` if it is a data set, with `load_state` if it is a checkpoint.",
         error=FileFormatError,
-        path=path,
-        kind=kind,
     )
     require(
         ("record" if kind == "state" else "stores") in header,
-        "a complete graphcond file",
-        "Write it again.",
+        f"This needs a complete graphcond file, but found path = {path!r}. Write it again.",
         error=FileFormatError,
-        path=path,
     )
 
 

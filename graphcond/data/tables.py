@@ -285,6 +285,6 @@ def arrow_parquet(path: str) -> Any:
     except ImportError as error:
         raise InputError(
             f"{path!r} is a Parquet file, which needs pyarrow. Install it: pip install"
-            " 'graphcond[parquet]'. Or write the table as CSV."
+            " pyarrow. Or write the table as CSV."
         ) from error
     return parquet

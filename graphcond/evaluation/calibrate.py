@@ -145,21 +145,17 @@ def reference(
     check_nodes(data)
     require(
         len(set(seeds)) >= 2,
-        "at least two seeds of the original",
-        "Pass seeds=(0, 1).",
-        seeds=tuple(seeds),
+        f"This needs at least two seeds of the original, but found seeds = {tuple(seeds)!r}. Pass"
+        " seeds=(0, 1).",
     )
     require(
         len(set(seeds)) == len(seeds),
-        "distinct seeds",
-        "A seed agrees with itself: name it once.",
-        seeds=tuple(seeds),
+        f"This needs distinct seeds, but found seeds = {tuple(seeds)!r}. A seed agrees with itself:"
+        " name it once.",
     )
     require(
         "test_mask" in data,
-        "test nodes",
-        "The picked candidate is judged on them: set `data.test_mask`.",
-        found=None,
+        "This needs test nodes. The picked candidate is judged on them: set `data.test_mask`.",
     )
     recipe = recipe or FilterTraining()
     found = [_one_seed(net, lam, data, (recipe, seed), cache) for seed in seeds]
@@ -261,19 +257,15 @@ def calibrate(
     check_nodes(condensed)
     require(
         lam.dim() == 2 and lam.size(0) >= 5,
-        "at least five candidates",
-        "space.sample(80, seed=1) is usual.",
-        lam=tuple(lam.shape),
+        f"This needs at least five candidates, but found lam = {tuple(lam.shape)!r}."
+        " space.sample(80, seed=1) is usual.",
     )
     if isinstance(full, Data):
         same = condensed.num_features == full.num_features
-        cure = "Judge a graph condensed from this data set."
         require(
             same,
-            "the same features",
-            cure,
-            full=full.num_features,
-            condensed=condensed.num_features,
+            f"This needs the same features, but found full = {full.num_features!r}, condensed ="
+            f" {condensed.num_features!r}. Judge a graph condensed from this data set.",
         )
         check_apart(condensed, full)
         whole = reference(
@@ -288,14 +280,11 @@ def calibrate(
         whole = full
         whole_name = str((condensed.get("card") or {}).get("dataset", "unnamed"))
         same = torch.equal(whole.lam, lam) and whole.net == net and recipe in (None, whole.recipe)
-        cure = "Make the reference with the same λ, net and recipe."
         require(
             same,
-            "the reference's candidates, network and training",
-            cure,
-            lam=tuple(lam.shape),
-            net=net,
-            recipe=recipe,
+            "This needs the reference's candidates, network and training, but found lam ="
+            f" {tuple(lam.shape)!r}, net = {net!r}, recipe = {recipe!r}. Make the reference with"
+            " the same λ, net and recipe.",
         )
     check_split_record((condensed.get("card") or {}).get("split"), whole.split)
     recipe = whole.recipe

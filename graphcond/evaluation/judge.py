@@ -98,9 +98,7 @@ def judge_nodes(
     """
     require(
         candidates == 0 or candidates >= 5,
-        "`candidates` 0 or at least 5",
-        "Fewer cannot be ranked.",
-        candidates=candidates,
+        f"`candidates` must be 0 or at least 5, but it is {candidates!r}. Fewer cannot be ranked.",
     )
     whole = evaluate_node(GraphNet, full, full, seeds=seeds)
     rows: list[Record] = [

@@ -84,19 +84,14 @@ def evaluate_node(
     train = test if same else plain(train)
     check_nodes(test)
     check_nodes(train)
-    cure = "Judge a graph condensed from this data set."
     require(
         train.num_features == test.num_features,
-        "the same features",
-        cure,
-        train=train.num_features,
-        test=test.num_features,
+        f"This needs the same features, but found train = {train.num_features!r}, test ="
+        f" {test.num_features!r}. Judge a graph condensed from this data set.",
     )
     require(
         "test_mask" in test,
-        "test nodes",
-        "Set `test.test_mask`, or split with split_nodes(data).",
-        found=None,
+        "This needs test nodes. Set `test.test_mask`, or split with split_nodes(data).",
     )
     check_apart(train, test)
     train = train if sparsify is None else sparsified(train, sparsify)
@@ -122,7 +117,7 @@ def evaluate_node(
             percent = 100 * score / full.mean("accuracy")
         costs = {"seconds_train": cost.seconds, "peak_mib": cost.peak_mib}
         rows.append(make_row(**facts, seed=seed, accuracy=score, percent_of_full=percent, **costs))
-    require(bool(rows), "at least one seed", "Pass seeds=range(3).", seeds=0)
+    require(bool(rows), "This needs at least one seed. Pass seeds=range(3).")
     return NodeReport(tuple(rows))
 
 

@@ -1,5 +1,5 @@
 """Pictures of results: a comparison of methods, a drawing of a small graph. Needs matplotlib
-(``graphcond[plot]``).
+(``pip install matplotlib``).
 """
 
 from __future__ import annotations
@@ -37,9 +37,8 @@ def plot_comparison(rows: Iterable[Record], path: str | Path) -> None:
     panels = [name for name in _PANELS if any(name in entry for entry in entries)]
     require(
         bool(panels),
-        "rows with a quality column",
-        f"Give at least one of {', '.join(_PANELS)}.",
-        rows=len(entries),
+        f"This needs rows with a quality column, but found rows = {len(entries)!r}. Give at least"
+        f" one of {', '.join(_PANELS)}.",
     )
     plt = _pyplot()
     height = 1.2 + 0.38 * len(entries)
@@ -74,13 +73,15 @@ def draw_graph(data: Data, path: str | Path, *, seed: int = 0) -> None:
 
     require(
         isinstance(data, Data),
-        "node data as a PyG `Data`",
-        "Interactions are not drawn.",
-        type=type(data).__name__,
+        f"This needs node data as a PyG `Data`, but found type = {type(data).__name__!r}."
+        " Interactions are not drawn.",
     )
     nodes = int(data.num_nodes or 0)
-    cure = "Condense it first, or draw a subgraph."
-    require(0 < nodes <= _MOST_NODES, f"a graph of 1 to {_MOST_NODES} nodes", cure, nodes=nodes)
+    require(
+        0 < nodes <= _MOST_NODES,
+        f"This needs a graph of 1 to {_MOST_NODES} nodes, but found nodes = {nodes!r}. Condense it"
+        " first, or draw a subgraph.",
+    )
     plt = _pyplot()
     weighted = data.edge_weight is not None if "edge_weight" in data else False
     graph = to_networkx(
@@ -145,8 +146,7 @@ def _pyplot() -> Any:
         import matplotlib.pyplot as plt
     except ImportError:
         raise InputError(
-            "matplotlib must be installed to draw, but got none. Run: pip install"
-            " 'graphcond[plot]'."
+            "Drawing needs matplotlib, which is not installed. Run `pip install matplotlib`."
         ) from None
     return plt
 

@@ -227,8 +227,6 @@ def _reference(full: Iterable[Record] | RecommenderReport | None) -> float | Non
     values = [float(row["ndcg@10"]) for row in rows]  # type: ignore[arg-type]
     require(
         bool(values),
-        "rows of the full set",
-        "Leave `full` out, or pass the report of the original.",
-        rows=0,
+        "This needs rows of the full set. Leave `full` out, or pass the report of the original.",
     )
     return fmean(values)

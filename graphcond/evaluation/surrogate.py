@@ -61,9 +61,8 @@ def linear_surrogate(
     """
     require(
         len(ridges) > 0 and min(ridges) > 0,
-        "positive `ridges`",
-        "For example (1e-4, 1e-3).",
-        ridges=tuple(ridges),
+        f"This needs positive `ridges`, but found ridges = {tuple(ridges)!r}. For example (1e-4,"
+        " 1e-3).",
     )
     start = time.perf_counter()
     operator = filter_operator(

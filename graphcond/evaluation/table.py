@@ -102,8 +102,7 @@ def make_row(**values: str | int | float | None) -> Record:
     unknown = sorted(set(named) - set(COLUMNS))
     if unknown:
         raise UnknownNameError(
-            f"a row's names in the vocabulary must hold, but got ({unknown}). Known:"
-            f" {', '.join(COLUMNS)}."
+            f"A row must have known columns, but it has {unknown}. Known are {', '.join(COLUMNS)}."
         )
     return {name: named[name] for name in COLUMNS if named.get(name) is not None}
 

@@ -30,7 +30,7 @@ def accuracy(logits: Tensor, y: Tensor, mask: Tensor | None = None) -> Tensor:
     require(
         y.dim() == 1 and logits.dim() >= 2 and logits.size(-2) == y.numel(),
         f"Logits [..., n, C] and labels [n] must agree in n, but they are {tuple(logits.shape)} and"
-        f" {tuple(y.shape)}.",
+        f" {tuple(y.shape)}. Give a row of logits for each label.",
     )
     require(
         mask is None or (mask.dtype == torch.bool and mask.shape == y.shape),

@@ -27,7 +27,8 @@ def check_ids(ids: Tensor, count: int, what: str, device: torch.device) -> None:
     )
     require(
         not (ids.is_floating_point() or ids.is_complex() or ids.dtype == torch.bool),
-        f"The ids of {what} must be whole numbers, but they are of {ids.dtype}.",
+        f"The ids of {what} must be whole numbers, but they are of {ids.dtype}."
+        " Convert them with `.long()`.",
     )
     low, high = (int(ids.min()), int(ids.max())) if ids.numel() else (0, 0)
     require(
@@ -66,10 +67,12 @@ def check_graph_inputs(
             )
     require(
         edge_index.dim() == 2 and edge_index.size(0) == 2,
-        f"`edge_index` must be of shape [2, m], but it is {list(edge_index.shape)}.",
+        f"`edge_index` must be of shape [2, m], but it is {list(edge_index.shape)}."
+        " Row 0 holds the sources.",
     )
     require(
         edge_weight is None or tuple(edge_weight.shape) == (edge_index.size(1),),
-        f"`edge_weight` must have an entry for each of the {edge_index.size(1)} edges.",
+        f"`edge_weight` must have an entry for each of the {edge_index.size(1)} edges."
+        " Leave it out or mend its length.",
     )
     check_ids(edge_index, x.size(0), "nodes", like.device)

@@ -167,7 +167,8 @@ class RidgeTeacher:
         ]
         if not plain or not self.restarts:
             raise InputError(
-                "RidgeTeacher needs at least one value each of hops, ridges and restarts."
+                "RidgeTeacher needs a value each of hops, ridges and restarts. Its defaults are"
+                " usual."
             )
         if plain[0].scores.numel() > _MANY_SCORES:
             plain = sorted(plain, key=lambda taught: -taught.accuracy)[:3]

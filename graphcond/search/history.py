@@ -87,7 +87,7 @@ def draw_history(study: Study, path: Path) -> None:
         from matplotlib.figure import Figure
     except ImportError as error:
         raise InputError(
-            "matplotlib must be installed to draw. Run: pip install 'graphcond[plot]'"
+            "Drawing needs matplotlib, which is not installed. Run `pip install matplotlib`."
         ) from error
     rows = history_rows(study)
     numbers = [row["number"] for row in rows]

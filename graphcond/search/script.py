@@ -63,7 +63,8 @@ class ScriptObjective:
         path, _, name = self.source.rpartition(":")
         require(
             path.endswith(".py") and name.isidentifier(),
-            f"An objective is named as script.py:function, but it is {self.source!r}.",
+            f"An objective is named as script.py:function, but it is {self.source!r}."
+            " Name the file and the function.",
         )
         found = getattr(_module(str(Path(path).resolve())), name, None)
         require(

@@ -49,7 +49,8 @@ def open_storage(place: str | Path | BaseStorage | None) -> BaseStorage | None:
         return _journal(Path(text.removeprefix(_JOURNAL)))
     require(
         "://" in text,
-        f"`storage` must be journal:FILE, sqlite:///FILE or another URL, but it is {text!r}.",
+        f"`storage` must be journal:FILE, sqlite:///FILE or another URL, but it is {text!r}."
+        " journal:run.log serves one machine.",
     )
     return _database(text)
 

@@ -171,7 +171,7 @@ def require_optuna() -> Any:
         import optuna
     except ImportError as error:
         raise InputError(
-            "optuna must be installed to search. Run: pip install 'graphcond[search]'"
+            "A search needs optuna, which is not installed. Run `pip install optuna`."
         ) from error
     optuna.logging.set_verbosity(optuna.logging.WARNING)
     return optuna

@@ -55,7 +55,7 @@ class PolynomialFilters(SearchSpace):
         )
         require(
             self.basis in ("chebyshev", "power"),
-            f"`basis` must be 'chebyshev' or 'power', but it is {self.basis!r}.",
+            f"`basis` must be 'chebyshev' or 'power', but it is {self.basis!r}. Pick one.",
         )
         require(
             self.low < self.high,

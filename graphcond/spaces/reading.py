@@ -65,6 +65,8 @@ def _space(plain: Any) -> SearchSpace:
     if name == Product.__name__:
         parts = fields.get("spaces")
         if not isinstance(parts, list):
-            raise InputError("A product's `spaces` must be a list, but it is not.")
+            raise InputError(
+                "A product's `spaces` must be a list, but it is not. Write [..., ...]."
+            )
         return Product(tuple(_space(part) for part in parts))
     return rebuild(kinds[str(name)], fields)

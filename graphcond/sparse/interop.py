@@ -64,7 +64,7 @@ def as_csr(source: Any, num_nodes: int | None = None) -> CSR:
             source.edge_index, source.num_nodes if num_nodes is None else num_nodes, weight
         )
     raise InputError(
-        f"a sparse matrix or an edge list must be given, but got (type={type(source).__name__})."
+        f"This needs a sparse matrix or an edge list, but found {type(source).__name__}."
         " Give an `edge_index`, EdgeIndex, Data, torch CSR or COO, SparseTensor or scipy matrix."
     )
 
@@ -102,8 +102,8 @@ def _from_edges(source: Tensor, num_nodes: int | None) -> CSR:
             num_nodes = max(sizes)
     if num_nodes is None:
         raise InputError(
-            "`num_nodes` given with an `edge_index` must hold, but got (num_nodes=None). Isolated"
-            " nodes cannot be seen from edges."
+            "`num_nodes` must be given with an `edge_index`. Isolated nodes cannot be seen from"
+            " edges."
         )
     return CSR.from_edge_index(source, num_nodes)
 

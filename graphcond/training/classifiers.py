@@ -42,19 +42,17 @@ class ClassifierTraining:
 
     def __post_init__(self) -> None:
         require(
-            self.epochs >= 1, "`epochs` >= 1", "It is the number of Adam steps.", epochs=self.epochs
+            self.epochs >= 1,
+            f"`epochs` must be at least 1, but it is {self.epochs!r}. It is the number of Adam"
+            " steps.",
         )
         require(
             self.learning_rate > 0,
-            "`learning_rate` > 0",
-            "0.01 is usual.",
-            learning_rate=self.learning_rate,
+            f"`learning_rate` must be positive, but it is {self.learning_rate!r}. 0.01 is usual.",
         )
         require(
             self.weight_decay >= 0,
-            "`weight_decay` >= 0",
-            "5e-4 is usual.",
-            weight_decay=self.weight_decay,
+            f"`weight_decay` must be at least 0, but it is {self.weight_decay!r}. 5e-4 is usual.",
         )
 
 

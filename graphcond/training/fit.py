@@ -88,7 +88,10 @@ def fit(
         NumericalError: If a loss or a score is NaN.
         FileFormatError: If the checkpoint belongs to another run.
     """
-    require(epochs >= 1, "`epochs` >= 1", "It is the most epochs to train.", epochs=epochs)
+    require(
+        epochs >= 1,
+        f"`epochs` must be at least 1, but it is {epochs!r}. It is the most epochs to train.",
+    )
     history = Fitted()
     best = dict[str, Tensor]()
     if checkpoint is not None and (kept := checkpoint.load()) is not None:
@@ -129,13 +132,11 @@ def _advance(
     best: dict[str, Tensor],
 ) -> None:
     loss = program.step(epoch)
-    cure = "Lower the learning rate, or check the input for huge values."
     require(
         not math.isnan(loss),
-        "A training loss that is a number",
-        cure,
+        f"This needs a training loss that is a number, but found epoch = {epoch!r}. Lower the"
+        " learning rate, or check the input for huge values.",
         error=NumericalError,
-        epoch=epoch,
     )
     history.losses.append(loss)
     if stopping is None or not stopping.due(epoch):
@@ -185,10 +186,9 @@ def _resume(
     }
     require(
         "fit" in record and known == found,
-        "A checkpoint of the same model, sizes and optimiser",
-        "Delete the file or give another path.",
+        "This needs a checkpoint of the same model, sizes and optimiser, but found path ="
+        f" {str(path)!r}. Delete the file or give another path.",
         error=FileFormatError,
-        path=str(path),
     )
     _copy({name: tensors[name] for name in live}, live)
     saved = {

@@ -49,7 +49,7 @@ class ForestTraining:
             f"`looks` must be from 1 to {self.epochs}, the epochs, but it is {self.looks}."
             " 10 are usual.",
         )
-        require(self.block >= 1, f"`block` must be at least 1, but it is {self.block}.")
+        require(self.block >= 1, f"`block` must be at least 1, but it is {self.block}. Raise it.")
 
 
 @dataclass(frozen=True)

@@ -145,9 +145,8 @@ def ensemble(models: tuple[Recommender, ...]) -> Recommender:
     """
     require(
         len(models) > 0,
-        "at least one model",
-        "Pass a tuple of trained recommenders.",
-        models=len(models),
+        f"This needs at least one model, but found models = {len(models)!r}. Pass a tuple of"
+        " trained recommenders.",
     )
     users = []
     for model in models:

@@ -60,23 +60,18 @@ def fit_least_squares(
     size = (num_users(train), num_items(train))
     require(
         dim >= 1 and sweeps >= 1,
-        "`dim` >= 1 and `sweeps` >= 1",
-        "Check them.",
-        dim=dim,
-        sweeps=sweeps,
+        f"This needs `dim` >= 1 and `sweeps` >= 1, but found dim = {dim!r}, sweeps = {sweeps!r}."
+        " Check them.",
     )
     require(
         unobserved > 0 and ridge > 0,
-        "`unobserved` > 0 and `ridge` > 0",
-        "Check them.",
-        unobserved=unobserved,
-        ridge=ridge,
+        f"This needs `unobserved` > 0 and `ridge` > 0, but found unobserved = {unobserved!r}, ridge"
+        f" = {ridge!r}. Check them.",
     )
     require(
         edges.size(1) > 0,
-        "at least one interaction",
-        "The set is empty.",
-        interactions=edges.size(1),
+        f"This needs at least one interaction, but found interactions = {edges.size(1)!r}. The set"
+        " is empty.",
     )
     items = (
         torch.randn(size[1], dim, generator=generator(seed, "least-squares")).to(edges.device)

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import torch
 from torch import Tensor
 
@@ -33,9 +31,10 @@ class UniformNegatives:
     """
 
     def __init__(self, edge_index: Tensor, num_users: int, num_items: int) -> None:
-        sizes: dict[str, Any] = {"num_users": num_users, "num_items": num_items}
         require(
-            min(sizes.values()) >= 1, "positive sizes", "Give the counts of the data set.", **sizes
+            min(num_users, num_items) >= 1,
+            f"`num_users` and `num_items` must be positive, but they are {num_users} and"
+            f" {num_items}. Give the counts of the data set.",
         )
         self.num_users = num_users
         self.num_items = num_items

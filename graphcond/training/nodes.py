@@ -67,22 +67,21 @@ class FilterTraining:
 
     def __post_init__(self) -> None:
         require(
-            self.epochs >= 1, "`epochs` >= 1", "It is the number of Adam steps.", epochs=self.epochs
+            self.epochs >= 1,
+            f"`epochs` must be at least 1, but it is {self.epochs!r}. It is the number of Adam"
+            " steps.",
         )
         require(
             self.learning_rate > 0,
-            "`learning_rate` > 0",
-            "0.01 is usual.",
-            learning_rate=self.learning_rate,
+            f"`learning_rate` must be positive, but it is {self.learning_rate!r}. 0.01 is usual.",
         )
         require(
             self.weight_decay >= 0,
-            "`weight_decay` >= 0",
-            "5e-4 is usual.",
-            weight_decay=self.weight_decay,
+            f"`weight_decay` must be at least 0, but it is {self.weight_decay!r}. 5e-4 is usual.",
         )
         require(
-            0 <= self.dropout < 1, "`dropout` in [0, 1)", "0 switches it off.", dropout=self.dropout
+            0 <= self.dropout < 1,
+            f"`dropout` must be in [0, 1), but it is {self.dropout!r}. 0 switches it off.",
         )
 
 
@@ -396,19 +395,13 @@ class FilterProgram:
         loss = each.view(batch, -1).mean(1)
         accuracy = (chosen.argmax(-1) == y).to(loss.dtype).mean(1)
         bad = (~loss.isfinite()).nonzero().flatten()
-        law, cure = (
-            "finite validation losses",
-            "Lower the learning rate, or check the features and edge weights for huge values.",
-        )
         where = self.lam[bad[:1]].tolist()
         require(
             bad.numel() == 0,
-            law,
-            cure,
+            f"This needs finite validation losses, but found epoch = {epoch!r}, candidate ="
+            f" {self.seeds[1] + int(bad[:1].sum())!r}, lam = {where!r}. Lower the learning rate, or"
+            " check the features and edge weights for huge values.",
             error=NumericalError,
-            epoch=epoch,
-            candidate=self.seeds[1] + int(bad[:1].sum()),
-            lam=where,
         )
         better = (loss < self.loss).nonzero().flatten()
         for name, value in self.params.items():

@@ -71,7 +71,10 @@ class BPR:
             "val_users": self.val_users,
         }
         sizes["batch_size"] = 1 if self.batch_size is None else self.batch_size
-        require(min(sizes.values()) >= 1, "positive sizes", "Check the arguments of BPR.", **sizes)
+        require(
+            min(sizes.values()) >= 1,
+            f"Sizes of BPR must be positive, but they are {sizes}. Raise the one below 1.",
+        )
         require(
             self.learning_rate is None or self.learning_rate > 0,
             f"`learning_rate` must be positive, but it is {self.learning_rate}."
@@ -249,9 +252,8 @@ class BPRProgram:
     ) -> None:
         require(
             edges.size(1) > 0,
-            "at least one training interaction",
-            "The set to train on is empty.",
-            interactions=edges.size(1),
+            "This needs at least one training interaction, but found interactions ="
+            f" {edges.size(1)!r}. The set to train on is empty.",
         )
         self.model = model
         self.edges = edges

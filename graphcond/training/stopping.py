@@ -33,18 +33,18 @@ class EarlyStopping:
     def __post_init__(self) -> None:
         require(
             self.patience >= 1,
-            "`patience` >= 1",
-            "It counts validation looks.",
-            patience=self.patience,
+            f"`patience` must be at least 1, but it is {self.patience!r}. It counts validation"
+            " looks.",
         )
         require(
-            self.every >= 1, "`every` >= 1", "It counts epochs between two looks.", every=self.every
+            self.every >= 1,
+            f"`every` must be at least 1, but it is {self.every!r}. It counts epochs between two"
+            " looks.",
         )
         require(
             self.min_delta >= 0,
-            "`min_delta` >= 0",
-            "It is the smallest rise that counts.",
-            min_delta=self.min_delta,
+            f"`min_delta` must be at least 0, but it is {self.min_delta!r}. It is the smallest rise"
+            " that counts.",
         )
 
     def due(self, epoch: int) -> bool:
@@ -68,10 +68,9 @@ class EarlyStopping:
         for index, score in enumerate(scores):
             require(
                 not math.isnan(score),
-                "A validation score that is a number",
-                "Training diverged: lower the learning rate or check the features' scale.",
+                f"This needs a validation score that is a number, but found look = {index!r}."
+                " Training diverged: lower the learning rate or check the features' scale.",
                 error=NumericalError,
-                look=index,
             )
             if score > best + self.min_delta or at < 0:
                 best = score
