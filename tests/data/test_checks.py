@@ -36,7 +36,7 @@ NODE_FAULTS = {
     "no features": (_set("x", None), "a tensor `x`"),
     "no edges": (_set("edge_index", None), "a tensor `edge_index`"),
     "no labels": (_set("y", None), "a tensor `y`"),
-    "no split": (_set("train_mask", None), r"a tensor `train_mask` must hold.*split_nodes"),
+    "no split": (_set("train_mask", None), r"a tensor `train_mask`.*split_nodes"),
     "no validation": (_set("val_mask", None), "a tensor `val_mask`"),
     "flat features": (_set("x", lambda data: data.x[:, 0]), r"`x` must be of shape \[n, d\]"),
     "no columns": (_set("x", lambda data: data.x[:, :0]), r"`x` must be of shape \[n, d\]"),
@@ -44,25 +44,25 @@ NODE_FAULTS = {
     "sparse features": (_set("x", lambda data: data.x.to_sparse()), "dense features `x`"),
     "NaN feature": (
         _poke("x", (7, 2), float("nan")),
-        r"finite features `x` must hold, but got \(nodes=\[7\], count=1\)",
+        r"finite features `x` , but 1 are not, first among them nodes \[7\]",
     ),
-    "infinite feature": (_poke("x", (8, 0), float("inf")), r"nodes=\[8\]"),
+    "infinite feature": (_poke("x", (8, 0), float("inf")), r"nodes = \[8\]"),
     "transposed edges": (
         _set("edge_index", lambda data: data.edge_index.t()),
-        r"`edge_index` of shape \[2, m\]",
+        r"`edge_index` must be of shape \[2, m\]",
     ),
     "float edges": (
         _set("edge_index", lambda data: data.edge_index.float()),
-        "`edge_index` of an integer type",
+        "`edge_index` must be of an integer type",
     ),
     "id too large": (
         _poke("edge_index", (0, 0), 120),
-        r"node ids of `edge_index` in \[0, n\) must hold.*largest=120, n=120",
+        r"node ids of `edge_index` in \[0, n\).*largest = 120, n = 120",
     ),
-    "negative id": (_poke("edge_index", (1, 3), -1), "smallest=-1"),
+    "negative id": (_poke("edge_index", (1, 3), -1), "smallest = -1"),
     "short weights": (
         _set("edge_weight", lambda data: torch.ones(3)),
-        r"`edge_weight` with one entry per edge",
+        r"`edge_weight` must have one entry per edge",
     ),
     "NaN weight": (
         _set("edge_weight", lambda data: torch.full((data.num_edges,), float("nan"))),
@@ -107,7 +107,7 @@ NODE_FAULTS = {
     "half features": (_set("x", lambda data: data.x.half()), "float32 or float64"),
     "weights of another type": (
         _set("edge_weight", lambda data: torch.ones(data.num_edges).double()),
-        "`edge_weight` of the type of `x`",
+        "`edge_weight` must be of the type of `x`",
     ),
     "negative weight": (
         _set("edge_weight", lambda data: -torch.ones(data.num_edges)),
@@ -142,11 +142,11 @@ INTERACTION_FAULTS = {
     "no number of users": (_no_users, "a number of users"),
     "float ids": (
         _edge("edge_index", lambda store: store.edge_index.double()),
-        "`edge_index` of an integer type",
+        "`edge_index` must be of an integer type",
     ),
     "three rows": (
         _edge("edge_index", lambda store: store.edge_index[[0, 1, 1]]),
-        r"`edge_index` of shape \[2, E\]",
+        r"`edge_index` must be of shape \[2, E\]",
     ),
     "rows swapped": (
         _edge("edge_index", lambda store: store.edge_index.flip(0)),
@@ -166,11 +166,11 @@ INTERACTION_FAULTS = {
         _edge(
             "edge_index", lambda store: torch.cat([store.edge_index, store.edge_index[:, :2]], 1)
         ),
-        "repeated=2",
+        "repeated = 2",
     ),
     "leaking validation": (
         _edge("val_edge_index", lambda store: store.edge_index[:, :3]),
-        "both the training and the validation part .*shared=3",
+        "both the training and the validation part .*shared = 3",
     ),
     "repeated test pair": (
         _edge("test_edge_index", lambda store: store.test_edge_index.repeat(1, 2)),
@@ -180,8 +180,8 @@ INTERACTION_FAULTS = {
         _edge("val_edge_index", lambda store: store.test_edge_index),
         "both the validation and the test part",
     ),
-    "leaking test": (_edge("test_edge_index", lambda store: store.edge_index[:, :1]), "shared=1"),
-    "short weights": (_edge("edge_weight", torch.ones(2)), "`edge_weight` with one entry per edge"),
+    "leaking test": (_edge("test_edge_index", lambda store: store.edge_index[:, :1]), "shared = 1"),
+    "short weights": (_edge("edge_weight", torch.ones(2)), "`edge_weight` must have one entry per edge"),
     "NaN weights": (
         _edge("edge_weight", lambda store: torch.full((store.edge_index.size(1),), float("nan"))),
         "finite edge weights",
@@ -201,7 +201,7 @@ def test_faults_of_interactions_are_named(fault: str) -> None:
 
 
 def test_unsplit_and_foreign_data_are_named() -> None:
-    with pytest.raises(InputError, match="a validation part must hold.*split_interactions"):
+    with pytest.raises(InputError, match="a validation part.*split_interactions"):
         check_interactions(load("southern-women"))
     with pytest.raises(InputError, match="Interactions must be a PyG `HeteroData`"):
         check_interactions(small_graph())
@@ -209,7 +209,7 @@ def test_unsplit_and_foreign_data_are_named() -> None:
         check_nodes(small_interactions())
     from torch_geometric.data import HeteroData
 
-    with pytest.raises(InputError, match="an edge type"):
+    with pytest.raises(InputError, match="no edge type"):
         check_interactions(HeteroData())
 
 

@@ -67,13 +67,13 @@ def test_no_interactions_is_an_empty_set() -> None:
 @pytest.mark.parametrize(
     ("pairs", "users", "items", "law"),
     [
-        (torch.zeros(3, 2, dtype=torch.long), 2, 2, r"`edge_index` of shape \[2, E\]"),
-        ([[0], [1]], 2, 2, r"`edge_index` of shape \[2, E\]"),
+        (torch.zeros(3, 2, dtype=torch.long), 2, 2, r"`edge_index` must be of shape \[2, E\]"),
+        ([[0], [1]], 2, 2, r"`edge_index` must be of shape \[2, E\]"),
         (torch.zeros(2, 2), 2, 2, "integer type"),
         (torch.zeros(2, 2, dtype=torch.bool), 2, 2, "integer type"),
-        (torch.tensor([[0, 2], [0, 0]]), 2, 2, r"largest_user=2"),
-        (torch.tensor([[0, 1], [0, 5]]), 2, 2, r"largest_item=5"),
-        (torch.tensor([[-1], [0]]), 2, 2, "smallest_user=-1"),
+        (torch.tensor([[0, 2], [0, 0]]), 2, 2, r"largest_user = 2"),
+        (torch.tensor([[0, 1], [0, 5]]), 2, 2, r"largest_item = 5"),
+        (torch.tensor([[-1], [0]]), 2, 2, "smallest_user = -1"),
         (torch.zeros(2, 1, dtype=torch.long), 0, 2, "at least one user"),
     ],
 )

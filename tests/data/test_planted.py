@@ -70,7 +70,7 @@ def test_useless_interactions_are_marked_and_follow_nothing() -> None:
 
 @pytest.mark.parametrize("change", [{"num_classes": 1}, {"homophily": 1.5}, {"num_nodes": 20}])
 def test_impossible_graphs_are_named(change: dict[str, float]) -> None:
-    with pytest.raises(InputError, match="must hold, but got"):
+    with pytest.raises(InputError, match="must|needs"):
         planted_graph(**change)  # type: ignore[arg-type]
 
 
@@ -78,5 +78,5 @@ def test_impossible_graphs_are_named(change: dict[str, float]) -> None:
     "change", [{"useless": 1.0}, {"num_interactions": 10}, {"num_interactions": 10**6}]
 )
 def test_impossible_interactions_are_named(change: dict[str, float]) -> None:
-    with pytest.raises(InputError, match="must hold, but got"):
+    with pytest.raises(InputError, match="must|needs"):
         planted_interactions(**change)  # type: ignore[arg-type]

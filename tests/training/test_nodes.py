@@ -190,7 +190,7 @@ def test_seeds_matter_and_the_global_generator_does_not():
 
 
 def test_divergence_names_the_step_and_the_filter():
-    with pytest.raises(NumericalError, match=r"epoch=.*lam="):
+    with pytest.raises(NumericalError, match=r"epoch = .*lam = "):
         train_filters(NET, LAM, planted(), recipe=FilterTraining(epochs=5, learning_rate=1e30))
 
 
