@@ -7,6 +7,8 @@ from collections.abc import Iterator
 
 import torch
 
+from graphcond.errors import NumericalError
+
 
 @contextlib.contextmanager
 def steady() -> Iterator[None]:
@@ -15,6 +17,8 @@ def steady() -> Iterator[None]:
     Inside, autocast is off, gradients can be taken, the default dtype is float32 and the default
     device the CPU. Autocast would train on stale casts of the weights, which changes results in
     silence. Data keep their own dtype and device.
+
+    A matrix that cannot be solved or decomposed raises ``NumericalError``.
 
     Every public function that trains, judges, condenses or makes data is decorated with it.
 
@@ -34,4 +38,10 @@ def steady() -> Iterator[None]:
         if torch.get_default_device().type != "cpu":
             stack.enter_context(torch.device("cpu"))
         torch.set_default_dtype(torch.float32)
-        yield
+        try:
+            yield
+        except torch.linalg.LinAlgError as error:
+            raise NumericalError(
+                f"A system of equations has no solution in these numbers ({error}). The features may"
+                " all be 0 or huge: scale them to about 1, or raise the ridge."
+            ) from error

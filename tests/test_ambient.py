@@ -14,6 +14,7 @@ from torch_geometric.data import Data
 from graphcond import condensers, nn
 from graphcond.ambient import steady
 from graphcond.data import load, planted_graph, planted_interactions, split_interactions
+from graphcond.errors import NumericalError
 from graphcond.evaluation import calibrate, evaluate_node, evaluate_recommender
 from graphcond.search import FilterObjective, ModelObjective, search
 from graphcond.spaces import ModelChoices, PolynomialFilters
@@ -121,6 +122,14 @@ def test_the_mode_is_as_it_was_also_after_an_error() -> None:
         assert torch.is_autocast_enabled("cpu")
         assert torch.is_inference_mode_enabled()
     assert torch.get_default_dtype() == torch.float32
+
+
+@pytest.mark.parametrize("scale", [0.0, 1e25])
+def test_a_singular_closed_form_ends_in_a_sentence(scale: float) -> None:
+    flat = copy.copy(GRAPH)
+    flat.x = GRAPH.x * scale
+    with pytest.raises(NumericalError, match="scale them to about 1"):
+        condensers.KernelInducingPoints(**FEW)(flat)
 
 
 def in_double(data: Data) -> Data:

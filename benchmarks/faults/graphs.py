@@ -29,7 +29,7 @@ _QUICK = BPR(rounds=1, min_steps=1)
 
 def node_condensers() -> dict[str, Condenser]:
     """Return every condenser of graphs, as quick as it can be."""
-    few: dict[str, Any] = {"num_nodes": 6, "num_val": 6}
+    few: dict[str, Any] = {"num_nodes": 3, "num_val": 3}
     learned = {"rounds": 1, "steps": 2, **few}
     made: dict[str, Condenser] = {
         "RandomNodes": condensers.RandomNodes(**few),
