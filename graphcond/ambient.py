@@ -42,6 +42,6 @@ def steady() -> Iterator[None]:
             yield
         except torch.linalg.LinAlgError as error:
             raise NumericalError(
-                f"A system of equations has no solution in these numbers ({error}). The features may"
-                " all be 0 or huge: scale them to about 1, or raise the ridge."
+                f"A system of equations has no solution in these numbers ({error}). The features"
+                " may all be 0 or huge: scale them to about 1, or raise the ridge."
             ) from error
