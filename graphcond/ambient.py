@@ -40,7 +40,7 @@ def steady() -> Iterator[None]:
         torch.set_default_dtype(torch.float32)
         try:
             yield
-        except torch.linalg.LinAlgError as error:
+        except torch.linalg.LinAlgError as error:  # type: ignore[attr-defined]
             raise NumericalError(
                 f"A system of equations has no solution in these numbers ({error}). The features"
                 " may all be 0 or huge: scale them to about 1, or raise the ridge."
