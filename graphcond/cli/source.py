@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, Literal
 
 from torch_geometric.data import Data, HeteroData
 
@@ -24,7 +24,7 @@ from graphcond.errors import require
 def load_split(
     name: str,
     root: str | None,
-    split: Strategy | None,
+    split: Strategy | Literal["random"] | None,
     seed: int,
     condensed: Any = None,
     columns: Columns | None = None,
@@ -46,6 +46,8 @@ def load_split(
     Returns:
         ``Data`` with its masks, or ``HeteroData`` with training, validation and test interactions.
     """
+    if split == "random":  # what "per-user" was called before
+        split = "per-user"
     data = load(name, root, columns)
     made = {} if condensed is None else condensed.get("card") or {}
     if core is None and isinstance(made.get("k_core"), Mapping):

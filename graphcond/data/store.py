@@ -27,6 +27,7 @@ from torch_geometric.data import Data, HeteroData
 from graphcond.errors import FileFormatError, InputError, StorageError, require
 
 _KEY = "graphcond"
+_PAIRS = "graphcond-pairs"
 # 2 = with a digest. Files of version 1 have none; their number is two bits away, so that no flipped
 # bit makes a file of today pass as one of them.
 _VERSION = 2
@@ -200,7 +201,7 @@ def save(path: str | os.PathLike[str], data: Data | HeteroData) -> None:
             Tuples come back as lists.
 
     Raises:
-        InputError: If an attribute is neither, or a dictionary has keys that are no texts.
+        InputError: If an attribute is neither, or a key of a dictionary is no text and no number.
         StorageError: If the file cannot be written.
     """
     require(
@@ -216,7 +217,7 @@ def save(path: str | os.PathLike[str], data: Data | HeteroData) -> None:
             if isinstance(value, Tensor):
                 tensors[f"{place}.{key}"] = value
             else:
-                plain[key] = value
+                plain[key] = _encoded(value)
         stores.append({"type": kind, "plain": plain})
     name = "HeteroData"
     if isinstance(data, Data):
@@ -249,7 +250,7 @@ def read(path: str | os.PathLike[str]) -> Data | HeteroData:
         else:
             store = data[kind[0] if len(kind) == 1 else tuple(kind)]
         for key, value in entry["plain"].items():
-            store[key] = value
+            store[key] = _decoded(value)
         stores.append(store)
     for name in sorted(tensors):
         place, key = name.split(".", 1)
@@ -329,6 +330,33 @@ def _pieces(name: str, value: Tensor) -> dict[str, Tensor]:
         value = value.to_sparse_coo().coalesce()
         return {f"{name}#indices": value.indices(), f"{name}#values": value.values()}
     return {name: value.as_subclass(Tensor).resolve_conj().resolve_neg()}
+
+
+def _encoded(value: Any) -> Any:
+    """Return a value whose dictionaries have texts as keys; others are stored as pairs."""
+    if isinstance(value, Mapping):
+        content = {key: _encoded(entry) for key, entry in value.items()}
+        if all(isinstance(key, str) for key in content) and _PAIRS not in content:
+            return content
+        simple = all(key is None or isinstance(key, (str, int, float)) for key in content)
+        require(
+            simple,
+            f"Keys of dictionaries must be texts or numbers, but here are {list(content)[:5]!r}."
+            " Store a list of pairs.",
+        )
+        return {_PAIRS: [[key, entry] for key, entry in content.items()]}
+    if isinstance(value, (list, tuple)):
+        return [_encoded(entry) for entry in value]
+    return value
+
+
+def _decoded(value: Any) -> Any:
+    """Undo :func:`_encoded`."""
+    if isinstance(value, Mapping):
+        if _PAIRS in value:
+            return {key: _decoded(entry) for key, entry in value[_PAIRS]}
+        return {key: _decoded(entry) for key, entry in value.items()}
+    return [_decoded(entry) for entry in value] if isinstance(value, list) else value
 
 
 def _check_keys(value: Any, place: str) -> None:
