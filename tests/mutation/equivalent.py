@@ -30,6 +30,31 @@ EQUIVALENT: dict[tuple[str, str, str], str] = {
         "GraphNASNet.__init__",
         "0 → 1",
     ): "which seed is the default",
+    (
+        "graphcond/nn/graph_nas.py",
+        "",
+        "'max' → 'min'",
+    ): "a name in a type, which nothing reads",
+    (
+        "graphcond/masks/projection.py",
+        "CappedSimplex._sums",
+        "sums[1] += kept.ceil().sum() - kept.floor_().sum() → pass",
+    ): "without slopes every step bisects: slower, to the same answer",
+    (
+        "graphcond/nn/filters.py",
+        "PolynomialFilterNet._layer",
+        "fan_in < width → fan_in > width",
+    ): "whether W or the filter comes first: the product is the same, the cost is not",
+    (
+        "graphcond/linalg/neumann.py",
+        "Neumann._solve",
+        "relative <= self.tolerance → relative < self.tolerance",
+    ): "a residual that equals the tolerance to the last bit",
+    (
+        "graphcond/masks/bernoulli.py",
+        "",
+        "16 → 17",
+    ): "edges that share a random stream; any size serves",
 }
 """(file, function, change) -> why no test could, or should, tell the difference."""
 

@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from graphcond.data import planted_graph
-from graphcond.nn import GraphNet, filter_operator
+from graphcond.nn import MF, GraphNet, LightGCN, filter_operator
 from graphcond.nn.adjacency import Bernoulli, Identity, Learned, PairMLP, homophilous_start
 from graphcond.nn.synthetic import SyntheticGraph
 from graphcond.nn.teacher import RidgeTeacher
@@ -162,3 +162,18 @@ def test_the_operator_of_a_graph_is_the_dense_reference_small_or_large(nodes, we
     full = found if isinstance(found, torch.Tensor) else found.to_dense()
     wanted = dense.scaled_laplacian(dense.adjacency(edges, nodes, weight))
     torch.testing.assert_close(full.double(), wanted, rtol=1e-5, atol=1e-6)
+
+
+@pytest.mark.parametrize("make", [MF, LightGCN])
+def test_a_pairs_score_is_the_product_of_its_embeddings(make):
+    model = make(3, 4, dim=2, init_std=1.0)
+    pairs = torch.tensor([[0, 1, 2, 2], [0, 3, 1, 2]])
+    graph = model.graph(pairs)
+    users, items = model.embeddings(graph)
+    torch.testing.assert_close(model(pairs, graph), (users @ items.T)[tuple(pairs)])
+
+
+def test_defaults_of_networks():
+    net = GraphNet(3, 2)
+    assert [layer.out_channels for layer in net.layers] == [64, 2]
+    assert (net.kind, net.dropout) == ("gcn", 0.5)

@@ -52,3 +52,17 @@ def test_a_choice_builds_its_network_and_bad_spaces_are_refused():
     assert not ModelChoices().contains(torch.ones(2, 14)).any()
     with pytest.raises(InputError, match="distinct"):
         ModelChoices(depths=(2, 2))
+
+
+def test_halves_that_sum_to_one_are_no_choice_and_dropout_and_seed_reach_the_network():
+    space = ModelChoices()
+    half = space.all()[:1].clone()
+    half[0, :2] = 0.5
+    assert space.contains(torch.cat([half, space.all()[:1]])).tolist() == [False, True]
+    choice = ModelChoice("gcn", 8, 2)
+    first, again, other = (choice(3, 2, seed=seed, dropout=0.25) for seed in (0, 0, 1))
+    assert first.dropout == 0.25
+    assert choice(3, 2).dropout == 0.5
+    weights = [net.layers[0].lin.weight for net in (first, again, other)]
+    assert torch.equal(weights[0], weights[1])
+    assert not torch.equal(weights[0], weights[2])

@@ -1,0 +1,64 @@
+"""What all estimators share: their seed, their defaults, edges that no mask disagrees on."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+
+from graphcond.errors import NumericalError
+from graphcond.masks import (
+    BernoulliMask,
+    LeaveOneOut,
+    MeanBaseline,
+    OneStep,
+    PerUser,
+    Reinforce,
+)
+
+ESTIMATORS = [Reinforce(2), MeanBaseline(3), LeaveOneOut(3), PerUser(3), OneStep(2, at="sample")]
+
+
+class Harm:
+    """Interactions later in the row do harm; each edge has a user of its own."""
+
+    group = torch.arange(12)
+
+    def __call__(self, draws):
+        return torch.stack([mask.float() * torch.arange(12.0) for mask in draws])
+
+    def relaxed(self, weight, *, seed):
+        return (weight.square() * torch.arange(12.0)).sum()
+
+
+@pytest.mark.parametrize("estimator", ESTIMATORS, ids=lambda each: type(each).__name__)
+def test_one_seed_repeats_and_two_differ(estimator):
+    mask = BernoulliMask(torch.full((12,), 0.5))
+    first, again, other = (estimator(Harm(), mask, seed=seed).grad for seed in (3, 3, 4))
+    assert torch.equal(first, again)
+    assert not torch.equal(first, other)
+
+
+@pytest.mark.parametrize("estimator", ESTIMATORS[:4], ids=lambda each: type(each).__name__)
+def test_edges_at_zero_and_one_stay_finite(estimator):
+    probs = torch.full((12,), 0.5)
+    probs[:3] = 0.0
+    probs[3:6] = 1.0
+    assert estimator(Harm(), BernoulliMask(probs), seed=0).grad.isfinite().all()
+
+
+@pytest.mark.parametrize("estimator", ESTIMATORS[:4], ids=lambda each: type(each).__name__)
+def test_one_infinite_loss_stops(estimator):
+    class Broken(Harm):
+        def __call__(self, draws):
+            losses = super().__call__(draws)
+            losses[0, 0] = torch.inf
+            return losses
+
+    with pytest.raises(NumericalError, match="finite|infinite"):
+        estimator(Broken(), BernoulliMask(torch.full((12,), 0.5)), seed=0)
+
+
+def test_defaults_field_by_field():
+    found = [each().samples for each in (Reinforce, MeanBaseline, LeaveOneOut, PerUser, OneStep)]
+    assert found == [1, 4, 4, 4, 2]
+    assert OneStep().at == "mean"
