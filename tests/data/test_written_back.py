@@ -257,14 +257,14 @@ def test_rows_below_the_threshold_and_outside_the_core_are_not_kept(tmp_path: Pa
 
     source = tmp_path / "own.csv"
     rows = [f"{user},{item},{5 if user < 8 else 1}" for user in range(9) for item in range(6)]
-    rows.append("99,0,5")
+    rows += ["99,0,5", "0,0,2"]  # outside the core; a lower rating of a pair that is kept
     source.write_text("user,item,rating\n" + "\n".join(rows) + "\n")
     columns = Columns(min_rating=4)
     data = split_interactions(k_core(load(source, columns=columns), 2), ratios=(1.0, 0.0, 0.0))
     done = write_back(source, tmp_path / "out", data, data, columns)
     lines = (tmp_path / "out" / "own.csv").read_text().splitlines()[1:]
     assert lines == rows[:48]
-    assert done == WrittenBack((tmp_path / "out" / "own.csv",), 48, 55, 0)
+    assert done == WrittenBack((tmp_path / "out" / "own.csv",), 48, 56, 0)
 
 
 def test_frames_come_back_as_they_came() -> None:
