@@ -96,6 +96,6 @@ def test_faulty_cards_are_named(tmp_path: Path) -> None:
 def test_counts_that_differ_are_listed() -> None:
     card = Card("toy", "nodes", "x", "s", "l", "r", counts={"nodes": 3, "edges": 4})
     verify_counts(card, {"nodes": 3, "edges": 4, "features": 1})
-    with pytest.raises(InputError, match="edges = 5 instead of 4") as caught:
+    with pytest.raises(InputError, match="edges=5 instead of 4") as caught:
         verify_counts(card, {"nodes": 3, "edges": 5})
     assert "nodes=" not in str(caught.value)
