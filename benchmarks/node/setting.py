@@ -118,16 +118,18 @@ def condensed(
     return small, float(small.card["seconds_condense"])
 
 
-def original_rankings(data: Data, cache: str, *, quick: bool = False) -> Reference:
+def original_rankings(
+    data: Data, cache: str, *, quick: bool = False, count: int | None = None
+) -> Reference:
     """Return the held-out candidates trained on the original, kept under the code's digest.
 
-    A quick run takes eight of them and two seeds.
+    A quick run takes eight of them and two seeds; ``count`` says how many of the seeds others take.
     """
     name = data.card["name"]
     folder = Path(cache) / f"reference-{digest(made_by(reference, network, load))}"
     folder.mkdir(parents=True, exist_ok=True)
     lam = held_out(name)[: 8 if quick else None]
-    seeds = reference_seeds(name)[: 2 if quick else None]
+    seeds = reference_seeds(name)[: 2 if quick else count]
     return reference(network(data), lam, data, seeds=seeds, cache=str(folder))
 
 

@@ -72,6 +72,7 @@ def one(store: Store, whole, data, method: str, count: int, seed: int, options) 
             | {
                 "kind": "grid",
                 "classname": str(made.card["method"]),
+                "originals": len(whole.seeds),
             }
         )
         row |= {
@@ -186,6 +187,9 @@ def main() -> None:
         type=int,
         help="condensed training nodes instead of each data set's three sizes",
     )
+    parser.add_argument(
+        "--originals", type=int, help="trainings of the original, at least 2; default: by data set"
+    )
     share = "as many validation nodes for each training node as the original has, instead of one"
     parser.add_argument("--val-as-original", action="store_true", help=share)
     options = arguments(parser)
@@ -194,7 +198,7 @@ def main() -> None:
     for name in options.datasets:
         data = original(name, options.root)
         budgets = options.counts or (BUDGETS[name][1:2] if options.quick else BUDGETS[name])
-        whole = original_rankings(data, options.cache, quick=options.quick)
+        whole = original_rankings(data, options.cache, quick=options.quick, count=options.originals)
         ceiling(store, whole, data, options)
         methods = options.methods[:1] + [OURS] if options.quick else options.methods
         for seed in range(options.seeds):
