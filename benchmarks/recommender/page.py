@@ -40,7 +40,8 @@ def short() -> str:
         for name in names
     )
     table = table2(0.25, fresh)
-    return f"{first}\n\n{source(*TABLE2, fresh=True)}\n\n{table}"
+    files = [f"recommender_table2_{name}.json" for name in names]
+    return f"{first}\n\n{source(*files, fresh=True)}\n\n{table}"
 
 
 def _of(rows: Sequence[Row], name: str) -> list[Row]:
