@@ -286,10 +286,22 @@ class _Plain(ast.NodeTransformer):
             for part in ast.walk(node)
             if isinstance(part, ast.Name) and isinstance(part.ctx, ast.Load)
         }
-        node.body = [part for part in node.body if not _is_unread_text(part, loaded)] or [
-            ast.Pass()
-        ]
+        for part in ast.walk(node):
+            for name in ("body", "orelse"):
+                inside = getattr(part, name, None)
+                if isinstance(inside, list):
+                    kept = [each for each in inside if not _is_unread(each, loaded)]
+                    setattr(part, name, kept or ([ast.Pass()] if name == "body" else []))
         return node
+
+    def visit_Try(self, node: ast.Try) -> ast.AST | list[ast.stmt]:  # noqa: N802
+        """Drop handlers that only raise an error in other words."""
+        self.generic_visit(node)
+        bare = all(len(each.body) == 1 for each in node.handlers)
+        raised = all(isinstance(each.body[0], ast.Raise) for each in node.handlers)
+        if node.orelse or node.finalbody or not (bare and raised):
+            return node
+        return node.body
 
     def visit_ClassDef(self, node: ast.ClassDef) -> ast.AST:  # noqa: N802
         """As for functions."""
@@ -309,12 +321,13 @@ def _names(node: ast.AST) -> set[str]:
     return {part.id for part in ast.walk(node) if isinstance(part, ast.Name)}
 
 
-def _is_unread_text(statement: ast.stmt, loaded: set[str]) -> bool:
-    """Whether a statement keeps a message that nothing reads, once ``require`` is gone."""
+def _is_unread(statement: ast.stmt, loaded: set[str]) -> bool:
+    """Whether a statement keeps what nothing reads, once ``require`` is gone."""
     if not isinstance(statement, ast.Assign) or not isinstance(statement.targets[0], ast.Name):
         return False
     text = isinstance(statement.value, ast.Constant | ast.JoinedStr)
-    return text and statement.targets[0].id not in loaded
+    calls = any(isinstance(part, ast.Call) for part in ast.walk(statement.value))
+    return (text or not calls) and statement.targets[0].id not in loaded
 
 
 def _normalise(tree: ast.Module) -> ast.Module:
