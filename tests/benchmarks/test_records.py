@@ -31,15 +31,22 @@ def scale(values: "Tensor", factor: int = 2) -> "Tensor":
     return factor * total
 ''',
     "another local name": PLAIN.replace("total", "whole"),
-    "an error in other words": PLAIN.replace(
-        "    total = values.sum()",
-        "    try:\n        total = values.sum()\n    except ValueError as e:\n        raise E() from e",
-    ),
-    "facts for a message": PLAIN.replace(
-        "    total", "    if factor:\n        sizes = {1: factor}\n        cure = 'Do.'\n    total"
-    )
-    .replace("    if factor:\n", "    facts = {1: factor}\n")
-    .replace("        ", "    "),
+    "an error in other words": """
+def scale(values, factor=2):
+    try:
+        total = values.sum()
+    except ValueError as error:
+        raise KeyError(factor) from error
+    return factor * total
+""",
+    "facts for a message": """
+def scale(values, factor=2):
+    facts = {"factor": factor}
+    if factor:
+        cure = "Do."
+    total = values.sum()
+    return factor * total
+""".replace("    if factor:\n        cure", "    cure"),
     "a check and what it says": PLAIN.replace(
         "    total", '    law = f"{factor}"\n    require(factor > 0, "No. Do.")\n    total'
     ),
