@@ -49,6 +49,7 @@ INTERACTIONS: dict[str, Builder] = {
 }
 NODES: dict[str, Builder] = {
     "RandomNodes": condensers.RandomNodes,
+    "SampledNeighbourhoods": condensers.SampledNeighbourhoods,
     "Herding": condensers.Herding,
     "KCenter": condensers.KCenter,
     "Partition": condensers.Partition,

@@ -1,0 +1,252 @@
+"""What the scores of NAS-Bench-Graph's networks are worth: a table and a figure.
+
+``python -m benchmarks.node.nas_page`` trains nothing: it reads the scores that
+:mod:`benchmarks.node.nas_bench_graph` recorded, and the published table.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import matplotlib
+import numpy as np
+import torch
+from scipy.stats import bootstrap, rankdata, spearmanr
+from sklearn.linear_model import RidgeCV
+from torch import Tensor
+
+from benchmarks.node.nas_bench_graph import BLOCK, KEY, ROUTES
+from benchmarks.node.nas_table import OTHERS, PROTOCOLS, SPACE, Table, read_table
+from benchmarks.node.nas_zero_cost import ZERO_COST
+from benchmarks.store import RESULTS, Store
+from graphcond.metrics import spearman
+
+matplotlib.use("Agg")
+import matplotlib.pyplot as plt  # noqa: E402
+
+PROMOTED = 5
+_RIDGE = np.logspace(-2, 3, 12)
+
+
+@dataclass(frozen=True)
+class Ranking:
+    """One way to order the sampled networks of a data set.
+
+    Attributes:
+        dataset: The data set.
+        name: The way.
+        seed: Seed of the sample, the condensation and the weights.
+        score: What each network is worth, more is better [n].
+        truth: Published validation accuracy [n].
+        test: Published test accuracy [n].
+        seconds: CPU seconds before anything is promoted.
+        full: CPU seconds of one full training.
+    """
+
+    dataset: str
+    name: str
+    seed: int
+    score: Tensor
+    truth: Tensor
+    test: Tensor
+    seconds: float
+    full: float
+
+    def regret(self, promoted: int) -> float:
+        """Return what is lost, in points, of the best test accuracy of the sample by training so
+        many networks in full, in this order, and taking the best by validation.
+        """
+        first = self.score.argsort(descending=True, stable=True)[:promoted]
+        picked = first[self.truth[first].argmax()]
+        return 100 * float(self.test.max() - self.test[picked])
+
+    def interval(self, draws: int = 2000) -> tuple[float, float]:
+        """Return the 95 % bootstrap interval of Spearman's correlation over the networks."""
+
+        def statistic(score: Any, truth: Any) -> float:
+            return float(spearmanr(score, truth)[0])
+
+        found = bootstrap(
+            (self.score.numpy(), self.truth.numpy()),
+            statistic,
+            paired=True,
+            vectorized=False,
+            n_resamples=draws,
+            method="percentile",
+            rng=np.random.default_rng(0),
+        )
+        low, high = found.confidence_interval
+        return float(low), float(high)
+
+    def row(self) -> dict[str, Any]:
+        """Return the row of the table."""
+        low, high = self.interval()
+        return {
+            "dataset": self.dataset,
+            "ranking": self.name,
+            "seed": self.seed,
+            "networks": len(self.score),
+            "spearman": spearman(self.truth, self.score),
+            "low": low,
+            "high": high,
+            "regret_1": self.regret(1),
+            "regret_5": self.regret(PROMOTED),
+            "regret_10": self.regret(10),
+            "cost": self.seconds / self.full + PROMOTED,
+            "cpu_search": self.seconds,
+            "cpu_full": self.full,
+        }
+
+
+def recorded(store: Store, table: Table, dataset: str, seed: int) -> list[Ranking]:
+    """Return the rankings whose scores were recorded, over the networks that all blocks hold."""
+    found = []
+    for route in ROUTES:
+        blocks = _blocks(store, dataset, route, seed)
+        if not blocks:
+            continue
+        measured = store.get(dataset=dataset, route="full training", seed=None, block=None)
+        full = measured["cpu_full"]
+        places = table.rows(SPACE.decode(SPACE.sample(BLOCK * len(blocks), seed=seed)))
+        seconds = blocks[0].get("cpu_condense") or 0.0
+        seconds += sum(block["cpu_search"] for block in blocks)
+        columns = {"score": route} if route != "zero-cost" else {key: key for key in ZERO_COST}
+        for column, name in columns.items():
+            score = torch.tensor(sum((block[column] for block in blocks), [])).double()
+            found.append(
+                Ranking(
+                    dataset,
+                    name,
+                    seed,
+                    score,
+                    table.valid[dataset][places],
+                    table.test[dataset][places],
+                    seconds,
+                    full,
+                )
+            )
+    return found
+
+
+def _blocks(store: Store, dataset: str, route: str, seed: int) -> list[dict[str, Any]]:
+    """Return the blocks that are there, from the first on without a gap."""
+    found: list[dict[str, Any]] = []
+    while True:
+        key = {"dataset": dataset, "route": route, "seed": seed, "block": len(found)}
+        if tuple(key.values()) not in store.rows:
+            return found
+        found.append(store.get(**key))
+
+
+def combined(found: Sequence[Ranking]) -> list[Ranking]:
+    """Return the mean rank of the condensed graph's scores and of the random readout's."""
+    named = {each.name: each for each in found}
+    if not {"condensed", "random readout"} <= set(named):
+        return []
+    trained, untrained = named["condensed"], named["random readout"]
+    if len(trained.score) != len(untrained.score):
+        return []
+    score = sum(torch.from_numpy(rankdata(each.score)) for each in (trained, untrained))
+    seconds = trained.seconds + untrained.seconds
+    return [replace(trained, name="condensed and random readout", score=score, seconds=seconds)]
+
+
+def looked_up(like: Ranking, table: Table) -> list[Ranking]:
+    """Return the rankings that cost nothing here: other data sets, their mean rank, a ridge.
+
+    The ridge learns from 200 full trainings of other networks; their cost counts.
+    """
+    places = table.rows(SPACE.decode(SPACE.sample(len(like.score), seed=like.seed)))
+    others = [name for name in OTHERS if name != like.dataset]
+    ranks = {name: torch.from_numpy(rankdata(table.valid[name].numpy())) for name in others}
+    best = max(others, key=lambda name: spearman(like.truth, table.valid[name][places]))
+    prior = torch.stack(list(ranks.values())).mean(0)
+    orders = {
+        f"best other data set ({best})": (table.valid[best][places], 0.0),
+        "prior order": (prior[places], 0.0),
+    }
+    for trainings in (20, 50, 200):
+        score = _ridge(table.valid[like.dataset], places, trainings, like.seed)
+        orders[f"ridge after {trainings} trainings"] = (score, trainings * like.full)
+    return [
+        Ranking(like.dataset, name, like.seed, score, like.truth, like.test, seconds, like.full)
+        for name, (score, seconds) in orders.items()
+    ]
+
+
+def _ridge(valid: Tensor, places: Tensor, trainings: int, seed: int) -> Tensor:
+    """Return the predictions of a ridge on the one-hot networks, learned elsewhere."""
+    lam = SPACE.all().numpy()
+    elsewhere = np.setdiff1d(np.arange(len(lam)), places.numpy())
+    learned = np.random.default_rng(seed).choice(elsewhere, trainings, replace=False)
+    target = rankdata(valid.numpy()[learned])
+    model = RidgeCV(_RIDGE).fit(lam[learned], target)
+    return torch.from_numpy(model.predict(lam[places.numpy()])).double()
+
+
+def random_curve(like: Ranking, most: int, draws: int = 300) -> list[float]:
+    """Return the mean regret of random search after 1, 2, … full trainings."""
+    stream = np.random.default_rng(0)
+    curves = np.zeros((draws, most))
+    for draw in range(draws):
+        order = torch.from_numpy(stream.permutation(len(like.truth)))[:most]
+        best = like.truth[order].cummax(0).values
+        for size in range(most):
+            picked = order[(like.truth[order] == best[size]).nonzero()[0, 0]]
+            curves[draw, size] = 100 * float(like.test.max() - like.test[picked])
+    return [float(value) for value in curves.mean(0)]
+
+
+def draw(rankings: Sequence[Ranking], path: Path, most: int = 20) -> None:
+    """Draw test regret against CPU seconds, one panel a data set."""
+    names = [name for name in PROTOCOLS if any(each.dataset == name for each in rankings)]
+    figure, panels = plt.subplots(
+        1, len(names), figsize=(4.6 * len(names), 3.6), squeeze=False, layout="constrained"
+    )
+    for panel, name in zip(panels[0], names):
+        mine = [each for each in rankings if each.dataset == name and each.seed == 0]
+        for each in mine:
+            if "trainings" in each.name or each.name in ("parameters", "gradient norm"):
+                continue
+            sizes = range(1, most + 1)
+            seconds = [each.seconds + size * each.full for size in sizes]
+            panel.plot(seconds, [each.regret(size) for size in sizes], label=each.name)
+        seconds = [size * mine[0].full for size in range(1, most + 1)]
+        panel.plot(seconds, random_curve(mine[0], most), "k--", label="random search")
+        panel.set(title=f"{name}, {len(mine[0].score)} networks", xlabel="CPU seconds")
+        panel.legend(fontsize=6)
+    panels[0][0].set_ylabel("test regret, points")
+    figure.savefig(path, dpi=130)
+
+
+def main() -> None:
+    """Print the table and write it and the figure."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--root", default=os.environ.get("GRAPHCOND_DATA"))
+    parser.add_argument("--out", type=Path, default=RESULTS, help="folder of the JSON files")
+    options = parser.parse_args()
+    table = read_table(options.root)
+    store = Store(options.out / "nas_bench_graph.json", KEY)
+    seeds = sorted({row["seed"] for row in store.rows.values() if row["seed"] is not None})
+    rankings = list[Ranking]()
+    for dataset in PROTOCOLS:
+        for seed in seeds:
+            found = recorded(store, table, dataset, seed)
+            if found:
+                longest = max(found, key=lambda each: len(each.score))
+                rankings += found + combined(found) + looked_up(longest, table)
+    summary = Store(
+        options.out / "nas_bench_graph_rankings.json", ("dataset", "ranking", "seed"), force=True
+    )
+    for ranking in rankings:
+        summary.add(ranking.row(), code=(Ranking, recorded, combined, looked_up))
+    draw(rankings, options.out / "nas_bench_graph.png")
+
+
+if __name__ == "__main__":
+    main()
