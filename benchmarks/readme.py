@@ -103,6 +103,7 @@ SHORT: dict[str, Callable[[], str]] = {"recommender": recommender.short, "node":
 """The blocks of README.md: fresh rows only."""
 LONG: dict[str, Callable[[], str]] = {
     "recommender": recommender.both_ratios,
+    "everything": recommender.everything,
     "recommender-in-full": recommender.table2_in_full,
     "estimators": recommender.estimators,
     "ablation": recommender.ablation,
