@@ -27,7 +27,7 @@ LAYERS = [
     {"cli"},
 ]
 LEVEL = {name: level for level, names in enumerate(LAYERS) for name in names}
-SAME_LEVEL = {"errors", "typing", "seeding", "distributed", "measure", "pairs"}
+SAME_LEVEL = {"errors", "typing", "seeding", "distributed", "measure", "pairs", "ambient"}
 TORCH_ONLY = {"sparse", "linalg", "metrics"}
 TEST_SPLIT = {"data", "evaluation", "testing", "cli"}
 

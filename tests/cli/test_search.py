@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import shlex
+import signal
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -87,6 +89,15 @@ def test_data_go_to_the_objective_and_the_original_decides(
     assert found["promoted"][0]["small"] > -1000
 
 
+@pytest.fixture
+def listening() -> Iterator[None]:
+    """A shell starts background jobs with SIGINT ignored; a person at a terminal does not."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
+
+
+@pytest.mark.usefixtures("listening")
 @pytest.mark.parametrize(("name", "status"), [("SIGINT", 130), ("SIGTERM", 143)])
 def test_an_interrupted_search_says_how_to_go_on(
     name: str, status: int, script: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]

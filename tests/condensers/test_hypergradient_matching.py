@@ -358,7 +358,7 @@ def test_gradients_of_networks_do_not_depend_on_the_chunks(monkeypatch):
     )
     params = net.init(5, seed=1, dtype=torch.float64)
     whole = network_gradients(problem, params, lam, Implicit(CG(max_steps=20)))
-    monkeypatch.setattr("graphcond.training.filter_problem._CHUNK_NUMBERS", 1)
+    monkeypatch.setattr("graphcond.training.nodes._CHUNK_NUMBERS", 1)
     torch.testing.assert_close(
         network_gradients(problem, params, lam, Implicit(CG(max_steps=20))),
         whole,

@@ -5,7 +5,6 @@ what cards cannot say.
 from __future__ import annotations
 
 import shutil
-import time
 from pathlib import Path
 
 import pytest
@@ -125,15 +124,3 @@ def test_stand_in_features_of_arxiv_say_something_and_are_kept(
     assert float((guess == data.y[data.val_mask]).float().mean()) > 0.45
     assert len(list(tmp_path.rglob("*.safetensors"))) == 1
     assert torch.equal(data.x, load("ogbn-arxiv-partial", data_root).x)
-
-
-def test_gowalla_loads_in_a_second(data_root: Path) -> None:
-    load("gowalla", data_root)
-    best = min(_seconds(data_root) for _ in range(3))
-    assert best < 1.0
-
-
-def _seconds(root: Path) -> float:
-    start = time.perf_counter()
-    load("gowalla", root)
-    return time.perf_counter() - start
