@@ -21,7 +21,7 @@ MARK = " †"
 """Behind the method of a row whose code has changed."""
 NOTHING = "No row of this table was made by today's code."
 Row = dict[str, Any]
-_FIRST = ("Full", "Whole", "Linear surrogate", "Early stopping", "Random")
+_FIRST = ("Full", "Linear surrogate", "Early stopping", "RandomNodes", "RandomInteractions")
 
 
 @cache

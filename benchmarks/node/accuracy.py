@@ -37,17 +37,17 @@ TIMING = (
     " clock of a shared, loaded machine"
 )
 METHODS = {
-    "KIP": condensers.KernelInducingPoints,
+    "KernelInducingPoints": condensers.KernelInducingPoints,
     "Partition": condensers.Partition,
     "GCond": condensers.GCond,
-    "Random": condensers.RandomNodes,
-    "Random, teacher's labels": TaughtNodes,
-    "GCond-X": condensers.GCondX,
-    "DM": condensers.DistributionMatching,
+    "RandomNodes": condensers.RandomNodes,
+    "RandomNodes, teacher's labels": TaughtNodes,
+    "GCondX": condensers.GCondX,
+    "DistributionMatching": condensers.DistributionMatching,
     "Herding": condensers.Herding,
-    "K-Center": condensers.KCenter,
+    "KCenter": condensers.KCenter,
     "DosCond": condensers.DosCond,
-    "SFGC": condensers.TrajectoryMatching,
+    "TrajectoryMatching": condensers.TrajectoryMatching,
     "Matching, all nodes": partial(
         condensers.GradientMatching, adjacency="identity", targets="teacher", start="partition"
     ),
@@ -59,7 +59,7 @@ METHODS = {
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--root", default=os.environ.get("GRAPHCOND_DATA"))
-    names = [*METHODS, "Whole"]
+    names = [*METHODS, "Full"]
     parser.add_argument(
         "--datasets", nargs="+", default=["cora", "citeseer"], choices=list(BUDGETS)
     )
@@ -76,7 +76,7 @@ def main() -> None:
     if options.quick:
         options.seeds = [0]
         options.datasets = ["digits"]
-        options.methods = ["Partition", "Random", "KIP"]
+        options.methods = ["Partition", "RandomNodes", "KernelInducingPoints"]
         trainings = 2
     quick = "_quick" if options.quick else ""
     path = options.out / f"node_accuracy{quick}.json"
@@ -96,7 +96,7 @@ def main() -> None:
 
 def _counts(name: str, method: str, chosen: list[int] | None) -> tuple[int, ...]:
     """Return the condensed training nodes of a method; the original has one row, under 0."""
-    if method == "Whole":
+    if method == "Full":
         return (0,)
     return tuple(count for count in BUDGETS[name] if chosen is None or count in chosen)
 
@@ -107,7 +107,7 @@ def one(store: Store, key: dict[str, Any], data: Data, trainings: int) -> None:
         return
     method, evaluator = str(key["method"]), Evaluator()
     made = cell(method, data, key["count"], key["seed"], evaluator, trainings)
-    judge = whole if method == "Whole" else evaluator
+    judge = whole if method == "Full" else evaluator
     settings = f"{made.get('condenser')}; {evaluator}"
     made["data"] = digest(data)
     store.add(key | made, code=(judge, load, METHODS.get(method)), settings=settings)
@@ -119,7 +119,7 @@ def cell(
     """Condense once, train many times."""
     row: dict[str, object] = {"seed": seed, "trainings": trainings, "evaluator": str(evaluator)}
     small = data
-    if method == "Whole":
+    if method == "Full":
         row |= {
             "num_train": int(data.train_mask.sum()),
             "num_edges": data.num_edges,
@@ -159,7 +159,7 @@ def cell(
     began = time.process_time()
     accuracy = 100 * (
         evaluator(small, data, trainings, seed)
-        if method != "Whole"
+        if method != "Full"
         else whole(evaluator, data, trainings, seed)
     )
     return row | {

@@ -23,7 +23,7 @@ def main() -> None:
     parser.add_argument(
         "--methods",
         nargs="+",
-        default=["Partition", "GCond-X", "KIP", "GCond", "DM"],
+        default=["Partition", "GCondX", "KernelInducingPoints", "GCond", "DistributionMatching"],
         choices=list(METHODS),
     )
     parser.add_argument("--quick", action="store_true", help="digits and the first method")

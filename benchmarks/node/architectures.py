@@ -89,7 +89,7 @@ def main() -> None:
             partial(ModelObjective, num_classes=int(data.y.max()) + 1),
         )
         keys = [
-            {"dataset": name, "method": "Whole", "count": None, "seed": seed}
+            {"dataset": name, "method": "Full", "count": None, "seed": seed}
             for seed in range(options.wholes)
         ]
         for seed, key in enumerate(keys):

@@ -131,7 +131,9 @@ def main() -> None:
         argparse.ArgumentParser(description=__doc__), datasets=("cora",), seeds=None
     )
     store = store_of(options, "cost", ("kind", "dataset", "method", "count"))
-    methods = [m for m in options.methods if m in ("Random", "Partition", OURS)] or options.methods
+    methods = [
+        m for m in options.methods if m in ("RandomNodes", "Partition", OURS)
+    ] or options.methods
     for name in options.datasets:
         data = original(name, options.root)
         for method in methods[: 1 if options.quick else None]:

@@ -14,14 +14,14 @@ from graphcond.metrics import spearman
 def scatter(rows: Rows, title: str, path: Path) -> None:
     """Figure 11: every candidate's validation accuracy, condensed against original."""
     shown = {
-        method: row for method, row in rows.items() if method not in ("Whole", "Linear surrogate")
+        method: row for method, row in rows.items() if method not in ("Full", "Linear surrogate")
     }
     columns = min(4, max(1, len(shown)))
     lines = -(-len(shown) // columns)
     figure, axes = plt.subplots(
         lines, columns, figsize=(2.6 * columns, 2.5 * lines), squeeze=False, sharey=True
     )
-    original = torch.tensor(rows["Whole"]["accuracies"]).double()
+    original = torch.tensor(rows["Full"]["accuracies"]).double()
     for axis, (method, row) in zip(axes.flat, shown.items()):
         small = torch.tensor(row["accuracies"]).double()
         axis.scatter(100 * small, 100 * original, s=10, alpha=0.7)

@@ -15,7 +15,7 @@ def slices(rows: Rows, title: str, path: Path) -> None:
     """Figure 2: one strip a method, candidates in the method's order, coloured by their rank on the
     original (light = best).
     """
-    truth = ranks(torch.tensor(rows["Whole"]["losses"]).double())
+    truth = ranks(torch.tensor(rows["Full"]["losses"]).double())
     figure, axes = plt.subplots(len(rows), 1, figsize=(8, 0.45 * len(rows) + 0.9), squeeze=False)
     for axis, (method, row) in zip(axes[:, 0], rows.items()):
         loss = torch.tensor(row["losses"]).double()
@@ -23,7 +23,7 @@ def slices(rows: Rows, title: str, path: Path) -> None:
         axis.set_yticks([])
         axis.set_xticks([])
         axis.set_ylabel(method, rotation=0, ha="right", va="center", fontsize=8)
-        rho = spearman(torch.tensor(rows["Whole"]["losses"]).double(), loss)
+        rho = spearman(torch.tensor(rows["Full"]["losses"]).double(), loss)
         axis.text(1.01, 0.5, f"ρ = {rho:.2f}", transform=axis.transAxes, va="center", fontsize=8)
     axes[-1, 0].set_xlabel(
         "candidates, best to worst by the method's validation loss; light: best on the original",

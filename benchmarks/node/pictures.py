@@ -29,7 +29,7 @@ def newest(rows: list[dict[str, Any]], name: str, count: int) -> Rows:
         if row["dataset"] == name and row.get("count") in (None, count) and not row.get("count_val")
     ]
     found = {row["method"]: row for row in fits if row.get("losses")}
-    order = ["Whole", "Linear surrogate", *METHODS]
+    order = ["Full", "Linear surrogate", *METHODS]
     return {method: found[method] for method in order if method in found}
 
 

@@ -46,20 +46,20 @@ more so the fewer seeds.
 """
 LARGE = ("pubmed", "amazon-photo", "coauthor-cs", "tolokers", "ogbn-arxiv-partial")
 """Data sets whose original is trained from two of the seeds only: five take hours on two cores."""
-OURS = "Hypergradient matching (ours)"
+OURS = "HypergradientMatching (ours)"
 """The library's defaults: a linear teacher, values, hypergradients and accuracies matched."""
 PRINTED = "HCDC (as printed)"
 METHODS: dict[str, Callable[..., condensers.NodeCondenser]] = {
-    "Random": condensers.RandomNodes,
-    "K-Center": condensers.KCenter,
+    "RandomNodes": condensers.RandomNodes,
+    "KCenter": condensers.KCenter,
     "Herding": condensers.Herding,
     "Partition": condensers.Partition,
-    "GCond-X": condensers.GCondX,
+    "GCondX": condensers.GCondX,
     "GCond": condensers.GCond,
     "DosCond": condensers.DosCond,
-    "DM": condensers.DistributionMatching,
-    "KIP": condensers.KernelInducingPoints,
-    "SFGC": condensers.TrajectoryMatching,
+    "DistributionMatching": condensers.DistributionMatching,
+    "KernelInducingPoints": condensers.KernelInducingPoints,
+    "TrajectoryMatching": condensers.TrajectoryMatching,
     OURS: partial(HypergradientMatching, teacher=LinearTeacher()),
     PRINTED: HypergradientMatching.published,
     f"{OURS}, random-features teacher": partial(

@@ -123,10 +123,10 @@ def ceiling(store: Store, whole, data, options) -> None:
     original.
     """
     name, net, lam, key = data.card["name"], network(data), whole.lam, {"count": None, "seed": None}
-    if not store.has(dataset=name, method="Whole", kind="grid", **key):
+    if not store.has(dataset=name, method="Full", kind="grid", **key):
         for row in whole.rows(name):
             extra = {"kind": "grid", "seeds": list(whole.seeds), "data": digest(data)}
-            if row["method"] == "Whole":
+            if row["method"] == "Full":
                 extra |= {
                     "losses": whole.loss[0].tolist(),
                     "accuracies": whole.accuracy[0].tolist(),
@@ -163,7 +163,7 @@ def ceiling(store: Store, whole, data, options) -> None:
         scores = compare_rankings(whole, runs.loss, runs.accuracy)
         code = (*JUDGE, train_filters, FilterTraining)
         store.add(row | scores, code=code, settings=FilterTraining(epochs=EARLY))
-    if options.hpo and not store.has(dataset=name, method="Whole", kind="hpo", **key):
+    if options.hpo and not store.has(dataset=name, method="Full", kind="hpo", **key):
         best = FilterDescent(net)(data, starts=lam[:8]).lam[None]
         row = {
             "hpo_accuracy": performance(net, best, data),
@@ -171,7 +171,7 @@ def ceiling(store: Store, whole, data, options) -> None:
             "seeds": [0],
         }
         code = (FilterDescent, performance, network, load)
-        store.add({"dataset": name, "method": "Whole", "kind": "hpo"} | row, code=code)
+        store.add({"dataset": name, "method": "Full", "kind": "hpo"} | row, code=code)
 
 
 def main() -> None:

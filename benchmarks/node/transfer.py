@@ -67,7 +67,7 @@ def main() -> None:
     warnings.simplefilter("ignore", UserWarning)
     store = store_of(options, "transfer", ("dataset", "method", "model", "seed"))
     trainings = range(1 if options.quick else 3)
-    methods = ["Whole", *options.methods[: 1 if options.quick else None]]
+    methods = ["Full", *options.methods[: 1 if options.quick else None]]
     for name in options.datasets:
         data = original(name, options.root)
         for seed, method in itertools.product(range(options.seeds), methods):
@@ -79,7 +79,7 @@ def main() -> None:
             if missing:
                 small = (
                     data
-                    if method == "Whole"
+                    if method == "Full"
                     else condensed(method, data, COUNTS[name], seed, options.cache)[0]
                 )
             for key in missing:

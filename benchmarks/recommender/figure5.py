@@ -38,7 +38,7 @@ def embeddings(name: str, method: PolicyGradient, path: Path, most: int = 800) -
     data = data_of(name, method.seed)
     whole = make_interactions(train_edges(data), num_users(data), num_items(data))
     sets: dict[str, Any] = {
-        "Random": RandomInteractions(ratio=method.ratio, seed=method.seed)(data),
+        "RandomInteractions": RandomInteractions(ratio=method.ratio, seed=method.seed)(data),
         "Condensed": method(data),
         "Full": whole,
     }

@@ -66,8 +66,8 @@ OBSERVED_FIRST = (Mixture(1e3, 0.0), Mixture(1e3, 0.75))
 share.
 """
 METHODS: dict[str, Any] = {
-    "Random": RandomInteractions,
-    "SVP easiest": SVPEasiest,
+    "RandomInteractions": RandomInteractions,
+    "SVPEasiest": SVPEasiest,
     "TeacherChoice": TeacherChoice,
     "TeacherChoice, observed first": TeacherChoice,
 }

@@ -159,7 +159,7 @@ def main() -> None:
         "--methods",
         nargs="+",
         choices=[*METHODS, EARLY],
-        default=["Random", "TeacherChoice", "SVP easiest", EARLY],
+        default=["RandomInteractions", "TeacherChoice", "SVPEasiest", EARLY],
         help="the first one says how long Full is trained where it is stopped early",
     )
     options = parse(command)

@@ -41,7 +41,7 @@ from graphcond.evaluation.table import make_row
 from graphcond.pools import DataPool, PoolBuilder
 
 MF = partial(nn.MF, dim=64)
-OURS = "OneStep against a teacher (ours)"
+OURS = "PolicyGradient, OneStep (ours)"
 """The library's default: one differentiable step, and the proxy's favourites as outer loss."""
 PRINTED = "DConRec (as printed)"
 TAIL = {"lastfm": 20, "ciao": 10, "dianping": 20, "gowalla": 15}

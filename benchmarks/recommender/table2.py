@@ -149,18 +149,18 @@ AGAINST_TEACHER = {
     "outer": TeacherFavourites(),
 }
 METHODS: dict[str, Callable[[str, float, int], Made]] = {
-    "Random": partial(plain, RandomInteractions),
+    "RandomInteractions": partial(plain, RandomInteractions),
     "TeacherChoice": taught,
     "TeacherChoice: random control": taught_control,
-    "SVP easiest": partial(plain, SVPEasiest),
+    "SVPEasiest": partial(plain, SVPEasiest),
     OURS: partial(learned, {}),
-    "Policy gradient: random control": learned_control,
+    "PolicyGradient: random control": learned_control,
     PRINTED: printed_set,
     f"{PRINTED}: random control": printed_control,
     "Majority": partial(plain, Majority),
-    "SVP hardest": partial(plain, SVPHardest),
-    "DosCond": partial(plain, DosCondInteractions),
-    "Reinforce against a teacher (ours)": partial(learned, AGAINST_TEACHER),
+    "SVPHardest": partial(plain, SVPHardest),
+    "DosCondInteractions": partial(plain, DosCondInteractions),
+    "PolicyGradient, Reinforce (ours)": partial(learned, AGAINST_TEACHER),
 }
 
 ALONE = " (condenses nothing)"

@@ -51,8 +51,8 @@ def table3(store: Store, names: Sequence[str], ratios: Sequence[float], steps: i
         )
         for ratio in ratios:
             for label, estimator in (
-                ("DConRec", masks.Reinforce(samples=1)),
-                ("DConRec, K = 4", masks.LeaveOneOut(samples=4)),
+                ("PolicyGradient, Reinforce", masks.Reinforce(samples=1)),
+                ("PolicyGradient, LeaveOneOut, K = 4", masks.LeaveOneOut(samples=4)),
             ):
                 method = condenser(
                     name,
@@ -102,7 +102,7 @@ def _rival(store: Store, data: HeteroData, name: str, ratio: float, steps: int) 
     wall, cpu = ((taken[1][n] - taken[0][n]) / steps for n in range(2))
     key = {
         "dataset": name,
-        "method": "DosCond",
+        "method": "DosCondInteractions",
         "seed": 0,
         "ratio": ratio,
         "setting": "100 outer steps",

@@ -21,12 +21,15 @@ from benchmarks.store import Store
 from graphcond.condensers import PolicyGradient
 
 PARTS = {
-    "OS-PGE": (0.0, False),
-    "w/o PD": (0.0, True),
-    "w/o Com": (0.3, False),
-    "DConRec": (0.3, True),
+    "neither": (0.0, False),
+    "no pseudo data": (0.0, True),
+    "no compensation": (0.3, False),
+    "both parts": (0.3, True),
 }
-"""The paper's rows: ratio of pseudo data, and whether the tail is compensated."""
+"""Ratio of pseudo data, and whether the tail is compensated.
+
+The paper calls the rows OS-PGE, w/o PD, w/o Com and DConRec.
+"""
 RELEASED = "released code's accounting"
 
 
@@ -47,7 +50,7 @@ def one_set(store: Store, name: str, seed: int, ratio: float, options: argparse.
         steps=options.steps,
         seed=seed,
     )
-    compare(store, name, released, "DConRec", RELEASED, control_of=RELEASED)
+    compare(store, name, released, "both parts", RELEASED, control_of=RELEASED)
 
 
 def main() -> None:

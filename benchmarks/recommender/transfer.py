@@ -10,7 +10,7 @@ from benchmarks.recommender.table2 import MODELS, Made, one_set, plain
 from graphcond.condensers import RandomInteractions, TeacherChoice
 
 METHODS: dict[str, Callable[[str, float, int], Made]] = {
-    "Random": partial(plain, RandomInteractions),
+    "RandomInteractions": partial(plain, RandomInteractions),
     "TeacherChoice": partial(plain, TeacherChoice),
     "TeacherChoice (LightGCN)": partial(
         plain, partial(TeacherChoice, recommender=MODELS["LightGCN"], ensemble=1)

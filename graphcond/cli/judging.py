@@ -68,7 +68,7 @@ def judge(data: Any, entries: Sequence[Entry], options: Protocol) -> list[Record
 def describe(rows: Sequence[Record]) -> str:
     """Return the table and a sentence that says how to read it."""
     lines = [format_report(rows), ""]
-    full = [row for row in rows if row["method"] in ("Full", "Whole")]
+    full = [row for row in rows if row["method"] == "Full"]
     percent = [entry["percent_of_full"] for entry in summarise(full) if "percent_of_full" in entry]
     if percent and len({row["seed"] for row in full}) > 1:
         spread = percent[0][1]  # type: ignore[index]

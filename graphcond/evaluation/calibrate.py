@@ -80,7 +80,7 @@ class Reference:
             dataset: Name for the column.
 
         Returns:
-            "Whole", the ceiling: the mean over seeds of one as stand-in for the others; and the
+            "Full", the ceiling: the mean over seeds of one as stand-in for the others; and the
             linear surrogate.
         """
         each = [
@@ -94,7 +94,7 @@ class Reference:
         }
         whole = make_row(
             dataset=dataset,
-            method="Whole",
+            method="Full",
             **mean,
             **ceilings,
             seconds_train=self.seconds,
@@ -184,7 +184,7 @@ class CalibrationReport:
     """How well a condensed graph ranks candidates.
 
     Attributes:
-        rows: Rows in the shared vocabulary: the original against itself ("Whole", the ceiling), the
+        rows: Rows in the shared vocabulary: the original against itself ("Full", the ceiling), the
             linear surrogate on the whole original, then the condensed graph, one row per seed.
         reference: The original's results.
         loss: The condensed graph's validation losses [S', B].

@@ -91,7 +91,7 @@ def judge_nodes(
             of their own, which no condenser uses.
 
     Returns:
-        Rows in the shared vocabulary: method "Whole" first, then the linear surrogate on the
+        Rows in the shared vocabulary: method "Full" first, then the linear surrogate on the
         original, then the entries. Filters see a set without any edges as A' = I
         (:func:`~graphcond.data.looped`). ``accuracy`` is that of the GCN, except for the surrogate,
         where it is that of the filter it picks.

@@ -59,7 +59,7 @@ def evaluate_node(
 
     Args:
         factory: Makes the model.
-        train: The graph to judge: a condensed one, or ``test`` itself (method "Whole"). It is used
+        train: The graph to judge: a condensed one, or ``test`` itself (method "Full"). It is used
             as given, nothing is read from files.
         test: The original, with its three splits.
         seeds: Seeds of weights and dropout.
@@ -140,5 +140,5 @@ def _warn_if_blind(model: torch.nn.Module, data: Data) -> None:
 
 def _whole(train: Data, test: Data) -> dict[str, str | int | float | None]:
     if train is test:
-        return {"method": "Whole", "ratio": None}
+        return {"method": "Full", "ratio": None}
     return {}

@@ -18,7 +18,6 @@ from graphcond.evaluation.table import COLUMNS, summarise
 from graphcond.typing import Record
 
 _PANELS = ("recall@10", "ndcg@10", "accuracy", "spearman_loss", "spearman_accuracy")
-_ORIGINAL = ("Full", "Whole")
 _MOST_NODES = 500
 
 
@@ -114,7 +113,7 @@ def draw_graph(data: Data, path: str | Path, *, seed: int = 0) -> None:
 
 
 def _panel(axis: Any, name: str, entries: list[dict[str, Any]]) -> None:
-    bars = [entry for entry in entries if entry.get("method") not in _ORIGINAL]
+    bars = [entry for entry in entries if entry.get("method") != "Full"]
     means = [entry[name][0] for entry in bars]
     stds = [entry[name][1] for entry in bars]
     labels = [
@@ -131,7 +130,7 @@ def _panel(axis: Any, name: str, entries: list[dict[str, Any]]) -> None:
     axis.set_yticks(range(len(bars)), labels, fontsize=8)
     axis.invert_yaxis()
     for entry in entries:
-        if entry.get("method") in _ORIGINAL:
+        if entry.get("method") == "Full":
             axis.axvline(entry[name][0], color="black", linestyle="--", linewidth=1)
     axis.set_title(name, fontsize=9)
     axis.set_xlabel(COLUMNS[name], fontsize=7)

@@ -15,7 +15,7 @@ from graphcond.typing import Record
 
 COLUMNS: dict[str, str] = {
     "dataset": "data set",
-    "method": "condenser, or Full / Whole for the original",
+    "method": "condenser, or Full for the original",
     "seed": "seed of condensation and training",
     "ratio": "ratio asked for",
     "ratio_actual": "ratio reached, counted on the result",

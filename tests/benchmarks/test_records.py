@@ -186,4 +186,4 @@ def test_methods_of_one_table_have_digests_of_their_own() -> None:
 
     marks = {label: digest(made_by(make)) for label, make in METHODS.items()}
     assert len(set(marks.values())) >= len(METHODS) - 1
-    assert "TeacherChoice" not in names(*made_by(METHODS["Random"]))
+    assert "TeacherChoice" not in names(*made_by(METHODS["RandomInteractions"]))

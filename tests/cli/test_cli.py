@@ -51,7 +51,7 @@ def test_condense_writes_everything_it_promises(
         == 0
     )
     printed = capsys.readouterr().out
-    assert "Whole" in printed
+    assert "Full" in printed
     assert "RandomNodes" in printed
     written = {path.name for path in (tmp_path / "out").iterdir()}
     assert written == {
@@ -169,7 +169,7 @@ def test_presets_of_one_class_have_columns_of_their_own(capsys: pytest.CaptureFi
     ]
     assert main([*words, "--candidates", "0", "--json", "true"]) == 0
     methods = [row["method"] for row in json.loads(capsys.readouterr().out)]
-    assert sorted(methods) == ["DosCond", "GCondX", "Herding", "RandomNodes", "Whole"]
+    assert sorted(methods) == ["DosCond", "Full", "GCondX", "Herding", "RandomNodes"]
 
 
 def test_a_report_is_json_without_nan(tmp_path: Path) -> None:

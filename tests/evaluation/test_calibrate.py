@@ -46,7 +46,7 @@ def whole():
 def test_the_whole_graph_reaches_its_own_ceiling(whole):
     report = calibrate(NET, LAM, full=whole, condensed=planted(), seeds=(0, 7), recipe=RECIPE)
     ceiling = report.rows[0]
-    assert ceiling["method"] == "Whole"
+    assert ceiling["method"] == "Full"
     assert ceiling["ceiling_loss"] == pytest.approx(spearman(whole.loss[0], whole.loss[1]))
     assert report.mean("spearman_loss") > 0.9
     assert len(report.condensed_rows) == 2

@@ -24,7 +24,7 @@ def karate():
 
 def test_rows_have_true_sizes_and_a_good_graph_beats_an_empty_one(karate):
     whole = evaluate_node(GCN, karate, karate, seeds=range(3), recipe=RECIPE)
-    assert {row["method"] for row in whole.rows} == {"Whole"}
+    assert {row["method"] for row in whole.rows} == {"Full"}
     small = RandomNodes(num_nodes=6, num_val=5)(karate)
     report = evaluate_node(GCN, small, karate, seeds=range(3), recipe=RECIPE, full=whole)
     row = report.rows[0]
