@@ -39,14 +39,14 @@ TIMING = (
 METHODS = {
     "KernelInducingPoints": condensers.KernelInducingPoints,
     "Partition": condensers.Partition,
-    "GCond": condensers.GCond,
+    "GCond (ours)": condensers.GCond,
     "RandomNodes": condensers.RandomNodes,
     "RandomNodes, teacher's labels": TaughtNodes,
-    "GCondX": condensers.GCondX,
+    "GCondX (ours)": condensers.GCondX,
     "DistributionMatching": condensers.DistributionMatching,
     "Herding": condensers.Herding,
     "KCenter": condensers.KCenter,
-    "DosCond": condensers.DosCond,
+    "DosCond (ours)": condensers.DosCond,
     "TrajectoryMatching": condensers.TrajectoryMatching,
     "Matching, all nodes": partial(
         condensers.GradientMatching, adjacency="identity", targets="teacher", start="partition"

@@ -23,7 +23,13 @@ def main() -> None:
     parser.add_argument(
         "--methods",
         nargs="+",
-        default=["Partition", "GCondX", "KernelInducingPoints", "GCond", "DistributionMatching"],
+        default=[
+            "Partition",
+            "GCondX (ours)",
+            "KernelInducingPoints",
+            "GCond (ours)",
+            "DistributionMatching",
+        ],
         choices=list(METHODS),
     )
     parser.add_argument("--quick", action="store_true", help="digits and the first method")

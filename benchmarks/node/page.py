@@ -34,8 +34,8 @@ RANKED = (
 TABLE2 = "node_table2.json"
 CLASSES = {
     "Random": "RandomNodes",
-    "GCond": "GCond",
-    "GCond-X": "GCondX",
+    "GCond": "GCond (ours)",
+    "GCond-X": "GCondX (ours)",
     "HCDC": "HCDC (as printed)",
 }
 """What the paper calls a method, and what the library does."""

@@ -159,7 +159,7 @@ METHODS: dict[str, Callable[[str, float, int], Made]] = {
     f"{PRINTED}: random control": printed_control,
     "Majority": partial(plain, Majority),
     "SVPHardest": partial(plain, SVPHardest),
-    "DosCondInteractions": partial(plain, DosCondInteractions),
+    "DosCondInteractions (ours)": partial(plain, DosCondInteractions),
     "PolicyGradient, Reinforce (ours)": partial(learned, AGAINST_TEACHER),
 }
 

@@ -102,7 +102,7 @@ def _rival(store: Store, data: HeteroData, name: str, ratio: float, steps: int) 
     wall, cpu = ((taken[1][n] - taken[0][n]) / steps for n in range(2))
     key = {
         "dataset": name,
-        "method": "DosCondInteractions",
+        "method": "DosCondInteractions (ours)",
         "seed": 0,
         "ratio": ratio,
         "setting": "100 outer steps",
