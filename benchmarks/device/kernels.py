@@ -20,8 +20,7 @@ from graphcond.nn import LightGCN, PolynomialFilterNet, Triplets
 from graphcond.seeding import generator
 from graphcond.sparse import CSR, scaled_laplacian, spmm
 from graphcond.sparse.backends import available, use
-from graphcond.training import BPR, BPRProgram, FilterTraining
-from graphcond.training.nodes import FilterGraph, train_filters
+from graphcond.training import BPR, BPRProgram, FilterGraph, FilterTraining, train_filters
 
 # Nodes and undirected edges of the sets whose shape is planted where their files are not at hand.
 SHAPES = {"gowalla": (70_839, 810_128), "arxiv": (169_343, 1_166_243)}

@@ -9,6 +9,7 @@ from collections.abc import Callable
 from typing import Any
 
 from graphcond.data.checkpoint import Checkpoint
+from graphcond.data.stateful import joined, part_of
 from graphcond.typing import Tensors
 
 
@@ -56,11 +57,7 @@ class Progress:
 
     def get(self, name: str) -> Tensors:
         """Return the tensors of a stage, empty if it never started."""
-        return {
-            key.removeprefix(f"{name}/"): value
-            for key, value in self.tensors.items()
-            if key.startswith(f"{name}/")
-        }
+        return part_of(self.tensors, name)
 
     def done(self, name: str) -> int:
         """Return the steps of a running stage that are kept, 0 at first."""
@@ -84,7 +81,9 @@ class Progress:
         self._write()
 
     def _put(self, name: str, tensors: Tensors) -> None:
-        self.tensors |= {f"{name}/{key}": value.detach().clone() for key, value in tensors.items()}
+        # Cloned: a write that comes later must not hold what the run has changed since.
+        copies = {key: value.clone() for key, value in tensors.items()}
+        self.tensors |= joined(**{name: copies})
 
     def _write(self) -> None:
         if self.checkpoint is not None:

@@ -35,7 +35,9 @@ from graphcond.evaluation.table import format_table, make_row
 from graphcond.measure import Measure
 from graphcond.metrics import accuracy, kendall, regret, spearman, top_quarter_spearman
 from graphcond.nn.filters import PolynomialFilterNet
-from graphcond.training.nodes import FilterRuns, FilterTraining, filter_graph, train_filters
+from graphcond.training.filter_graphs import filter_graph
+from graphcond.training.filter_program import FilterTraining
+from graphcond.training.nodes import FilterRuns, train_filters
 from graphcond.typing import Record, Tensors
 
 # Part of a cached result's name. Raise it whenever training gives other numbers for the same input:

@@ -14,8 +14,9 @@ from graphcond.hypergrad import Implicit
 from graphcond.linalg import CG
 from graphcond.nn import PolynomialFilterNet
 from graphcond.spaces import PolynomialFilters
-from graphcond.training import FilterTraining, filter_graph, train_filters
-from graphcond.training.filter_problem import FilterProblem, check_finite
+from graphcond.training import Adam, FilterTraining, filter_graph, train_filters
+from graphcond.training.filter_problem import FilterLearner, FilterProblem
+from graphcond.training.filter_program import check_finite
 
 
 @dataclass(frozen=True)
@@ -104,20 +105,16 @@ class FilterDescent:
         graph = filter_graph(data)
         problem = FilterProblem(self._network(data), graph, self.recipe.weight_decay)
         trained = train_filters(problem.net, lam, graph, recipe=self.recipe, seed=self.seed)
-        weights = {name: value.clone().requires_grad_() for name, value in trained.params.items()}
-        inner = torch.optim.Adam(weights.values(), lr=self.recipe.learning_rate)
-        outer = torch.optim.Adam([lam], lr=self.learning_rate)
-        losses = [self._loss(problem, weights, lam)]
+        learner = FilterLearner(problem, trained.params, self.recipe)
+        outer = Adam({"lam": lam}, self.learning_rate, fused=False)
+        losses = [self._loss(problem, learner, lam)]
         for _ in range(self.moves):
-            now = {name: value.detach() for name, value in weights.items()}
-            lam.grad = self.hypergradient(problem.bilevel(), now, lam).detach()
+            lam.grad = self.hypergradient(problem.bilevel(), learner.frozen(), lam).detach()
             outer.step()
             lam.data.copy_(self.space.relax(lam.data))
             for _ in range(self.between):
-                inner.zero_grad()
-                problem.inner(weights, lam).sum().backward()
-                inner.step()
-            losses.append(self._loss(problem, weights, lam))
+                learner.step(lam)
+            losses.append(self._loss(problem, learner, lam))
         best = int(losses[-1].argmin())
         ends = lam.detach()
         return Descended(ends[best], float(losses[-1][best]), ends, torch.stack(losses))
@@ -130,7 +127,7 @@ class FilterDescent:
         )
 
     @torch.no_grad()
-    def _loss(self, problem: FilterProblem, weights: dict[str, Tensor], lam: Tensor) -> Tensor:
-        loss = problem.outer(weights, lam)
+    def _loss(self, problem: FilterProblem, learner: FilterLearner, lam: Tensor) -> Tensor:
+        loss = problem.outer(learner.params, lam)
         check_finite(loss, lam, "the descent of filters")
         return loss

@@ -1,5 +1,6 @@
 """The training loop, early stopping and negative sampling."""
 
+from graphcond.training.adam import Adam, AdamTraining
 from graphcond.training.classifiers import ClassifierTraining, infer, predict, train_classifier
 from graphcond.training.closed_forms import (
     EASE,
@@ -9,18 +10,14 @@ from graphcond.training.closed_forms import (
     Popularity,
 )
 from graphcond.training.ease import DenseItemWeights, fit_ease
+from graphcond.training.filter_graphs import FilterGraph, filter_graph
+from graphcond.training.filter_program import FilterTraining
 from graphcond.training.fit import Fitted, Program, fit
 from graphcond.training.forest import ForestRuns, ForestTraining, train_forest
 from graphcond.training.graph_filter import ensemble, fit_gfcf, fit_graph_filter
 from graphcond.training.least_squares import fit_least_squares
 from graphcond.training.negatives import UniformNegatives
-from graphcond.training.nodes import (
-    FilterGraph,
-    FilterRuns,
-    FilterTraining,
-    filter_graph,
-    train_filters,
-)
+from graphcond.training.nodes import FilterRuns, train_filters
 from graphcond.training.ranker import Ranker
 from graphcond.training.recommender import (
     BPR,
@@ -34,6 +31,8 @@ from graphcond.training.sparse_ease import SparseItemWeights, fit_sparse_ease
 from graphcond.training.stopping import EarlyStopping
 
 __all__ = [
+    "Adam",
+    "AdamTraining",
     "BPR",
     "BPRProgram",
     "Choice",

@@ -16,16 +16,18 @@ from graphcond.ambient import steady
 from graphcond.data import Checkpoint, describe, digest
 from graphcond.data.checks import check_part
 from graphcond.data.plain import plain
-from graphcond.errors import require
+from graphcond.data.stateful import joined
 from graphcond.metrics import accuracy
 from graphcond.nn.zoo import GraphNet, sparse_features
 from graphcond.seeding import derive
-from graphcond.training.fit import Fitted, fit
+from graphcond.training.adam import Adam, AdamTraining
+from graphcond.training.fit import Fitted, Program, fit
 from graphcond.training.stopping import EarlyStopping
+from graphcond.typing import Tensors
 
 
 @dataclass(frozen=True)
-class ClassifierTraining:
+class ClassifierTraining(AdamTraining):
     """How a node classifier is trained: full-batch Adam.
 
     Args:
@@ -35,25 +37,7 @@ class ClassifierTraining:
         stopping: How often validation accuracy is looked at, and when training stops.
     """
 
-    epochs: int = 200
-    learning_rate: float = 0.01
-    weight_decay: float = 5e-4
     stopping: EarlyStopping = EarlyStopping(patience=200)
-
-    def __post_init__(self) -> None:
-        require(
-            self.epochs >= 1,
-            f"`epochs` must be at least 1, but it is {self.epochs!r}. It is the number of Adam"
-            " steps.",
-        )
-        require(
-            self.learning_rate > 0,
-            f"`learning_rate` must be positive, but it is {self.learning_rate!r}. 0.01 is usual.",
-        )
-        require(
-            self.weight_decay >= 0,
-            f"`weight_decay` must be at least 0, but it is {self.weight_decay!r}. 5e-4 is usual.",
-        )
 
 
 @steady()
@@ -98,7 +82,7 @@ def train_classifier(
     )
 
 
-class ClassifierProgram:
+class ClassifierProgram(Program):
     """Full-batch training of one model, as :func:`graphcond.training.fit` runs it.
 
     Args:
@@ -117,25 +101,17 @@ class ClassifierProgram:
         self.train = prepared(model, train)
         self.val = self.train if val is train else prepared(model, val)
         self.nodes = train.train_mask.nonzero().squeeze(1)
-        parameters = list(model.parameters())
-        fused = train.x.device.type in ("cpu", "cuda")
-        self.optimiser = torch.optim.Adam(
-            parameters, lr=recipe.learning_rate, weight_decay=recipe.weight_decay, fused=fused
+        self.optimiser = Adam(
+            dict(model.named_parameters()), recipe.learning_rate, recipe.weight_decay
         )
-        for value in parameters:
-            zeros = {"exp_avg": torch.zeros_like(value), "exp_avg_sq": torch.zeros_like(value)}
-            self.optimiser.state[value] = {"step": torch.zeros((), device=value.device), **zeros}
 
     def tensors(self) -> Mapping[str, Tensor]:
         """Return parameters and buffers, live."""
-        return dict(self.model.state_dict(keep_vars=True))
+        return dict(self.model.state_dict())
 
-    def moments(self) -> Mapping[str, Tensor]:
-        """Return Adam's state."""
-        states = (
-            (name, self.optimiser.state[value]) for name, value in self.model.named_parameters()
-        )
-        return {f"{name}.{key}": entry for name, state in states for key, entry in state.items()}
+    def state_dict(self) -> Tensors:
+        """Return buffers, parameters and Adam's state, live."""
+        return joined(buffers=dict(self.model.named_buffers()), adam=self.optimiser.state_dict())
 
     def step(self, epoch: int) -> float:
         """Make one Adam step on all training nodes and return the loss before it."""
@@ -147,9 +123,7 @@ class ClassifierProgram:
             torch.manual_seed(derive(self.seed, "dropout", epoch))
             logits = predict(self.model, self.train)
         loss = cross_entropy(logits[self.nodes], self.train.y[self.nodes])
-        self.optimiser.zero_grad()
-        loss.backward()
-        self.optimiser.step()
+        self.optimiser.descend(loss)
         return float(loss.detach())
 
     @torch.no_grad()

@@ -7,20 +7,21 @@ from dataclasses import dataclass
 
 import torch
 from torch import Tensor
-from torch.nn.functional import cross_entropy
 
 from graphcond.errors import NumericalError, require
 from graphcond.hypergrad import BilevelProblem, Implicit
 from graphcond.linalg import Damped, GaussNewton, LinearOperator, Solution
 from graphcond.nn.filters import PolynomialFilterNet
-from graphcond.training.nodes import FilterGraph, FilterTraining, activations_at_once
+from graphcond.training.adam import Adam
+from graphcond.training.filter_graphs import FilterGraph
+from graphcond.training.filter_program import (
+    FilterTraining,
+    check_finite,
+    node_accuracies,
+    node_losses,
+)
+from graphcond.training.nodes import activations_at_once
 from graphcond.typing import Tensors
-
-
-def node_losses(logits: Tensor, y: Tensor) -> Tensor:
-    """Return the mean cross-entropy of every model [B] for logits [B, n, C] and classes [n]."""
-    each = cross_entropy(logits.flatten(0, 1), y.repeat(logits.size(0)), reduction="none")
-    return each.view(logits.size(0), -1).mean(1)
 
 
 @dataclass(frozen=True)
@@ -83,19 +84,6 @@ class FilterProblem:
             yield slice(first, first + size)
 
 
-def check_finite(values: Tensor, lam: Tensor, step: str | int) -> None:
-    """Raise a NumericalError that names the step and the first λ [B, H] whose value [B] is not
-    finite.
-    """
-    bad = (~torch.isfinite(values)).nonzero().flatten()
-    require(
-        len(bad) == 0,
-        f"A loss is not a number at {step}, for λ = {lam[bad[:1]].tolist()}."
-        " Lower the learning rates, or check the features and edge weights for huge values.",
-        error=NumericalError,
-    )
-
-
 def check_solution(solution: Solution, lam: Tensor, step: str) -> None:
     """Raise a NumericalError that names the step and the first λ whose solve diverges or meets
     negative curvature.
@@ -146,7 +134,7 @@ def network_scores(problem: FilterProblem, params: Tensors, lam: Tensor) -> tupl
             {name: value[some] for name, value in params.items()}, lam[some], problem.graph.val
         )
         losses.append(node_losses(logits, y))
-        accuracies.append((logits.argmax(-1) == y).to(logits.dtype).mean(1))
+        accuracies.append(node_accuracies(logits, y))
     return torch.cat(losses), torch.cat(accuracies)
 
 
@@ -155,27 +143,29 @@ class FilterLearner:
 
     Args:
         problem: The graph's problem.
-        lam: First λ [B, H].
-        seed: Seed of the initial weights.
+        start: Initial parameters, B models.
         recipe: Its learning rate.
     """
 
-    def __init__(
-        self, problem: FilterProblem, lam: Tensor, seed: int, recipe: FilterTraining
-    ) -> None:
-        start = problem.net.init(lam.size(0), seed, dtype=lam.dtype, device=lam.device)
+    def __init__(self, problem: FilterProblem, start: Tensors, recipe: FilterTraining) -> None:
         self.problem = problem
-        self.params = {name: value.requires_grad_() for name, value in start.items()}
+        self.params = {name: value.clone().requires_grad_() for name, value in start.items()}
         # The penalty is part of the inner loss, so Adam gets none of its own.
-        self.optimiser = torch.optim.Adam(self.params.values(), lr=recipe.learning_rate)
+        self.optimiser = Adam(self.params, recipe.learning_rate, fused=False)
+
+    @classmethod
+    def fresh(
+        cls, problem: FilterProblem, lam: Tensor, seed: int, recipe: FilterTraining
+    ) -> FilterLearner:
+        """Return the learner with new weights for λ [B, H], drawn by ``seed``."""
+        start = problem.net.init(lam.size(0), seed, dtype=lam.dtype, device=lam.device)
+        return cls(problem, start, recipe)
 
     def step(self, lam: Tensor) -> None:
         """Make one Adam step on the inner losses at λ [B, H]."""
         losses = self.problem.inner(self.params, lam)
         check_finite(losses.detach(), lam, "training along a trajectory")
-        self.optimiser.zero_grad()
-        losses.sum().backward()
-        self.optimiser.step()
+        self.optimiser.descend(losses.sum())
 
     def frozen(self) -> Tensors:
         """Return the parameters without their graph."""

@@ -4,39 +4,40 @@ from __future__ import annotations
 
 import math
 import time
+from abc import abstractmethod
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from pathlib import Path
-from typing import Any, Protocol
+from typing import Any
 
 import torch
 from torch import Tensor
 from tqdm import tqdm
 
 from graphcond.data import Checkpoint
-from graphcond.errors import FileFormatError, NumericalError, require
+from graphcond.data.stateful import Stateful, joined, part_of
+from graphcond.errors import NumericalError, require
 from graphcond.training.stopping import EarlyStopping
 from graphcond.typing import Tensors
 
 
-class Program(Protocol):
+class Program(Stateful):
     """What :func:`fit` trains.
 
-    Randomness of an epoch is to be derived from the seed and the epoch's number (``generator(seed,
-    "negatives", epoch)``), so that a resumed run draws what an unbroken one would have drawn.
+    Its state is everything that a resumed run needs: what is learned, the optimiser's moments, and
+    counters. Randomness of an epoch is to be derived from the seed and the epoch's number
+    (``generator(seed, "negatives", epoch)``), so that a resumed run draws what an unbroken one
+    would have drawn, and no generator has to be kept.
     """
 
+    @abstractmethod
     def tensors(self) -> Mapping[str, Tensor]:
         """Return what is learned, live: copied at the best look and copied back at the end."""
 
-    def moments(self) -> Mapping[str, Tensor]:
-        """Return what only training needs, live (the optimiser's state): saved in checkpoints,
-        besides :meth:`tensors`.
-        """
-
+    @abstractmethod
     def step(self, epoch: int) -> float:
         """Train one epoch, counted from 0, and return its mean loss."""
 
+    @abstractmethod
     def validate(self) -> float:
         """Return the validation score, higher is better."""
 
@@ -95,7 +96,7 @@ def fit(
     history = Fitted()
     best = dict[str, Tensor]()
     if checkpoint is not None and (kept := checkpoint.load()) is not None:
-        history, best = _resume(program, *kept, checkpoint.path)
+        history, best = _resume(program, *kept)
     before = history.seconds
     start = time.perf_counter()
     bar = tqdm(
@@ -118,7 +119,9 @@ def fit(
     if checkpoint is not None:
         _save(program, checkpoint, history, best)
     if best:
-        _copy(best, program.tensors())
+        with torch.no_grad():
+            for name, value in program.tensors().items():
+                value.copy_(best[name])
     elif stopping is None:
         history.best_epoch = len(history.losses) - 1
     return history
@@ -147,56 +150,26 @@ def _advance(
     if at == len(history.scores) - 1:
         history.best_epoch = epoch
         history.best_score = history.scores[at]
-        _copy({name: value.detach() for name, value in program.tensors().items()}, best)
-
-
-def _copy(source: Mapping[str, Tensor], target: Mapping[str, Tensor] | dict[str, Tensor]) -> None:
-    with torch.no_grad():
-        for name, value in source.items():
-            if name in target:
-                target[name].copy_(value)
-            else:
-                target[name] = value.clone()  # type: ignore[index]
+        # Cloned, as the live tensors go on.
+        best.update({name: value.detach().clone() for name, value in program.tensors().items()})
 
 
 def _save(
     program: Program, checkpoint: Checkpoint, history: Fitted, best: Mapping[str, Tensor]
 ) -> None:
-    parts = {"now": program.tensors(), "moments": program.moments(), "best": best}
-    tensors = {
-        f"{part}.{name}": value.detach()
-        for part, values in parts.items()
-        for name, value in values.items()
-    }
     # JSON has no NaN, which is the best score of a run that validates nothing.
     score = None
     if not math.isnan(history.best_score):
         score = history.best_score
+    tensors = joined(now=program.state_dict(), best=best)
     checkpoint.save(tensors, {"fit": {**vars(history), "best_score": score}})
 
 
 def _resume(
-    program: Program, tensors: Tensors, record: dict[str, Any], path: Path
+    program: Program, tensors: Tensors, record: dict[str, Any]
 ) -> tuple[Fitted, dict[str, Tensor]]:
-    live = {f"now.{name}": value for name, value in program.tensors().items()}
-    live |= {f"moments.{name}": value for name, value in program.moments().items()}
-    known = {name: tuple(value.shape) for name, value in live.items()}
-    found = {
-        name: tuple(value.shape) for name, value in tensors.items() if not name.startswith("best.")
-    }
-    require(
-        "fit" in record and known == found,
-        "This needs a checkpoint of the same model, sizes and optimiser, but found path ="
-        f" {str(path)!r}. Delete the file or give another path.",
-        error=FileFormatError,
-    )
-    _copy({name: tensors[name] for name in live}, live)
-    saved = {
-        **record["fit"],
-        "best_score": (
-            math.nan if record["fit"]["best_score"] is None else record["fit"]["best_score"]
-        ),
-    }
-    return Fitted(**saved), {
-        name[5:]: value for name, value in tensors.items() if name.startswith("best.")
-    }
+    program.load_state_dict(part_of(tensors, "now"))
+    history = Fitted(**record["fit"])
+    if record["fit"]["best_score"] is None:
+        history.best_score = math.nan
+    return history, part_of(tensors, "best")

@@ -23,10 +23,12 @@ from graphcond.nn.losses import SharedNegatives, Triplets, bpr_gradient, shared_
 from graphcond.nn.recommender import EmbeddingRecommender, RecommenderFactory
 from graphcond.seeding import generator
 from graphcond.sparse import CSR, topk
-from graphcond.training.fit import Fitted, fit
+from graphcond.training.adam import Adam
+from graphcond.training.fit import Fitted, Program, fit
 from graphcond.training.negatives import UniformNegatives
 from graphcond.training.ranker import Ranker
 from graphcond.training.stopping import EarlyStopping
+from graphcond.typing import Tensors
 
 
 @dataclass(frozen=True)
@@ -224,7 +226,7 @@ def _renumber(edges: Tensor, place: Tensor) -> Tensor:
     return torch.stack([row, edges[1]])[:, row >= 0]
 
 
-class BPRProgram:
+class BPRProgram(Program):
     """BPR training of one or several models side by side, as :func:`graphcond.training.fit` runs
     it.
 
@@ -278,27 +280,17 @@ class BPRProgram:
             rate = model.learning_rate
         else:
             rate = recipe.learning_rate
-        self.optimiser = torch.optim.Adam(model.parameters(), lr=rate, fused=True)
+        self.optimiser = Adam(dict(model.named_parameters()), rate)
         for parameter in model.parameters():
             parameter.grad = torch.zeros_like(parameter)
 
     def tensors(self) -> Mapping[str, Tensor]:
         """Return the tables."""
-        return dict(self.model.named_parameters())
+        return self.optimiser.tensors
 
-    def moments(self) -> Mapping[str, Tensor]:
-        """Return Adam's moments and step counts; made on the first call."""
-        named: dict[str, Tensor] = {}
-        for name, parameter in self.model.named_parameters():
-            state = self.optimiser.state[parameter]
-            if not state:
-                state.update(
-                    step=torch.zeros((), device=parameter.device),  # fused Adam counts there
-                    exp_avg=torch.zeros_like(parameter),
-                    exp_avg_sq=torch.zeros_like(parameter),
-                )
-            named |= {f"{name}.{key}": value for key, value in state.items()}
-        return named
+    def state_dict(self) -> Tensors:
+        """Return the tables and Adam's state."""
+        return self.optimiser.state_dict()
 
     @torch.no_grad()
     def step(self, epoch: int) -> float:

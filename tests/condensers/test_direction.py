@@ -160,7 +160,7 @@ def test_the_outer_loop_keeps_what_helps(estimator, centred):
     pool = pools.DataPool(edges, torch.zeros(20, dtype=torch.long), none)
     schedule = Schedule(steps=25, rate=0.1, every=100, centred=centred)
     loop = OuterLoop(Planted(), pool, False, CappedSimplex(8.0), estimator, schedule, 0)
-    state = State.start(torch.full((20,), 0.4))
+    state = State(torch.full((20,), 0.4))
     for _ in range(25):
         loop.step(state)
     assert state.probs[:8].mean() > 0.7
@@ -176,7 +176,7 @@ def test_two_outer_loops_of_one_seed_agree_and_of_two_do_not():
     for seed in (0, 0, 1):
         how = (masks.LeaveOneOut(samples=2), Schedule(steps=2), seed)
         loop = OuterLoop(Planted(), pool, False, CappedSimplex(8.0), *how)
-        state = State.start(torch.full((20,), 0.4))
+        state = State(torch.full((20,), 0.4))
         for _ in range(2):
             loop.step(state)
         found.append(state.probs)

@@ -40,8 +40,8 @@ from graphcond.linalg import CG, Neumann
 from graphcond.nn import PolynomialFilterNet, filter_operator
 from graphcond.spaces import PolynomialFilters
 from graphcond.testing.contracts import CondenserContract
+from graphcond.training import FilterTraining, filter_graph, train_filters
 from graphcond.training.filter_problem import FilterProblem, network_gradients
-from graphcond.training.nodes import FilterTraining, filter_graph, train_filters
 
 TEACHERS = [LinearTeacher(), RandomFeaturesTeacher(), TrainedTeacher(), SharedTeacher()]
 BY_NAME = {teacher.name: teacher for teacher in TEACHERS}

@@ -35,9 +35,8 @@ from graphcond.nn.adjacency import Learned
 from graphcond.nn.labelled_nodes import LabelledNodes
 from graphcond.nn.synthetic import SyntheticGraph, gcn_norm_dense
 from graphcond.spaces import PolynomialFilters
-from graphcond.training import FilterTraining
+from graphcond.training import FilterTraining, filter_graph
 from graphcond.training.filter_problem import FilterLearner, FilterProblem, network_scores
-from graphcond.training.nodes import filter_graph
 
 NET = PolynomialFilterNet(8, hidden=4, num_classes=3)
 LAM = PolynomialFilters().sample(6, seed=1)
@@ -249,7 +248,7 @@ def test_students_and_learners_descend_the_inner_loss(graph):
     plain, start = problem(graph), NET.init(len(LAM), seed=0)
     mine = {name: value.clone().requires_grad_() for name, value in start.items()}
     adam = torch.optim.Adam(mine.values(), lr=0.02)
-    learner = FilterLearner(plain, LAM, 0, recipe)
+    learner = FilterLearner.fresh(plain, LAM, 0, recipe)
     first = plain.inner(mine, LAM).sum().detach()
     for _ in range(4):
         loss = plain.inner(mine, LAM).sum()
@@ -338,7 +337,7 @@ def test_descent_anneals_its_rates_by_a_cosine():
     descent, rates = Descent(start, (0.1, 0.2), 4), []
     for _ in range(4):
         descent.step(descent.graph.x.sum() + descent.graph.edge_params["logits"].sum())
-        rates.append([group["lr"] for group in descent.optimiser.param_groups])
+        rates.append([group["lr"] for group in descent.optimiser.optimiser.param_groups])
     for (x, logits), fade in zip(rates, (1, 0.85355, 0.5, 0.14645)):
         assert (x, logits) == pytest.approx((0.2 * fade, 0.2 * fade), rel=1e-4)
     assert descent.done == 4

@@ -13,7 +13,7 @@ import torch
 from graphcond.hypergrad import BilevelProblem, Implicit, Unrolled, cosine_distance
 from graphcond.linalg import CG, Neumann
 from graphcond.nn.filters import PolynomialFilterNet, dense_operator
-from graphcond.training.nodes import FilterGraph, train_filters
+from graphcond.training import FilterGraph, train_filters
 
 D = torch.float64
 

@@ -5,10 +5,10 @@ import torch
 
 from graphcond.data import Checkpoint
 from graphcond.errors import FileFormatError, InputError, NumericalError
-from graphcond.training import EarlyStopping, fit
+from graphcond.training import EarlyStopping, Program, fit
 
 
-class Walk:
+class Walk(Program):
     """Scores follow a list; the tensor counts epochs."""
 
     def __init__(self, scores, size=1):
@@ -18,8 +18,8 @@ class Walk:
     def tensors(self):
         return {"x": self.x}
 
-    def moments(self):
-        return {"moment": self.moment}
+    def state_dict(self):
+        return {"x": self.x, "moment": self.moment}
 
     def step(self, epoch):
         self.epoch = epoch

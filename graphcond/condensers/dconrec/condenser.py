@@ -275,7 +275,7 @@ class PolicyGradient(InteractionCondenser):
         )
         loop = self.loop(data, pool)
         if state is None:
-            state = State.start(self._start(loop))
+            state = State(self._start(loop))
             if checkpoint is not None:
                 keep(checkpoint, state, pool)
         optimise(loop, state, checkpoint)

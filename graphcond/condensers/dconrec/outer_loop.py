@@ -12,11 +12,13 @@ from torch import Tensor
 from tqdm import tqdm
 
 from graphcond.data import Checkpoint
+from graphcond.data.stateful import Stateful, joined, part_of
 from graphcond.errors import NumericalError, require
 from graphcond.masks import BernoulliMask, CappedSimplex, Estimate, Estimator
 from graphcond.pools import OBSERVED, PSEUDO, DataPool
 from graphcond.seeding import derive
-from graphcond.training import Fitted, Recommender
+from graphcond.training import Adam, Fitted, Recommender
+from graphcond.typing import Tensors
 
 
 class SteppedObjective(Protocol):
@@ -79,29 +81,28 @@ class Schedule:
         return max(self.floor, self.rate * self.factor ** (step // self.every))
 
 
-@dataclass(eq=False)
-class State:
+class State(Stateful):
     """All that a step changes.
 
+    Args:
+        probs: S ``[P]``, moved in place.
+
     Attributes:
-        probs: S ``[P]``.
-        moment: Adam's first moment ``[P]``.
-        square: Adam's second moment ``[P]``.
+        optimiser: Adam on S.
         history: One record per finished step.
-        whole: Whether no step is half taken; an interrupt inside one leaves the last checkpoint as
-            it is.
+        complete: Whether no step is half taken; an interrupt inside one leaves the last checkpoint
+            as it is.
     """
 
-    probs: Tensor
-    moment: Tensor
-    square: Tensor
-    history: list[dict[str, Any]]
-    whole: bool = True
+    def __init__(self, probs: Tensor) -> None:
+        self.probs = probs
+        self.optimiser = Adam({"probs": probs}, {"probs": 0.0}, fused=False)
+        self.history = list[dict[str, Any]]()
+        self.complete = True
 
-    @classmethod
-    def start(cls, probs: Tensor) -> State:
-        """Return the state before the first step."""
-        return cls(probs, torch.zeros_like(probs), torch.zeros_like(probs), [])
+    def state_dict(self) -> Tensors:
+        """Return S and Adam's state, live."""
+        return self.optimiser.state_dict()
 
 
 @dataclass(frozen=True, eq=False)
@@ -145,14 +146,17 @@ class OuterLoop:
             if self.fixed:
                 grad.masked_fill_(self.pool.kept, 0.0)
             mapping = self._mapping_norm(state.probs, grad, rate)
-            before = state.probs
-            state.whole = False
+            before = state.probs.clone()
+            state.complete = False
             if self.schedule.plain:
-                state.probs = self.project(state.probs - rate * grad)
+                state.probs.sub_(rate * grad)
             else:
                 if self.schedule.centred:
                     self._centre(grad)
-                self._adam(state, grad, rate, number)
+                state.probs.grad = grad
+                state.optimiser.set_rates({"probs": rate})
+                state.optimiser.step()
+            state.probs.copy_(self.project(state.probs))
         except NumericalError as error:
             raise NumericalError(f"Outer step {number}: {error}") from error
         facts = {
@@ -163,7 +167,7 @@ class OuterLoop:
             "seconds": time.perf_counter() - start,
         }
         state.history.append({**facts, **self._facts(state.probs, estimate)})
-        state.whole = True
+        state.complete = True
 
     def project(self, values: Tensor) -> Tensor:
         """Return the nearest feasible point; always-kept interactions under an honest budget are at
@@ -180,25 +184,6 @@ class OuterLoop:
             return
         free = grad.numel() - int(self.pool.kept.sum())
         grad.sub_(grad.sum() / max(free, 1)).masked_fill_(self.pool.kept, 0.0)
-
-    def _adam(
-        self,
-        state: State,
-        grad: Tensor,
-        rate: float,
-        number: int,
-        decay: tuple[float, float] = (0.9, 0.999),
-    ) -> None:
-        """One step of Adam written out in place, so that its state is two vectors and resumes bit
-        for bit.
-        """
-        state.moment.lerp_(grad, 1 - decay[0])
-        state.square.mul_(decay[1]).addcmul_(grad, grad, value=1 - decay[1])
-        scale = state.square.sqrt().div_(math.sqrt(1 - decay[1] ** (number + 1))).add_(1e-8)
-        moved = torch.addcdiv(
-            state.probs, state.moment, scale, value=-rate / (1 - decay[0] ** (number + 1))
-        )
-        state.probs = self.project(moved)
 
     def _mapping_norm(self, probs: Tensor, grad: Tensor, rate: float) -> float:
         """Return the norm of (S - P_C(S - η g)) / η, the quantity that Theorem 3.1 bounds."""
@@ -248,30 +233,35 @@ def optimise(loop: OuterLoop, state: State, checkpoint: Checkpoint | None) -> St
                 keep(checkpoint, state, loop.pool)
     finally:
         bar.close()
-        if checkpoint is not None and state.whole:
+        if checkpoint is not None and state.complete:
             keep(checkpoint, state, loop.pool)
     return state
 
 
 def resumed(checkpoint: Checkpoint | None) -> tuple[State, DataPool] | None:
     """Return the state and the pool that a checkpoint holds, None without any."""
-    found = None if checkpoint is None else checkpoint.load()
+    found = None
+    if checkpoint is not None:
+        found = checkpoint.load()
     if found is None:
         return None
     tensors, record = found
-    proxies = (
-        (Recommender(tensors["proxy_users"], tensors["proxy_items"], Fitted()),)
-        if "proxy_users" in tensors
-        else ()
-    )
-    pool = DataPool(tensors["edges"], tensors["origin"], tensors["kept"], proxies)
-    return State(tensors["probs"], tensors["moment"], tensors["square"], record["history"]), pool
+    pool = part_of(tensors, "pool")
+    proxy = part_of(tensors, "proxy")
+    proxies = []
+    if proxy:
+        proxies.append(Recommender(proxy["users"], proxy["items"], Fitted()))
+    kept = part_of(tensors, "state")
+    state = State(torch.zeros_like(kept["now.probs"]))
+    state.load_state_dict(kept)
+    state.history = record["history"]
+    return state, DataPool(pool["edges"], pool["origin"], pool["kept"], tuple(proxies))
 
 
 def keep(checkpoint: Checkpoint, state: State, pool: DataPool) -> None:
     """Write the state and the pool of a run."""
-    tensors = {"edges": pool.edges, "origin": pool.origin, "kept": pool.kept}
-    tensors |= {"probs": state.probs, "moment": state.moment, "square": state.square}
+    tables = {"edges": pool.edges, "origin": pool.origin, "kept": pool.kept}
+    tensors = joined(state=state.state_dict(), pool=tables)
     for proxy in pool.proxies:
-        tensors |= {"proxy_users": proxy.users, "proxy_items": proxy.items}
+        tensors |= joined(proxy={"users": proxy.users, "items": proxy.items})
     checkpoint.save(tensors, {"history": state.history})

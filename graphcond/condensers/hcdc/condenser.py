@@ -42,8 +42,9 @@ from graphcond.nn.filters import PolynomialFilterNet, filter_operator
 from graphcond.nn.synthetic import SyntheticGraph, class_samples, export, synthetic_labels
 from graphcond.seeding import derive, generator
 from graphcond.spaces import PolynomialFilters
+from graphcond.training.filter_graphs import FilterGraph, filter_graph
 from graphcond.training.filter_problem import FilterProblem, check_solution
-from graphcond.training.nodes import FilterGraph, FilterTraining, filter_graph
+from graphcond.training.filter_program import FilterTraining
 from graphcond.typing import Tensors
 
 _REFRESH = 20
@@ -443,7 +444,7 @@ class _Run:
         used = kept[kept % 5 > 0]
         first = self.progress.done("match")
         if first:
-            descent.restore(self.progress.get("match"), first)
+            descent.load_state_dict(self.progress.get("match"))
         for step in tqdm(
             range(first, pool.steps),
             initial=first,
@@ -455,7 +456,7 @@ class _Run:
             threshold = self._threshold(step, pool)
             if step % _REFRESH == 0:
                 if step > first:
-                    self.progress.note("match", step, descent.tensors)
+                    self.progress.note("match", step, descent.state_dict)
                 self._look(step, matching, descent, watched, threshold)
             stream = generator(self.how.seed, "pool", step)
             rows = used[torch.randperm(len(used), generator=stream)[: pool.batch].to(used.device)]

@@ -6,19 +6,28 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass, replace
-from functools import cached_property
+from functools import cached_property, partial
 
 import torch
 from torch import Tensor
 
 from graphcond.condensers.hcdc.teachers import Target
+from graphcond.data.stateful import Stateful
 from graphcond.errors import InputError, require
 from graphcond.hypergrad import Sensitivity, cosine_distance, pearson_distance
 from graphcond.nn.filters import PolynomialFilterNet, dense_operator
 from graphcond.nn.synthetic import SyntheticGraph
 from graphcond.seeding import generator
-from graphcond.training.filter_problem import FilterProblem, check_finite, node_losses
-from graphcond.training.nodes import FilterTraining
+from graphcond.training.adam import Adam
+from graphcond.training.filter_problem import FilterProblem
+from graphcond.training.filter_program import (
+    FilterProgram,
+    FilterTraining,
+    check_finite,
+    node_accuracies,
+    node_losses,
+)
+from graphcond.training.fit import fit
 from graphcond.typing import Tensors
 
 _MARGIN = 0.3
@@ -116,52 +125,26 @@ def train_students(
         NumericalError: If a model diverges; the message names its λ.
     """
     # Weights, gradients and moments of a chunk fit a core's cache; the results do not depend on the
-    # chunk.
-    parts = []
+    # chunk, but for the dropout.
     chunk = max(8, _CHUNK_WEIGHTS // sum(value[0].numel() for value in start.values()))
     if not lam.is_cpu:
         chunk = lam.size(0)
-    for some in torch.arange(lam.size(0), device=lam.device).split(chunk):
-        params = {name: _leaf(value[some]) for name, value in start.items()}
-        parts.append(_train_chunk(problem, params, lam[some], recipe, (seed, int(some[0]))))
-    return {name: torch.cat([part[name] for part in parts]) for name in start}
-
-
-def _leaf(value: Tensor) -> Tensor:
-    """Lay weights [b, d, h] out as [d, b, h], which makes the first product one matrix product
-    without a copy.
-    """
-    value = (
-        value.transpose(0, 1).contiguous().transpose(0, 1) if value.dim() == 3 else value.clone()
-    )
-    return value.requires_grad_()
-
-
-def _train_chunk(
-    problem: FilterProblem,
-    params: Tensors,
-    lam: Tensor,
-    recipe: FilterTraining,
-    seeds: tuple[int, int],
-) -> Tensors:
-    y = problem.graph.y[problem.graph.train]
-    graph = problem.graph
-    optimiser = torch.optim.Adam(
-        params.values(), lr=recipe.learning_rate, weight_decay=recipe.weight_decay, fused=True
-    )
-    for epoch in range(recipe.epochs):
-        stream = None
-        if recipe.dropout:
-            stream = generator(seeds[0], "students", seeds[1], epoch, device=lam.device)
-        logits = problem.net(
-            params, lam, graph.operator, graph.x, dropout=recipe.dropout, stream=stream
+    parts = []
+    for first in range(0, lam.size(0), chunk):
+        some = slice(first, first + chunk)
+        program = FilterProgram(
+            problem.net,
+            lam[some],
+            problem.graph,
+            recipe,
+            {name: value[some] for name, value in start.items()},
+            partial(generator, seed, "students", first, device=lam.device),
+            looks=False,
         )
-        losses = node_losses(logits[:, graph.train], y)
-        optimiser.zero_grad()
-        losses.sum().backward()
-        optimiser.step()
-    check_finite(losses.detach(), lam, "training on the condensed training graph")
-    return {name: value.detach() for name, value in params.items()}
+        # All epochs, whatever the recipe's early stopping: students are compared after equal work.
+        fit(program, recipe.epochs, description="students")
+        parts.append(program.finish())
+    return {name: torch.cat([part[name] for part in parts]) for name in start}
 
 
 @dataclass(frozen=True)
@@ -240,7 +223,7 @@ class Matching:
         for students in self.copies:
             logits = self.logits(graph, students.models(rows), students.lam[rows], threshold)
             losses.append(node_losses(logits, graph.y))
-            accuracies.append((logits.argmax(-1) == graph.y).to(logits.dtype).mean(1))
+            accuracies.append(node_accuracies(logits, graph.y))
         return torch.stack(losses).mean(0), torch.stack(accuracies).mean(0)
 
     def _models(self, students: Students, rows: Tensor, stream: torch.Generator | None) -> Tensors:
@@ -342,7 +325,7 @@ def cut(weight: Tensor, threshold: float) -> Tensor:
     return weight
 
 
-class Descent:
+class Descent(Stateful):
     """Adam on a synthetic graph with cosine-annealed rates; its state can be stored and read back.
 
     Args:
@@ -355,43 +338,20 @@ class Descent:
     def __init__(self, graph: SyntheticGraph, rates: tuple[float, float], steps: int) -> None:
         self.graph = graph
         self.steps = steps
-        self.done = 0
-        self.names = ["x", *graph.edge_params]
+        self.done = torch.zeros((), dtype=torch.int64)
+        # Features that are all 0 have no scale of their own.
         scale = float(graph.x.detach().square().mean().sqrt()) or 1.0
         known = {"x": rates[0] * scale, "logits": rates[1]}
-        self.rates = {name: known.get(name, rates[1] / 20) for name in self.names}
-        self.optimiser = torch.optim.Adam([{"params": [graph.params[name]]} for name in self.names])
-        for name in self.names:
-            value = graph.params[name]
-            zeros = {"exp_avg": torch.zeros_like(value), "exp_avg_sq": torch.zeros_like(value)}
-            self.optimiser.state[value] = {"step": torch.zeros(()), **zeros}
+        self.rates = {name: known.get(name, rates[1] / 20) for name in graph.params}
+        self.optimiser = Adam(graph.params, self.rates, fused=False)
 
     def step(self, objective: Tensor) -> None:
         """Move the graph against the objective's gradient."""
-        fade = 0.5 * (1 + math.cos(math.pi * self.done / self.steps))
-        for name, group in zip(self.names, self.optimiser.param_groups):
-            group["lr"] = fade * self.rates[name]
-        self.optimiser.zero_grad()
-        objective.backward()
-        self.optimiser.step()
+        fade = 0.5 * (1 + math.cos(math.pi * int(self.done) / self.steps))
+        self.optimiser.set_rates({name: fade * rate for name, rate in self.rates.items()})
+        self.optimiser.descend(objective)
         self.done += 1
 
-    def tensors(self) -> Tensors:
-        """Return everything that a resumed run needs, by name."""
-        found = {f"graph.{name}": self.graph.params[name].detach() for name in self.names}
-        for name in self.names:
-            found |= {
-                f"adam.{name}.{key}": value
-                for key, value in self.optimiser.state[self.graph.params[name]].items()
-            }
-        return found
-
-    @torch.no_grad()
-    def restore(self, tensors: Tensors, done: int) -> None:
-        """Continue from what :meth:`tensors` returned after ``done`` steps."""
-        for name in self.names:
-            value = self.graph.params[name]
-            value.copy_(tensors[f"graph.{name}"])
-            for key, entry in self.optimiser.state[value].items():
-                entry.copy_(tensors[f"adam.{name}.{key}"])
-        self.done = done
+    def state_dict(self) -> Tensors:
+        """Return the graph, Adam's state and the number of steps, live."""
+        return {**self.optimiser.state_dict(), "done": self.done}

@@ -25,7 +25,8 @@ from graphcond.training.filter_problem import (
     network_gradients,
     network_scores,
 )
-from graphcond.training.nodes import FilterTraining, train_filters
+from graphcond.training.filter_program import FilterTraining
+from graphcond.training.nodes import train_filters
 from graphcond.typing import Tensors
 
 
@@ -315,7 +316,7 @@ class _TrainingCompanion(Companion):
         self.learner: FilterLearner | None = None
 
     def start(self, lam: Tensor, seed: int) -> None:
-        self.learner = FilterLearner(self.lesson.problem, lam, seed, self.lesson.recipe)
+        self.learner = FilterLearner.fresh(self.lesson.problem, lam, seed, self.lesson.recipe)
 
     def step(self, lam: Tensor) -> None:
         self._own().step(lam)

@@ -20,11 +20,9 @@ from graphcond.spaces import PolynomialFilters
 from graphcond.training.filter_problem import (
     FilterLearner,
     FilterProblem,
-    check_finite,
     check_solution,
-    node_losses,
 )
-from graphcond.training.nodes import FilterTraining
+from graphcond.training.filter_program import FilterTraining, check_finite, node_losses
 from graphcond.typing import Tensors
 
 
@@ -119,7 +117,7 @@ def follow(plan: Trajectories, setting: Setting, descent: Descent, progress: Pro
     """
     first = progress.done("match")
     if first:
-        descent.restore(progress.get("match"), first * plan.steps)
+        descent.load_state_dict(progress.get("match"))
     bar = tqdm(
         total=plan.repeats * plan.epochs,
         initial=first * plan.epochs,
@@ -132,7 +130,7 @@ def follow(plan: Trajectories, setting: Setting, descent: Descent, progress: Pro
             plan.starts, seed=derive(setting.seed, "trajectories", repeat)
         ).to(descent.graph.x)
         seeds = [derive(setting.seed, name, repeat) for name in ("students", "teachers")]
-        student = FilterLearner(setting.condensed, lam, seeds[0], setting.recipe)
+        student = FilterLearner.fresh(setting.condensed, lam, seeds[0], setting.recipe)
         setting.companion.start(lam, seeds[1])
         distances = []
         for epoch in range(plan.epochs):
@@ -155,13 +153,13 @@ def follow(plan: Trajectories, setting: Setting, descent: Descent, progress: Pro
             distances.append(float(distance.detach()))
         progress.history.append(
             {
-                "step": descent.done,
+                "step": int(descent.done),
                 "part": "match",
                 "hypergradient_start": distances[0],
                 "hypergradient": distances[-1],
             }
         )
-        progress.note("match", repeat + 1, descent.tensors, force=True)
+        progress.note("match", repeat + 1, descent.state_dict, force=True)
     bar.close()
 
 
@@ -180,5 +178,7 @@ def condensed_gradient(
     gradient, solution = setting.how.solve(
         BilevelProblem(inner.inner_loss, outer, inner.curvature), params, lam
     )
-    check_solution(solution, lam, f"step {descent.done}: hypergradients of the condensed graph")
+    check_solution(
+        solution, lam, f"step {int(descent.done)}: hypergradients of the condensed graph"
+    )
     return gradient, solution

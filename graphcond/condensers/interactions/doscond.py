@@ -17,7 +17,7 @@ from graphcond.data import Checkpoint, kept_interactions, num_items, num_users, 
 from graphcond.errors import require
 from graphcond.nn.recommender import MF, EmbeddingRecommender, RecommenderFactory
 from graphcond.seeding import derive, generator
-from graphcond.training import UniformNegatives
+from graphcond.training import Adam, UniformNegatives
 from graphcond.typing import Record
 
 Pair = tuple[Tensor, Tensor]
@@ -75,10 +75,12 @@ class DosCondInteractions(InteractionCondenser):
             float(torch.logit(torch.tensor(min(self.ratio, 0.99)))),
             device=edges.device,
         )
-        optimiser = torch.optim.Adam([logits.requires_grad_()], lr=self.learning_rate)
-        history, first = self._restore(checkpoint, logits, optimiser)
+        optimiser = Adam({"logits": logits}, self.learning_rate, fused=False)
+        history = _resumed(checkpoint, optimiser)
         try:
-            for step in tqdm(range(first, self.steps), desc="DosCond", disable=None, leave=False):
+            for step in tqdm(
+                range(len(history), self.steps), desc="DosCond", disable=None, leave=False
+            ):
                 loss, gradient = self._match(data, logits.detach(), step)
                 logits.grad = gradient
                 optimiser.step()
@@ -90,42 +92,17 @@ class DosCondInteractions(InteractionCondenser):
                     }
                 )
                 if checkpoint is not None and checkpoint.due():
-                    self._keep(checkpoint, logits, optimiser, history)
+                    checkpoint.save(optimiser.state_dict(), {"history": history})
         finally:
             # An interrupt between Adam's step and its record would leave them apart: then the last
             # write stands.
-            if (
-                checkpoint is not None
-                and history
-                and int(optimiser.state[logits]["step"]) == len(history)
-            ):
-                self._keep(checkpoint, logits, optimiser, history)
+            steps = int(optimiser.state_dict()["logits.step"])
+            if checkpoint is not None and steps == len(history) > 0:
+                checkpoint.save(optimiser.state_dict(), {"history": history})
         return Draft(
             kept_interactions(data, logits.detach().topk(self.budget(data)).indices),
             history=history,
         )
-
-    @staticmethod
-    def _keep(
-        checkpoint: Checkpoint, logits: Tensor, optimiser: torch.optim.Adam, history: list[Record]
-    ) -> None:
-        state = {key: torch.as_tensor(value) for key, value in optimiser.state[logits].items()}
-        checkpoint.save({"logits": logits.detach(), **state}, {"history": history})
-
-    def _restore(
-        self, checkpoint: Checkpoint | None, logits: Tensor, optimiser: torch.optim.Adam
-    ) -> tuple[list[Record], int]:
-        found = None
-        if checkpoint is not None:
-            found = checkpoint.load()
-        if found is None:
-            return [], 0
-        tensors, record = found
-        with torch.no_grad():
-            logits.copy_(tensors.pop("logits"))
-        optimiser.state[logits].update(tensors)
-        history: list[Record] = list(record["history"])
-        return history, len(history)
 
     def _match(self, data: HeteroData, logits: Tensor, step: int) -> tuple[float, Tensor]:
         """Return the distance at fresh tables and its gradient to the logits [E]."""
@@ -157,6 +134,18 @@ class DosCondInteractions(InteractionCondenser):
             loss += 1 - cosine
             sides.append((cosine * unit - goal) / size)
         return loss, one.credit((sides[0], sides[1])) * mask * (1 - mask) / self.temperature
+
+
+def _resumed(checkpoint: Checkpoint | None, optimiser: Adam) -> list[Record]:
+    """Return the history that a checkpoint holds, after its state was loaded; empty without any."""
+    found = None
+    if checkpoint is not None:
+        found = checkpoint.load()
+    if found is None:
+        return []
+    tensors, record = found
+    optimiser.load_state_dict(tensors)
+    return list(record["history"])
 
 
 class _OneStep:

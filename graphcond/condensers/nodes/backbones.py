@@ -27,6 +27,7 @@ from graphcond.nn.synthetic import gcn_norm_dense
 from graphcond.seeding import generator
 from graphcond.spaces import PolynomialFilters
 from graphcond.sparse import CSR
+from graphcond.training.adam import Adam
 from graphcond.typing import Tensors
 
 Distance: TypeAlias = Literal["cosine", "l2", "both"]
@@ -266,13 +267,12 @@ class NetBackbone(Backbone):
             for name, value in params.items()
         }
         free = {name: value for name, value in leaves.items() if name != "lam"}
-        optimizer = torch.optim.Adam(free.values(), lr=0.01)
+        optimiser = Adam(free, 0.01, fused=False)
         with torch.enable_grad():
             for _ in range(steps):
-                optimizer.zero_grad()
                 logits = self.net(free, leaves["lam"], operator, x)
-                F.cross_entropy(
+                loss = F.cross_entropy(
                     logits.flatten(0, 1), self.y.repeat(len(logits)), reduction="sum"
-                ).div(len(x)).backward()
-                optimizer.step()
+                )
+                optimiser.descend(loss.div(len(x)))
         return {name: value.detach() for name, value in leaves.items()}

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import abstractmethod
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Literal, TypeAlias, final
 
@@ -15,13 +15,15 @@ from tqdm import tqdm
 from graphcond.condensers.nodes.partition import Partition
 from graphcond.condensers.synthesis import NodeSynthesis, linear_accuracy
 from graphcond.data import Checkpoint
+from graphcond.data.stateful import joined, part_of
 from graphcond.errors import NumericalError, require
 from graphcond.nn.adjacency import Adjacency, AdjacencyName, Identity, make_adjacency
 from graphcond.nn.labelled_nodes import LabelledNodes, propagated
 from graphcond.nn.synthetic import SyntheticGraph, class_samples, gcn_norm_dense, synthetic_labels
 from graphcond.nn.teacher import RidgeTeacher
 from graphcond.seeding import derive
-from graphcond.typing import Record, Tensors
+from graphcond.training.adam import Adam
+from graphcond.typing import Record
 
 Start: TypeAlias = Literal["nodes", "partition"]
 Targets: TypeAlias = Literal["train", "teacher"]
@@ -97,9 +99,9 @@ class Learner:
     def __init__(self, graph: SyntheticGraph, rates: Rates, name: str) -> None:
         self.graph = graph
         self.name = name
-        features = {"params": [graph.x], "lr": rates.x * float(graph.x.detach().abs().mean())}
-        edges = {"params": list(graph.edge_params.values()), "lr": rates.edges}
-        self.optimizer = torch.optim.Adam([features, edges] if edges["params"] else [features])
+        steps = dict.fromkeys(graph.params, rates.edges)
+        steps["x"] = rates.x * float(graph.x.detach().abs().mean())
+        self.optimiser = Adam(graph.params, steps, fused=False)
         counts = (graph.y[:, None] == graph.y.unique()).sum(0).to(graph.x)
         self.class_weight = counts / counts.sum()
 
@@ -112,9 +114,7 @@ class Learner:
                 f"{self.name} diverged at {where}. Lower lr_x or lr_edges, or scale the features to"
                 " about 1."
             )
-        self.optimizer.zero_grad()
-        loss.backward()
-        self.optimizer.step()
+        self.optimiser.descend(loss)
         return float(loss.detach())
 
     def run(
@@ -144,7 +144,8 @@ class Learner:
             score = self._judge(judge)
         if checkpoint is not None and (found := checkpoint.load()) is not None:
             tensors, record = found
-            best = self._restore(tensors)
+            self.optimiser.load_state_dict(part_of(tensors, "now"))
+            best = part_of(tensors, "best")
             first = int(record["rounds"])
             score = float(record["score"])
             history = list(record["history"])
@@ -165,37 +166,14 @@ class Learner:
                 }
             )
             if checkpoint is not None and (number % 10 == 9 or number + 1 == rounds):
-                checkpoint.save(
-                    self._tensors(best), {"rounds": number + 1, "score": score, "history": history}
-                )
+                tensors = joined(now=self.optimiser.state_dict(), best=best)
+                checkpoint.save(tensors, {"rounds": number + 1, "score": score, "history": history})
         return self.graph.with_params(best), history
 
     @torch.no_grad()
     def _judge(self, data: Data) -> float:
         operator = gcn_norm_dense(self.graph.weight())
         return linear_accuracy(data, operator @ (operator @ self.graph.x), self.graph.y)
-
-    def _tensors(self, best: Mapping[str, Tensor]) -> Tensors:
-        out = {f"best.{name}": value for name, value in best.items()}
-        for name, value in self.graph.params.items():
-            state = self.optimizer.state[value]
-            out |= {
-                f"now.{name}": value.detach(),
-                **{f"adam.{name}.{key}": torch.as_tensor(entry) for key, entry in state.items()},
-            }
-        return out
-
-    def _restore(self, tensors: Tensors) -> Tensors:
-        with torch.no_grad():
-            for name, value in self.graph.params.items():
-                value.copy_(tensors[f"now.{name}"])
-                start = f"adam.{name}."
-                self.optimizer.state[value] = {
-                    key.removeprefix(start): entry
-                    for key, entry in tensors.items()
-                    if key.startswith(start)
-                }
-        return {name: tensors[f"best.{name}"] for name in self.graph.params}
 
 
 Loss: TypeAlias = Callable[[Tensor, Tensor, int], Tensor]
