@@ -330,18 +330,18 @@ def test_a_disk_that_fills_up_loses_no_step(tmp_path, monkeypatch):
 
 def test_an_interrupt_inside_a_step_leaves_the_last_checkpoint(tmp_path, monkeypatch):
     monkeypatch.setattr(Checkpoint, "due", lambda self: True)
-    data, path, adam = interactions(), tmp_path / "run.safetensors", outer_loop.OuterLoop._adam
+    data, path, step = interactions(), tmp_path / "run.safetensors", outer_loop.Adam.step
     whole = condenser().condense(data)
 
-    def torn(self, state, grad, rate, number):
-        adam(self, state, grad, rate, number)
-        if number == 2:
+    def torn(self):
+        step(self)
+        if int(self.state_dict().get("probs.step", 0)) == 3:
             raise KeyboardInterrupt
 
-    monkeypatch.setattr(outer_loop.OuterLoop, "_adam", torn)
+    monkeypatch.setattr(outer_loop.Adam, "step", torn)
     with pytest.raises(KeyboardInterrupt):
         condenser().condense(data, checkpoint=path)
-    monkeypatch.setattr(outer_loop.OuterLoop, "_adam", adam)
+    monkeypatch.setattr(outer_loop.Adam, "step", step)
     assert torch.equal(
         train_edges(whole.data), train_edges(condenser().condense(data, checkpoint=path).data)
     )
