@@ -5,7 +5,7 @@ many at once.
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from typing import Any, Protocol
+from typing import Any, ClassVar, Protocol
 
 import torch
 from torch import Tensor
@@ -42,17 +42,22 @@ class EmbeddingRecommender(torch.nn.Module, ABC):
         bias: Whether items have a bias b.
         dropout: Probability, in [0, 1), of dropping a coordinate of a user's embedding in a
             training triplet.
-        weight_decay: λ of λ/2 (|p_u|² + |q_i|² + |q_j|²) per triplet on the embeddings that are
-            learned, at least 0.
-        learning_rate: Step size of Adam, > 0.
         init_std: Standard deviation of the normal initialisation, > 0. Small on purpose: large ones
             keep noise in directions that few interactions ever correct, and cost a quarter of the
             NDCG on Last.fm.
         num_models: K, at least 1.
         seed: Seed of the initialisation.
+
+    Attributes:
+        uses_graph: Whether it propagates over the training interactions.
+        usual_learning_rate: Step size of Adam that suits it, where a recipe names none.
+        usual_weight_decay: λ of λ/2 (|p_u|² + |q_i|² + |q_j|²) per triplet, on the embeddings that
+            are learned, that suits it.
     """
 
-    uses_graph: bool
+    uses_graph: ClassVar[bool]
+    usual_learning_rate: ClassVar[float] = 0.002
+    usual_weight_decay: ClassVar[float] = 0.02
 
     def __init__(
         self,
@@ -62,8 +67,6 @@ class EmbeddingRecommender(torch.nn.Module, ABC):
         *,
         bias: bool,
         dropout: float,
-        weight_decay: float,
-        learning_rate: float,
         init_std: float,
         num_models: int,
         seed: int,
@@ -79,24 +82,16 @@ class EmbeddingRecommender(torch.nn.Module, ABC):
             min(counts.values()) >= 1,
             f"Sizes must be positive, but they are {counts}. Give the counts of the data set.",
         )
-        rates: dict[str, Any] = {
-            "dropout": dropout,
-            "weight_decay": weight_decay,
-            "learning_rate": learning_rate,
-            "init_std": init_std,
-        }
         require(
-            0 <= dropout < 1 and weight_decay >= 0 and learning_rate > 0 and init_std > 0,
-            "A model must have 0 <= dropout < 1, weight_decay >= 0, learning_rate > 0 and"
-            f" init_std > 0, but it has {rates}. Change the one that is out of range.",
+            0 <= dropout < 1 and init_std > 0,
+            "A model must have 0 <= dropout < 1 and init_std > 0, but it has"
+            f" dropout={dropout} and init_std={init_std}. Change the one that is out of range.",
         )
         self.num_users = num_users
         self.num_items = num_items
         self.dim = dim
         self.num_models = num_models
         self.dropout = dropout
-        self.weight_decay = weight_decay
-        self.learning_rate = learning_rate
         draw = generator(seed, "init")
         self.user = torch.nn.Parameter(
             torch.randn(num_models * num_users, dim, generator=draw) * init_std
@@ -181,20 +176,19 @@ class MF(EmbeddingRecommender):
         *,
         bias: bool = False,
         dropout: float = 0.0,
-        weight_decay: float = 0.02,
-        learning_rate: float = 0.002,
         init_std: float = 0.05,
         num_models: int = 1,
         seed: int = 0,
     ) -> None:
-        rates = {
-            "dropout": dropout,
-            "weight_decay": weight_decay,
-            "learning_rate": learning_rate,
-            "init_std": init_std,
-        }
         super().__init__(
-            num_users, num_items, dim, bias=bias, num_models=num_models, seed=seed, **rates
+            num_users,
+            num_items,
+            dim,
+            bias=bias,
+            dropout=dropout,
+            init_std=init_std,
+            num_models=num_models,
+            seed=seed,
         )
 
     def propagate(self, tables: Tables, graph: CSR | None) -> Tables:
@@ -216,6 +210,8 @@ class LightGCN(EmbeddingRecommender):
     """
 
     uses_graph = True
+    usual_learning_rate = 0.005
+    usual_weight_decay = 1e-4
 
     def __init__(
         self,
@@ -226,20 +222,19 @@ class LightGCN(EmbeddingRecommender):
         *,
         bias: bool = False,
         dropout: float = 0.0,
-        weight_decay: float = 1e-4,
-        learning_rate: float = 0.005,
         init_std: float = 0.1,
         num_models: int = 1,
         seed: int = 0,
     ) -> None:
-        rates = {
-            "dropout": dropout,
-            "weight_decay": weight_decay,
-            "learning_rate": learning_rate,
-            "init_std": init_std,
-        }
         super().__init__(
-            num_users, num_items, dim, bias=bias, num_models=num_models, seed=seed, **rates
+            num_users,
+            num_items,
+            dim,
+            bias=bias,
+            dropout=dropout,
+            init_std=init_std,
+            num_models=num_models,
+            seed=seed,
         )
         require(
             num_layers >= 1,

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
+from typing import final
 
 import torch
 from torch import Tensor
@@ -13,30 +14,15 @@ from graphcond.data import num_items, num_users, train_edges
 from graphcond.data.checks import check_pair_stores
 from graphcond.errors import require
 from graphcond.sparse import CSR, spmm
-from graphcond.training.fit import Fitted
-from graphcond.training.ranker import Ranker, rows_of
+from graphcond.training.ranker import ItemWeights, rows_of
 
 _BLOCK = 1024  # columns of the Gram matrix made at once
 
 
+@final
 @dataclass(frozen=True)
-class DenseItemWeights(Ranker):
-    """Scores that are a user's items times a dense matrix of weights between items.
-
-    Attributes:
-        interactions: Training interactions [U, I].
-        weights: Weights [I, I], from an item that was taken to one that is scored.
-        history: Empty: nothing is trained by steps.
-    """
-
-    interactions: CSR
-    weights: Tensor
-    history: Fitted = field(default_factory=Fitted)
-
-    @property
-    def size(self) -> tuple[int, int]:
-        """Numbers of users and items."""
-        return self.interactions.size
+class DenseItemWeights(ItemWeights[Tensor]):
+    """Scores that are a user's items times a dense matrix of weights between items."""
 
     def scores(self, start: int, stop: int) -> Tensor:
         """Return the scores [stop - start, I] of consecutive users."""

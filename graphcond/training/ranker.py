@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from dataclasses import dataclass, field
+from typing import Generic, TypeVar
 
 import torch
 from torch import Tensor
@@ -71,6 +73,29 @@ class Ranker(ABC):
             best.append(value)
             ids.append(which.masked_fill_(value == -torch.inf, -1))
         return torch.cat(best), torch.cat(ids)
+
+
+Weights = TypeVar("Weights", Tensor, CSR)
+
+
+@dataclass(frozen=True)
+class ItemWeights(Ranker, Generic[Weights]):
+    """Base of scores that are a user's items times weights between items.
+
+    Attributes:
+        interactions: Training interactions [U, I].
+        weights: Weights [I, I], from an item that was taken to one that is scored.
+        history: Empty: nothing is trained by steps.
+    """
+
+    interactions: CSR
+    weights: Weights
+    history: Fitted = field(default_factory=Fitted)
+
+    @property
+    def size(self) -> tuple[int, int]:
+        """Numbers of users and items."""
+        return self.interactions.size
 
 
 def rows_of(csr: CSR, start: int, stop: int) -> CSR:

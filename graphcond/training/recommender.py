@@ -38,8 +38,8 @@ class BPR:
     Args:
         loss: A loss against shared negatives, for example ``nn.SampledSoftmax()``; None is BPR's,
             with one negative for each interaction.
-        learning_rate: Step size of Adam, > 0; None is the model's own.
-        weight_decay: λ of the embeddings' decay, at least 0; None is the model's own.
+        learning_rate: Step size of Adam, > 0; None is the one that suits the model's class.
+        weight_decay: λ of the embeddings' decay, at least 0; None as for the learning rate.
         batch_size: Triplets of one Adam step (of each model, where several are trained side by
             side); None is |D| / 40, at least 1,024 and at most 8,192: an Adam step costs the size
             of the tables, whatever the batch.
@@ -271,13 +271,13 @@ class BPRProgram(Program):
         )
         self.graph = model.graph(edges, weight)
         if recipe.weight_decay is None:
-            decay = model.weight_decay
+            decay = model.usual_weight_decay
         else:
             decay = recipe.weight_decay
         self.decay = _expected_decay(model, edges, decay)
         self.negatives = UniformNegatives(edges, model.num_users, model.num_items)
         if recipe.learning_rate is None:
-            rate = model.learning_rate
+            rate = model.usual_learning_rate
         else:
             rate = recipe.learning_rate
         self.optimiser = Adam(dict(model.named_parameters()), rate)

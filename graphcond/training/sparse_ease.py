@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
+from typing import final
 
 import torch
 from scipy.sparse import csr_matrix
@@ -12,31 +13,16 @@ from torch_geometric.data import HeteroData
 from graphcond.data import num_items, num_users, train_edges
 from graphcond.errors import require
 from graphcond.sparse import CSR
-from graphcond.training.fit import Fitted
-from graphcond.training.ranker import Ranker, rows_of
+from graphcond.training.ranker import ItemWeights, rows_of
 
 _BLOCK = 256  # items whose neighbours are sought at once: 256 rows of 100,000 items are 100 MiB
 _SOLVED = 64  # items solved at once: 64 Gram matrices of 100 neighbours and their keys are 10 MiB
 
 
+@final
 @dataclass(frozen=True)
-class SparseItemWeights(Ranker):
-    """Scores that are a user's items times a sparse matrix of weights between items.
-
-    Attributes:
-        interactions: Training interactions [U, I].
-        weights: Weights [I, I], from an item that was taken to one that is scored.
-        history: Empty: nothing is trained by steps.
-    """
-
-    interactions: CSR
-    weights: CSR
-    history: Fitted = field(default_factory=Fitted)
-
-    @property
-    def size(self) -> tuple[int, int]:
-        """Numbers of users and items."""
-        return self.interactions.size
+class SparseItemWeights(ItemWeights[CSR]):
+    """Scores that are a user's items times a sparse matrix of weights between items."""
 
     def scores(self, start: int, stop: int) -> Tensor:
         """Return the scores [stop - start, I] of consecutive users."""

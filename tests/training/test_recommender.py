@@ -54,9 +54,11 @@ def test_shared_negatives_learn_two_tastes_and_score_cosines(make, loss):
 def test_a_recipes_step_and_decay_take_the_place_of_the_models():
     data = blocks()
     pairs = data[EDGE].edge_index
-    still = BPRProgram(nn.MF(60, 40, weight_decay=9.0), pairs, None, BPR(weight_decay=0.0))
+    still = BPRProgram(nn.MF(60, 40), pairs, None, BPR(weight_decay=0.0))
     assert still.decay[0].max() == 0
-    moved = nn.MF(60, 40, learning_rate=0.5)
+    usual = BPRProgram(nn.MF(60, 40), pairs, None, BPR())
+    assert usual.decay[0].max() > 0
+    moved = nn.MF(60, 40)
     before = moved.user.detach().clone()
     BPRProgram(moved, pairs, None, BPR(learning_rate=1e-6, min_steps=1)).step(0)
     assert 0 < (moved.user - before).abs().max() < 1e-5
@@ -113,8 +115,8 @@ def test_a_round_has_its_fewest_steps_and_weights_count_only_if_asked():
 def test_one_step_of_decay_and_gradient_matches_autograd(make):
     data = blocks()
     pairs = data[EDGE].edge_index
-    model = make(60, 40, dim=4, weight_decay=0.5, init_std=0.3)
-    program = BPRProgram(model, pairs, None, BPR())
+    model = make(60, 40, dim=4, init_std=0.3)
+    program = BPRProgram(model, pairs, None, BPR(weight_decay=0.5))
     draw = torch.Generator().manual_seed(0)
     negatives = program.negatives(pairs[0], draw)
     users, items = model.embeddings(program.graph)

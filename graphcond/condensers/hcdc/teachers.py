@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import partial
 from typing import ClassVar, final
 
 import torch
@@ -158,8 +159,27 @@ class ClosedFormTeacher(Teacher):
     """Base of teachers that solve ridge regression on the original and never train on it."""
 
     @abstractmethod
+    def maker(self, lesson: Lesson) -> Callable[..., ClosedForm]:
+        """Return what makes the model, as :func:`~graphcond.nn.linear_filters.ridge_filters` is
+        called.
+        """
+
     def model(self, lesson: Lesson) -> ClosedForm:
         """Return the original, made ready for any λ."""
+        data = lesson.data
+        net = lesson.net
+        known = data.y >= 0
+        return self.maker(lesson)(
+            lesson.problem.graph.operator,
+            data.x,
+            data.y,
+            (data.train_mask & known, data.val_mask & known),
+            lesson.space.order,
+            num_classes=net.num_classes,
+            num_layers=net.num_layers,
+            basis=net.basis,
+            per_layer=net.per_layer,
+        )
 
     def fitted(self, lesson: Lesson, lam: Tensor) -> tuple[ClosedForm, float]:
         """Return the model, and the ridge that validates best over some λ [P, H]."""
@@ -187,21 +207,9 @@ class LinearTeacher(ClosedFormTeacher):
 
     name: ClassVar[str] = "linear"
 
-    def model(self, lesson: Lesson) -> ClosedForm:
-        """Return the linear model's statistics of the original."""
-        data = lesson.data
-        net = lesson.net
-        return ridge_filters(
-            lesson.problem.graph.operator,
-            data.x,
-            data.y,
-            _labelled(data),
-            lesson.space.order,
-            num_classes=net.num_classes,
-            num_layers=net.num_layers,
-            basis=net.basis,
-            per_layer=net.per_layer,
-        )
+    def maker(self, lesson: Lesson) -> Callable[..., ClosedForm]:
+        """Return what makes the linear model's statistics."""
+        return ridge_filters
 
 
 @final
@@ -215,22 +223,9 @@ class RandomFeaturesTeacher(ClosedFormTeacher):
 
     name: ClassVar[str] = "random-features"
 
-    def model(self, lesson: Lesson) -> ClosedForm:
-        """Return the random layers of the original."""
-        data = lesson.data
-        net = lesson.net
-        return random_filters(
-            lesson.problem.graph.operator,
-            data.x,
-            data.y,
-            _labelled(data),
-            lesson.space.order,
-            seed=derive(lesson.seed, "random features"),
-            num_classes=net.num_classes,
-            num_layers=net.num_layers,
-            basis=net.basis,
-            per_layer=net.per_layer,
-        )
+    def maker(self, lesson: Lesson) -> Callable[..., ClosedForm]:
+        """Return what makes the random layers."""
+        return partial(random_filters, seed=derive(lesson.seed, "random features"))
 
 
 @final
@@ -329,12 +324,6 @@ class _TrainingCompanion(Companion):
         if self.learner is None:
             raise InputError("The teacher has no weights yet. Call start() before step().")
         return self.learner
-
-
-def _labelled(data: Data) -> tuple[Tensor, Tensor]:
-    """Return the training and validation nodes that have a label, as masks [n]."""
-    known = data.y >= 0
-    return data.train_mask & known, data.val_mask & known
 
 
 def closed_form_target(model: ClosedForm, lam: Tensor, ridge: float) -> Target:
