@@ -19,10 +19,9 @@ from typing import Any
 
 from torch_geometric.data import HeteroData
 
-from benchmarks.recommender.judges import METHODS, made_of, teacher_of
+from benchmarks.recommender.judges import METHODS, made_of
 from benchmarks.recommender.setting import data_of, parse, parser, store_of
 from benchmarks.store import Store
-from graphcond.condensers import TeacherChoice
 from graphcond.data import train_edges, val_edges
 from graphcond.search import rank_report
 from graphcond.spaces import RecommenderChoice, Recommenders
@@ -131,8 +130,6 @@ def compare(store: Store, method: str, key: dict[str, Any], options: argparse.Na
     if method not in (EARLY, "Full"):
         _, made = made_of(method, key["dataset"], key["ratio"], key["seed"])
         facts["seconds_condense"] = float(made.get("seconds_condense", 0.0))
-        if method.startswith(TeacherChoice.__name__):
-            facts["seconds_condense"] += teacher_of(key["dataset"], key["seed"])[1]
     store.add({**row, **facts}, code=(trained, rank_report))
 
 
@@ -159,7 +156,7 @@ def main() -> None:
         "--methods",
         nargs="+",
         choices=[*METHODS, EARLY],
-        default=["RandomInteractions", "TeacherChoice", "SVPEasiest", EARLY],
+        default=["RandomInteractions", "TeacherChoice", "TeacherChoice.observed", EARLY],
         help="the first one says how long Full is trained where it is stopped early",
     )
     options = parse(command)

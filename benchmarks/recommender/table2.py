@@ -34,8 +34,10 @@ from benchmarks.recommender.setting import (
 from benchmarks.store import Store
 from graphcond import masks, nn
 from graphcond.condensers import (
+    OBSERVED_ONLY,
     DosCondInteractions,
     Majority,
+    Mixture,
     RandomInteractions,
     Schedule,
     SVPEasiest,
@@ -60,7 +62,13 @@ from graphcond.evaluation import evaluate_recommender
 from graphcond.evaluation.recommender import rank_scores
 from graphcond.pools import keep_tail
 from graphcond.seeding import generator
-from graphcond.training import Recommender, fit_graph_filter, fit_least_squares
+from graphcond.training import (
+    EASE,
+    Ranker,
+    Recommender,
+    fit_graph_filter,
+    fit_least_squares,
+)
 
 MODELS = {"MF": partial(nn.MF, dim=64), "LightGCN": partial(nn.LightGCN, dim=64)}
 Made = tuple[HeteroData, dict[str, Any]]
@@ -73,7 +81,7 @@ def plain(kind: Callable[..., Any], name: str, ratio: float, seed: int, **option
 
 
 @cache
-def _teacher(name: str, seed: int) -> tuple[Recommender, float]:
+def teacher_of(name: str, seed: int) -> tuple[Recommender, float]:
     """Return one teacher for all ratios, and its seconds, which count in each of them."""
     start = time.perf_counter()
     teacher = fit_teacher(
@@ -87,10 +95,11 @@ def _teacher(name: str, seed: int) -> tuple[Recommender, float]:
     return teacher, time.perf_counter() - start
 
 
-def taught(name: str, ratio: float, seed: int) -> Made:
+def taught(mixtures: tuple[Mixture, ...], name: str, ratio: float, seed: int) -> Made:
     """Condense by TeacherChoice."""
-    teacher, seconds = _teacher(name, seed)
-    result = TeacherChoice(ratio=ratio, seed=seed, teacher=teacher).condense(data_of(name, seed))
+    teacher, seconds = teacher_of(name, seed)
+    method = TeacherChoice(ratio=ratio, seed=seed, teacher=teacher, mixtures=mixtures)
+    result = method.condense(data_of(name, seed))
     return result.data, {
         **result.report,
         "seconds_condense": seconds + float(result.report["seconds_condense"]),
@@ -101,7 +110,7 @@ def taught_control(name: str, ratio: float, seed: int) -> Made:
     """Draw TeacherChoice's control: its budget at random from D and as many favourites of the
     teacher's for every user.
     """
-    (teacher, _), data = _teacher(name, seed), without_test(data_of(name, seed))
+    (teacher, _), data = teacher_of(name, seed), without_test(data_of(name, seed))
     budget = TeacherChoice(ratio=ratio).budget(data)
     per_user = -(-budget // int(train_edges(data)[0].unique().numel()))
     pool = candidates(teacher, train_edges(data), min(per_user, num_items(data))).pairs
@@ -150,7 +159,8 @@ AGAINST_TEACHER = {
 }
 METHODS: dict[str, Callable[[str, float, int], Made]] = {
     "RandomInteractions": partial(plain, RandomInteractions),
-    "TeacherChoice": taught,
+    "TeacherChoice": partial(taught, TeacherChoice.mixtures),
+    "TeacherChoice.observed": partial(taught, OBSERVED_ONLY),
     "TeacherChoice: random control": taught_control,
     "SVPEasiest": partial(plain, SVPEasiest),
     OURS: partial(learned, {}),
@@ -164,8 +174,9 @@ METHODS: dict[str, Callable[[str, float, int], Made]] = {
 }
 
 ALONE = " (condenses nothing)"
-RIVALS: dict[str, Callable[[HeteroData, int], Recommender]] = {
-    f"Teacher of TeacherChoice{ALONE}": lambda data, seed: _teacher(data.card["name"], seed)[0],
+RIVALS: dict[str, Callable[[HeteroData, int], Ranker]] = {
+    f"Teacher of TeacherChoice{ALONE}": lambda data, seed: teacher_of(data.card["name"], seed)[0],
+    f"EASE{ALONE}": lambda data, seed: EASE().fit(data, seed),
     f"Graph filter{ALONE}": lambda data, seed: fit_graph_filter(data, seed=seed),
     f"Least squares{ALONE}": lambda data, seed: fit_least_squares(data, seed=seed),
 }
@@ -185,7 +196,7 @@ def judge_rivals(store: Store, name: str, seed: int) -> None:
         row |= rank_scores(model, data, (5, 10)) | {"data": digest(data)}
         add_shares(store, row)
         code = (rank_scores, load, split_interactions, fit_graph_filter, fit_least_squares)
-        store.add(row, code=(*code, _teacher), settings=label)
+        store.add(row, code=(*code, EASE, teacher_of), settings=label)
 
 
 def add_shares(store: Store, row: dict[str, Any]) -> None:

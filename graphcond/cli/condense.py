@@ -11,7 +11,7 @@ from typing import Any
 
 from graphcond.cli import folder as output
 from graphcond.cli.judging import check, check_data, describe, judge, write_rows
-from graphcond.cli.methods import PROPOSING, build, control, kind_of
+from graphcond.cli.methods import PROPOSING, build, control, kind_of, preset
 from graphcond.cli.options import Condense
 from graphcond.cli.own_file import (
     columns_of,
@@ -61,6 +61,10 @@ def run(options: Condense) -> None:
         result, cpu_seconds = _condensed(condenser, data, folder)
         if interactions:
             _tell(data, result)
+        named = preset(_method(options, interactions), kind_of(data))
+        if named is not None:
+            result.data.card["method"] = named
+            result.report["method"] = named
         if folder is not None:
             save(folder / "condensed.safetensors", result.data)
             output.forget_last_result(folder)
@@ -121,7 +125,8 @@ def _method(options: Condense, interactions: bool) -> str:
 
 def _tell(data: Any, result: Condensation) -> None:
     """Say in card and report how many interactions are proposals, and what was left out."""
-    facts = {name: data.card[name] for name in _SAID if name in (data.get("card") or {})}
+    said = data.get("card") or {}
+    facts = {name: said[name] for name in _SAID if name in said and name not in result.report}
     facts["proposals"] = count_proposals(data, result.data)
     result.data.card.update(facts)
     result.report.update(facts)

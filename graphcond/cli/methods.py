@@ -37,6 +37,13 @@ def policy_gradient_published(**budget: Any) -> Condenser:
     return condensers.PolicyGradient.published(MF, _pool(), **budget)
 
 
+def teacher_choice_observed(**budget: Any) -> Condenser:
+    """Keep, for every user alike, those of its items that a teacher of several models ranks
+    highest, less a price for crowded items.
+    """
+    return condensers.TeacherChoice(mixtures=condensers.OBSERVED_ONLY, **budget)
+
+
 INTERACTIONS: dict[str, Builder] = {
     "RandomInteractions": condensers.RandomInteractions,
     "Majority": condensers.Majority,
@@ -44,6 +51,7 @@ INTERACTIONS: dict[str, Builder] = {
     "SVPHardest": condensers.SVPHardest,
     "DosCondInteractions": condensers.DosCondInteractions,
     "TeacherChoice": condensers.TeacherChoice,
+    "TeacherChoice.observed": teacher_choice_observed,
     "PolicyGradient": policy_gradient,
     "PolicyGradient.published": policy_gradient_published,
 }
@@ -69,7 +77,7 @@ SHORT = {
 }
 """Words that are shorter than the class they stand for."""
 
-DEFAULT = {"interactions": "SVPEasiest", "nodes": "HypergradientMatching"}
+DEFAULT = {"interactions": "TeacherChoice.observed", "nodes": "HypergradientMatching"}
 """What ``--method default`` means. For interactions it keeps some of those there are: a set for any
 tool, also one that leaves out of a ranking just the items that it was given."""
 
@@ -107,6 +115,18 @@ def find(name: str, kind: str) -> Builder:
         f"There is no condenser {name!r} for {kind}. Take default, one of"
         f" {', '.join(sorted(table))}, or a class of your own as package.module.Class."
     )
+
+
+def preset(name: str, kind: str) -> str | None:
+    """Return the whole name of a preset of a class, for example ``TeacherChoice.observed``; None of
+    anything else.
+
+    Args:
+        name: As :func:`find` takes it.
+        kind: ``"interactions"`` or ``"nodes"``.
+    """
+    chosen = _plain(DEFAULT[kind] if name == "default" else name)
+    return next((each for each in TABLES[kind] if "." in each and _plain(each) == chosen), None)
 
 
 def _plain(name: str) -> str:

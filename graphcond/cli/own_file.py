@@ -58,7 +58,10 @@ def proposals_line(proposals: int, count: int) -> str:
         return (
             f"{proposals} of {count} are proposals: leave out the original's items when you rank."
         )
-    return f"All {count} are interactions of the original."
+    return (
+        f"All {count} are interactions of the original: a tool may leave out of a ranking just the"
+        " items that it was given."
+    )
 
 
 def write_own_file(

@@ -18,6 +18,7 @@ from graphcond import __version__
 from graphcond.ambient import steady
 from graphcond.condensers.budget import Base, NodeBudget, interaction_budget, is_whole, node_budget
 from graphcond.data import (
+    EDGE,
     Checkpoint,
     check_interactions,
     check_nodes,
@@ -267,6 +268,10 @@ class InteractionCondenser(Condenser):
             error=BudgetError,
         )
         counts = statistics(small)
+        weights = {}
+        if "edge_weight" in data[EDGE]:
+            kept = "edge_weight" in small[EDGE]
+            weights["weights"] = "kept, not used" if kept else "left out"
         return {
             "kind": "interactions",
             "ratio": self.ratio,
@@ -276,4 +281,5 @@ class InteractionCondenser(Condenser):
             "num_new": new_interactions(small, data),
             "bytes": counts["bytes"],
             "nonzeros": counts["nonzeros"],
+            **weights,
         }

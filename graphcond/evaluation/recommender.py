@@ -18,6 +18,7 @@ from graphcond.ambient import steady
 from graphcond.data import (
     check_apart,
     check_interactions,
+    kept_interactions,
     num_items,
     num_users,
     statistics,
@@ -213,7 +214,7 @@ def _facts(train: HeteroData, test: HeteroData) -> dict[str, str | int | float |
         "ratio_actual": kept / edges,
         "num_train": num_users(train),
         "num_edges": kept,
-        "bytes": int(statistics(without_test(train))["bytes"]),
+        "bytes": int(statistics(kept_interactions(train, torch.arange(kept)))["bytes"]),
     }
 
 

@@ -68,7 +68,13 @@ def test_the_default_keeps_interactions_and_proposals_are_a_choice(
     file = _shop(tmp_path)
     words = ["condense", str(file), *COLUMNS, "--judge", "false", "--out"]
     assert main([*words, str(tmp_path / "observed")]) == 0
-    assert "SVPEasiest" in capsys.readouterr().out
+    assert "TeacherChoice.observed" in capsys.readouterr().out
+    report = json.loads((tmp_path / "observed" / "report.json").read_text())["card"]
+    assert report["method"] == "TeacherChoice.observed"
+    assert report["proposals"] == 0
+    assert load(tmp_path / "observed" / "condensed.safetensors").card["method"] == report["method"]
+    kept = (tmp_path / "observed" / "ratings.csv").read_text().splitlines()[1:]
+    assert set(kept) <= set(file.read_text().splitlines())
     assert main([*words, str(tmp_path / "proposed"), "--proposals"]) == 0
     printed = capsys.readouterr().out
     report = json.loads((tmp_path / "proposed" / "report.json").read_text())["card"]

@@ -6,6 +6,7 @@ import pytest
 import torch
 
 from graphcond.condensers import (
+    OBSERVED_ONLY,
     DosCondInteractions,
     Majority,
     RandomInteractions,
@@ -194,6 +195,43 @@ def test_teacher_choice_with_a_high_bonus_keeps_observed_interactions():
     )  # all users alike, up to the remainder
 
 
+def test_teacher_choice_of_observed_interactions_keeps_the_favourites_and_their_weights():
+    data = split_interactions(load("southern-women"), seed=0)
+    edges = train_edges(data)
+    data[EDGE].edge_weight = torch.arange(edges.size(1)) + 1.0
+    draw = torch.Generator().manual_seed(0)
+    teacher = Recommender(
+        torch.randn(18, 3, generator=draw), torch.randn(14, 3, generator=draw), Fitted()
+    )
+    how = TeacherChoice(ratio=0.4, teacher=teacher, mixtures=OBSERVED_ONLY[:1])
+    small = how(data)
+    assert small.card["num_pseudo"] == 0
+    assert small.card["num_observed"] == train_edges(small).size(1) == int(0.4 * edges.size(1))
+    assert small.card["weights"] == "kept, not used"
+    weight = {tuple(pair): at + 1.0 for at, pair in enumerate(edges.T.tolist())}
+    kept = [tuple(pair) for pair in train_edges(small).T.tolist()]
+    assert small[EDGE].edge_weight.tolist() == [weight[pair] for pair in kept]
+    score = teacher.users @ teacher.items.T
+    for user in range(18):
+        own = edges[1, edges[0] == user].tolist()
+        taken = [item for each, item in kept if each == user]
+        favourites = sorted(own, key=lambda item: -float(score[user, item]))
+        assert set(taken) == set(favourites[: len(taken)])
+    proposing = TeacherChoice(ratio=0.4, teacher=teacher, mixtures=(Mixture(-1.0, 0.0),))(data)
+    assert proposing.card["weights"] == "left out"
+
+
+def test_teacher_choice_of_observed_interactions_fills_the_budget_of_uneven_users():
+    data = split_interactions(load("southern-women"), seed=0)
+    how = TeacherChoice(
+        ratio=0.8, ensemble=0, factors=0, rank=4, mixtures=OBSERVED_ONLY[-1:], seed=1
+    )
+    observed = set(zip(*train_edges(data).tolist()))
+    pairs = set(zip(*train_edges(how(data)).tolist()))
+    assert pairs <= observed
+    assert len(pairs) == int(0.8 * len(observed))
+
+
 def test_teacher_choice_resumes_without_repeating_what_is_done(tmp_path, monkeypatch):
     data, path = split_interactions(load("southern-women"), seed=0), tmp_path / "state"
     condenser = TeacherChoice(ratio=0.4, ensemble=1, factors=4, rank=0, recipe=BPR(rounds=2))
@@ -277,7 +315,7 @@ def test_teacher_choice_returns_the_mixture_that_validates_best():
     scores = [record["val_ndcg@10"] for record in result.history]
     best = tried[scores.index(max(scores))]
     assert (result.report["bonus"], result.report["evenness"]) == (
-        None if math.isinf(best.bonus) else best.bonus,
+        str(best.bonus) if math.isinf(best.bonus) else best.bonus,
         best.evenness,
     )
     alone = TeacherChoice(ratio=0.6, ensemble=0, rank=4, mixtures=(best,))(data)
@@ -289,6 +327,7 @@ def test_teacher_choice_arguments():
         {"ensemble": 0, "factors": 0, "rank": 0},
         {"mixtures": ()},
         {"mixtures": (Mixture(0.0, -1.0),)},
+        {"mixtures": (Mixture(math.nan, 0.0),)},
     ):
         with pytest.raises(InputError, match="[Mm]ust"):
             TeacherChoice(ratio=0.5, **wrong)

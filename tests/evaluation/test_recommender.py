@@ -13,6 +13,7 @@ from graphcond.evaluation import evaluate_recommender
 from graphcond.training import (
     BPR,
     EASE,
+    ClosedForm,
     Contender,
     Popularity,
     choose_recipe,
@@ -107,3 +108,29 @@ def test_candidates_are_chosen_on_validation_for_each_set(data):
     assert alone.rows[0]["ndcg@10"] == report.rows[0]["ndcg@10"]
     assert report.rows[0]["seconds_choose"] > 0
     assert "seconds_choose" not in alone.rows[0]
+
+
+def test_the_choice_has_the_first_seed_and_every_training_its_own(data):
+    seen = []
+
+    class Noted(ClosedForm):
+        def fit(self, train, seed=0):
+            seen.append(seed)
+            return Popularity().fit(train)
+
+    evaluate_recommender([Contender(Noted())], data, data, seeds=(7, 3))
+    assert seen == [7, 7, 3]
+
+
+def test_bytes_of_full_are_those_of_its_pairs(data):
+    """A condensed set has no time stamps; those of the original must not make it look smaller."""
+    timed = data.clone()
+    timed[EDGE].timestamp = torch.arange(train_edges(data).size(1))
+    plain, stamped = (
+        evaluate_recommender(Popularity(), each, each, seeds=[0]).rows[0]["bytes"]
+        for each in (data, timed)
+    )
+    assert plain == stamped
+    everything = RandomInteractions(ratio=1.0)(timed)
+    report = evaluate_recommender(Popularity(), everything, timed, seeds=[0])
+    assert report.rows[0]["bytes"] == stamped

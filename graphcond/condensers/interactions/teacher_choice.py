@@ -24,6 +24,7 @@ from graphcond.condensers.interactions.item_prices import (
 from graphcond.data import (
     Checkpoint,
     digest,
+    kept_interactions,
     num_items,
     num_users,
     train_edges,
@@ -32,6 +33,7 @@ from graphcond.data import (
 )
 from graphcond.errors import require
 from graphcond.nn.recommender import MF, RecommenderFactory
+from graphcond.pairs import pair_keys
 from graphcond.pools import fit_proxies
 from graphcond.pools.proxy import apportion
 from graphcond.seeding import derive
@@ -55,13 +57,19 @@ class Mixture(NamedTuple):
     Attributes:
         bonus: Added to the teacher's score of an observed interaction, in standard deviations of a
             user's scores; below 0 prefers items a user has not met, -inf keeps no observed
-            interaction at all.
+            interaction at all, inf keeps no other.
         evenness: Share t >= 0 of the item prices that is charged: 0 lets users have their
             favourites, 1 shares the budget among items as their popularity to the power 3/4.
     """
 
     bonus: float
     evenness: float
+
+
+OBSERVED_ONLY = (Mixture(math.inf, 0.0), Mixture(math.inf, 0.5), Mixture(math.inf, 1.0))
+"""Mixtures without proposals: the set serves tools that leave out of a ranking just the items they
+were given.
+"""
 
 
 @final
@@ -88,6 +96,7 @@ class TeacherChoice(InteractionCondenser):
         factors: Width of its least-squares factors, at least 0; 0 leaves them out.
         rank: Singular vectors of its graph filter, at least 0; 0 leaves it out.
         mixtures: What is tried, at least one; a single one is taken without a trial.
+            :data:`OBSERVED_ONLY` proposes nothing, and then weights are kept.
         recipe: How recommenders are trained; None is :class:`graphcond.training.BPR`.
         teacher: What :func:`fit_teacher` returned for these data and this seed, to condense to
             several ratios with one; None trains it.
@@ -120,11 +129,11 @@ class TeacherChoice(InteractionCondenser):
             f" {parts}. Raise one of them above 0.",
         )
         good = all(
-            bonus < math.inf and 0 <= evenness < math.inf for bonus, evenness in self.mixtures
+            not math.isnan(bonus) and 0 <= evenness < math.inf for bonus, evenness in self.mixtures
         )
         require(
             good and len(self.mixtures) > 0,
-            "`mixtures` must be one or more pairs with bonus < inf and evenness >= 0, but found"
+            "`mixtures` must be one or more pairs of a bonus and an evenness >= 0, but found"
             f" mixtures = {self.mixtures!r}. For example mixtures=(Mixture(-1.5, 0.5),).",
         )
 
@@ -137,10 +146,11 @@ class TeacherChoice(InteractionCondenser):
     def _condense(self, data: HeteroData, checkpoint: Checkpoint | None) -> Draft:
         found = _Found(checkpoint)
         teacher = self._teacher(data, found)
-        per_user = math.ceil(self.budget(data) / max(1, train_edges(data)[0].unique().numel()))
-        options = candidates(
-            teacher, train_edges(data), min(num_items(data), max(100, 2 * per_user))
-        )
+        depth = 0
+        if any(mixture.bonus < math.inf for mixture in self.mixtures):
+            per_user = math.ceil(self.budget(data) / max(1, train_edges(data)[0].unique().numel()))
+            depth = min(num_items(data), max(100, 2 * per_user))
+        options = candidates(teacher, train_edges(data), depth)
         trials: list[Record] = []
         best = -math.inf
         chosen = None
@@ -151,7 +161,8 @@ class TeacherChoice(InteractionCondenser):
             else:
                 score = math.nan
             facts = {
-                "bonus": None if math.isinf(mixture.bonus) else mixture.bonus,
+                # JSON has no infinity.
+                "bonus": str(mixture.bonus) if math.isinf(mixture.bonus) else mixture.bonus,
                 "evenness": mixture.evenness,
                 **facts,
             }
@@ -192,12 +203,13 @@ class TeacherChoice(InteractionCondenser):
     ) -> tuple[HeteroData, Record]:
         """Return a set of at most the budget, and how much of it is new."""
         if math.isinf(mixture.bonus):
+            eligible = options.observed == (mixture.bonus > 0)
             options = Candidates(
-                options.pairs[:, ~options.observed],
-                options.scores[~options.observed],
-                options.observed[~options.observed],
+                options.pairs[:, eligible], options.scores[eligible], options.observed[eligible]
             )
-        keys = options.scores + torch.where(options.observed, mixture.bonus, 0.0)
+            keys = options.scores
+        else:
+            keys = options.scores + torch.where(options.observed, mixture.bonus, 0.0)
         room = torch.bincount(options.pairs[0], minlength=num_users(data))
         count = apportion((room > 0).double(), self.budget(data), room)
         wanted = torch.bincount(train_edges(data)[1], minlength=num_items(data)).double() ** 0.75
@@ -206,10 +218,10 @@ class TeacherChoice(InteractionCondenser):
             options.pairs[0], keys - mixture.evenness * price[options.pairs[1]], count
         )
         observed = int(options.observed[kept].sum())
-        return with_interactions(data, options.pairs[:, kept]), {
-            "num_pseudo": kept.numel() - observed,
-            "num_observed": observed,
-        }
+        facts: Record = {"num_pseudo": kept.numel() - observed, "num_observed": observed}
+        if mixture.bonus == math.inf:
+            return _without_others(data, options.pairs[:, kept]), facts
+        return with_interactions(data, options.pairs[:, kept]), facts
 
     def _trial(self, data: HeteroData, small: HeteroData) -> float:
         """Return the validation NDCG@10 of a recommender trained on a set; NaN without validation
@@ -223,6 +235,14 @@ class TeacherChoice(InteractionCondenser):
             self.recommender, small, held, exclude=train_edges(data), recipe=self.recipe, seed=seed
         )
         return model.history.best_score
+
+
+def _without_others(data: HeteroData, pairs: Tensor) -> HeteroData:
+    """Return the training interactions among ``pairs``, with their weights."""
+    size = (num_users(data), num_items(data))
+    edges = train_edges(data)
+    chosen = torch.isin(pair_keys(edges[0], edges[1], size), pair_keys(pairs[0], pairs[1], size))
+    return kept_interactions(data, chosen.nonzero()[:, 0])
 
 
 class _Found:
