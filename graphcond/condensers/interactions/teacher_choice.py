@@ -66,7 +66,7 @@ class Mixture(NamedTuple):
     evenness: float
 
 
-OBSERVED_ONLY = (Mixture(math.inf, 0.0), Mixture(math.inf, 0.5), Mixture(math.inf, 1.0))
+OBSERVED_ONLY = (Mixture(math.inf, 0.0), Mixture(math.inf, 0.25), Mixture(math.inf, 0.5))
 """Mixtures without proposals: the set serves tools that leave out of a ranking just the items they
 were given.
 """
