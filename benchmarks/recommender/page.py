@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 
+from benchmarks.store import RESULTS
 from benchmarks.tables import (
     MARK,
     NOTHING,
@@ -171,3 +172,74 @@ def outer_steps() -> str:
     parts = long_table("recommender_speed.json", columns, BY_SETTING)
     theirs = _as_printed("DConRec, Table 3", lambda row: f"{row['seconds']:,} s")
     return f"{ours}\n\n{theirs}\n\n{parts}"
+
+
+JUDGES = ("MF", "LightGCN", "EASE", "iALS")
+_BESIDE = ("graph filter", "popularity", "teacher")
+"""Settings of rows that stand beside the judges: what ranks well on everything."""
+
+
+def _records(start: str) -> list[str]:
+    """Return the records of a script, a data set each."""
+    found = sorted(path.name for path in RESULTS.glob(f"{start}_*.json"))
+    return [name for name in found if "_quick" not in name]
+
+
+def judges() -> str:
+    """Sets of a quarter, judged by four recommenders: NDCG@10 and percent of the same on Full."""
+    parts = []
+    for name in _records("recommender_judges"):
+        rows = rows_of(name)
+        shared = _judged(rows, "NDCG@10", ("ndcg@10", "percent_ndcg@10"))
+        own = _judged(rows, "its own items left out", ("ndcg@10_own", "percent_ndcg@10_own"))
+        parts += [source(name), shared, own]
+    return "\n\n".join(parts) or NOTHING
+
+
+def _judged(rows: Sequence[Row], corner: str, columns: tuple[str, str]) -> str:
+    """Return a line for each method and a column for each judge."""
+    cells: dict[tuple[str, str], str] = {}
+    for method in methods_of(rows):
+        for judge in JUDGES:
+            own = [row for row in rows if (row["method"], row["setting"]) == (method, judge)]
+            if own:
+                cells[method, judge] = several(own, columns, (4, 1))
+    for setting in _BESIDE:
+        own = [row for row in rows if row["setting"] == setting and columns[0] in row]
+        if own:
+            label = str(own[0]["method"]) if setting == "teacher" else f"Full by a {setting}"
+            cells[f"*{label.replace('a popularity', 'popularity')}*", JUDGES[0]] = several(
+                own, columns[:1], (4,)
+            )
+    return grid(f"{rows[0]['dataset']}: {corner}", cells, JUDGES)
+
+
+def configurations() -> str:
+    """How configurations rank on a quarter, beside rivals of the same cost."""
+    columns = ["dataset", "method", "setting", "ratio", "seeds", "configurations", "spearman"]
+    columns += ["kendall", "percent_regret", "percent_regret_top", "times_cheaper"]
+    columns += ["seconds_condense"]
+    parts = []
+    for name in _records("recommender_ranking"):
+        rows = [row for row in rows_of(name) if "spearman" in row]
+        parts.append(long_table(name, columns, BY_SETTING, rows))
+    return "\n\n".join(parts) or NOTHING
+
+
+def size() -> str:
+    """What planted sets of a million and of ten million interactions cost, stage by stage."""
+    if not (RESULTS / "recommender_size.json").exists():
+        return NOTHING
+    rows = rows_of("recommender_size.json")
+    settings = sorted({str(row["setting"]) for row in rows})
+    stages = dict.fromkeys(row["method"] for row in sorted(rows, key=lambda row: row["place"]))
+    cells = {
+        (str(row["method"]), str(row["setting"])): (
+            f"{row['seconds']:,.0f} / {row['cpu_seconds']:,.0f} s, {row['peak_mib'] / 1024:.1f} GiB"
+        )
+        for stage in stages
+        for row in rows
+        if row["method"] == stage
+    }
+    table = grid("stage: seconds / CPU seconds, peak memory", cells, settings)
+    return f"{source('recommender_size.json')}\n\n{table}"

@@ -30,7 +30,7 @@ from torch_geometric.data import HeteroData
 from benchmarks.recommender.setting import store_of
 from benchmarks.store import RESULTS, Store, add_again
 from graphcond import nn, pools
-from graphcond.condensers import OBSERVED_ONLY, PolicyGradient, Schedule, SVPEasiest, TeacherChoice
+from graphcond.condensers import PolicyGradient, Schedule, SVPEasiest, TeacherChoice
 from graphcond.data import (
     make_interactions,
     num_items,
@@ -235,7 +235,7 @@ STAGES: dict[str, Stage] = {
     "teacher's filter": low_pass,
     "SVPEasiest": easiest,
     "TeacherChoice.observed": partial(
-        choice, name="TeacherChoice.observed", mixtures=OBSERVED_ONLY
+        choice, name="TeacherChoice.observed", mixtures=TeacherChoice.OBSERVED_ONLY
     ),
     "TeacherChoice": partial(choice, name="TeacherChoice"),
     "PolicyGradient, one step": policy_gradient,
@@ -249,7 +249,15 @@ def run_stage(store: Store, stage: str, folder: Folder, key: dict[str, Any]) -> 
     with Measure() as cost:
         found = STAGES[stage](folder)
     cpu = time.process_time() - cpu
-    row = {**key, **found, "seconds": cost.seconds, "cpu_seconds": cpu, "peak_mib": cost.peak_mib}
+    place = list(STAGES).index(stage)
+    row = {
+        **key,
+        "place": place,
+        **found,
+        "seconds": cost.seconds,
+        "cpu_seconds": cpu,
+        "peak_mib": cost.peak_mib,
+    }
     store.add(row, code=(STAGES[stage], planted), settings=f"{folder.rounds} rounds")
 
 

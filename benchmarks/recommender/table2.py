@@ -34,7 +34,6 @@ from benchmarks.recommender.setting import (
 from benchmarks.store import Store
 from graphcond import masks, nn
 from graphcond.condensers import (
-    OBSERVED_ONLY,
     DosCondInteractions,
     Majority,
     Mixture,
@@ -160,7 +159,7 @@ AGAINST_TEACHER = {
 METHODS: dict[str, Callable[[str, float, int], Made]] = {
     "RandomInteractions": partial(plain, RandomInteractions),
     "TeacherChoice": partial(taught, TeacherChoice.mixtures),
-    "TeacherChoice.observed": partial(taught, OBSERVED_ONLY),
+    "TeacherChoice.observed": partial(taught, TeacherChoice.OBSERVED_ONLY),
     "TeacherChoice: random control": taught_control,
     "SVPEasiest": partial(plain, SVPEasiest),
     OURS: partial(learned, {}),

@@ -41,7 +41,7 @@ def teacher_choice_observed(**budget: Any) -> Condenser:
     """Keep, for every user alike, those of its items that a teacher of several models ranks
     highest, less a price for crowded items.
     """
-    return condensers.TeacherChoice(mixtures=condensers.OBSERVED_ONLY, **budget)
+    return condensers.TeacherChoice(mixtures=condensers.TeacherChoice.OBSERVED_ONLY, **budget)
 
 
 INTERACTIONS: dict[str, Builder] = {

@@ -33,12 +33,7 @@ from graphcond.condensers.interactions.baselines import (
     SVPHardest,
 )
 from graphcond.condensers.interactions.doscond import DosCondInteractions
-from graphcond.condensers.interactions.teacher_choice import (
-    OBSERVED_ONLY,
-    Mixture,
-    TeacherChoice,
-    fit_teacher,
-)
+from graphcond.condensers.interactions.teacher_choice import Mixture, TeacherChoice, fit_teacher
 from graphcond.condensers.nodes.coarsening import Coarsening
 from graphcond.condensers.nodes.coreset import Herding, KCenter, NodeSelection, RandomNodes
 from graphcond.condensers.nodes.distribution_matching import DistributionMatching
@@ -51,7 +46,6 @@ from graphcond.condensers.nodes.trajectory_matching import TrajectoryMatching
 from graphcond.condensers.synthesis import NodeSynthesis, WorseThanRandomWarning
 
 __all__ = [
-    "OBSERVED_ONLY",
     "Coarsening",
     "Condensation",
     "Condenser",

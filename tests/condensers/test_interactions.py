@@ -6,7 +6,6 @@ import pytest
 import torch
 
 from graphcond.condensers import (
-    OBSERVED_ONLY,
     DosCondInteractions,
     Majority,
     RandomInteractions,
@@ -203,7 +202,7 @@ def test_teacher_choice_of_observed_interactions_keeps_the_favourites_and_their_
     teacher = Recommender(
         torch.randn(18, 3, generator=draw), torch.randn(14, 3, generator=draw), Fitted()
     )
-    how = TeacherChoice(ratio=0.4, teacher=teacher, mixtures=OBSERVED_ONLY[:1])
+    how = TeacherChoice(ratio=0.4, teacher=teacher, mixtures=TeacherChoice.OBSERVED_ONLY[:1])
     small = how(data)
     assert small.card["num_pseudo"] == 0
     assert small.card["num_observed"] == train_edges(small).size(1) == int(0.4 * edges.size(1))
@@ -224,7 +223,7 @@ def test_teacher_choice_of_observed_interactions_keeps_the_favourites_and_their_
 def test_teacher_choice_of_observed_interactions_fills_the_budget_of_uneven_users():
     data = split_interactions(load("southern-women"), seed=0)
     how = TeacherChoice(
-        ratio=0.8, ensemble=0, factors=0, rank=4, mixtures=OBSERVED_ONLY[-1:], seed=1
+        ratio=0.8, ensemble=0, factors=0, rank=4, mixtures=TeacherChoice.OBSERVED_ONLY[-1:], seed=1
     )
     observed = set(zip(*train_edges(data).tolist()))
     pairs = set(zip(*train_edges(how(data)).tolist()))

@@ -8,7 +8,7 @@ import math
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from functools import partial
-from typing import NamedTuple, final
+from typing import ClassVar, NamedTuple, final
 
 import torch
 from torch import Tensor
@@ -66,12 +66,6 @@ class Mixture(NamedTuple):
     evenness: float
 
 
-OBSERVED_ONLY = (Mixture(math.inf, 0.0), Mixture(math.inf, 0.25), Mixture(math.inf, 0.5))
-"""Mixtures without proposals: the set serves tools that leave out of a ranking just the items they
-were given.
-"""
-
-
 @final
 @dataclass(frozen=True, kw_only=True)
 class TeacherChoice(InteractionCondenser):
@@ -96,7 +90,7 @@ class TeacherChoice(InteractionCondenser):
         factors: Width of its least-squares factors, at least 0; 0 leaves them out.
         rank: Singular vectors of its graph filter, at least 0; 0 leaves it out.
         mixtures: What is tried, at least one; a single one is taken without a trial.
-            :data:`OBSERVED_ONLY` proposes nothing, and then weights are kept.
+            ``TeacherChoice.OBSERVED_ONLY`` proposes nothing, and then weights are kept.
         recipe: How recommenders are trained; None is :class:`graphcond.training.BPR`.
         teacher: What :func:`fit_teacher` returned for these data and this seed, to condense to
             several ratios with one; None trains it.
@@ -107,6 +101,15 @@ class TeacherChoice(InteractionCondenser):
     Source: The pseudo interactions are DConRec's (Eq. 3-4), with another teacher. In place of
         learned probabilities a closed-form choice: at real sizes the policy gradient's signal
         drowns in its noise, while a teacher's ranking does not.
+    """
+
+    OBSERVED_ONLY: ClassVar[tuple[Mixture, ...]] = (
+        Mixture(math.inf, 0.0),
+        Mixture(math.inf, 0.25),
+        Mixture(math.inf, 0.5),
+    )
+    """Mixtures without proposals: the set serves tools that leave out of a ranking just the items
+    that they were given.
     """
 
     recommender: RecommenderFactory = MF
