@@ -94,7 +94,14 @@ def teacher_of(name: str, seed: int) -> tuple[Recommender, float]:
     return teacher, time.perf_counter() - start
 
 
-def taught(mixtures: tuple[Mixture, ...], name: str, ratio: float, seed: int) -> Made:
+def observed(name: str, ratio: float, seed: int) -> Made:
+    """Condense by TeacherChoice without proposals."""
+    return taught(name, ratio, seed, TeacherChoice.OBSERVED_ONLY)
+
+
+def taught(
+    name: str, ratio: float, seed: int, mixtures: tuple[Mixture, ...] = TeacherChoice.mixtures
+) -> Made:
     """Condense by TeacherChoice."""
     teacher, seconds = teacher_of(name, seed)
     method = TeacherChoice(ratio=ratio, seed=seed, teacher=teacher, mixtures=mixtures)
@@ -158,8 +165,8 @@ AGAINST_TEACHER = {
 }
 METHODS: dict[str, Callable[[str, float, int], Made]] = {
     "RandomInteractions": partial(plain, RandomInteractions),
-    "TeacherChoice": partial(taught, TeacherChoice.mixtures),
-    "TeacherChoice.observed": partial(taught, TeacherChoice.OBSERVED_ONLY),
+    "TeacherChoice": taught,
+    "TeacherChoice.observed": observed,
     "TeacherChoice: random control": taught_control,
     "SVPEasiest": partial(plain, SVPEasiest),
     OURS: partial(learned, {}),
