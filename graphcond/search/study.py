@@ -5,9 +5,9 @@ from __future__ import annotations
 import math
 import time
 import warnings
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, Literal, Protocol
 
 from graphcond.errors import InputError, require
 
@@ -18,10 +18,22 @@ if TYPE_CHECKING:
     from optuna.storages import BaseStorage
     from optuna.trial import BaseTrial
 
-Objective = Callable[["BaseTrial"], float]
-"""What a trial is worth. A user's own stays as it is, only its graph changes:
-``partial(objective, data=small)``.
-"""
+
+class Objective(Protocol):
+    """What a trial is worth: any function of a trial.
+
+    A user's own stays as it is, only its graph changes: ``partial(objective, data=small)``.
+    """
+
+    def __call__(self, trial: BaseTrial, /) -> float:
+        """Try a candidate.
+
+        Args:
+            trial: Optuna's trial, which suggests the parameters.
+
+        Returns:
+            The value that the study makes as large, or as small, as it can.
+        """
 
 
 def search(
