@@ -13,9 +13,10 @@ from torch_geometric.data import Data, HeteroData
 
 from graphcond.data import looped
 from graphcond.errors import require
-from graphcond.evaluation.calibrate import calibrate, reference
+from graphcond.evaluation.calibrate import calibrate
 from graphcond.evaluation.node import evaluate_node
 from graphcond.evaluation.recommender import evaluate_recommender
+from graphcond.evaluation.reference import reference
 from graphcond.evaluation.table import COLUMNS
 from graphcond.nn import GraphNet, PolynomialFilterNet
 from graphcond.nn.recommender import RecommenderFactory

@@ -10,9 +10,9 @@ from typing import Any
 
 import pytest
 
-from benchmarks import digest as digests
 from benchmarks import readme, tables
 from benchmarks.digest import closure, digest, made_by
+from benchmarks.plain_code import normalise, text_of
 from benchmarks.store import RESULTS, Store, is_stale, migrated, read_record, write_record
 from graphcond import condensers, masks, nn, pools
 
@@ -62,7 +62,7 @@ OTHER = {
 
 def text(source: str) -> str:
     """Return a function as the digest sees it."""
-    return digests._text(digests._normalise(ast.parse(source)))
+    return text_of(normalise(ast.parse(source)))
 
 
 @pytest.mark.parametrize("what", SAME)

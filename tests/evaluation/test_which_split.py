@@ -24,13 +24,13 @@ from graphcond.evaluation import (
     Entry,
     evaluate_node,
     evaluate_recommender,
+    held_out_accuracy,
     judge_interactions,
     judge_nodes,
     linear_surrogate,
     reference,
 )
 from graphcond.evaluation import judge as judge_module
-from graphcond.evaluation.calibrate import held_out_accuracy
 from graphcond.evaluation.recommender import rank_scores
 from graphcond.metrics import mean_over_users
 from graphcond.nn import PolynomialFilterNet
