@@ -19,7 +19,7 @@ from typing import Any
 
 from tests.mutation.child import preload, run
 from tests.mutation.guards import ROOT, core
-from tests.mutation.operators import Mutant, changed, mutants
+from tests.mutation.operators import WRITTEN, Mutant, changed, mutants
 from tests.mutation.record import RESULTS, Record, digest
 
 REACH = ROOT / ".cache" / "mutation.json"
@@ -31,6 +31,7 @@ def main() -> int:
     """Run what the command line asks for; 1 where a mutant survives that should not."""
     words = argparse.ArgumentParser(prog="python -m tests.mutation", description=__doc__)
     words.add_argument("--files", default="*", help="which of the listed files, as a pattern")
+    words.add_argument("--by-hand", action="store_true", help="only those written by hand")
     words.add_argument("--sample", type=int, help="how many mutants; default: all")
     words.add_argument("--seed", type=int, default=0, help="of the sample")
     words.add_argument("--most", type=float, default=60, help="seconds of tests for a mutant")
@@ -40,6 +41,8 @@ def main() -> int:
     os.environ.pop("GRAPHCOND_DATA", None)
     os.chdir(ROOT)
     chosen = sample(asked.files, asked.seed)
+    if asked.by_hand:
+        chosen = [mutant for mutant in chosen if mutant.operator == WRITTEN]
     preload()
     record = Record(asked.record)
     if asked.check is not None:
@@ -72,6 +75,8 @@ def explore(record: Record, chosen: list[Mutant], most: float) -> int:
             print(f"{done}/{len(todo)} {where(mutant)}: {mutant.change}{note}", flush=True)
         if done % 20 == 0 or done == len(todo):
             record.write()
+    record.keep(sample("*", 0))
+    record.write()
     print(json.dumps(record.summary()))
     return int(record.summary()["survived"] > 0)
 

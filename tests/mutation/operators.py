@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import ast
 import copy
+import hashlib
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import TypeAlias
+
+from tests.mutation.by_hand import BY_HAND
 
 Change: TypeAlias = Callable[[ast.AST], Iterator[ast.AST]]
 
@@ -65,6 +68,7 @@ MODULES = {"torch", "math", "F", "np"}
 HARMLESS = {"dtype", "device", "seed", "disable", "desc", "leave"}
 SHOWN = {"require", "tqdm", "warn", "set_postfix", "close"}
 BUILT_IN = {"min", "max", "sum", "any", "all"}
+WRITTEN = "by hand"
 DROPPED = {"detach", "abs", "clamp", "t", "square", "sqrt", "log", "exp", "clone", "contiguous"}
 
 
@@ -183,6 +187,7 @@ class Mutant:
         nth: Which of equal changes in one function it is, from 0.
         line: Line of the changed statement.
         entry: First line of the function it is in; 0 where it acts when the file is imported.
+        code: Digest of the function, or of the statement outside any, before the change.
     """
 
     file: str
@@ -192,6 +197,7 @@ class Mutant:
     nth: int
     line: int
     entry: int
+    code: str
 
     @property
     def name(self) -> tuple[str, str, str, str, int]:
@@ -206,11 +212,14 @@ def mutants(file: str, text: str) -> list[Mutant]:
         file: Its path, for the name.
         text: Its content.
     """
-    return [mutant for mutant, _, _, _ in _all(file, text)]
+    made = [mutant for mutant, _, _, _ in _all(file, text)]
+    return made + [mutant for mutant, _ in _edited(file, text)]
 
 
 def changed(mutant: Mutant, text: str) -> str | None:
     """Return the changed file, or None where the file has no such place any more."""
+    if mutant.operator == WRITTEN:
+        return next((new for other, new in _edited(mutant.file, text) if other == mutant), None)
     for other, place, new, tree in _all(mutant.file, text):
         if other.name == mutant.name:
             place.put(ast.copy_location(new, place.node))
@@ -222,14 +231,29 @@ def _all(file: str, text: str) -> Iterator[tuple[Mutant, _Place, ast.AST, ast.AS
     tree = ast.parse(text)
     known = {node.id for node in ast.walk(tree) if isinstance(node, ast.Name)} | BUILT_IN
     seen: dict[tuple[str, ...], int] = {}
-    for place in _places(tree, "", None, 0):
+    for place in _places(tree, "", None, 0, ""):
         for operator in OPERATORS:
             for new in operator(place.node):
                 if isinstance(new, ast.Name) and operator is twin and new.id not in known:
                     continue
                 key = (place.function, operator.__name__, f"{_short(place.node)} → {_short(new)}")
                 nth = seen[key] = seen.get(key, -1) + 1
-                yield Mutant(file, *key, nth, place.statement.lineno, place.entry), place, new, tree
+                at = (place.statement.lineno, place.entry, place.code)
+                yield Mutant(file, *key, nth, *at), place, new, tree
+
+
+def _edited(file: str, text: str) -> Iterator[tuple[Mutant, str]]:
+    """Yield the mutants of a file that are written by hand, each with the changed file."""
+    places = list(_places(ast.parse(text), "", None, 0, ""))
+    for old, new in BY_HAND.get(file, ()):
+        if text.count(old) != 1:
+            continue
+        line = text[: text.index(old)].count("\n") + 1
+        here = [place for place in places if place.statement.lineno <= line]
+        place = max(here, key=lambda place: place.statement.lineno)
+        change = " ".join(f"{old} → {new}".split())
+        at = (line, place.entry, place.code)
+        yield Mutant(file, place.function, WRITTEN, change, 0, *at), text.replace(old, new)
 
 
 @dataclass(frozen=True)
@@ -243,6 +267,7 @@ class _Place:
     function: str
     statement: ast.stmt
     entry: int
+    code: str
 
     def put(self, new: ast.AST) -> None:
         if self.index is None:
@@ -252,7 +277,7 @@ class _Place:
 
 
 def _places(
-    node: ast.AST, function: str, statement: ast.stmt | None, entry: int
+    node: ast.AST, function: str, statement: ast.stmt | None, entry: int, code: str
 ) -> Iterator[_Place]:
     """Yield all nodes that may change, with what is no behaviour left out: annotations, decorators,
     checks of arguments and their messages, texts shown to users.
@@ -264,7 +289,7 @@ def _places(
             if not isinstance(child, ast.AST) or _unseen(child):
                 continue
             here = child if isinstance(child, ast.stmt) else statement
-            inside, start = function, entry
+            inside, start, source = function, entry, code
             if isinstance(child, (ast.FunctionDef, ast.ClassDef)):
                 inside = f"{function}.{child.name}".lstrip(".")
             if isinstance(node, ast.ClassDef):
@@ -272,12 +297,15 @@ def _places(
             if isinstance(node, ast.FunctionDef):
                 first = min([node.lineno, *(word.lineno for word in node.decorator_list)])
                 start = first if field == "body" else entry
+                source = _digest(node)
+            elif not isinstance(child, (ast.ClassDef, ast.FunctionDef)):
+                source = code or _digest(child)
             if isinstance(child, ast.FunctionDef):
                 _mark_numeric(child)
             if here is not None:
                 at = index if isinstance(value, list) else None
-                yield _Place(child, node, field, at, inside, here, start)
-            yield from _places(child, inside, here, start)
+                yield _Place(child, node, field, at, inside, here, start, source)
+            yield from _places(child, inside, here, start, source)
 
 
 def _unseen(node: ast.AST) -> bool:
@@ -292,6 +320,15 @@ def _unseen(node: ast.AST) -> bool:
     if isinstance(node, ast.Assign) and isinstance(node.targets[0], ast.Name):
         return node.targets[0].id in ("cure", "law", "__all__", "facts", "bar")
     return isinstance(node, ast.Call) and _called(node) in SHOWN
+
+
+def _digest(node: ast.AST) -> str:
+    """Return a short digest of a function without its docstring, or of a statement."""
+    text = ast.unparse(node)
+    if isinstance(node, ast.FunctionDef):
+        told = ast.get_docstring(node) is not None
+        text = "\n".join(ast.unparse(part) for part in (node.args, *node.body[told:]))
+    return hashlib.sha256(text.encode()).hexdigest()[:8]
 
 
 def _mark_numeric(function: ast.FunctionDef) -> None:

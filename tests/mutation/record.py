@@ -6,6 +6,7 @@ import datetime
 import hashlib
 import json
 import platform
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
@@ -16,51 +17,54 @@ from tests.mutation.guards import ROOT
 from tests.mutation.operators import Mutant
 
 RESULTS = ROOT / "benchmarks" / "results" / "mutation.json"
-FIELDS = ("file", "line", "function", "operator", "change", "nth", "outcome", "by")
+FIELDS = ("file", "line", "function", "operator", "change", "nth", "code", "outcome", "by")
 COMMAND = "python -m tests.mutation"
 
 
 class Record:
     """The rows of a file, by the name of their mutant.
 
-    A killed mutant stays killed until its file changes; a survivor is tried again.
+    A killed mutant stays killed until its function changes; a survivor is tried again.
 
     Args:
         path: The JSON file.
     """
 
     def __init__(self, path: Path) -> None:
-        self.path, self.rows, self.digests = path, {}, {}
+        self.path = path
+        self.rows: dict[tuple[Any, ...], dict[str, Any]] = {}
         if path.exists():
-            kept = json.loads(path.read_text(encoding="utf-8"))
-            self.digests: dict[str, str] = kept["files"]
-            for row in kept["rows"]:
+            for row in json.loads(path.read_text(encoding="utf-8"))["rows"]:
                 self.rows[tuple(row[name] for name in FIELDS[:1] + FIELDS[2:6])] = row
 
     def settled(self, mutant: Mutant) -> bool:
-        """Whether a mutant was killed, and its file is as it was."""
+        """Whether a mutant was killed, and its function is as it was."""
         row = self.rows.get(mutant.name)
-        return row is not None and row["outcome"] == "killed" and self._fresh(mutant.file)
-
-    def _fresh(self, file: str) -> bool:
-        return self.digests.get(file) == digest(ROOT / file)
+        return row is not None and row["outcome"] == "killed" and row["code"] == mutant.code
 
     def add(self, mutant: Mutant, killer: str | None) -> dict[str, Any]:
-        """Add what came of a mutant; the rows of an older state of its file are dropped."""
-        if not self._fresh(mutant.file):
-            self.rows = {name: row for name, row in self.rows.items() if name[0] != mutant.file}
-            self.digests[mutant.file] = digest(ROOT / mutant.file)
+        """Add what came of a mutant."""
         outcome = "killed" if killer else "equivalent" if reason(mutant) else "survived"
         values = (
             *mutant.name[:1],
             mutant.line,
             *mutant.name[1:],
+            mutant.code,
             outcome,
             killer or reason(mutant),
         )
         row = {name: value for name, value in zip(FIELDS, values) if value is not None}
         self.rows[mutant.name] = row
         return row
+
+    def keep(self, known: Iterable[Mutant]) -> None:
+        """Drop the rows of code that is no more.
+
+        Args:
+            known: All mutants of the listed files.
+        """
+        codes = {mutant.name: mutant.code for mutant in known}
+        self.rows = {name: row for name, row in self.rows.items() if codes.get(name) == row["code"]}
 
     def write(self) -> None:
         """Write the file."""
@@ -69,7 +73,7 @@ class Record:
             "date": datetime.date.today().isoformat(),
             "machine": {"torch": torch.__version__, "python": platform.python_version()},
             "summary": self.summary(),
-            "files": dict(sorted(self.digests.items())),
+            "folders": self.by_folder(),
         }
         rows = sorted(self.rows.values(), key=lambda row: (row["file"], row["line"], row["change"]))
         lines = ",\n".join(json.dumps(row, ensure_ascii=False) for row in rows)
@@ -83,6 +87,14 @@ class Record:
         unequal = max(counts["killed"] + counts["survived"], 1)
         percent = round(100 * counts["survived"] / unequal, 2)
         return {"tried": len(outcomes), **counts, "percent_survived": percent}
+
+    def by_folder(self) -> dict[str, dict[str, int]]:
+        """Return the same for each folder."""
+        found: dict[str, dict[str, int]] = {}
+        for row in self.rows.values():
+            counts = found.setdefault(str(Path(row["file"]).parent), {})
+            counts[row["outcome"]] = counts.get(row["outcome"], 0) + 1
+        return {folder: dict(sorted(found[folder].items())) for folder in sorted(found)}
 
 
 def digest(path: Path) -> str:
