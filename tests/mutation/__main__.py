@@ -1,7 +1,7 @@
 """Change the core one small thing at a time and see whether a test fails.
 
 ``python -m tests.mutation`` tries every mutant of every listed file (hours; it resumes),
-``--files 'graphcond/metrics/*' --sample 50`` some of them, and ``--check 75`` is CI's part: mutants
+``--each 12`` as many of each file, and ``--check 75`` is CI's part: mutants
 of the record, for 75 seconds, each against the test that killed it before.
 """
 
@@ -12,6 +12,7 @@ import hashlib
 import json
 import os
 import time
+from collections import Counter
 from collections.abc import Iterator
 from fnmatch import fnmatch
 from pathlib import Path
@@ -33,6 +34,7 @@ def main() -> int:
     words.add_argument("--files", default="*", help="which of the listed files, as a pattern")
     words.add_argument("--by-hand", action="store_true", help="only those written by hand")
     words.add_argument("--sample", type=int, help="how many mutants; default: all")
+    words.add_argument("--each", type=int, help="how many mutants of a file; default: all")
     words.add_argument("--seed", type=int, default=0, help="of the sample")
     words.add_argument("--most", type=float, default=60, help="seconds of tests for a mutant")
     words.add_argument("--record", type=Path, default=RESULTS)
@@ -44,6 +46,8 @@ def main() -> int:
     if asked.by_hand:
         chosen = [mutant for mutant in chosen if mutant.operator == WRITTEN]
     preload()
+    if asked.each is not None:
+        chosen = stratified(chosen, asked.each)
     record = Record(asked.record)
     if asked.check is not None:
         return check(record, chosen, asked.check)
@@ -57,6 +61,17 @@ def sample(pattern: str, seed: int) -> list[Mutant]:
     files = [file for file in core() if fnmatch(file, pattern)]
     found = [mutant for file in files for mutant in mutants(file, (ROOT / file).read_text())]
     return sorted(found, key=lambda m: hashlib.sha256(f"{seed} {m.name}".encode()).digest())
+
+
+def stratified(chosen: list[Mutant], each: int) -> list[Mutant]:
+    """Return the first mutants of each file, and all that are written by hand."""
+    taken, kept = Counter[str](), list[Mutant]()
+    for mutant in chosen:
+        if mutant.operator != WRITTEN:
+            taken[mutant.file] += 1
+        if mutant.operator == WRITTEN or taken[mutant.file] <= each:
+            kept.append(mutant)
+    return kept
 
 
 def explore(record: Record, chosen: list[Mutant], most: float) -> int:

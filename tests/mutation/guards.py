@@ -15,7 +15,14 @@ GUARDS: dict[str, tuple[str, ...]] = {
     "graphcond/spaces/*.py": ("tests/spaces", "tests/search", "tests/evaluation/test_calibrate.py"),
     "graphcond/nn/*.py": ("tests/nn", "tests/training"),
     "graphcond/nn/graph_nas.py": ("tests/spaces/test_graph_nas.py",),
-    "graphcond/training/*.py": ("tests/training", "tests/nn"),
+    "graphcond/training/*.py": (
+        "tests/training",
+        "tests/nn",
+        "tests/evaluation",
+        "tests/hypergrad",
+        "tests/condensers/test_hypergradient_objective.py",
+        "tests/condensers/test_node_direction.py",
+    ),
     "graphcond/data/split.py": ("tests/data/test_split.py", "tests/data/test_interactions.py"),
     "graphcond/evaluation/*.py": ("tests/evaluation", "tests/cli/test_cli.py"),
     "graphcond/condensers/*.py": (

@@ -236,6 +236,8 @@ def _all(file: str, text: str) -> Iterator[tuple[Mutant, _Place, ast.AST, ast.AS
             for new in operator(place.node):
                 if isinstance(new, ast.Name) and operator is twin and new.id not in known:
                     continue
+                if ast.dump(new) == ast.dump(place.node):
+                    continue
                 key = (place.function, operator.__name__, f"{_short(place.node)} → {_short(new)}")
                 nth = seen[key] = seen.get(key, -1) + 1
                 at = (place.statement.lineno, place.entry, place.code)
