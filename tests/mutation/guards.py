@@ -23,7 +23,18 @@ GUARDS: dict[str, tuple[str, ...]] = {
         "tests/condensers/test_hypergradient_objective.py",
         "tests/condensers/test_node_direction.py",
     ),
-    "graphcond/data/split.py": ("tests/data/test_split.py", "tests/data/test_interactions.py"),
+    "graphcond/data/split.py": (
+        "tests/data/test_split.py",
+        "tests/data/test_interactions.py",
+        "tests/data/test_protocols.py",
+    ),
+    "graphcond/data/protocols.py": ("tests/data/test_split.py", "tests/data/test_protocols.py"),
+    "graphcond/pools/*.py": ("tests/pools", "tests/condensers/test_direction.py"),
+    "graphcond/search/descent.py": ("tests/search/test_descent.py",),
+    "graphcond/search/reinforce.py": ("tests/search/test_reinforce.py",),
+    "graphcond/search/ranking.py": ("tests/search/test_ranking.py",),
+    "graphcond/search/models.py": ("tests/search/test_models.py", "tests/search/test_search.py"),
+    "graphcond/search/filters.py": ("tests/search/test_search.py", "tests/search/test_models.py"),
     "graphcond/evaluation/*.py": ("tests/evaluation", "tests/cli/test_cli.py"),
     "graphcond/condensers/*.py": (
         "tests/condensers/test_budget.py",
@@ -53,7 +64,9 @@ GUARDS: dict[str, tuple[str, ...]] = {
         "tests/condensers/test_hypergradient_matching.py",
     ),
 }
-NO_NUMERICS = {"__init__.py", "plot.py", "table.py"}
+DEFAULTS = "tests/test_defaults.py"
+"""Guards the defaults of all."""
+NO_NUMERICS = {"__init__.py", "plot.py"}
 """Files of a listed folder with nothing to compute: what they print is tested, but not mutated."""
 
 
@@ -64,5 +77,6 @@ def core() -> dict[str, list[str]]:
         for path in sorted(ROOT.glob(pattern)):
             if path.name not in NO_NUMERICS:
                 file = path.relative_to(ROOT).as_posix()
-                found[file] = [file, *(test for test in tests if (ROOT / test).exists())]
+                kept = (test for test in (*tests, DEFAULTS) if (ROOT / test).exists())
+                found[file] = [file, *kept]
     return found
