@@ -121,3 +121,9 @@ def test_wrong_input_names_the_law():
         Damped(Dense(torch.eye(2)), -1.0)
     with pytest.raises(InputError, match="same names and shapes"):
         Hessian(lambda p: (p["a"] ** 2).sum(), {"a": torch.ones(3)}) @ {"a": torch.ones(2)}
+
+
+def test_a_vector_of_other_names_is_refused_by_gauss_newton_too():
+    operator = GaussNewton(lambda p: p["a"] ** 2, lambda out: out.sum(), {"a": torch.ones(3)})
+    with pytest.raises(InputError, match="same names and shapes"):
+        operator @ {"b": torch.ones(3)}

@@ -2,7 +2,7 @@ import pytest
 import torch
 
 from graphcond.errors import InputError, NumericalError
-from graphcond.linalg import CG, Damped, Dense, Exact, Neumann, vectors
+from graphcond.linalg import CG, Damped, Dense, Exact, Neumann, largest_eigenvalue, vectors
 
 
 def definite(batch, size, seed=0):
@@ -140,3 +140,17 @@ def test_an_unguarded_series_sums_all_its_terms_even_where_it_diverges():
     guarded = Neumann(terms=4, step=1.0)(Dense(matrix), b)
     assert bool(guarded.diverged.all())
     assert float(guarded.value["w"]) == 0
+
+
+def test_where_the_operator_is_zero_the_series_adds_b_up_and_says_that_it_did_not_converge():
+    found = Neumann(terms=3)(Dense(torch.zeros(2, 2)), {"w": torch.tensor([1.0, 2.0])})
+    assert found.value["w"].tolist() == [3.0, 6.0]
+    assert not bool(found.converged | found.diverged)
+    assert float(found.residual) == 1
+
+
+def test_two_seeds_of_the_power_iteration_start_apart_and_one_repeats():
+    matrix = Dense(torch.diag(torch.tensor([3.0, 2.9, 1.0])))
+    like = {"w": torch.zeros(3)}
+    first, again, other = (largest_eigenvalue(matrix, like, 2, seed=seed) for seed in (0, 0, 1))
+    assert first == again != other

@@ -133,3 +133,10 @@ def test_size_out_of_range():
 def test_inclusion_probabilities_are_made_of_probabilities(probs):
     with pytest.raises(InputError, match="prob"):
         inclusion(torch.tensor(probs), 1)
+
+
+@pytest.mark.parametrize("draw", [systematic, conditional_poisson])
+@pytest.mark.parametrize("size", range(5))
+def test_every_size_is_drawn_exactly(draw, size):
+    for seed in range(3):
+        assert int(draw(torch.tensor([0.5, 0.2, 0.9, 0.4]), size, seed=seed).sum()) == size

@@ -62,3 +62,22 @@ def test_defaults_field_by_field():
     found = [each().samples for each in (Reinforce, MeanBaseline, LeaveOneOut, PerUser, OneStep)]
     assert found == [1, 4, 4, 4, 2]
     assert OneStep().at == "mean"
+
+
+@pytest.mark.parametrize(
+    "estimator",
+    [Reinforce(2), MeanBaseline(4), LeaveOneOut(4), PerUser(4), OneStep(2, at="sample")],
+    ids=lambda each: type(each).__name__,
+)
+def test_noise_is_told_from_the_fewest_samples_that_have_halves(estimator):
+    """The halves share no mask, so that their cosine is not 1."""
+    found = estimator(Harm(), BernoulliMask(torch.full((12,), 0.5)), seed=0)
+    assert found.variance > 0
+    assert -1 < found.cosine < 0.999
+    expected = float(sum(mask.float() @ torch.arange(12.0) for mask in _masks(estimator)))
+    if not isinstance(estimator, OneStep):
+        assert found.value == pytest.approx(expected / estimator.samples, rel=1e-5)
+
+
+def _masks(estimator):
+    return BernoulliMask(torch.full((12,), 0.5)).sample(estimator.samples, seed=0)

@@ -2,6 +2,7 @@ import pytest
 import torch
 
 from graphcond.nn import compose, polynomial, ridge_filters
+from graphcond.nn.linear_filters import best_ridge
 from graphcond.seeding import generator
 
 
@@ -66,3 +67,21 @@ def test_synthetic_features_get_gradients(small_task):
     model.scores(torch.ones(1, 3, dtype=torch.float64), torch.tensor([0.1])).loss.sum().backward()
     assert torch.isfinite(x.grad).all()
     assert x.grad.abs().sum() > 0
+
+
+def test_statistics_are_in_double_precision_and_the_ridges_are_powers_of_ten(small_task):
+    operator, x, y, masks = small_task()
+    exact = ridge_filters(operator, x, y, masks, 2, num_classes=3)
+    single = ridge_filters(operator.float(), x.float(), y, masks, 2, num_classes=3)
+    assert single.train.dtype == single.val.dtype == single.target.dtype == torch.float64
+    assert exact.ridges == (1e-5, 1e-4, 1e-3, 1e-2, 1e-1)
+    assert best_ridge(exact, torch.ones(3, 3).double(), (0.5,)) == 0.5
+
+
+def test_the_best_ridge_has_the_lowest_validation_loss(small_task):
+    operator, x, y, masks = small_task()
+    model = ridge_filters(operator, x, y, masks, 2, num_classes=3)
+    lam = torch.randn(50, 3, generator=generator(4, "lam"), dtype=torch.float64)
+    loss = model.scores(lam[::2], torch.tensor(model.ridges, dtype=torch.float64)).loss.mean(1)
+    assert best_ridge(model, lam) == model.ridges[int(loss.argmin())]
+    assert loss.argmin() != loss.argmax()

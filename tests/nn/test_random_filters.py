@@ -92,3 +92,20 @@ def test_a_network_without_a_hidden_layer_and_empty_parts_are_refused(small_task
         random_filters(operator, x, y, (train, val), 2, num_classes=3, num_layers=1, seed=0)
     with pytest.raises(InputError, match="non-empty"):
         random_filters(operator, x, y, (train, val & train), 2, num_classes=3, seed=0)
+
+
+def test_seeds_draw_every_layer_and_the_ridges_are_powers_of_ten(small_task):
+    operator, x, y, masks = small_task()
+    first, again, other = (
+        random_filters(operator, x, y, masks, 2, num_classes=3, num_layers=4, seed=seed)
+        for seed in (0, 0, 1)
+    )
+    for same, moved in ((again, False), (other, True)):
+        assert torch.equal(first.bases, same.bases) != moved
+        assert torch.equal(first.mixes[0], same.mixes[0]) != moved
+        assert torch.equal(first.mixes[1], same.mixes[1]) != moved
+    assert not torch.equal(first.mixes[0], first.mixes[1])
+    assert first.ridges == (1e-5, 1e-4, 1e-3, 1e-2, 1e-1, 1.0, 10.0, 100.0)
+    assert float(first.bases[0].square().mean()) == pytest.approx(1)
+    # He's rule: a layer keeps the mean square of what a ReLU lets through.
+    assert float(first.mixes[0].std()) == pytest.approx((2 / 512) ** 0.5, rel=0.02)

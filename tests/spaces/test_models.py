@@ -66,3 +66,21 @@ def test_halves_that_sum_to_one_are_no_choice_and_dropout_and_seed_reach_the_net
     weights = [net.layers[0].lin.weight for net in (first, again, other)]
     assert torch.equal(weights[0], weights[1])
     assert not torch.equal(weights[0], weights[2])
+
+
+def test_a_low_temperature_sharpens_and_every_group_is_a_softmax_of_its_own():
+    space = ModelChoices(widths=(8, 16), depths=(1,), kinds=("gcn", "gat"))
+    logits = torch.tensor([[1.0, 0.0, 0.0, 2.0, 5.0]])
+    for temperature in (0.5, 1.0, 2.0):
+        found = space.relax(logits, temperature)
+        parts = [part / temperature for part in logits.split([2, 2, 1], 1)]
+        torch.testing.assert_close(found, torch.cat([part.softmax(1) for part in parts], 1))
+
+
+def test_gumbel_noise_has_its_distribution():
+    """Gaps between logits of a group are logistic: mean 0, variance π² / 3."""
+    space = ModelChoices(widths=(8,), depths=(1,), kinds=("gcn", "gat"))
+    mixed = space.relax(torch.zeros(20_000, 4).double(), stream=generator(1, "gumbel"))
+    gap = mixed[:, 0].log() - mixed[:, 1].log()
+    assert abs(float(gap.mean())) < 0.06
+    assert float(gap.var()) == pytest.approx(torch.pi**2 / 3, rel=0.05)

@@ -1,7 +1,16 @@
+from functools import partial
+
 import pytest
 import torch
 
-from graphcond.data import load, make_interactions, num_items, num_users, train_edges
+from graphcond.data import (
+    load,
+    make_interactions,
+    num_items,
+    num_users,
+    planted_interactions,
+    train_edges,
+)
 from graphcond.errors import InputError
 from graphcond.training import (
     EASE,
@@ -12,6 +21,8 @@ from graphcond.training import (
     SparseItemWeights,
     fit_ease,
     fit_gfcf,
+    fit_graph_filter,
+    fit_least_squares,
     fit_sparse_ease,
 )
 
@@ -105,3 +116,30 @@ def test_seeds_draw_other_factors_and_repeat():
     first, again, other = (LeastSquares(4, sweeps=1).fit(data, seed=s) for s in (0, 0, 1))
     assert torch.equal(first.scores(0, 5), again.scores(0, 5))
     assert not torch.equal(first.scores(0, 5), other.scores(0, 5))
+
+
+def test_every_setting_of_a_closed_form_reaches_its_solver():
+    data = load("southern-women")
+    pairs = [
+        (
+            LeastSquares(3, 0.4, 0.05, 2).fit(data, seed=5),
+            fit_least_squares(data, 3, unobserved=0.4, ridge=0.05, sweeps=2, seed=5),
+        ),
+        (EASE(7.0).fit(data), fit_ease(data, 7.0)),
+        (EASE(7.0, 3, 1).fit(data), fit_sparse_ease(data, 3, ridge=7.0)),
+        (GraphFilter(3).fit(data, seed=5), fit_graph_filter(data, 3, seed=5)),
+        (GraphFilter(3, 0.8).fit(data, seed=5), fit_gfcf(data, 3, ideal=0.8, seed=5)),
+    ]
+    plain = [LeastSquares(3), EASE(), EASE(dense_items=1), GraphFilter(), GraphFilter(ideal=0.3)]
+    for (found, wanted), usual in zip(pairs, plain):
+        assert torch.equal(found.scores(0, 5), wanted.scores(0, 5))
+        assert not torch.equal(found.scores(0, 5), usual.fit(data).scores(0, 5))
+
+
+def test_the_first_subspace_is_drawn_by_the_seed():
+    """After one sweep it can still be seen."""
+    data = planted_interactions(60, 50, 500, seed=0)
+    for solve in (partial(fit_graph_filter, data, 3), partial(fit_gfcf, data, 3, ideal=0.9)):
+        first, again, other = (solve(sweeps=1, seed=seed).scores(0, 60) for seed in (0, 0, 1))
+        assert torch.equal(first, again)
+        assert not torch.equal(first, other)

@@ -1,4 +1,5 @@
 import copy
+from dataclasses import replace
 
 import pytest
 import torch
@@ -91,3 +92,48 @@ def test_wrong_recipes_and_graphs_are_refused():
     narrow.x = narrow.x[:, :4]
     with pytest.raises(InputError, match="8 and 4"):
         train_forest([DEEP], planted(), narrow)
+
+
+def test_a_class_that_only_the_validation_graph_has_counts_as_one():
+    data = planted()
+    other = copy.copy(data)
+    other.y = data.y.clone()
+    other.y[data.val_mask.nonzero()[:5, 0]] = 2
+    runs = train_forest([FLAT], data, other, recipe=FAST)
+    assert runs.loss.isfinite().all()
+
+
+@pytest.mark.parametrize(
+    "change",
+    [{"weight_decay": 0.5}, {"momentum": 0.0}, {"learning_rate": 0.01}, {"dropout": 0.5}]
+    + [{"post": False}, {"hidden": 8}, {"sketch": 3}],
+    ids=lambda change: next(iter(change)),
+)
+def test_every_setting_of_the_recipe_changes_the_training(change):
+    data, short = planted(), replace(FAST, epochs=6, looks=2)
+    first = train_forest([DEEP], data, data, recipe=short).loss
+    assert not torch.equal(
+        first, train_forest([DEEP], data, data, recipe=replace(short, **change)).loss
+    )
+
+
+def test_trees_descend_on_training_nodes_and_are_looked_at_evenly_without_dropout():
+    data = planted()
+    data.val_mask = data.train_mask
+    recipe = replace(FAST, epochs=9, looks=3, dropout=0.9)
+    long, short = (
+        train_forest([FLAT], data, data, recipe=replace(recipe, epochs=epochs, looks=looks))
+        for epochs, looks in ((9, 3), (6, 2))
+    )
+    assert torch.equal(long.loss[:2], short.loss)
+    first = train_forest([FLAT], data, data, recipe=replace(FAST, epochs=40, looks=8)).loss
+    assert float(first[-1]) < 0.5 * float(first[0])
+
+
+def test_the_test_nodes_labels_are_not_read():
+    data = planted()
+    rest = ~(data.train_mask | data.val_mask)
+    moved = copy.copy(data)
+    moved.y = torch.where(rest, 1 - data.y, data.y)
+    first, second = (train_forest([DEEP], each, each, recipe=FAST) for each in (data, moved))
+    assert torch.equal(first.loss, second.loss)

@@ -199,3 +199,64 @@ def test_divergence_names_the_step_and_the_filter():
 def test_a_wrong_recipe_is_refused(wrong):
     with pytest.raises(InputError):
         FilterTraining(**wrong)
+
+
+def test_a_step_returns_the_loss_of_training_nodes_before_it():
+    graph, recipe = filter_graph(planted()), FilterTraining(epochs=3)
+    program = nodes.FilterProgram(NET, LAM, graph, recipe, NET.init(6, seed=0), (0, 0))
+    logits = NET(program.params, LAM, graph.operator, graph.x)[:, graph.train]
+    y = graph.y[graph.train].repeat(len(LAM))
+    wanted = torch.nn.functional.cross_entropy(logits.flatten(0, 1), y)
+    assert program.step(0) == pytest.approx(float(wanted.detach()), rel=1e-5)
+
+
+def test_a_checkpoint_knows_its_training_and_validation_nodes(tmp_path):
+    data, recipe = planted(), FilterTraining(epochs=2)
+    train_filters(NET, LAM, data, recipe=recipe, checkpoint=tmp_path / "c")
+    for part in ("train_mask", "val_mask"):
+        other = data.clone()
+        other[part] = ~(data.train_mask | data.val_mask)
+        with pytest.raises(FileFormatError, match="same settings"):
+            train_filters(NET, LAM, other, recipe=recipe, checkpoint=tmp_path / "c")
+
+
+def test_filters_learn_from_training_and_are_scored_on_validation_labels():
+    data, recipe = planted(), FilterTraining(epochs=5)
+    plain = train_filters(NET, LAM, data, recipe=recipe)
+    for mask, trains in ((data.train_mask, True), (data.val_mask, False)):
+        moved = data.clone()
+        moved.y = torch.where(mask, (data.y + 1) % 3, data.y)
+        found = train_filters(NET, LAM, moved, recipe=recipe)
+        assert torch.equal(found.params["weight1"], plain.params["weight1"]) != trains
+        assert not torch.equal(found.loss, plain.loss)
+    rest = data.clone()
+    rest.y = torch.where(data.train_mask | data.val_mask, data.y, 0)
+    assert torch.equal(train_filters(NET, LAM, rest, recipe=recipe).loss, plain.loss)
+
+
+def test_a_seed_is_that_of_weights_and_of_dropout():
+    recipe = FilterTraining(epochs=3, dropout=0.5)
+    losses = [
+        train_filters(NET, LAM, planted(), recipe=recipe, seed=seed).loss for seed in (0, 0, 1)
+    ]
+    assert torch.equal(losses[0], losses[1])
+    assert not torch.equal(losses[0], losses[2])
+    start, graph = NET.init(6, seed=0), filter_graph(planted())
+    steps = []
+    for seeds, epoch in (((0, 0), 0), ((0, 0), 0), ((1, 0), 0), ((0, 4), 0), ((0, 0), 1)):
+        steps.append(nodes.FilterProgram(NET, LAM, graph, recipe, start, seeds).step(epoch))
+    assert steps[0] == steps[1]
+    assert len(set(steps)) == 4
+
+
+def test_edge_weights_and_every_setting_reach_the_training():
+    data = planted()
+    plain = train_filters(NET, LAM, data, recipe=FilterTraining(epochs=4)).loss
+    weighted = data.clone()
+    weighted.edge_weight = torch.linspace(0.1, 1, data.num_edges)
+    assert not torch.equal(
+        train_filters(NET, LAM, weighted, recipe=FilterTraining(epochs=4)).loss, plain
+    )
+    for change in ({"learning_rate": 0.1}, {"weight_decay": 1.0}, {"dropout": 0.5}, {"epochs": 5}):
+        recipe = FilterTraining(**{"epochs": 4, **change})
+        assert not torch.equal(train_filters(NET, LAM, data, recipe=recipe).loss, plain), change

@@ -1,3 +1,4 @@
+import math
 from functools import partial
 
 import pytest
@@ -6,7 +7,7 @@ import torch
 from graphcond import nn
 from graphcond.data import EDGE, make_interactions, val_edges
 from graphcond.errors import InputError
-from graphcond.training import BPR, BPRProgram, EarlyStopping, fit_recommender
+from graphcond.training import BPR, BPRProgram, EarlyStopping, RankingLooks, fit_recommender
 
 
 def blocks(users=60, items=40, seed=0):
@@ -136,3 +137,109 @@ def test_nothing_to_train_on():
         fit_recommender(nn.MF, data, torch.tensor([[0], [1]]))
     with pytest.raises(InputError, match="positive"):
         BPR(batch_size=0, stopping=EarlyStopping())
+
+
+def test_the_gradient_of_a_bias_is_autograds():
+    data = blocks()
+    pairs = data[EDGE].edge_index
+    model = nn.MF(60, 40, dim=4, bias=True, init_std=0.3, weight_decay=0.0)
+    with torch.no_grad():
+        model.item_bias.copy_(torch.randn(40, generator=torch.Generator().manual_seed(1)))
+    program = BPRProgram(model, pairs, None, BPR())
+    draw = torch.Generator().manual_seed(0)
+    negatives = program.negatives(pairs[0], draw)
+    gap = model(pairs) - model(torch.stack([pairs[0], negatives]))
+    want = torch.autograd.grad(torch.nn.functional.softplus(-gap).mean(), [*model.parameters()])
+    program.update(nn.Triplets(pairs[0], pairs[1], negatives), draw)
+    for parameter, wanted in zip(model.parameters(), want):
+        torch.testing.assert_close(parameter.grad, wanted, rtol=1e-4, atol=1e-6)
+
+
+def test_the_decay_is_what_a_triplet_is_expected_to_meet():
+    """Users and items by their interactions, and every item as often as a negative is drawn."""
+    pairs = torch.tensor([[0, 0, 1], [2, 1, 2]])
+    users, items = BPRProgram(nn.MF(3, 4, weight_decay=0.5), pairs, None, BPR()).decay
+    assert users[:, 0].tolist() == pytest.approx([0.5 * 2 / 3, 0.5 / 3, 0])
+    drawn = 0.5 / 4
+    assert items[:, 0].tolist() == pytest.approx(
+        [drawn, drawn + 0.5 / 3, drawn + 0.5 * 2 / 3, drawn]
+    )
+
+
+def test_dropout_keeps_the_mean_of_a_users_row():
+    data = blocks()
+    pairs = data[EDGE].edge_index[:, :1].expand(2, 4000)
+    found = []
+    for dropout in (0.0, 0.75):
+        model = nn.MF(60, 40, dim=4, dropout=dropout, weight_decay=0.0)
+        program = BPRProgram(model, data[EDGE].edge_index, None, BPR())
+        batch = nn.Triplets(pairs[0], pairs[1], pairs[1] * 0 + 7)
+        program.update(batch, torch.Generator().manual_seed(0))
+        found.append(model.item.grad[pairs[1, 0]].clone())
+    torch.testing.assert_close(found[1], found[0], rtol=0.15, atol=0)
+
+
+def test_looks_sample_users_without_the_global_generator():
+    held = torch.stack([torch.arange(50), torch.arange(50) % 7])
+    state = torch.random.get_rng_state()
+    first, again = (RankingLooks(held, held[:, :0], (50, 7), 10) for _ in range(2))
+    assert torch.equal(state, torch.random.get_rng_state())
+    assert torch.equal(first.users, again.users)
+    assert first.users.numel() == 10
+    assert first.held.size(1) == 10
+    assert RankingLooks(held, held[:, :0], (50, 7), 50).users.numel() == 50
+
+
+def test_looks_are_ndcg_at_ten_of_held_out_interactions():
+    """The held-out item stands eleventh, or tenth where one better is left out."""
+    users, items = torch.ones(1, 1), torch.arange(20.0).flip(0)[:, None]
+    held, better = torch.tensor([[0], [10]]), torch.tensor([[0], [3]])
+    assert RankingLooks(held, better[:, :0], (1, 20), 5)(users, items) == 0
+    found = RankingLooks(held, better, (1, 20), 5)(users, items)
+    assert found == pytest.approx(1 / math.log2(11))
+    assert math.isnan(RankingLooks(held, better, (1, 20), 5)(users, items * torch.inf))
+
+
+@pytest.mark.parametrize("make", [nn.MF, partial(nn.MF, dropout=0.3), nn.LightGCN])
+def test_a_seed_is_that_of_tables_order_and_negatives(make):
+    data = blocks()
+    pairs = data[EDGE].edge_index
+    run = partial(fit_recommender, partial(make, dim=4), data, val_edges(data))
+    first, again, other = (run(recipe=BPR(rounds=1, min_steps=4), seed=seed) for seed in (0, 0, 1))
+    assert torch.equal(first.users, again.users)
+    assert not torch.equal(first.users, other.users)
+    losses = [
+        BPRProgram(make(60, 40, dim=4), pairs, None, BPR(min_steps=4), seed=seed).step(epoch)
+        for seed, epoch in ((0, 0), (0, 0), (1, 0), (0, 1))
+    ]
+    assert losses[0] == losses[1]
+    assert len(set(losses)) == 3
+
+
+def test_batches_are_a_fortieth_of_the_interactions_within_bounds():
+    assert [BPR().batch(count) for count in (1, 100_000, 10**6)] == [1024, 2500, 8192]
+    assert BPR(batch_size=7).batch(10**6) == 7
+
+
+def test_a_rounds_loss_is_the_mean_over_its_triplets():
+    """Of an untrained model without a step it is ln 2, however many passes a round has."""
+    for few in (1, 200):
+        program = BPRProgram(
+            nn.MF(60, 40, init_std=1e-6),
+            blocks()[EDGE].edge_index,
+            None,
+            BPR(min_steps=few, learning_rate=1e-12),
+        )
+        assert program.step(0) == pytest.approx(math.log(2), rel=1e-4)
+
+
+def test_validation_rankings_leave_out_what_is_asked_and_stop_early():
+    data, seen = blocks(), []
+    val = val_edges(data)
+    stop = BPR(rounds=60, batch_size=256, stopping=EarlyStopping(patience=1))
+    short = fit_recommender(partial(nn.MF, dim=8), data, val, recipe=stop)
+    assert len(short.history.losses) < 60
+    assert len(fit_recommender(nn.MF, data, val[:, :0], recipe=BPR(rounds=3)).history.losses) == 3
+    other = fit_recommender(partial(nn.MF, dim=8), data, val, exclude=val, recipe=stop)
+    seen += [short.history.best_score, other.history.best_score]
+    assert seen[1] == 0 < seen[0]

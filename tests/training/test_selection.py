@@ -10,10 +10,13 @@ from graphcond.training import (
     BPR,
     EASE,
     Contender,
+    Fitted,
+    LeastSquares,
     Popularity,
     Ranker,
     choose_recipe,
     held_out_ndcg,
+    selection,
 )
 
 
@@ -64,6 +67,8 @@ def test_items_of_the_original_are_left_out_of_the_ranking():
 class Fixed(Ranker):
     """Ranks item 0 first, then item 1, for both users."""
 
+    history = Fitted(best_epoch=3)
+
     @property
     def size(self):
         return 2, 3
@@ -113,3 +118,45 @@ def test_refuses_what_cannot_be_chosen():
         choose_recipe([GOOD], data, val_edges(data)[:, :0])
     with pytest.raises(InputError, match="takes no recipe"):
         Contender(EASE(), BPR())
+
+
+def test_a_contender_is_trained_as_asked(monkeypatch):
+    """Every argument reaches the training: sets, what is left out, recipe and seed."""
+    seen = []
+    monkeypatch.setattr(
+        selection, "fit_recommender", lambda *args, **named: seen.append((args, named)) or Fixed()
+    )
+    data, out = blocks(), torch.tensor([[0], [0]])
+    Contender(MF, STILL.recipe).fit(data, val_edges(data), exclude=out, seed=7)
+    (factory, train, val), named = seen[0]
+    assert (factory, train) == (MF, data)
+    assert torch.equal(val, val_edges(data))
+    assert named == {"exclude": out, "recipe": STILL.recipe, "seed": 7}
+
+
+def test_the_search_passes_on_seed_and_what_is_left_out_and_counts_rounds():
+    seen = []
+
+    class Watched(Contender):
+        def fit(self, train, val, *, exclude=None, seed=0):
+            seen.append((exclude, seed))
+            return Fixed()
+
+    held, out = torch.tensor([[0, 1], [1, 1]]), torch.tensor([[1], [0]])
+    data = make_interactions(torch.tensor([[0], [2]]), 2, 3)
+    choice = choose_recipe([Watched(MF)], data, held, exclude=out, seed=5)
+    assert seen == [(out, 5)]
+    assert choice.score == pytest.approx(held_out_ndcg(Fixed(), held, out))
+    assert choice.rounds == Fixed.history.best_epoch + 1 == 4
+    plain = choose_recipe([Watched(MF)], data, held)
+    assert plain.score == pytest.approx(held_out_ndcg(Fixed(), held, train_edges(data)))
+
+
+def test_a_closed_form_gets_the_seed():
+    data = blocks()
+    first, again, other = (
+        Contender(LeastSquares(4, sweeps=1)).fit(data, val_edges(data), seed=seed).scores(0, 5)
+        for seed in (0, 0, 1)
+    )
+    assert torch.equal(first, again)
+    assert not torch.equal(first, other)
