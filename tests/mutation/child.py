@@ -1,21 +1,24 @@
 """Runs tests in a forked child, with one file changed on its way in: nothing on disk changes.
 
-The parent has imported everything but graphcond, so that a mutant costs its tests and little else.
+The parent has imported everything, so that a mutant costs its tests and little else: in the child a
+changed function gets its new code in place. What acts at import is imported anew instead.
 """
 
 from __future__ import annotations
 
 import gc
 import importlib
+import inspect
 import json
 import os
+import pkgutil
 import resource
 import sys
 from collections import defaultdict
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from importlib.machinery import SourceFileLoader
 from pathlib import Path
-from types import CodeType, FrameType
+from types import CodeType, FrameType, FunctionType
 from typing import Any
 
 import pytest
@@ -42,6 +45,8 @@ HEAVY = (
     "torch.func",
 )
 MEMORY = 16 << 30
+FUNCTIONS: dict[tuple[str, str, int], list[FunctionType]] = defaultdict(list)
+"""(file, name, first line) -> the functions of the package that were imported."""
 
 
 def preload() -> None:
@@ -57,8 +62,16 @@ def preload() -> None:
     hypothesis.settings.register_profile("mutation", derandomize=True, database=None)
     hypothesis.settings.load_profile("mutation")
     torch.set_num_threads(1)
-    # What is here stays: a child's collector need not look at it again.
+    for found in pkgutil.walk_packages([str(ROOT / "graphcond")], "graphcond."):
+        if "triton" not in found.name and "__main__" not in found.name:
+            importlib.import_module(found.name)
     gc.collect()
+    package = str(ROOT / "graphcond")
+    for thing in gc.get_objects():
+        if type(thing) is FunctionType and thing.__code__.co_filename.startswith(package):
+            code = thing.__code__
+            FUNCTIONS[code.co_filename, code.co_name, code.co_firstlineno].append(thing)
+    # What is here stays: a child's collector need not look at it again.
     gc.freeze()
 
 
@@ -199,7 +212,19 @@ def _child(
 
 
 def _import_instead(file: str, source: str) -> None:
+    """Let what is imported from now on see a file's new source, functions that are imported too."""
     path, plain = str(ROOT / file), SourceFileLoader.get_code
+    new = compile(source, path, "exec", dont_inherit=True)
+    old = compile((ROOT / file).read_text(encoding="utf-8"), path, "exec", dont_inherit=True)
+    pairs = list(_differing(old, new))
+    functions = [FUNCTIONS.get((path, was.co_name, was.co_firstlineno), []) for was, _ in pairs]
+    if pairs and all(functions):
+        for (_, code), found in zip(pairs, functions):
+            for function in found:
+                function.__code__ = code
+        return
+    for name in [name for name in sys.modules if name.split(".")[0] == "graphcond"]:
+        del sys.modules[name]
 
     def get_code(self: SourceFileLoader, name: str) -> CodeType | None:
         if str(Path(self.path).resolve()) == path:
@@ -207,3 +232,30 @@ def _import_instead(file: str, source: str) -> None:
         return plain(self, name)
 
     SourceFileLoader.get_code = get_code  # type: ignore[method-assign]
+
+
+def _differing(old: CodeType, new: CodeType) -> Iterator[tuple[CodeType, CodeType]]:
+    """Yield the outermost functions that differ, old and new; a module or a class whose own body
+    does is one, of which there is no function.
+    """
+    inner, other = ([c for c in code.co_consts if isinstance(c, CodeType)] for code in (old, new))
+    function = bool(old.co_flags & inspect.CO_OPTIMIZED)
+    if function or len(inner) != len(other):
+        if _body(old, deep=True) != _body(new, deep=True):
+            yield old, new
+        return
+    if _body(old) != _body(new):
+        yield old, new
+    for one, two in zip(inner, other):
+        yield from _differing(one, two)
+
+
+def _body(code: CodeType, *, deep: bool = False) -> tuple[object, ...]:
+    """Return what a code does, wherever its lines are; with what is nested in it, or without."""
+    constants = [
+        (_body(each, deep=True) if deep else each.co_name)
+        if isinstance(each, CodeType)
+        else (type(each), repr(each))
+        for each in code.co_consts
+    ]
+    return code.co_code, tuple(constants), code.co_names, code.co_varnames, code.co_freevars

@@ -13,7 +13,15 @@ GUARDS: dict[str, tuple[str, ...]] = {
     "graphcond/masks/*.py": ("tests/masks",),
     "graphcond/masks/estimators/*.py": ("tests/masks",),
     "graphcond/spaces/*.py": ("tests/spaces", "tests/search", "tests/evaluation/test_calibrate.py"),
-    "graphcond/nn/*.py": ("tests/nn", "tests/training"),
+    "graphcond/nn/*.py": (
+        "tests/nn",
+        "tests/training",
+        "tests/evaluation/test_which_split.py",
+        "tests/condensers/test_partition.py",
+        "tests/condensers/test_learned.py",
+        "tests/condensers/test_gradient_matching.py",
+        "tests/condensers/test_node_direction.py",
+    ),
     "graphcond/nn/graph_nas.py": ("tests/spaces/test_graph_nas.py",),
     "graphcond/training/*.py": (
         "tests/training",
@@ -46,6 +54,9 @@ GUARDS: dict[str, tuple[str, ...]] = {
         "tests/condensers/test_node_direction.py",
         "tests/condensers/test_partition.py",
         "tests/condensers/test_learned.py",
+        "tests/condensers/test_gradient_matching.py",
+        "tests/condensers/test_coarsening.py",
+        "tests/condensers/test_neighbourhoods.py",
     ),
     "graphcond/condensers/interactions/*.py": (
         "tests/condensers/test_direction.py",
