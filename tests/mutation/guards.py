@@ -75,8 +75,8 @@ GUARDS: dict[str, tuple[str, ...]] = {
         "tests/condensers/test_hypergradient_matching.py",
     ),
 }
-DEFAULTS = "tests/test_defaults.py"
-"""Guards the defaults of all."""
+ALL = ("tests/test_defaults.py", "tests/test_streams.py")
+"""Guards of all files: their defaults and constants, and their seeds."""
 NO_NUMERICS = {"__init__.py", "plot.py"}
 """Files of a listed folder with nothing to compute: what they print is tested, but not mutated."""
 
@@ -88,6 +88,6 @@ def core() -> dict[str, list[str]]:
         for path in sorted(ROOT.glob(pattern)):
             if path.name not in NO_NUMERICS:
                 file = path.relative_to(ROOT).as_posix()
-                kept = (test for test in (*tests, DEFAULTS) if (ROOT / test).exists())
+                kept = (test for test in (*tests, *ALL) if (ROOT / test).exists())
                 found[file] = [file, *kept]
     return found
