@@ -24,6 +24,8 @@ from tests.mutation.operators import WRITTEN, Mutant, changed, mutants
 from tests.mutation.record import RESULTS, Record, digest
 
 REACH = ROOT / ".cache" / "mutation.json"
+NO_TESTS = 5
+"""Pytest's code where a test that is named is no more."""
 COLLECTING = 15.0
 """CPU seconds that importing graphcond and collecting the tests may take."""
 
@@ -46,9 +48,9 @@ def main() -> int:
     if asked.by_hand:
         chosen = [mutant for mutant in chosen if mutant.operator == WRITTEN]
     preload()
-    if asked.each is not None:
-        chosen = stratified(chosen, asked.each)
     record = Record(asked.record)
+    if asked.each is not None:
+        chosen = stratified(chosen, record, asked.each)
     if asked.check is not None:
         return check(record, chosen, asked.check)
     return explore(record, chosen[: asked.sample], asked.most)
@@ -63,15 +65,21 @@ def sample(pattern: str, seed: int) -> list[Mutant]:
     return sorted(found, key=lambda m: hashlib.sha256(f"{seed} {m.name}".encode()).digest())
 
 
-def stratified(chosen: list[Mutant], each: int) -> list[Mutant]:
-    """Return the first mutants of each file, and all that are written by hand."""
-    taken, kept = Counter[str](), list[Mutant]()
+def stratified(chosen: list[Mutant], record: Record, each: int) -> list[Mutant]:
+    """Return the mutants that the record knows, then the first others of each file, as many made by
+    rule as written by hand.
+    """
+    known = [mutant for mutant in chosen if mutant.name in record.rows]
+    taken = Counter[tuple[str, bool]]()
+    for mutant in known:
+        taken[mutant.file, mutant.operator == WRITTEN] += 1
+    others = list[Mutant]()
     for mutant in chosen:
-        if mutant.operator != WRITTEN:
-            taken[mutant.file] += 1
-        if mutant.operator == WRITTEN or taken[mutant.file] <= each:
-            kept.append(mutant)
-    return kept
+        kind = (mutant.file, mutant.operator == WRITTEN)
+        if mutant.name not in record.rows and taken[kind] < each:
+            taken[kind] += 1
+            others.append(mutant)
+    return known + others
 
 
 def explore(record: Record, chosen: list[Mutant], most: float) -> int:
@@ -83,7 +91,10 @@ def explore(record: Record, chosen: list[Mutant], most: float) -> int:
     print(f"{len(chosen)} mutants, {len(chosen) - len(todo)} of them settled before")
     for done, mutant in enumerate(todo, 1):
         tests, seconds = reach.tests(mutant, guards[mutant.file])
-        killer = attempt(mutant, tests, seconds) if tests else None
+        likely = record.killers(mutant)
+        killer = attempt(mutant, likely, COLLECTING) if likely else None
+        if killer is None and tests:
+            killer = attempt(mutant, [test for test in tests if test not in likely], seconds)
         row = record.add(mutant, killer)
         if row["outcome"] == "survived":
             note = "" if tests else " (no test enters it)"
@@ -118,7 +129,7 @@ def attempt(mutant: Mutant, tests: list[str], seconds: float) -> str | None:
     source = changed(mutant, (ROOT / mutant.file).read_text())
     assert source is not None
     answer = run(tests, COLLECTING + 5 * seconds, (mutant.file, source))
-    if answer["code"] == 0:
+    if answer["code"] in (0, NO_TESTS):
         return None
     return answer["test"] or f"(pytest's code {answer['code']})"
 

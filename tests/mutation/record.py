@@ -40,7 +40,7 @@ class Record:
     def settled(self, mutant: Mutant) -> bool:
         """Whether a mutant was killed, and its function is as it was."""
         row = self.rows.get(mutant.name)
-        return row is not None and row["outcome"] == "killed" and row["code"] == mutant.code
+        return row is not None and row["outcome"] == "killed" and row.get("code") == mutant.code
 
     def add(self, mutant: Mutant, killer: str | None) -> dict[str, Any]:
         """Add what came of a mutant."""
@@ -57,6 +57,17 @@ class Record:
         self.rows[mutant.name] = row
         return row
 
+    def killers(self, mutant: Mutant, most: int = 4) -> list[str]:
+        """Return tests that are likely to fail: the one that killed a mutant before, then those
+        that killed others of its function.
+        """
+        rows = [row for row in self.rows.values() if row["file"] == mutant.file]
+        rows = [row for row in rows if row["function"] == mutant.function]
+        own = self.rows.get(mutant.name)
+        found = [row["by"] for row in ([own] if own else []) + rows if row["outcome"] == "killed"]
+        there = [test for test in found if "::" in test and (ROOT / test.split("::")[0]).exists()]
+        return list(dict.fromkeys(there))[:most]
+
     def keep(self, known: Iterable[Mutant]) -> None:
         """Drop the rows of code that is no more.
 
@@ -64,7 +75,9 @@ class Record:
             known: All mutants of the listed files.
         """
         codes = {mutant.name: mutant.code for mutant in known}
-        self.rows = {name: row for name, row in self.rows.items() if codes.get(name) == row["code"]}
+        self.rows = {
+            name: row for name, row in self.rows.items() if codes.get(name) == row.get("code")
+        }
 
     def write(self) -> None:
         """Write the file."""
