@@ -24,8 +24,8 @@ from tests.mutation.operators import WRITTEN, Mutant, changed, mutants
 from tests.mutation.record import RESULTS, Record, digest
 
 REACH = ROOT / ".cache" / "mutation.json"
-NO_TESTS = 5
-"""Pytest's code where a test that is named is no more."""
+PASSED = (0, 4, 5)
+"""Pytest's codes: all passed; a test that is named is no more; there is none."""
 COLLECTING = 15.0
 """CPU seconds that importing graphcond and collecting the tests may take."""
 
@@ -129,7 +129,7 @@ def attempt(mutant: Mutant, tests: list[str], seconds: float) -> str | None:
     source = changed(mutant, (ROOT / mutant.file).read_text())
     assert source is not None
     answer = run(tests, COLLECTING + 5 * seconds, (mutant.file, source))
-    if answer["code"] in (0, NO_TESTS):
+    if answer["code"] in PASSED:
         return None
     return answer["test"] or f"(pytest's code {answer['code']})"
 
