@@ -6,7 +6,6 @@ import math
 import warnings
 from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import Protocol
 
 import torch
 from torch_geometric.data import Data
@@ -21,16 +20,7 @@ from graphcond.measure import Measure
 from graphcond.metrics import accuracy
 from graphcond.nn.zoo import WEIGHTED, GraphNet
 from graphcond.training.classifiers import ClassifierTraining, infer, train_classifier
-from graphcond.typing import Record
-
-
-class NodeModelFactory(Protocol):
-    """What makes a classifier, for example ``partial(nn.GraphNet, kind="gcn")`` or a
-    ``spaces.ModelChoice``.
-    """
-
-    def __call__(self, num_features: int, num_classes: int, *, seed: int) -> torch.nn.Module:
-        """Return a module that is called as ``module(x, edge_index, edge_weight)``."""
+from graphcond.typing import NodeModelFactory, Record
 
 
 @dataclass(frozen=True)

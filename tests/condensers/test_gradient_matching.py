@@ -163,7 +163,7 @@ def test_divergence_stops_with_the_step_and_the_cure():
         ({"distance": "l1"}, InputError, "distance"),
         ({"inits": 0}, InputError, "at least 1"),
         ({"lr_x": 0.0}, InputError, "must be positive"),
-        ({"space": PolynomialFilters(order=1)}, InputError, "SGC has no λ"),
+        ({"space": PolynomialFilters(order=1)}, InputError, "needs a filter network"),
         ({"adjacency": "dense"}, UnknownNameError, "identity"),
     ],
 )

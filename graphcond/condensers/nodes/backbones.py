@@ -12,6 +12,7 @@ from typing import Literal, TypeAlias, final
 import torch
 import torch.nn.functional as F  # noqa: N812
 from torch import Tensor
+from torch.func import functional_call
 from torch_geometric.data import Data
 
 from graphcond.nn.filters import (
@@ -28,7 +29,7 @@ from graphcond.seeding import generator
 from graphcond.spaces import PolynomialFilters
 from graphcond.sparse import CSR
 from graphcond.training.adam import Adam
-from graphcond.typing import Tensors
+from graphcond.typing import NodeModelFactory, Tensors
 
 Distance: TypeAlias = Literal["cosine", "l2", "both"]
 
@@ -275,4 +276,103 @@ class NetBackbone(Backbone):
                     logits.flatten(0, 1), self.y.repeat(len(logits)), reduction="sum"
                 )
                 optimiser.descend(loss.div(len(x)))
+        return {name: value.detach() for name, value in leaves.items()}
+
+
+@final
+class ModuleBackbone(Backbone):
+    """A module ``(x, edge_index, edge_weight) -> logits``, matched on nodes without edges, A' = I.
+
+    Layers that do not read edge weights, such as GIN's, give no gradient for a learned adjacency;
+    features alone serve every kind. Dropout is off, so that both sides see the same function.
+
+    Args:
+        factory: Makes the module, as for :func:`~graphcond.evaluation.evaluate_node`.
+        data: The original.
+        members: Nodes with classes whose gradients are matched.
+        y: Classes of the condensed nodes [n'].
+
+    Source: HCDC, Figure 7 (condensing with GCN, SGC and GIN). Departure: of every layer the
+        matrices are matched and the biases are not.
+    """
+
+    def __init__(
+        self, factory: NodeModelFactory, data: Data, members: LabelledNodes, y: Tensor
+    ) -> None:
+        self.factory = factory
+        self.data = data
+        self.members = members
+        self.y = y
+        self.classes = y.unique()
+        self.size = (int(data.x.size(1)), int(members.labels.max()) + 1)
+        self.model = self._make(0)
+
+    def _make(self, seed: int) -> torch.nn.Module:
+        like = self.data.x
+        return self.factory(*self.size, seed=seed).to(like.device, like.dtype).eval()
+
+    def fresh(self, seed: int) -> Tensors:
+        """Return the parameters of a newly made module."""
+        made = self._make(seed).named_parameters()
+        return {name: value.detach().clone() for name, value in made}
+
+    def _logits(self, params: Tensors, x: Tensor, edges: tuple[Tensor, Tensor | None]) -> Tensor:
+        logits: Tensor = functional_call(self.model, params, (x, *edges))
+        return logits
+
+    def _alone(self, x: Tensor) -> tuple[Tensor, None]:
+        return torch.empty(2, 0, dtype=torch.long, device=x.device), None
+
+    def _gradients(
+        self, params: Tensors, logits: Tensor, members: LabelledNodes, *, keep: bool
+    ) -> Tensors:
+        """Return gradients [C, rows, columns] of the matrices, class by class.
+
+        torch keeps a linear layer as [outputs, inputs]; columns are compared, one an output, so
+        that each is transposed.
+        """
+        names = [name for name, value in params.items() if value.dim() == 2]
+        matrices = [params[name] for name in names]
+        each: list[tuple[Tensor, ...]] = []
+        for label in self.classes.tolist():
+            inside = members.labels == label
+            weight = members.weight[inside] / members.weight[inside].sum()
+            chosen = F.log_softmax(logits[members.nodes[inside]], -1)[:, label]
+            loss = -(chosen @ weight)
+            grads = torch.autograd.grad(
+                loss, matrices, create_graph=keep, retain_graph=True, materialize_grads=True
+            )
+            each.append(grads)
+        stacked = {name: torch.stack([grads[i] for grads in each]) for i, name in enumerate(names)}
+        return {name: value.transpose(-2, -1) for name, value in stacked.items()}
+
+    @staticmethod
+    def _leaves(params: Tensors) -> Tensors:
+        return {name: value.detach().clone().requires_grad_() for name, value in params.items()}
+
+    def real(self, params: Tensors, step: int) -> Tensors:
+        """Return gradients [C, rows, columns] of every matrix on all members."""
+        edges = (self.data.edge_index, self.data.get("edge_weight"))
+        with torch.enable_grad():
+            leaves = self._leaves(params)
+            logits = self._logits(leaves, self.data.x, edges)
+            found = self._gradients(leaves, logits, self.members, keep=False)
+        return {name: value.detach() for name, value in found.items()}
+
+    def synthetic(self, params: Tensors, x: Tensor, weight: Tensor) -> Tensors:
+        """Return gradients [C, rows, columns] of every matrix on all condensed nodes; ``weight`` is
+        not read.
+        """
+        leaves = self._leaves(params)
+        logits = self._logits(leaves, x, self._alone(x))
+        own = LabelledNodes(torch.arange(len(x), device=x.device), self.y, x.new_ones(len(x)))
+        return self._gradients(leaves, logits, own, keep=True)
+
+    def train(self, params: Tensors, x: Tensor, weight: Tensor, steps: int) -> Tensors:
+        """Make Adam steps of size .01 on all condensed nodes."""
+        leaves = self._leaves(params)
+        optimiser = Adam(leaves, 0.01)
+        with torch.enable_grad():
+            for _ in range(steps):
+                optimiser.descend(F.cross_entropy(self._logits(leaves, x, self._alone(x)), self.y))
         return {name: value.detach() for name, value in leaves.items()}

@@ -6,11 +6,13 @@ from dataclasses import KW_ONLY, dataclass
 from functools import partial
 from typing import final
 
+from torch import Tensor
 from torch_geometric.data import Data
 
 from graphcond.condensers.nodes.backbones import (
     Backbone,
     Distance,
+    ModuleBackbone,
     NetBackbone,
     SGCBackbone,
     gradient_distance,
@@ -19,11 +21,12 @@ from graphcond.condensers.nodes.learner import Learner, Origin, Rates, Start, Ta
 from graphcond.condensers.synthesis import NodeSynthesis
 from graphcond.data import Checkpoint
 from graphcond.errors import require
-from graphcond.nn.adjacency import Adjacency, AdjacencyName, make_adjacency
+from graphcond.nn.adjacency import Adjacency, AdjacencyName, Identity, make_adjacency
 from graphcond.nn.filters import PolynomialFilterNet
+from graphcond.nn.labelled_nodes import LabelledNodes
 from graphcond.seeding import derive
 from graphcond.spaces import PolynomialFilters
-from graphcond.typing import Record
+from graphcond.typing import NodeModelFactory, Record
 
 
 @dataclass(frozen=True)
@@ -34,8 +37,9 @@ class GradientCondenser(NodeSynthesis):
     loss of class c and w_c its share.
 
     Args:
-        net: Backbone whose gradients are matched; None is SGC (linear on Â² X), in closed form and
-            by far the cheapest.
+        net: What is trained and matched. None is SGC (linear on Â² X), in closed form and by far
+            the cheapest; a :class:`~graphcond.nn.PolynomialFilterNet`; or what makes any other
+            classifier, say ``partial(nn.GraphNet, kind="gin-0")``, with identity as adjacency.
         adjacency: ``"learned"``, ``"mlp"``, ``"bernoulli"``, ``"identity"``, or an
             :class:`~graphcond.nn.adjacency.Adjacency`.
         space: With a ``net``: filters to draw λ from for every initialisation; None is one GCN-like
@@ -59,7 +63,7 @@ class GradientCondenser(NodeSynthesis):
             1`` graphs).
     """
 
-    net: PolynomialFilterNet | None = None
+    net: PolynomialFilterNet | NodeModelFactory | None = None
     _: KW_ONLY
     adjacency: AdjacencyName | Adjacency = "mlp"
     space: PolynomialFilters | None = None
@@ -101,15 +105,23 @@ class GradientCondenser(NodeSynthesis):
             f" {self.lr_edges}. 0.1 and 0.01 are usual.",
         )
         require(
-            self.net is not None or self.space is None,
-            f"`space` needs a `net`, but only {self.space!r} is given. SGC has no λ.",
+            isinstance(self.net, PolynomialFilterNet) or self.space is None,
+            f"`space` needs a filter network as `net`, but `net` is {self.net!r}. Only its filters"
+            " have a λ.",
         )
         require(
             0 <= self.threshold < 1,
             f"`threshold` must be in [0, 1), but it is {self.threshold}."
             " Edge weights lie in [0, 1].",
         )
-        make_adjacency(self.adjacency)
+        rule = make_adjacency(self.adjacency)
+        require(
+            self.net is None
+            or isinstance(self.net, PolynomialFilterNet)
+            or isinstance(rule, Identity),
+            f"A module as `net` is matched without edges, but `adjacency` is {self.adjacency!r}."
+            ' Take adjacency="identity", or GCondX.',
+        )
 
     def part(
         self, data: Data, part: str, count: int, checkpoint: Checkpoint | None = None
@@ -118,17 +130,20 @@ class GradientCondenser(NodeSynthesis):
         rule = make_adjacency(self.adjacency)
         graph, members = Origin(self.start, self.targets, rule)(data, part, count, self.seed)
         seed = derive(self.seed, "matching", part)
-        backbone: Backbone = (
-            SGCBackbone(data, members, graph.y, self.batch, seed)
-            if self.net is None
-            else NetBackbone(self.net, self.space, data, members, graph.y)
-        )
+        backbone = self._backbone(data, members, graph.y, seed)
         learner = Learner(graph, Rates(self.lr_x, self.lr_edges), type(self).__name__)
         play = partial(self._play, learner, backbone, seed)
         best, history = learner.run(
             self.inits, play, data if part == "train" and self.keep_best else None, checkpoint
         )
         return best.to_data(self.threshold), history
+
+    def _backbone(self, data: Data, members: LabelledNodes, y: Tensor, seed: int) -> Backbone:
+        if self.net is None:
+            return SGCBackbone(data, members, y, self.batch, seed)
+        if isinstance(self.net, PolynomialFilterNet):
+            return NetBackbone(self.net, self.space, data, members, y)
+        return ModuleBackbone(self.net, data, members, y)
 
     def _play(self, learner: Learner, backbone: Backbone, seed: int, init: int) -> float:
         graph = learner.graph
