@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import time
+import warnings
 from collections.abc import Mapping
 from dataclasses import asdict
 from pathlib import Path
@@ -11,7 +12,7 @@ from typing import Any
 
 from graphcond.cli import folder as output
 from graphcond.cli.judging import check, check_data, describe, judge, write_rows
-from graphcond.cli.methods import PROPOSING, build, control, kind_of, preset
+from graphcond.cli.methods import PROPOSING, PURPOSES, build, control, find, kind_of, preset
 from graphcond.cli.options import Condense
 from graphcond.cli.own_file import (
     columns_of,
@@ -116,11 +117,31 @@ def _condensed(condenser: Condenser, data: Any, folder: Path | None) -> tuple[Co
 
 
 def _method(options: Condense, interactions: bool) -> str:
-    """Return the method to take: with ``--proposals`` the default is another one."""
-    if not options.proposals or options.method != "default":
+    """Return the method to take: ``--method``, or else what serves the purpose."""
+    if interactions:
+        require(
+            options.purpose is None,
+            f"--for {options.purpose} is for graphs, but these are interactions. Leave it away.",
+        )
+        if options.proposals and options.method == "default":
+            return PROPOSING
         return options.method
-    require(interactions, "--proposals is for interactions, but this is a graph. Leave it away.")
-    return PROPOSING
+    require(
+        not options.proposals,
+        "--proposals is for interactions, but this is a graph. Leave it away.",
+    )
+    if options.purpose is None:
+        return options.method
+    serves = PURPOSES[options.purpose]
+    if options.method == "default":
+        return serves
+    if find(options.method, "nodes") is not find(serves, "nodes"):
+        warnings.warn(
+            f"--method {options.method} is taken. Without it, --for {options.purpose} would take"
+            f" {serves}.",
+            stacklevel=2,
+        )
+    return options.method
 
 
 def _tell(data: Any, result: Condensation) -> None:

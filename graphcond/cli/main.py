@@ -47,6 +47,10 @@ def parser() -> ArgumentParser:
     return top
 
 
+ALIASES = {"for": "purpose"}
+"""Options whose name Python keeps for itself, and the field that holds them."""
+
+
 def _spelled(words: Sequence[str]) -> list[str]:
     """Return words as the parser knows them: ``--min-rating 4`` is ``--min_rating 4``, and
     ``--json`` alone is ``--json true``.
@@ -57,6 +61,7 @@ def _spelled(words: Sequence[str]) -> list[str]:
     for place, word in enumerate(words):
         name, equals, value = word.partition("=")
         plain = name[2:].replace("-", "_")
+        plain = ALIASES.get(plain, plain)
         if not name.startswith("--") or plain not in known:
             spelled.append(word)
             continue

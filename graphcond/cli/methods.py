@@ -77,7 +77,15 @@ SHORT = {
 }
 """Words that are shorter than the class they stand for."""
 
-DEFAULT = {"interactions": "TeacherChoice.observed", "nodes": "HypergradientMatching"}
+PURPOSES = {
+    "accuracy": "Partition",
+    "filters": "HypergradientMatching",
+    "architectures": "SampledNeighbourhoods",
+}
+"""What ``--for`` takes for graphs: the best at equal cost over the data sets of
+``benchmarks.node.purpose``."""
+
+DEFAULT = {"interactions": "TeacherChoice.observed", "nodes": PURPOSES["accuracy"]}
 """What ``--method default`` means. For interactions it keeps some of those there are: a set for any
 tool, also one that leaves out of a ranking just the items that it was given."""
 
@@ -250,6 +258,9 @@ def run(options: Methods) -> None:
         return
     for kind, methods in found.items():
         print(f"{kind} (default: {DEFAULT[kind]})")
+        if kind == "nodes":
+            served = ", ".join(f"--for {purpose}: {name}" for purpose, name in PURPOSES.items())
+            print(f"  {served}")
         for name, sentence in methods.items():
             first, *rest = textwrap.wrap(sentence, 70)
             print(f"  {name:26} {first}")
