@@ -51,7 +51,8 @@ def run(options: Condense) -> None:
     interactions = kind_of(data) == "interactions"
     if options.judge:
         check_data(data)
-    condenser = build(_method(options, interactions), data, options, options.seed)
+    method = _method(options, interactions)
+    condenser = build(method, data, options, options.seed)
     folder = None
     if options.out is not None:
         folder = Path(options.out)
@@ -62,7 +63,7 @@ def run(options: Condense) -> None:
         result, cpu_seconds = _condensed(condenser, data, folder)
         if interactions:
             _tell(data, result)
-        named = preset(_method(options, interactions), kind_of(data))
+        named = preset(method, kind_of(data))
         if named is not None:
             result.data.card["method"] = named
             result.report["method"] = named
