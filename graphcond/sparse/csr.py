@@ -45,13 +45,14 @@ class CSR:
     ) -> None:
         require(
             value is None or tuple(value.shape) == (pattern.nnz,),
-            "`value` must be of shape [nnz], but found value ="
-            f" {None if value is None else tuple(value.shape)!r}, nnz = {pattern.nnz!r}. Give one"
-            " number for each stored entry, in CSR order.",
+            f"`value` must be of shape [nnz], but found value = {shape_of(value)!r}, nnz ="
+            f" {pattern.nnz!r}. Give one number for each stored entry, in CSR order.",
         )
         self.pattern = pattern
         self.value = value
-        self._perm = None if perm is None else bare(perm)
+        self._perm = perm
+        if perm is not None:
+            self._perm = bare(perm)
         self._origin: CSR | None = None
         self._transpose: CSR | None = None
 
@@ -93,7 +94,9 @@ class CSR:
         csr = cls(Pattern(indptr, columns.to(dtype), (num_rows, num_cols)), None, perm)
         if value is None:
             return csr
-        return csr.with_value(value.clone() if perm is None else value[perm])
+        if perm is None:
+            return csr.with_value(value.clone())
+        return csr.with_value(value[perm])
 
     @classmethod
     def from_edge_index(
@@ -205,15 +208,23 @@ class CSR:
         if torch.device(device) == self.device:
             return self
         pattern = Pattern(self.indptr.to(device), self.indices.to(device), self.size)
-        return CSR(
-            pattern, None if self.value is None else self.value.to(device), self.perm.to(device)
-        )
+        value = self.value
+        if value is not None:
+            value = value.to(device)
+        return CSR(pattern, value, self.perm.to(device))
 
     def __repr__(self) -> str:
         kind = "pattern"
         if self.value is not None:
             kind = str(self.value.dtype).removeprefix("torch.")
         return f"CSR(size={self.size}, nnz={self.nnz}, value={kind}, device={self.device})"
+
+
+def shape_of(tensor: Tensor | None) -> tuple[int, ...] | None:
+    """Return a tensor's shape for a message, None for none."""
+    if tensor is None:
+        return None
+    return tuple(tensor.shape)
 
 
 def _rising(key: Tensor) -> bool:
@@ -232,8 +243,11 @@ def _check_coordinates(row: Tensor, col: Tensor, size: tuple[int, int]) -> None:
         f"This needs row and column ids of one shape [m], but found row = {tuple(row.shape)!r}, col"
         f" = {tuple(col.shape)!r}. Give one row and one column id for each entry.",
     )
+    if row.numel() == 0:
+        return  # nothing has a lowest or a highest id
     for name, ids, bound in (("row", row, size[0]), ("col", col, size[1])):
-        low, high = (int(ids.min()), int(ids.max())) if ids.numel() else (0, -1)
+        low = int(ids.min())
+        high = int(ids.max())
         require(
             low >= 0 and high < bound,
             f"This needs 0 <= {name} < {bound}, but found lowest = {low!r}, highest = {high!r}. Ids"

@@ -11,6 +11,7 @@ Sparse tensors exist inside the raw kernels only and never meet autograd.
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable
 from typing import Any, NamedTuple, cast
 
@@ -75,7 +76,8 @@ class _SpMM(Function):
     def setup_context(ctx: Any, inputs: Any, output: Tensor) -> None:
         ctx.call, value, x, _ = inputs
         ctx.set_materialize_grads(False)
-        ctx.save_for_backward(value, x if ctx.needs_input_grad[1] else None)
+        # x is read for the entries' gradient alone; frozen entries need not keep it alive.
+        ctx.save_for_backward(value, _if_needed(ctx.needs_input_grad[1], x))
         ctx.save_for_forward(value, x)
 
     @staticmethod
@@ -92,28 +94,24 @@ class _SpMM(Function):
             if value is not None:
                 flipped = permute(call.pattern, value)
             grad_x = spmm_call(call._replace(pattern=call.pattern.T, beta=0.0), flipped, grad)
-        return (
-            None,
-            grad_value,
-            grad_x,
-            _times(call.beta, grad) if ctx.needs_input_grad[3] else None,
-        )
+        grad_z = None
+        if ctx.needs_input_grad[3]:
+            grad_z = _times(call.beta, grad)
+        return None, grad_value, grad_x, grad_z
 
     @staticmethod
     def jvp(ctx: Any, *tangents: Any) -> Any:
         call, (value, x) = ctx.call, ctx.saved_tensors
         _, dot_value, dot_x, dot_z = tangents
-        out = None
+        parts = []
         if dot_z is not None:
-            out = _times(call.beta, dot_z)
+            parts.append(_times(call.beta, dot_z))
         plain = call._replace(beta=0.0)
         if dot_x is not None:
-            part = spmm_call(plain, value, dot_x)
-            out = part if out is None else out + part
+            parts.append(spmm_call(plain, value, dot_x))
         if dot_value is not None:
-            part = spmm_call(plain, dot_value, x)
-            out = part if out is None else out + part
-        return out
+            parts.append(spmm_call(plain, dot_value, x))
+        return functools.reduce(torch.add, parts)
 
     @staticmethod
     def vmap(
@@ -146,7 +144,8 @@ class _SDDMM(Function):
         ctx.call, a, b = inputs
         ctx.set_materialize_grads(False)
         needs = ctx.needs_input_grad
-        ctx.save_for_backward(a if needs[2] else None, b if needs[1] else None)
+        # The gradient of one side is made from the other.
+        ctx.save_for_backward(_if_needed(needs[2], a), _if_needed(needs[1], b))
         ctx.save_for_forward(a, b)
 
     @staticmethod
@@ -260,8 +259,16 @@ def _times(factor: float, tensor: Tensor) -> Tensor:
     return factor * tensor
 
 
+def _if_needed(needed: bool, tensor: Tensor) -> Tensor | None:
+    if needed:
+        return tensor
+    return None
+
+
 def _pick(tensor: Tensor | None, dim: int | None, index: int) -> Tensor:
-    return cast(Tensor, tensor if dim is None or tensor is None else tensor.select(dim, index))
+    if dim is None or tensor is None:
+        return cast(Tensor, tensor)
+    return tensor.select(dim, index)
 
 
 def _maybe(tensor: Tensor | None, dim: int | None, index: int) -> Tensor | None:
@@ -276,4 +283,4 @@ def _side_by_side(x: Tensor, dim: int | None, size: int) -> Tensor:
         wide = x.unsqueeze(1).expand(-1, size, -1)
     else:
         wide = x.movedim(dim, 1)
-    return wide.reshape(x.size(0) if dim is None else wide.size(0), -1)
+    return wide.flatten(1)

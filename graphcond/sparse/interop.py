@@ -54,19 +54,22 @@ def as_csr(source: Any, num_nodes: int | None = None) -> CSR:
     if hasattr(source, "sparse_sizes") and hasattr(source, "coo"):
         row, col, value = source.coo()
         sizes = source.sparse_sizes()
-        return CSR.from_edges(
-            row, col, (int(sizes[0]), int(sizes[1])), None if value is None else value.detach()
-        )
+        return CSR.from_edges(row, col, (int(sizes[0]), int(sizes[1])), _detached(value))
     if hasattr(source, "edge_index") and hasattr(source, "num_nodes"):
-        weight = getattr(source, "edge_weight", None)
-        weight = None if weight is None else weight.detach()
-        return CSR.from_edge_index(
-            source.edge_index, source.num_nodes if num_nodes is None else num_nodes, weight
-        )
+        weight = _detached(getattr(source, "edge_weight", None))
+        if num_nodes is None:
+            num_nodes = source.num_nodes
+        return CSR.from_edge_index(source.edge_index, num_nodes, weight)
     raise InputError(
         f"This needs a sparse matrix or an edge list, but found {type(source).__name__}."
         " Give an `edge_index`, EdgeIndex, Data, torch CSR or COO, SparseTensor or scipy matrix."
     )
+
+
+def _detached(value: Tensor | None) -> Tensor | None:
+    if value is None:
+        return None
+    return value.detach()
 
 
 def _from_torch_csr(source: Tensor) -> CSR:
@@ -115,9 +118,9 @@ def _from_scipy(source: Any) -> CSR:
     indptr = torch.as_tensor(matrix.indptr).to(dtype)
     indices = torch.as_tensor(matrix.indices).to(dtype)
     value = torch.as_tensor(matrix.data)
-    return CSR(
-        Pattern(indptr, indices, size), value if value.is_floating_point() else value.float()
-    )
+    if not value.is_floating_point():
+        value = value.float()
+    return CSR(Pattern(indptr, indices, size), value)
 
 
 def to_edge_index(csr: CSR) -> tuple[Tensor, Tensor | None]:

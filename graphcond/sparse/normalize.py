@@ -33,11 +33,14 @@ def scale(csr: CSR, left: Tensor, right: Tensor) -> CSR:
         right: ``[C]``.
     """
     value = sddmm(csr, left, right)
-    return csr.with_value(value if csr.value is None else csr.value * value)
+    if csr.value is not None:
+        value = csr.value * value
+    return csr.with_value(value)
 
 
 def _inverse_sqrt(deg: Tensor) -> Tensor:
     positive = deg > 0
+    # The inner `where` keeps 0 away from `rsqrt`, whose gradient there would be NaN.
     return torch.where(positive, torch.where(positive, deg, 1.0).rsqrt(), 0.0)
 
 

@@ -39,8 +39,10 @@ def sddmm(csr: CSR, a: Tensor, b: Tensor) -> Tensor:
 
 def _matched(csr: CSR, a: Tensor, b: Tensor) -> tuple[Tensor, Tensor]:
     """Return both sides as matrices of one dtype, or say what does not match."""
-    a = a.unsqueeze(1) if a.dim() == 1 else a
-    b = b.unsqueeze(1) if b.dim() == 1 else b
+    if a.dim() == 1:
+        a = a.unsqueeze(1)
+    if b.dim() == 1:
+        b = b.unsqueeze(1)
     require(
         a.dim() == b.dim() == 2 and (a.size(0), b.size(0)) == csr.size and a.size(1) == b.size(1),
         f"`a` must have the shape [R, f] and `b` [C, f], but found a = {tuple(a.shape)!r}, b ="

@@ -7,7 +7,7 @@ from torch import Tensor
 
 from graphcond.errors import require
 from graphcond.sparse.backends import forced
-from graphcond.sparse.csr import CSR
+from graphcond.sparse.csr import CSR, shape_of
 from graphcond.sparse.functions import Call, spmm_call
 
 
@@ -50,24 +50,28 @@ def spmm(
         >>> spmm(csr, torch.tensor([[1.0], [2.0]]), torch.tensor([3.0, 4.0]))
         tensor([[11.]])
     """
-    value = csr.value if value is None else value
+    if value is None:
+        value = csr.value
     if z is None and x.dim() == 2 and _fits(csr, x, value):
         return spmm_call(Call(csr.pattern, forced(), float(alpha)), value, x)
     _check(csr, x, value, z)
-    if value is None:
-        dtype = x.dtype
-    else:
+    dtype = x.dtype
+    if value is not None:
         dtype = torch.promote_types(x.dtype, value.dtype)
-    value = None if value is None else value.to(dtype)
+        value = value.to(dtype)
     x = x.to(dtype)
-    z = None if z is None or beta == 0.0 else z.to(dtype)
-    call = Call(csr.pattern, forced(), float(alpha), float(beta) if z is not None else 0.0)
-    if x.dim() == 1:
-        return spmm_call(
-            call, value, x.unsqueeze(1), None if z is None else z.unsqueeze(1)
-        ).squeeze(1)
+    call = Call(csr.pattern, forced(), float(alpha))
+    if beta == 0.0:
+        z = None  # 0 * z would be NaN where z is infinite
+    if z is not None:
+        z = z.to(dtype)
+        call = call._replace(beta=float(beta))
     if x.dim() == 2:
         return spmm_call(call, value, x, z)
+    if x.dim() == 1:
+        if z is not None:
+            z = z.unsqueeze(1)
+        return spmm_call(call, value, x.unsqueeze(1), z).squeeze(1)
     batch, columns, width = x.shape
     wide = None
     if z is not None:
@@ -90,7 +94,7 @@ def _fits(csr: CSR, x: Tensor, value: Tensor | None) -> bool:
 def _check(csr: CSR, x: Tensor, value: Tensor | None, z: Tensor | None) -> None:
     rows, columns = csr.size
     require(
-        x.dim() in (1, 2, 3) and x.size(0 if x.dim() < 3 else 1) == columns,
+        x.dim() in (1, 2, 3) and x.size(max(x.dim() - 2, 0)) == columns,
         f"`x` must be of shape [C], [C, f] or [B, C, f], but found x = {tuple(x.shape)!r}, matrix ="
         f" {csr.size!r}. Its nodes must be the columns of the matrix; use `csr.T` for the other"
         " direction.",
@@ -101,9 +105,8 @@ def _check(csr: CSR, x: Tensor, value: Tensor | None, z: Tensor | None) -> None:
     )
     require(
         value is None or tuple(value.shape) == (csr.nnz,),
-        "`value` must be of shape [nnz], but found value ="
-        f" {None if value is None else tuple(value.shape)!r}, nnz = {csr.nnz!r}. Give one number"
-        " for each stored entry, in CSR order (`w[csr.perm]`).",
+        f"`value` must be of shape [nnz], but found value = {shape_of(value)!r}, nnz ="
+        f" {csr.nnz!r}. Give one number for each stored entry, in CSR order (`w[csr.perm]`).",
     )
     if z is not None:
         if x.dim() > 1:

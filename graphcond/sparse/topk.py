@@ -69,9 +69,9 @@ def _check(users: Tensor, items: Tensor, k: int, exclude: CSR | None, block: int
         f"`block` must be at least 1, but it is {block!r}. It is the number of rows scored at"
         " once.",
     )
-    require(
-        exclude is None or exclude.size == (users.size(0), items.size(0)),
-        "`exclude` must be of size [m, n], but it is"
-        f" {None if exclude is None else exclude.size!r}. Give the training interactions, users by"
-        " items.",
-    )
+    if exclude is not None:
+        require(
+            exclude.size == (users.size(0), items.size(0)),
+            f"`exclude` must be of size [m, n], but it is {exclude.size!r}. Give the training"
+            " interactions, users by items.",
+        )

@@ -52,11 +52,9 @@ def available() -> tuple[Backend, ...]:
     before its import.
     """
     runs = torch.cuda.is_available() or os.environ.get("TRITON_INTERPRET") == "1"
-    return (
-        ("torch", "triton")
-        if runs and importlib.util.find_spec("triton") is not None
-        else ("torch",)
-    )
+    if runs and importlib.util.find_spec("triton") is not None:
+        return ("torch", "triton")
+    return ("torch",)
 
 
 @contextlib.contextmanager

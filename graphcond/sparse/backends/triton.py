@@ -75,12 +75,9 @@ def spmm(
     pieces = pattern.pieces(cut)
     blocks = shape(width)
     wide = x.dtype == torch.float64
-    partial = torch.empty(
-        max(pieces.slots, 1),
-        width,
-        dtype=torch.float64 if wide else torch.float32,
-        device=x.device,
-    )
+    # Parts of a row are added up in 32 bits at least, whatever the input.
+    total = torch.promote_types(x.dtype, torch.float32)
+    partial = torch.empty(max(pieces.slots, 1), width, dtype=total, device=x.device)
     columns = -(-width // blocks["BLOCK_F"])
     programs.spmm_pieces[(pieces.row.numel(), columns)](
         pattern.indptr, pattern.indices, entries, x, base, out, partial,
