@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import contextlib
 from collections import Counter
 from pathlib import Path
 
 from graphcond.cli.folder import held
-from graphcond.cli.judging import as_json, check, check_data, describe, judge, write_rows
+from graphcond.cli.judging import check, check_data, judge, show, write_rows
 from graphcond.cli.methods import build
 from graphcond.cli.options import Compare
 from graphcond.cli.own_file import columns_of
@@ -18,7 +17,10 @@ from graphcond.evaluation import Entry
 
 def run(options: Compare) -> None:
     """Condense with every method and seed, and print one table."""
-    with contextlib.nullcontext() if not options.out else held(Path(options.out)):
+    if options.out:
+        with held(Path(options.out)):
+            _compare(options)
+    else:
         _compare(options)
 
 
@@ -46,12 +48,11 @@ def _compare(options: Compare) -> None:
     for name, same in makers.items():
         for condenser in same:
             result = condenser.condense(data)
-            if (
-                classes[type(condenser).__name__] > 1
-            ):  # presets of one class: only their names tell them apart
+            # Of presets of one class, only their names tell them apart.
+            if classes[type(condenser).__name__] > 1:
                 result.data.card = {**result.data.card, "method": name}
             entries.append(Entry(result.data, [condenser.seed], result.report["seconds_condense"]))
     rows = judge(data, entries, options)
     if options.out is not None:
         write_rows(Path(options.out), rows)
-    print(as_json(rows) if options.json else describe(rows))
+    show(rows, options.json)

@@ -57,8 +57,9 @@ def run(options: Condense) -> None:
     if options.out is not None:
         folder = Path(options.out)
     written = ""
-    with contextlib.nullcontext() if folder is None else output.held(folder):
+    with contextlib.ExitStack() as stack:
         if folder is not None:
+            stack.enter_context(output.held(folder))
             output.begin(folder, asdict(options), FREE)
         result, cpu_seconds = _condensed(condenser, data, folder)
         if interactions:
@@ -105,10 +106,11 @@ def _condensed(condenser: Condenser, data: Any, folder: Path | None) -> tuple[Co
     """
     start = time.process_time()
     began = time.perf_counter()
+    checkpoint = None
+    if folder is not None:
+        checkpoint = folder / "checkpoint.safetensors"
     try:
-        result = condenser.condense(
-            data, checkpoint=None if folder is None else folder / "checkpoint.safetensors"
-        )
+        result = condenser.condense(data, checkpoint=checkpoint)
     except GraphcondError:
         if folder is not None:
             output.give_up(folder)

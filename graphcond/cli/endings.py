@@ -66,8 +66,10 @@ def _farewell(options: Search) -> str:
     words = ["graphcond", "search", options.subject]
     for field in dataclasses.fields(options)[1:]:
         value = getattr(options, field.name)
-        if value != field.default:
-            words += [f"--{field.name}", str(value).lower() if value is True else str(value)]
+        if value is True:
+            words += [f"--{field.name}", "true"]
+        elif value != field.default:
+            words += [f"--{field.name}", str(value)]
     return f"graphcond: interrupted; go on with: {shlex.join(words)}"
 
 

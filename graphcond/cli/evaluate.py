@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from graphcond.cli.judging import as_json, check, check_data, describe, judge
+from graphcond.cli.judging import check, check_data, judge, show
 from graphcond.cli.methods import control, kind_of
 from graphcond.cli.options import Budget, Evaluate
 from graphcond.cli.own_file import columns_of
@@ -48,4 +48,4 @@ def run(options: Evaluate) -> None:
         random = control(data, small, Budget(options.data), options.seed).condense(data)
         entries.append(Entry(random.data, seeds, random.report["seconds_condense"]))
     rows = judge(data, entries, options)
-    print(as_json(rows) if options.json else describe(rows))
+    show(rows, options.json)

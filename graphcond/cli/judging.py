@@ -80,6 +80,19 @@ def describe(rows: Sequence[Record]) -> str:
     return "\n".join(lines)
 
 
+def show(rows: Sequence[Record], json: bool) -> None:
+    """Print the table, or the rows alone as JSON.
+
+    Args:
+        rows: The table.
+        json: Whether a program reads it.
+    """
+    if json:
+        print(as_json(rows))
+    else:
+        print(describe(rows))
+
+
 def as_json(content: Any) -> str:
     """Return content as JSON, which has no NaN: null stands for it."""
     return json.dumps(_plain(content), indent=2, allow_nan=False)
@@ -104,11 +117,11 @@ def write_rows(folder: Path, rows: Sequence[Record], card: dict[str, Any] | None
         rows: The table.
         card: The condensation's report, or None.
     """
-    name, content = (
-        ("rows.json", list(rows))
-        if card is None
-        else ("report.json", {"card": card, "rows": list(rows)})
-    )
+    name = "rows.json"
+    content: Any = list(rows)
+    if card is not None:
+        name = "report.json"
+        content = {"card": card, "rows": content}
     (folder / "comparison.png").unlink(missing_ok=True)  # it shows the rows before these
     with write_atomically(folder / name) as beside:
         beside.write_text(as_json(content) + "\n", encoding="utf-8")

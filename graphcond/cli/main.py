@@ -55,8 +55,9 @@ def _spelled(words: Sequence[str]) -> list[str]:
     """Return words as the parser knows them: ``--min-rating 4`` is ``--min_rating 4``, and
     ``--json`` alone is ``--json true``.
     """
-    command = COMMANDS.get(words[0]) if words else None
-    known = get_type_hints(command) if command else {}
+    known = {}
+    if words and words[0] in COMMANDS:
+        known = get_type_hints(COMMANDS[words[0]])
     spelled: list[str] = []
     for place, word in enumerate(words):
         name, equals, value = word.partition("=")
@@ -66,8 +67,8 @@ def _spelled(words: Sequence[str]) -> list[str]:
             spelled.append(word)
             continue
         spelled.append(f"--{plain}{equals}{value}")
-        following = words[place + 1].lower() if place + 1 < len(words) else ""
-        if known[plain] is bool and not equals and following not in ("true", "false"):
+        following = [each.lower() for each in words[place + 1 : place + 2]]
+        if known[plain] is bool and not equals and following not in (["true"], ["false"]):
             spelled.append("true")
     return spelled
 
@@ -85,9 +86,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="replace")  # an ASCII terminal has no ±
     built = parser()
+    if arguments is None:
+        arguments = sys.argv[1:]
     try:
-        words = sys.argv[1:] if arguments is None else arguments
-        parsed = built.parse_args(_spelled(words))
+        parsed = built.parse_args(_spelled(arguments))
     except (UnicodeError, ValueError, TypeError, LookupError, OSError, RecursionError) as error:
         # jsonargparse ends with status 2 on wrong options, but not on every file of options
         told = str(error).partition("\n")[0]
@@ -110,8 +112,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
     except KeyboardInterrupt:
         kept = values.get("out") is not None or values.get("storage") is not None
-        goes_on = name in ("condense", "search") and kept
-        told = "run it again to go on from where it was kept" if goes_on else "nothing was kept"
+        told = "nothing was kept"
+        if kept and name in ("condense", "search"):
+            told = "run it again to go on from where it was kept"
         print(f"graphcond: interrupted; {told}", file=sys.stderr)
         return 130
     return 0

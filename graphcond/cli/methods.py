@@ -89,13 +89,18 @@ DEFAULT = {"interactions": "TeacherChoice.observed", "nodes": PURPOSES["accuracy
 """What ``--method default`` means. For interactions it keeps some of those there are: a set for any
 tool, also one that leaves out of a ranking just the items that it was given."""
 
+RATIO = {"interactions": 0.25, "nodes": 0.05}
+"""What is kept where nothing is said. A quarter is DConRec's ratio."""
+
 PROPOSING = "TeacherChoice"
 """What it means with ``--proposals``: the best where the original's items are left out."""
 
 
 def kind_of(data: Any) -> str:
     """Return the kind of a data set, as cards name it."""
-    return "interactions" if isinstance(data, HeteroData) else "nodes"
+    if isinstance(data, HeteroData):
+        return "interactions"
+    return "nodes"
 
 
 def find(name: str, kind: str) -> Builder:
@@ -112,7 +117,7 @@ def find(name: str, kind: str) -> Builder:
     table, short = TABLES[kind], SHORT[kind]
     named = isinstance(name, str)  # a file of options may say null
     require(named, f"`method` must be a name, but it is {name!r}. See `graphcond methods`.")
-    chosen = DEFAULT[kind] if name == "default" else short.get(name.lower(), name)
+    chosen = {"default": DEFAULT[kind], **short}.get(name.lower(), name)
     known = {_plain(each): builder for each, builder in table.items()}
     if _plain(chosen) in known:
         return known[_plain(chosen)]
@@ -180,17 +185,15 @@ def build(name: str, data: Any, options: Budget, seed: int, **changed: Any) -> C
     kind = kind_of(data)
     builder = find(name, kind)
     _check_options(kind, options)
-    budget: dict[str, Any] = {"seed": seed}
+    budget: dict[str, Any] = {"seed": seed, "ratio": options.ratio}
+    if options.ratio is None and options.num_nodes is None:
+        budget["ratio"] = RATIO[kind]
     if kind == "nodes":
-        unsaid = options.ratio is None and options.num_nodes is None
         budget |= {
-            "ratio": 0.05 if unsaid else options.ratio,
             "num_nodes": options.num_nodes,
             "of": options.of,
             "num_val": options.num_val,
         }
-    else:
-        budget["ratio"] = 0.25 if options.ratio is None else options.ratio
     return builder(**{**budget, **changed})
 
 

@@ -105,11 +105,14 @@ def payback(rows: Sequence[Record], seconds_condense: float) -> dict[str, Any]:
         for method in methods[:2]
     )
     saved = full - condensed
+    trainings = None
+    if saved > 0:
+        trainings = math.ceil(seconds_condense / saved)
     return {
         "cpu_seconds_train_full": full,
         "cpu_seconds_train_condensed": condensed,
         "cpu_seconds_condense": seconds_condense,
-        "pays_from_trainings": math.ceil(seconds_condense / saved) if saved > 0 else None,
+        "pays_from_trainings": trainings,
     }
 
 

@@ -49,7 +49,9 @@ def load_split(
     if split == "random":  # what "per-user" was called before
         split = "per-user"
     data = load(name, root, columns)
-    made = {} if condensed is None else condensed.get("card") or {}
+    made: Mapping[str, Any] = {}
+    if condensed is not None:
+        made = condensed.get("card") or {}
     if core is None and isinstance(made.get("k_core"), Mapping):
         core = made["k_core"]["k"]
     if core is not None:
@@ -60,7 +62,9 @@ def load_split(
         if "val_edge_index" in data[EDGE]:
             return data
         if split is None:
-            split = "published" if is_own_file(name) and "split" in data[EDGE] else "per-user"
+            split = "per-user"
+            if is_own_file(name) and "split" in data[EDGE]:
+                split = "published"
         return split_interactions(data, seed=seed, strategy=split)
     require(
         split in (None, "per-user"),

@@ -18,8 +18,8 @@ from graphcond.data import check_apart, check_nodes, statistics
 from graphcond.data.plain import plain
 from graphcond.data.provenance import check_split_record
 from graphcond.errors import require
-from graphcond.evaluation.reference import Reference, compare_rankings, reference
-from graphcond.evaluation.table import format_table, make_row
+from graphcond.evaluation.reference import Reference, at_least_two, compare_rankings, reference
+from graphcond.evaluation.table import format_table, make_row, name_of_original
 from graphcond.measure import Measure
 from graphcond.nn.filters import PolynomialFilterNet
 from graphcond.training.filter_graphs import filter_graph
@@ -121,7 +121,7 @@ def calibrate(
             net,
             lam,
             full,
-            seeds=seeds if len(set(seeds)) >= 2 else (seeds[0], seeds[0] + 1),
+            seeds=at_least_two(seeds),
             recipe=recipe,
         )
         whole_name = str((full.get("card") or {}).get("name", "unnamed"))
@@ -171,10 +171,9 @@ def condensed_facts(data: Data) -> dict[str, str | int | float | None]:
         True sizes, counted on the graph, and the card's names.
     """
     card = data.get("card") or {}
-    made = "condenser" in card
     counts = statistics(data)
     return {
-        "dataset": str(card.get("dataset" if made else "name", "unnamed")),
+        "dataset": name_of_original(card),
         "method": str(card.get("method", "given")),
         "ratio": card.get("ratio"),
         "ratio_actual": card.get("ratio_actual"),

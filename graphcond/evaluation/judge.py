@@ -16,7 +16,7 @@ from graphcond.errors import require
 from graphcond.evaluation.calibrate import calibrate
 from graphcond.evaluation.node import evaluate_node
 from graphcond.evaluation.recommender import evaluate_recommender
-from graphcond.evaluation.reference import reference
+from graphcond.evaluation.reference import at_least_two, reference
 from graphcond.evaluation.table import COLUMNS
 from graphcond.nn import GraphNet, PolynomialFilterNet
 from graphcond.nn.recommender import RecommenderFactory
@@ -110,22 +110,23 @@ def judge_nodes(
     lam = PolynomialFilters(order=2).sample(max(candidates, 1), seed=derive(0, "judge"))
     known = None
     if candidates:
-        known = reference(
-            net, lam, full, seeds=seeds if len(seeds) >= 2 else (seeds[0], seeds[0] + 1)
-        )
+        known = reference(net, lam, full, seeds=at_least_two(seeds))
     for number, entry in enumerate(entries):
         report = evaluate_node(GraphNet, entry.data, full, seeds=entry.seeds, full=whole)
-        small = entry.data if entry.data.num_edges else looped(entry.data)
         ranking = None
+        ranked: Sequence[Record] = [{}] * len(report.rows)
         if known:
+            small = entry.data
+            if not small.num_edges:
+                small = looped(small)
             ranking = calibrate(net, lam, full=known, condensed=small, seeds=entry.seeds)
+            ranked = ranking.condensed_rows
         if ranking and number == 0:
             ceiling = ranking.rows[0]
             surrogate = ranking.rows[1]
             rows = [*({**_ranked(ceiling), **row} for row in rows), surrogate]
-        each = ranking.condensed_rows if ranking else [{}] * len(report.rows)
         rows += [
-            _costed({**_ranked(scores), **row}, entry) for row, scores in zip(report.rows, each)
+            _costed({**_ranked(scores), **row}, entry) for row, scores in zip(report.rows, ranked)
         ]
     ordered: list[Record] = [{name: row[name] for name in COLUMNS if name in row} for row in rows]
     return ordered

@@ -71,7 +71,9 @@ def evaluate_node(
     """
     same = train is test
     test = plain(test)
-    train = test if same else plain(train)
+    train = plain(train)
+    if same:
+        train = test  # which `_whole` knows the original by
     check_nodes(test)
     check_nodes(train)
     require(
@@ -84,7 +86,8 @@ def evaluate_node(
         "This needs test nodes. Set `test.test_mask`, or split with split_nodes(data).",
     )
     check_apart(train, test)
-    train = train if sparsify is None else sparsified(train, sparsify)
+    if sparsify is not None:
+        train = sparsified(train, sparsify)
     classes = int(test.y.max()) + 1
     rows = list[Record]()
     facts = {**condensed_facts(without_test(train)), **_whole(train, test)}

@@ -82,27 +82,21 @@ def draw_graph(data: Data, path: str | Path, *, seed: int = 0) -> None:
         " first, or draw a subgraph.",
     )
     plt = _pyplot()
-    weighted = data.edge_weight is not None if "edge_weight" in data else False
-    graph = to_networkx(
-        data,
-        to_undirected=True,
-        edge_attrs=["edge_weight"] if weighted else None,
-        remove_self_loops=True,
-    )
+    names = [name for name in ("edge_weight",) if data.get(name) is not None]
+    graph = to_networkx(data, to_undirected=True, edge_attrs=names, remove_self_loops=True)
     weight = np.array([edge.get("edge_weight", 1.0) for *_, edge in graph.edges(data=True)])
-    width = 0.2 + 1.3 * weight / weight.max() if len(weight) else weight
     figure, axis = plt.subplots(figsize=(7, 7), layout="constrained")
-    place = nx.spring_layout(graph, seed=seed, weight="edge_weight" if weighted else None)
-    ring = (
-        ["black" if held else "none" for held in data.val_mask.tolist()]
-        if "val_mask" in data
-        else "none"
-    )
-    nx.draw_networkx_edges(graph, place, ax=axis, width=width, alpha=0.35)
-    colour = data.y.numpy() if "y" in data else "tab:blue"
-    nx.draw_networkx_nodes(
-        graph, place, ax=axis, node_color=colour, cmap="tab10", node_size=70, edgecolors=ring
-    )
+    # An edge without the attribute pulls as one of weight 1.
+    place = nx.spring_layout(graph, seed=seed, weight="edge_weight")
+    if len(weight):
+        width = 0.2 + 1.3 * weight / weight.max()
+        nx.draw_networkx_edges(graph, place, ax=axis, width=width, alpha=0.35)
+    colours: dict[str, Any] = {"node_color": "tab:blue", "edgecolors": "none"}
+    if "y" in data:
+        colours["node_color"] = data.y.numpy()
+    if "val_mask" in data:
+        colours["edgecolors"] = np.where(data.val_mask.numpy(), "black", "none")
+    nx.draw_networkx_nodes(graph, place, ax=axis, cmap="tab10", node_size=70, **colours)
     axis.set_title(
         f"{nodes} nodes, {graph.number_of_edges()} edges; colour: class, ring: validation",
         fontsize=10,
@@ -116,14 +110,7 @@ def _panel(axis: Any, name: str, entries: list[dict[str, Any]]) -> None:
     bars = [entry for entry in entries if entry.get("method") != "Full"]
     means = [entry[name][0] for entry in bars]
     stds = [entry[name][1] for entry in bars]
-    labels = [
-        (
-            f"{entry.get('method')} {entry['ratio']:.3g}"
-            if "ratio" in entry
-            else str(entry.get("method"))
-        )
-        for entry in bars
-    ]
+    labels = [_label(entry) for entry in bars]
     axis.barh(
         range(len(bars)), means, xerr=stds, color="tab:blue", alpha=0.75, error_kw={"elinewidth": 1}
     )
@@ -135,6 +122,13 @@ def _panel(axis: Any, name: str, entries: list[dict[str, Any]]) -> None:
     axis.set_title(name, fontsize=9)
     axis.set_xlabel(COLUMNS[name], fontsize=7)
     axis.tick_params(axis="x", labelsize=7)
+
+
+def _label(entry: dict[str, Any]) -> str:
+    method = str(entry.get("method"))
+    if "ratio" in entry:
+        return f"{method} {entry['ratio']:.3g}"
+    return method
 
 
 def _pyplot() -> Any:

@@ -30,7 +30,7 @@ from graphcond.data import (
 from graphcond.data.checks import check_pair_stores
 from graphcond.data.plain import plain
 from graphcond.errors import require
-from graphcond.evaluation.table import Report, format_table, make_row
+from graphcond.evaluation.table import Report, format_table, make_row, name_of_original
 from graphcond.measure import Measure
 from graphcond.metrics.ranking import hits, mean_over_users, ndcg, recall
 from graphcond.nn.recommender import RecommenderFactory
@@ -114,7 +114,9 @@ def evaluate_recommender(
     """
     same = train is test
     test = plain(test)
-    train = test if same else plain(train)
+    train = plain(train)
+    if same:
+        train = test
     _check(train, test, ks)
     seeds = list(seeds)
     require(len(seeds) > 0, "There is no seed. Pass for example seeds=range(3).")
@@ -206,12 +208,15 @@ def _facts(train: HeteroData, test: HeteroData) -> dict[str, str | int | float |
     card = getattr(train, "card", None) or {}
     kept = train_edges(train).size(1)
     edges = train_edges(test).size(1)
-    made = "condenser" in card
+    ratio = kept / edges
+    method = "given"
+    if kept == edges:
+        method = "Full"
     return {
-        "dataset": str(card.get("dataset" if made else "name", "unnamed")),
-        "method": str(card.get("method", "Full" if kept == edges else "given")),
-        "ratio": float(card["ratio"]) if made else kept / edges,
-        "ratio_actual": kept / edges,
+        "dataset": name_of_original(card),
+        "method": str(card.get("method", method)),
+        "ratio": float(card.get("ratio", ratio)),
+        "ratio_actual": ratio,
         "num_train": num_users(train),
         "num_edges": kept,
         "bytes": int(statistics(kept_interactions(train, torch.arange(kept)))["bytes"]),

@@ -34,6 +34,18 @@ from graphcond.typing import Record, Tensors
 _PROTOCOL = 2
 
 
+def at_least_two(seeds: Sequence[int]) -> Sequence[int]:
+    """Return seeds for the original: those of a condensed graph, and a second one where there is
+    but one, for a ceiling is the agreement of two.
+
+    Args:
+        seeds: One seed or more.
+    """
+    if len(set(seeds)) >= 2:
+        return seeds
+    return seeds[0], seeds[0] + 1
+
+
 @dataclass(frozen=True)
 class Reference:
     """What the original says about B candidates, from S seeds.

@@ -7,6 +7,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
@@ -173,6 +174,18 @@ def format_table(
     return "\n".join(lines)
 
 
+def name_of_original(card: Mapping[str, Any]) -> str:
+    """Return the name of the data set that a card speaks of; a condensed set bears its original's.
+
+    Args:
+        card: The card of a data set or of a condensed one; may be empty.
+    """
+    name = card.get("name", "unnamed")
+    if "condenser" in card:
+        name = card.get("dataset", "unnamed")
+    return str(name)
+
+
 def format_report(rows: Iterable[Record]) -> str:
     """Return rows as a text table with a line per column of the vocabulary and a column per method,
     mean ± std over seeds.
@@ -189,10 +202,8 @@ def format_report(rows: Iterable[Record]) -> str:
         for name in ("seeds", *COLUMNS)
         if name not in ("dataset", "method") and any(name in entry for entry in entries)
     ]
-    head = [
-        str(entries[0].get("dataset", "")) if entries else "",
-        *(str(entry.get("method", "")) for entry in entries),
-    ]
+    names = [str(entry.get("dataset", "")) for entry in entries[:1]] or [""]
+    head = [*names, *(str(entry.get("method", "")) for entry in entries)]
     lines = [head, *([name, *(_cell(name, entry) for entry in entries)] for name in shown)]
     widths = [max(len(line[i]) for line in lines) for i in range(len(head))]
     text = [

@@ -49,7 +49,11 @@ class ConditionalPoisson:
         """
         target = torch.logit(inclusion)
         working = inclusion
-        for _ in range(200 if inclusion.numel() <= EXACT else 4):
+        # An expansion of first order has nothing left to correct after a few rounds.
+        rounds = 4
+        if inclusion.numel() <= EXACT:
+            rounds = 200
+        for _ in range(rounds):
             now = cls(working, size).inclusion()
             working = torch.sigmoid(
                 torch.logit(working) + target - torch.logit(now.clamp(1e-12, 1 - 1e-12))
@@ -150,12 +154,10 @@ def _split(leaves: list[Floats], size: int, rng: np.random.Generator) -> NDArray
     levels = [leaves]
     while len(levels[-1]) > 1:
         below = levels[-1]
-        levels.append(
-            [
-                _convolve(below[i], below[i + 1]) if i + 1 < len(below) else below[i]
-                for i in range(0, len(below), 2)
-            ]
-        )
+        merged = [_convolve(one, other) for one, other in zip(below[::2], below[1::2])]
+        if len(below) % 2:
+            merged.append(below[-1])  # the odd one out waits a level
+        levels.append(merged)
     counts = [size]
     for below in reversed(levels[:-1]):
         split: list[int] = []

@@ -118,11 +118,13 @@ class CappedSimplex:
         for _ in range(MAX_PASSES):
             total, slope = self._sums(values, v)
             excess = total - self.budget
-            low, high = (v, high) if excess > 0 else (low, v)
+            if excess > 0:
+                low = v
+            else:
+                high = v
+            step = math.inf
             if slope:
                 step = v + excess / slope
-            else:
-                step = math.inf
             inside = low < step < high
             if not excess:
                 return v
@@ -130,9 +132,10 @@ class CappedSimplex:
             # make it do by the thousand.
             if inside and abs(excess) <= CLOSE * self.budget and self._meets(values, step):
                 return step
-            step = step if inside else (low + high) / 2
+            if not inside:
+                step = (low + high) / 2
             if step == v or high - low <= 1e-15 * max(abs(low), abs(high), 1.0):
-                break
+                break  # no number lies between the bounds
             v = step
         return v
 
@@ -143,11 +146,9 @@ class CappedSimplex:
     def _range(self, values: Tensor) -> tuple[float, float, float]:
         """Return a bracket of v and the number of edges, over all shards."""
         sums = torch.tensor([0.0, float(values.numel())], dtype=torch.float64, device=values.device)
-        low, high = (
-            (float(bound) for bound in torch.aminmax(values.detach()))
-            if values.numel()
-            else (0.0, 0.0)
-        )
+        low = high = 0.0  # a shard may hold no edge
+        if values.numel():
+            low, high = (float(bound) for bound in torch.aminmax(values.detach()))
         sums[0] = max(abs(low), abs(high))
         spread, size = self._reduce(sums).tolist()
         require(

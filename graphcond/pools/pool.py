@@ -101,7 +101,9 @@ def make_pool(
     else:
         source = origin.long()
     edges = edges.long()
-    rows, columns = (edges.amax(1) + 1).tolist() if edges.size(1) else (1, 1)
+    rows = columns = 1
+    if edges.size(1):
+        rows, columns = (edges.amax(1) + 1).tolist()
     key, order = torch.sort(pair_keys(edges[0], edges[1], (rows, columns)), stable=True)
     first = torch.ones_like(key, dtype=torch.bool)
     first[1:] = key[1:] != key[:-1]

@@ -239,6 +239,8 @@ def _blocks(
     users: Tensor, exclude: Tensor, tables: tuple[Tensor, Tensor], block: int
 ) -> Iterator[tuple[Tensor, CSR]]:
     """Yield blocks of users with what they have met, as a CSR ``[block, I]``."""
+    if not users.numel():
+        return
     place = torch.full((tables[0].size(0),), -1, dtype=torch.int64, device=users.device)
     place[users] = torch.arange(users.numel(), device=users.device)
     rank = place[exclude[0]]
@@ -247,7 +249,7 @@ def _blocks(
     items = exclude[1, order]
     starts = torch.arange(0, users.numel() + block, block, device=users.device)
     bounds = torch.searchsorted(rank, starts).tolist()
-    for n, part in enumerate(users.split(block) if users.numel() else ()):
+    for n, part in enumerate(users.split(block)):
         own = slice(bounds[n], bounds[n + 1])
         yield (
             part,

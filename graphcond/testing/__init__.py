@@ -3,6 +3,7 @@ every condenser must pass.
 """
 
 from graphcond.testing import dense
+from graphcond.testing.edge_lists import EdgeList
 from graphcond.testing.planted import (
     awkward_graph,
     awkward_interactions,
@@ -10,4 +11,11 @@ from graphcond.testing.planted import (
     small_interactions,
 )
 
-__all__ = ["awkward_graph", "awkward_interactions", "dense", "small_graph", "small_interactions"]
+__all__ = [
+    "EdgeList",
+    "awkward_graph",
+    "awkward_interactions",
+    "dense",
+    "small_graph",
+    "small_interactions",
+]

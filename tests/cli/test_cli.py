@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+import shlex
 import subprocess
 import sys
 from pathlib import Path
@@ -16,7 +17,16 @@ from graphcond.condensers.nodes.learner import Learner
 from graphcond.data import load
 from graphcond.evaluation import COLUMNS
 
-QUICK = ["--seeds", "1", "--candidates", "5"]
+RANDOM = "condense karate --method random --num_nodes 4"
+QUICK = "--seeds 1 --candidates 5"
+
+
+def run(*parts: str | Path) -> int:
+    """Run a command: texts are split as a shell does, paths are words of their own."""
+    words: list[str] = []
+    for part in parts:
+        words += [str(part)] if isinstance(part, Path) else shlex.split(part)
+    return main(words)
 
 
 @pytest.mark.parametrize("words", [["--help"], *([name, "--help"] for name in COMMANDS)])
@@ -34,22 +44,7 @@ def test_help_imports_neither_torch_nor_ogb(words: list[str]) -> None:
 def test_condense_writes_everything_it_promises(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    assert (
-        main(
-            [
-                "condense",
-                "karate",
-                "--method",
-                "random",
-                "--num_nodes",
-                "4",
-                *QUICK,
-                "--out",
-                str(tmp_path / "out"),
-            ]
-        )
-        == 0
-    )
+    assert run(f"{RANDOM} {QUICK} --out", tmp_path / "out") == 0
     printed = capsys.readouterr().out
     assert "Full" in printed
     assert "RandomNodes" in printed
@@ -70,35 +65,10 @@ def test_condense_writes_everything_it_promises(
 def test_evaluate_judges_the_written_file(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    main(
-        [
-            "condense",
-            "southern-women",
-            "--method",
-            "random",
-            "--ratio",
-            "0.5",
-            "--judge",
-            "false",
-            "--out",
-            str(tmp_path),
-        ]
-    )
+    run("condense southern-women --method random --ratio 0.5 --judge false --out", tmp_path)
     capsys.readouterr()
-    assert (
-        main(
-            [
-                "evaluate",
-                str(tmp_path / "condensed.safetensors"),
-                "southern-women",
-                "--seeds",
-                "1",
-                "--json",
-                "true",
-            ]
-        )
-        == 0
-    )
+    written = tmp_path / "condensed.safetensors"
+    assert run("evaluate", written, "southern-women --seeds 1 --json true") == 0
     rows = json.loads(capsys.readouterr().out)
     assert {"Full", "RandomInteractions"} <= {row["method"] for row in rows}
     assert all(0 <= row["recall@10"] <= 1 for row in rows)
@@ -137,55 +107,21 @@ def test_another_runs_unfinished_folder_is_left_alone(
 def test_evaluate_wants_the_condensed_data_set(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    main(
-        [
-            "condense",
-            "karate",
-            "--method",
-            "random",
-            "--num_nodes",
-            "4",
-            "--judge",
-            "false",
-            "--out",
-            str(tmp_path),
-        ]
-    )
+    run(f"{RANDOM} --judge false --out", tmp_path)
     for other in ("southern-women", "digits"):
-        assert main(["evaluate", str(tmp_path / "condensed.safetensors"), other]) == 2
+        assert run("evaluate", tmp_path / "condensed.safetensors", other) == 2
         assert "the data set that was condensed" in capsys.readouterr().err
 
 
 def test_presets_of_one_class_have_columns_of_their_own(capsys: pytest.CaptureFixture[str]) -> None:
-    words = [
-        "compare",
-        "karate",
-        "--methods",
-        "random, random,herding,gcond-x,doscond",
-        "--num_nodes",
-        "4",
-        "--seeds",
-        "1",
-    ]
-    assert main([*words, "--candidates", "0", "--json", "true"]) == 0
+    line = "compare karate --methods random,random,herding,gcond-x,doscond --num_nodes 4 --seeds 1"
+    assert run(f"{line} --candidates 0 --json true") == 0
     methods = [row["method"] for row in json.loads(capsys.readouterr().out)]
     assert sorted(methods) == ["DosCond", "Full", "GCondX", "Herding", "RandomNodes"]
 
 
 def test_a_report_is_json_without_nan(tmp_path: Path) -> None:
-    main(
-        [
-            "condense",
-            "karate",
-            "--method",
-            "random",
-            "--num_nodes",
-            "4",
-            *QUICK,
-            "--out",
-            str(tmp_path),
-        ]
-    )
+    run(f"{RANDOM} {QUICK} --out", tmp_path)
 
     def refuse(name: str) -> None:
         pytest.fail(f"{name} is no JSON")
@@ -198,22 +134,7 @@ def test_a_missing_matplotlib_costs_the_picture_only(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
-    assert (
-        main(
-            [
-                "condense",
-                "karate",
-                "--method",
-                "random",
-                "--num_nodes",
-                "4",
-                *QUICK,
-                "--out",
-                str(tmp_path),
-            ]
-        )
-        == 0
-    )
+    assert run(f"{RANDOM} {QUICK} --out", tmp_path) == 0
     assert {"report.json", "condensed.safetensors"} <= {path.name for path in tmp_path.iterdir()}
     assert not (tmp_path / "comparison.png").exists()
 
@@ -232,50 +153,16 @@ def test_a_small_graph_of_ones_own_is_split_by_shares(tmp_path: Path) -> None:
     y = np.arange(60) % 3
     edges = np.stack([np.arange(60), (np.arange(60) + 3) % 60])
     np.savez(tmp_path / "own.npz", x=np.eye(3, dtype=np.float32)[y], edge_index=edges, y=y)
-    assert (
-        main(
-            [
-                "condense",
-                str(tmp_path / "own.npz"),
-                "--method",
-                "random",
-                "--num_nodes",
-                "3",
-                *QUICK,
-            ]
-        )
-        == 0
-    )
+    assert run("condense", tmp_path / "own.npz", "--method random --num_nodes 3", QUICK) == 0
 
 
 def test_search_on_a_condensed_graph_promotes_and_resumes(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    main(
-        [
-            "condense",
-            "karate",
-            "--method",
-            "random",
-            "--num_nodes",
-            "8",
-            "--judge",
-            "false",
-            "--out",
-            str(tmp_path),
-        ]
-    )
-    words = [
-        "search",
-        "karate",
-        "--condensed",
-        str(tmp_path / "condensed.safetensors"),
-        "--epochs",
-        "3",
-        "--top",
-        "2",
-    ]
-    words += ["--out", str(tmp_path / "found"), "--json", "true"]
+    run("condense karate --method random --num_nodes 8 --judge false --out", tmp_path)
+    small = tmp_path / "condensed.safetensors"
+    words = shlex.split("search karate --epochs 3 --top 2 --json true --condensed")
+    words += [str(small), "--out", str(tmp_path / "found")]
     capsys.readouterr()
     assert main([*words, "--trials", "3"]) == 0
     first = json.loads(capsys.readouterr().out)
@@ -284,128 +171,55 @@ def test_search_on_a_condensed_graph_promotes_and_resumes(
     assert 0 <= first["accuracy"] <= 100
     assert main([*words, "--trials", "4"]) == 0
     assert json.loads(capsys.readouterr().out)["trials"] == 4
-    main(
-        [
-            "condense",
-            "karate",
-            "--method",
-            "k-center",
-            "--num_nodes",
-            "6",
-            "--judge",
-            "false",
-            "--out",
-            str(tmp_path),
-        ]
-    )
+    run("condense karate --method k-center --num_nodes 6 --judge false --out", tmp_path)
     capsys.readouterr()
     assert main([*words, "--trials", "3"]) == 2
     assert "another search in this place, with graph" in capsys.readouterr().err
     (tmp_path / "found" / "search.journal").write_text("no journal\n")
     assert main([*words, "--trials", "3"]) == 2
     assert "not a journal of Optuna" in capsys.readouterr().err
-    assert (
-        main(
-            [
-                "search",
-                "karate",
-                "--space",
-                "filters",
-                "--trials",
-                "3",
-                "--top",
-                "1",
-                "--epochs",
-                "3",
-            ]
-        )
-        == 0
-    )
+    assert run("search karate --space filters --trials 3 --top 1 --epochs 3") == 0
     assert "Test accuracy of the first" in capsys.readouterr().out
 
 
 def test_compare_prints_the_rows_alone_as_json(capsys: pytest.CaptureFixture[str]) -> None:
-    assert (
-        main(
-            [
-                "compare",
-                "southern-women",
-                "--methods",
-                "random,majority",
-                "--ratio",
-                "0.5",
-                "--seeds",
-                "2",
-                "--json",
-                "true",
-            ]
-        )
-        == 0
-    )
+    line = "compare southern-women --methods random,majority --ratio 0.5 --seeds 2"
+    assert run(line, "--json true") == 0
     rows = json.loads(capsys.readouterr().out)
     assert {row["seed"] for row in rows} == {0, 1}
     assert {"Full", "RandomInteractions", "Majority"} <= {row["method"] for row in rows}
 
 
 @pytest.mark.parametrize(
-    ("words", "message"),
+    ("line", "message"),
     [
-        (["condense", "karate", "--ratio", "1.4"], "`ratio` must be in (0, 1]"),
-        (["condense", "southern-women", "--ratio", "0"], "`ratio` must be in (0, 1]"),
-        (["condense", "no-such-set"], "known are"),
-        (["condense", "karate", "--candidates", "3"], "`candidates` must be 0 or at least 5"),
-        (["compare", "karate", "--seeds", "0"], "`seeds` must be at least 1"),
+        ("condense karate --ratio 1.4", "`ratio` must be in (0, 1]"),
+        ("condense southern-women --ratio 0", "`ratio` must be in (0, 1]"),
+        ("condense no-such-set", "known are"),
+        ("condense karate --candidates 3", "`candidates` must be 0 or at least 5"),
+        ("compare karate --seeds 0", "`seeds` must be at least 1"),
+        ("condense karate --method no-such-method --num_nodes 4", "no-such-method"),
+        ("compare karate --methods random,majority --num_nodes 4", "majority"),
+        ("evaluate no-such-file.safetensors karate", "no-such-file"),
         (
-            ["condense", "karate", "--method", "no-such-method", "--num_nodes", "4"],
-            "no-such-method",
-        ),
-        (["compare", "karate", "--methods", "random,majority", "--num_nodes", "4"], "majority"),
-        (["evaluate", "no-such-file.safetensors", "karate"], "no-such-file"),
-        (
-            [
-                "condense",
-                "karate",
-                "--method",
-                "random",
-                "--num_nodes",
-                "4",
-                "--seeds",
-                "1",
-                "--out",
-                "/proc/graphcond",
-            ],
+            "condense karate --method random --num_nodes 4 --seeds 1 --out /proc/graphcond",
             "writable folder",
         ),
-        (
-            [
-                "compare",
-                "karate",
-                "--methods",
-                "random",
-                "--num_nodes",
-                "4",
-                "--out",
-                "/proc/graphcond",
-            ],
-            "writable folder",
-        ),
-        (["search", "karate", "--out", "/proc/graphcond"], "writable folder"),
-        (["condense", "southern-women", "--num_nodes", "5"], "counted by --ratio alone"),
-        (["condense", "southern-women", "--of", "train"], "counted by --ratio alone"),
-        (
-            ["condense", "karate", "--num_nodes", "4", "--of", "train"],
-            "--of train goes with --ratio",
-        ),
-        (["condense", "karate", "--split", "published"], "--split published is for interactions"),
-        (["condense", "karate", "--num_nodes", "4", "--out", ""], "a folder as --out"),
-        (["info", "southern-women", "--plot", "women.png"], "node data"),
-        (["info", "karate", "--plot", ""], "a path of a file"),
+        ("compare karate --methods random --num_nodes 4 --out /proc/graphcond", "writable folder"),
+        ("search karate --out /proc/graphcond", "writable folder"),
+        ("condense southern-women --num_nodes 5", "counted by --ratio alone"),
+        ("condense southern-women --of train", "counted by --ratio alone"),
+        ("condense karate --num_nodes 4 --of train", "--of train goes with --ratio"),
+        ("condense karate --split published", "--split published is for interactions"),
+        ("condense karate --num_nodes 4 --out ''", "a folder as --out"),
+        ("info southern-women --plot women.png", "node data"),
+        ("info karate --plot ''", "a path of a file"),
     ],
 )
 def test_bad_input_is_one_clear_line(
-    words: list[str], message: str, capsys: pytest.CaptureFixture[str]
+    line: str, message: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    assert main(words) == 2
+    assert run(line) == 2
     captured = capsys.readouterr()
     assert message in captured.err
     assert captured.err.startswith("graphcond: ")
@@ -414,19 +228,19 @@ def test_bad_input_is_one_clear_line(
 
 def test_config_round_trip(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit):
-        main(["info", "karate", "--json", "true", "--print_config"])
+        run("info karate --json true --print_config")
     (tmp_path / "run.yaml").write_text(capsys.readouterr().out)
-    assert main(["info", "--config", str(tmp_path / "run.yaml")]) == 0
+    assert run("info --config", tmp_path / "run.yaml") == 0
     assert json.loads(capsys.readouterr().out)["statistics"]["nodes"] == 34
 
 
 def test_info_draws_a_small_graph(tmp_path: Path) -> None:
-    assert main(["info", "karate", "--plot", str(tmp_path / "karate.png")]) == 0
+    assert run("info karate --plot", tmp_path / "karate.png") == 0
     assert (tmp_path / "karate.png").read_bytes()[:4] == b"\x89PNG"
 
 
 def test_datasets_lists_every_card(capsys: pytest.CaptureFixture[str]) -> None:
-    assert main(["datasets", "--json", "true"]) == 0
+    assert run("datasets --json true") == 0
     cards = json.loads(capsys.readouterr().out)
     assert {"digits", "karate", "southern-women", "cora", "gowalla"} <= {
         card["name"] for card in cards

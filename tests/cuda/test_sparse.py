@@ -54,7 +54,7 @@ def test_products_and_all_derivatives(graph, backend, device, rand, width, dtype
     shapes = ((graph.row.numel(),), (graph.size[1], width), (graph.size[0], width))
     exact = [rand(*shape).to(dtype).double().requires_grad_() for shape in shapes]
     along = [rand(*shape).to(dtype).double() for shape in shapes]
-    csr = graph.csr(device)
+    csr = graph.on(device)
     assert csr.indptr.dtype == torch.int32
 
     def ours(weight: Tensor, x: Tensor, z: Tensor) -> Tensor:
@@ -79,14 +79,14 @@ def test_products_and_all_derivatives(graph, backend, device, rand, width, dtype
 @pytest.mark.parametrize("width", [1, 16, 100])
 def test_inner_products(graph, backend, device, rand, width):
     a, b = rand(graph.size[0], width), rand(graph.size[1], width)
-    csr = graph.csr(device)
+    csr = graph.on(device)
     got = sddmm(csr, a.float().to(device), b.float().to(device))
     wanted = (a @ b.T)[graph.row, graph.col][csr.perm.cpu()]
     assert near(got, wanted, 2e-5)
 
 
 def test_indices_of_64_bits(hubs, backend, device, rand):
-    csr, value, x = hubs.csr(device, torch.int64), rand(hubs.row.numel()), rand(13, 18)
+    csr, value, x = hubs.on(device, torch.int64), rand(hubs.row.numel()), rand(13, 18)
     got = spmm(csr, x.float().to(device), value.float().to(device)[csr.perm])
     assert csr.indices.dtype == torch.int64
     assert near(got, hubs.dense(value) @ x, 2e-5)
@@ -103,7 +103,7 @@ def test_inputs_of_16_bits_are_added_up_in_32(hubs, backend, device, rand, dtype
     """700 terms near 1: an accumulator of 16 bits would be off by tens of percents."""
     x = (1 + 0.01 * rand(13, width)).to(dtype)
     exact = hubs.dense(torch.ones(hubs.row.numel()).double()) @ x.double()
-    got = spmm(hubs.csr(device), x.to(device)).cpu()
+    got = spmm(hubs.on(device), x.to(device)).cpu()
     assert got.dtype == dtype
     limit = 2 ** (-7 if dtype == torch.bfloat16 else -10)
     assert float((got.double() / exact - 1)[exact > 0].abs().max()) < limit
@@ -111,13 +111,13 @@ def test_inputs_of_16_bits_are_added_up_in_32(hubs, backend, device, rand, dtype
 
 def test_features_that_are_not_contiguous(square, backend, device, rand):
     weight, wide = rand(square.row.numel()), rand(20, 11)
-    csr = square.csr(device)
+    csr = square.on(device)
     got = spmm(csr, wide.float().to(device).T[:, ::2], weight.float().to(device)[csr.perm])
     assert near(got, square.dense(weight) @ wide.T[:, ::2], 2e-5)
 
 
 def test_a_batch_under_vmap(square, backend, device, rand):
-    csr, weight, x = square.csr(device), rand(square.row.numel()), rand(3, 11, 4)
+    csr, weight, x = square.on(device), rand(square.row.numel()), rand(3, 11, 4)
     value = weight.float().to(device)[csr.perm]
     got = torch.func.vmap(lambda part: spmm(csr, part, value))(x.float().to(device))
     assert near(got, square.dense(weight) @ x, 2e-5)
@@ -132,7 +132,7 @@ def test_a_bilevel_program(square, backend, device, rand):
         return value, grad(value, weight)[0]
 
     weight, x = rand(square.row.numel()), rand(11, 5)
-    csr = square.csr(device)
+    csr = square.on(device)
     wanted = outer(
         lambda w, h: square.dense(w) @ h,
         weight.clone().requires_grad_(),
@@ -148,7 +148,7 @@ def test_a_bilevel_program(square, backend, device, rand):
 
 def test_a_forced_choice_of_deterministic_algorithms(hubs, device, rand):
     """Triton where it runs; twice the same bits either way."""
-    csr, x = hubs.csr(device), rand(13, 64).float().to(device)
+    csr, x = hubs.on(device), rand(13, 64).float().to(device)
     value = rand(hubs.row.numel()).float().to(device)
     before = torch.are_deterministic_algorithms_enabled()
     torch.use_deterministic_algorithms(True)
@@ -164,7 +164,7 @@ def test_a_forced_choice_of_deterministic_algorithms(hubs, device, rand):
 def test_triton_repeats_bit_for_bit(hubs, device, rand):
     if "triton" not in available():
         pytest.skip("needs Triton")
-    csr, x = hubs.csr(device), rand(13, 64).float().to(device)
+    csr, x = hubs.on(device), rand(13, 64).float().to(device)
     value = rand(hubs.row.numel()).float().to(device)
     with use("triton"):
         first, inner = spmm(csr, x, value), sddmm(csr, x[:5], x)
@@ -175,7 +175,7 @@ def test_triton_repeats_bit_for_bit(hubs, device, rand):
 
 def test_normalisations(square, device):
     """Values on the device are those of the host."""
-    host, here = square.csr(torch.device("cpu")), square.csr(device)
+    host, here = square.on(torch.device("cpu")), square.on(device)
     for normal in (gcn_norm, bipartite_norm, add_self_loops, lambda c: scaled_laplacian(c, 1.5)):
         assert near(normal(here).to_dense(), normal(host).to_dense(), 1e-6)
     assert near(to_torch(here).to_dense(), to_torch(host).to_dense(), 0.0)
@@ -206,7 +206,7 @@ def test_polynomial_filters(square, backend, device, rand, basis):
 
 def test_best_items_without_the_known_ones(square, device, rand):
     users, items = rand(11, 5).float(), rand(11, 5).float()
-    wanted = topk(users, items, 4, square.csr(torch.device("cpu")), block=4)
-    got = topk(users.to(device), items.to(device), 4, square.csr(device), block=4)
+    wanted = topk(users, items, 4, square.on(torch.device("cpu")), block=4)
+    got = topk(users.to(device), items.to(device), 4, square.on(device), block=4)
     assert torch.equal(got[1].cpu(), wanted[1])
     assert near(got[0], wanted[0], 1e-5)

@@ -2,72 +2,40 @@
 
 import importlib.util
 import os
-from dataclasses import dataclass
 
 import pytest
 import torch
 from torch import Tensor
 
-from graphcond.sparse import CSR
 from graphcond.sparse.backends import use
+from graphcond.testing import EdgeList
 
 INTERPRETED = os.environ.get("TRITON_INTERPRET") == "1"
 
 
-@dataclass(frozen=True)
-class Graph:
-    """Edges in input order, the CSR, and the same product done densely."""
-
-    row: Tensor
-    col: Tensor
-    size: tuple[int, int]
-
-    @property
-    def csr(self) -> CSR:
-        return CSR.from_edges(self.row, self.col, self.size)
-
-    @property
-    def edges(self) -> int:
-        return self.row.numel()
-
-    def dense(self, weight: Tensor) -> Tensor:
-        empty = torch.zeros(self.size, dtype=weight.dtype)
-        return empty.index_put((self.row.long(), self.col.long()), weight, accumulate=True)
-
-
-def _random(rows: int, cols: int, edges: int, seed: int, dtype: torch.dtype = torch.int64) -> Graph:
-    """Repeated edges for certain; the last two rows empty and the last column isolated."""
-    make = torch.Generator().manual_seed(seed)
-    row = torch.randint(0, rows - 2, (edges - 2,), generator=make)
-    col = torch.randint(0, cols - 1, (edges - 2,), generator=make)
-    return Graph(
-        torch.cat([row, row[:2]]).to(dtype), torch.cat([col, col[:2]]).to(dtype), (rows, cols)
-    )
-
-
 GRAPHS = {
-    "rectangular": _random(9, 6, 25, 0),
-    "wide": _random(5, 14, 25, 1),
-    "square": _random(11, 11, 40, 2),
-    "int32": _random(8, 8, 20, 3, torch.int32),
-    "hub": Graph(torch.zeros(12, dtype=torch.long), torch.arange(12) % 7, (4, 7)),
-    "crowded": _random(4, 3, 30, 4),
-    "no edges": Graph(torch.zeros(0, dtype=torch.long), torch.zeros(0, dtype=torch.long), (3, 4)),
+    "rectangular": EdgeList.random((9, 6), 25, seed=0),
+    "wide": EdgeList.random((5, 14), 25, seed=1),
+    "square": EdgeList.random((11, 11), 40, seed=2),
+    "int32": EdgeList.random((8, 8), 20, seed=3, dtype=torch.int32),
+    "hub": EdgeList(torch.zeros(12, dtype=torch.long), torch.arange(12) % 7, (4, 7)),
+    "crowded": EdgeList.random((4, 3), 30, seed=4),
+    "no edges": EdgeList.empty((3, 4)),
 }
 
 
 @pytest.fixture(params=list(GRAPHS))
-def graph(request: pytest.FixtureRequest) -> Graph:
+def graph(request: pytest.FixtureRequest) -> EdgeList:
     return GRAPHS[request.param]
 
 
 @pytest.fixture
-def square() -> Graph:
+def square() -> EdgeList:
     return GRAPHS["square"]
 
 
 @pytest.fixture
-def rectangular() -> Graph:
+def rectangular() -> EdgeList:
     return GRAPHS["rectangular"]
 
 

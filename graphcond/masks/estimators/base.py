@@ -160,13 +160,14 @@ def score_estimate(
             _place(advantage(losses[half:]) / (samples - half), half, samples),
         ]
     weights = torch.stack(rows)
-    weights = weights[..., 0] if group is None else weights.permute(2, 0, 1).contiguous()
+    if group is None:
+        weights = weights[..., 0]
+    else:
+        weights = weights.permute(2, 0, 1).contiguous()
     grads = weighted_scores(draws, weights, group)
-    variance, cosine = (
-        halves(grads[1], grads[2], (half, samples - half))
-        if len(rows) == 3
-        else (math.nan, math.nan)
-    )
+    variance = cosine = math.nan
+    if len(rows) == 3:
+        variance, cosine = halves(grads[1], grads[2], (half, samples - half))
     return Estimate(grads[0], float(losses.sum(-1).mean()), variance, cosine)
 
 

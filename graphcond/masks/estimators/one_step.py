@@ -67,11 +67,9 @@ class OneStep(Estimator[RelaxedObjective]):
             parts[k >= split].add_(grad)
             values.append(value)
         rest = self.samples - split
-        variance, cosine = (
-            halves(parts[0] / split, parts[1] / rest, (split, rest))
-            if split
-            else (math.nan, math.nan)
-        )
+        variance = cosine = math.nan
+        if split:
+            variance, cosine = halves(parts[0] / split, parts[1] / rest, (split, rest))
         return Estimate(
             (parts[0] + parts[1]) / self.samples, sum(values) / self.samples, variance, cosine
         )
