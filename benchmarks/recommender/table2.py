@@ -272,7 +272,7 @@ def main() -> None:
         for seed in options.seeds:
             store = store_of(options, f"table2_{name}")
             one_set(store, name, seed, options, methods)
-            if options.methods is None:
+            if options.methods is None or "TeacherChoice" in options.methods:
                 judge_rivals(store, name, seed)
 
 
