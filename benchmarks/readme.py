@@ -111,6 +111,7 @@ LONG: dict[str, Callable[[], str]] = {
     "sweeps": recommender.sweeps,
     "recommender-transfer": recommender.transfer,
     "judges": recommender.judges,
+    "quarter": recommender.quarter,
     "configurations": recommender.configurations,
     "size": recommender.size,
     "ranking": node.ranking,

@@ -214,6 +214,23 @@ def _judged(rows: Sequence[Row], corner: str, columns: tuple[str, str]) -> str:
     return grid(f"{rows[0]['dataset']}: {corner}", cells, JUDGES)
 
 
+def quarter() -> str:
+    """A quarter of Gowalla's public split under the judges of the leaderboard."""
+    name = "recommender_quarter_gowalla.json"
+    if not (RESULTS / name).exists():
+        return NOTHING
+    rows = rows_of(name)
+    columns = ("recall@20", "ndcg@20", "percent_recall@20", "percent_ndcg@20")
+    cells = {}
+    for method in methods_of(rows):
+        for judge in dict.fromkeys(str(row["setting"]) for row in rows):
+            own = [row for row in rows if (row["method"], row["setting"]) == (method, judge)]
+            if own:
+                cells[method, judge] = several(own, columns, (4, 4, 1, 1))
+    judges_shown = list(dict.fromkeys(judge for _, judge in cells))
+    return f"{source(name)}\n\n{grid('a quarter of gowalla', cells, judges_shown)}"
+
+
 def configurations() -> str:
     """How configurations rank on a quarter, beside rivals of the same cost."""
     columns = ["dataset", "method", "setting", "ratio", "seeds", "configurations", "spearman"]
