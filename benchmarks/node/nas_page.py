@@ -21,6 +21,7 @@ from sklearn.linear_model import RidgeCV
 from torch import Tensor
 
 from benchmarks.node.nas_bench_graph import BLOCK, KEY, ROUTES
+from benchmarks.node.nas_features import smoothed, tree_features
 from benchmarks.node.nas_table import OTHERS, PROTOCOLS, SPACE, Table, read_table
 from benchmarks.node.nas_zero_cost import ZERO_COST
 from benchmarks.store import RESULTS, Store
@@ -30,7 +31,9 @@ matplotlib.use("Agg")
 import matplotlib.pyplot as plt  # noqa: E402
 
 PROMOTED = 5
-_RIDGE = np.logspace(-2, 3, 12)
+HIDDEN = ("parameters", "gradient norm", "SynFlow", "random readout, smoothed")
+"""Rankings of the table that the figure leaves out: it would be full of lines."""
+_RIDGE = np.logspace(0, 5, 12)
 
 
 @dataclass(frozen=True)
@@ -65,6 +68,13 @@ class Ranking:
         picked = first[self.truth[first].argmax()]
         return 100 * float(self.test.max() - self.test[picked])
 
+    def regret_at(self, cost: float) -> float | None:
+        """Return the regret after as many promotions as a total cost leaves, in full trainings;
+        None if it leaves none.
+        """
+        promoted = int(cost - self.seconds / self.full)
+        return None if promoted < 1 else self.regret(promoted)
+
     def interval(self, draws: int = 2000) -> tuple[float, float]:
         """Return the 95 % bootstrap interval of Spearman's correlation over the networks."""
 
@@ -97,6 +107,7 @@ class Ranking:
             "regret_1": self.regret(1),
             "regret_5": self.regret(PROMOTED),
             "regret_10": self.regret(10),
+            "regret_cost10": self.regret_at(10),
             "cost": self.seconds / self.full + PROMOTED,
             "cpu_search": self.seconds,
             "cpu_full": self.full,
@@ -111,26 +122,65 @@ def recorded(store: Store, table: Table, dataset: str, seed: int) -> list[Rankin
         if not blocks:
             continue
         measured = store.get(dataset=dataset, route="full training", seed=None, block=None)
-        full = measured["cpu_full"]
         places = table.rows(SPACE.decode(SPACE.sample(BLOCK * len(blocks), seed=seed)))
-        seconds = blocks[0].get("cpu_condense") or 0.0
-        seconds += sum(block["cpu_search"] for block in blocks)
-        columns = {"score": route} if route != "zero-cost" else {key: key for key in ZERO_COST}
-        for column, name in columns.items():
-            score = torch.tensor(sum((block[column] for block in blocks), [])).double()
+        condensing = blocks[0].get("cpu_condense") or 0.0
+        searching = sum(block["cpu_search"] for block in blocks)
+        for name, score, share in _scores(route, blocks):
             found.append(
                 Ranking(
                     dataset,
                     name,
                     seed,
-                    score,
+                    score.double(),
                     table.valid[dataset][places],
                     table.test[dataset][places],
-                    seconds,
-                    full,
+                    condensing + share * searching,
+                    measured["cpu_full"],
                 )
             )
     return found
+
+
+def _scores(route: str, blocks: Sequence[dict[str, Any]]) -> list[tuple[str, Tensor, float]]:
+    """Return a route's names, scores [n], and shares of its trainings that they need."""
+    if route == "zero-cost":
+        return [
+            (key, torch.tensor(sum((each[key] for each in blocks), [])), 1.0) for key in ZERO_COST
+        ]
+    looks = torch.cat([torch.tensor(each["looks"]) for each in blocks], 1)
+    found = [(route, best_half(looks), 1.0)]
+    if route == "early stopping":
+        found.append(("successive halving", *halving(looks)))
+    return found
+
+
+def best_half(looks: Tensor) -> Tensor:
+    """Return the mean of the better half of the accuracies [looks, n] of each network [n].
+
+    The published figure is the best epoch's; one look alone is noisy, and half of them are not.
+    """
+    return looks.sort(0).values[len(looks) // 2 :].mean(0)
+
+
+def halving(looks: Tensor) -> tuple[Tensor, float]:
+    """Return the order that successive halving gives, and the share of the epochs it trains.
+
+    Between two looks the worse half ends. What ended later is better; what ended together is
+    ordered by its last accuracy.
+
+    Args:
+        looks: Accuracies of all networks at evenly spread epochs [looks, n].
+    """
+    count = looks.size(1)
+    left = torch.arange(count)
+    score = torch.zeros(count)
+    trained = 0
+    for rung, accuracy in enumerate(looks):
+        score[left] = rung + accuracy[left]
+        trained += len(left)
+        order = accuracy[left].argsort(descending=True, stable=True)
+        left = left[order[: max(1, len(left) // 2)]]
+    return score, trained / (count * len(looks))
 
 
 def _blocks(store: Store, dataset: str, route: str, seed: int) -> list[dict[str, Any]]:
@@ -144,16 +194,30 @@ def _blocks(store: Store, dataset: str, route: str, seed: int) -> list[dict[str,
 
 
 def combined(found: Sequence[Ranking]) -> list[Ranking]:
-    """Return the mean rank of the condensed graph's scores and of the random readout's."""
+    """Return the rankings that mix the condensed graph's scores with what is free.
+
+    One is smoothed over networks that look alike; one is the mean rank with the random readout's;
+    one is both.
+    """
     named = {each.name: each for each in found}
-    if not {"condensed", "random readout"} <= set(named):
+    if "condensed" not in named:
         return []
-    trained, untrained = named["condensed"], named["random readout"]
-    if len(trained.score) != len(untrained.score):
-        return []
-    score = sum(torch.from_numpy(rankdata(each.score)) for each in (trained, untrained))
-    seconds = trained.seconds + untrained.seconds
-    return [replace(trained, name="condensed and random readout", score=score, seconds=seconds)]
+    trained = named["condensed"]
+    trees = SPACE.decode(SPACE.sample(len(trained.score), seed=trained.seed))
+    features = tree_features(trees)
+
+    def smooth(ranking: Ranking) -> Ranking:
+        score = torch.from_numpy(smoothed(features, rankdata(ranking.score)))
+        return replace(ranking, name=f"{ranking.name}, smoothed", score=score)
+
+    mixed = [smooth(trained)]
+    free = named.get("random readout")
+    if free is not None and len(free.score) == len(trained.score):
+        score = sum(torch.from_numpy(rankdata(each.score)) for each in (trained, free))
+        seconds = trained.seconds + free.seconds
+        both = replace(trained, name="condensed and readout", score=score, seconds=seconds)
+        mixed += [both, smooth(both), smooth(free)]
+    return mixed
 
 
 def looked_up(like: Ranking, table: Table) -> list[Ranking]:
@@ -180,13 +244,15 @@ def looked_up(like: Ranking, table: Table) -> list[Ranking]:
 
 
 def _ridge(valid: Tensor, places: Tensor, trainings: int, seed: int) -> Tensor:
-    """Return the predictions of a ridge on the one-hot networks, learned elsewhere."""
-    lam = SPACE.all().numpy()
-    elsewhere = np.setdiff1d(np.arange(len(lam)), places.numpy())
+    """Return the predictions of a ridge on features of the networks, learned elsewhere."""
+    elsewhere = np.setdiff1d(np.arange(len(valid)), places.numpy())
     learned = np.random.default_rng(seed).choice(elsewhere, trainings, replace=False)
+    every = SPACE.all()
+    both = np.concatenate([learned, places.numpy()])
+    features = tree_features(SPACE.decode(every[torch.from_numpy(both)]))
     target = rankdata(valid.numpy()[learned])
-    model = RidgeCV(_RIDGE).fit(lam[learned], target)
-    return torch.from_numpy(model.predict(lam[places.numpy()])).double()
+    model = RidgeCV(_RIDGE).fit(features[:trainings], target)
+    return torch.from_numpy(model.predict(features[trainings:])).double()
 
 
 def random_curve(like: Ranking, most: int, draws: int = 300) -> list[float]:
@@ -202,6 +268,24 @@ def random_curve(like: Ranking, most: int, draws: int = 300) -> list[float]:
     return [float(value) for value in curves.mean(0)]
 
 
+def random_row(like: Ranking) -> dict[str, Any]:
+    """Return the row of random search."""
+    curve = random_curve(like, 10)
+    return {
+        "dataset": like.dataset,
+        "ranking": "random search",
+        "seed": like.seed,
+        "networks": len(like.score),
+        "regret_1": curve[0],
+        "regret_5": curve[4],
+        "regret_10": curve[9],
+        "regret_cost10": curve[9],
+        "cost": float(PROMOTED),
+        "cpu_search": 0.0,
+        "cpu_full": like.full,
+    }
+
+
 def draw(rankings: Sequence[Ranking], path: Path, most: int = 20) -> None:
     """Draw test regret against CPU seconds, one panel a data set."""
     names = [name for name in PROTOCOLS if any(each.dataset == name for each in rankings)]
@@ -211,7 +295,7 @@ def draw(rankings: Sequence[Ranking], path: Path, most: int = 20) -> None:
     for panel, name in zip(panels[0], names):
         mine = [each for each in rankings if each.dataset == name and each.seed == 0]
         for each in mine:
-            if "trainings" in each.name or each.name in ("parameters", "gradient norm"):
+            if "trainings" in each.name or each.name in HIDDEN:
                 continue
             sizes = range(1, most + 1)
             seconds = [each.seconds + size * each.full for size in sizes]
@@ -234,17 +318,19 @@ def main() -> None:
     store = Store(options.out / "nas_bench_graph.json", KEY)
     seeds = sorted({row["seed"] for row in store.rows.values() if row["seed"] is not None})
     rankings = list[Ranking]()
+    rows = list[dict[str, Any]]()
     for dataset in PROTOCOLS:
         for seed in seeds:
             found = recorded(store, table, dataset, seed)
             if found:
                 longest = max(found, key=lambda each: len(each.score))
                 rankings += found + combined(found) + looked_up(longest, table)
+                rows.append(random_row(longest))
     summary = Store(
         options.out / "nas_bench_graph_rankings.json", ("dataset", "ranking", "seed"), force=True
     )
-    for ranking in rankings:
-        summary.add(ranking.row(), code=(Ranking, recorded, combined, looked_up))
+    for row in [ranking.row() for ranking in rankings] + rows:
+        summary.add(row, code=(Ranking, recorded, combined, looked_up, random_row))
     draw(rankings, options.out / "nas_bench_graph.png")
 
 

@@ -1,8 +1,11 @@
-"""Scores of networks that nobody trained: size, gradient norm, a readout of random weights."""
+"""Scores of networks that nobody trained: size, gradient norm, SynFlow, a readout of random
+weights.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from functools import partial
 
 import torch
 from torch import Tensor
@@ -11,9 +14,11 @@ from torch_geometric.data import Data
 
 from graphcond.nn import ForestGraph, OperationForest, OperationTree, Tree
 
-ZERO_COST = ("parameters", "gradient norm", "random readout")
+ZERO_COST = ("parameters", "gradient norm", "SynFlow", "random readout")
 _RIDGE = 0.1
 """Relative to the mean of the kernel's diagonal."""
+_TINY = 1e-30
+"""A network that nothing flows through has no logarithm."""
 
 
 def zero_cost(
@@ -33,7 +38,8 @@ def zero_cost(
     held_out = val.val_mask.nonzero()[:, 0]
     classes = int(train.y[nodes].max()) + 1
     graphs = [ForestGraph(data.x, data.edge_index) for data in (train, val)]
-    forest = OperationForest(
+    draw = partial(
+        OperationForest,
         trees,
         train.num_features,
         classes,
@@ -43,25 +49,56 @@ def zero_cost(
         post=post,
         seed=seed,
     )
+    forest = draw()
     logits = forest(graphs[0], nodes)
     target = train.y[nodes][:, None].expand(-1, forest.count)
     cross_entropy(logits.permute(0, 2, 1), target, reduction="none").mean(0).sum().backward()
-    norms = torch.zeros(forest.count)
-    for name, value in forest.params.items():
-        axis, owners = _owners(forest, name, value)
-        if value.grad is None:
-            continue
-        rest = [dim for dim in range(value.dim()) if dim != axis]
-        norms.index_add_(0, owners, value.grad.square().sum(rest))
+    norms = _per_network(forest, lambda value, slope: slope.square()).sqrt()
     with torch.no_grad():
         features = [forest.leaves(graph, rows) for graph, rows in zip(graphs, (nodes, held_out))]
         readout = [
             _readout(features[0][:, row], train.y[nodes], features[1][:, row], val.y[held_out])
             for row in range(forest.count)
         ]
+    flow = synflow(draw(), graphs[0], nodes)
     counts = [_parameters(tree, train.num_features, classes, hidden, post) for tree in trees]
-    columns = (counts, norms.sqrt().tolist(), readout)
+    columns = (counts, norms.tolist(), flow.tolist(), readout)
     return dict(zip(ZERO_COST, columns))
+
+
+def synflow(forest: OperationForest, graph: ForestGraph, nodes: Tensor) -> Tensor:
+    """Return the logarithm of SynFlow's score of each network [B].
+
+    The score is the sum of θ · ∂R/∂θ over the weights. R is the sum of the logits of a network with
+    weights |θ| on features of ones. The weights are |θ| afterwards.
+
+    Args:
+        forest: The networks, just drawn: their moments are 0 and 1.
+        graph: The graph.
+        nodes: Nodes whose logits count [r].
+
+    Source: Tanaka et al. 2020, equation 1, without pruning. Moments stay 0 and 1, since those of a
+        batch would undo the scale that is measured.
+    """
+    with torch.no_grad():
+        for value in forest.params.values():
+            value.abs_()
+            value.grad = None
+    ones = ForestGraph(torch.ones_like(graph.x), graph.edge_index)
+    forest(ones, nodes, train=False).sum().backward()
+    return _per_network(forest, lambda value, slope: value * slope).clamp(min=_TINY).log()
+
+
+def _per_network(forest: OperationForest, term: Callable[[Tensor, Tensor], Tensor]) -> Tensor:
+    """Return the sum of a term of weights and gradients over the weights of each network [B]."""
+    total = torch.zeros(forest.count)
+    for name, value in forest.params.items():
+        if value.grad is None:
+            continue
+        axis, owners = _owners(forest, name, value)
+        rest = [dim for dim in range(value.dim()) if dim != axis]
+        total.index_add_(0, owners, term(value.detach(), value.grad).sum(rest))
+    return total
 
 
 def _owners(forest: OperationForest, name: str, value: Tensor) -> tuple[int, Tensor]:
