@@ -140,7 +140,7 @@ def where(mutant: Mutant) -> str:
 
 
 class Reached:
-    """Which functions every test enters, measured once for each state of the test and of these.
+    """Which functions every test enters, measured once for each state of its file.
 
     Args:
         path: Where it is kept.
@@ -150,17 +150,16 @@ class Reached:
     def __init__(self, path: Path, most: float) -> None:
         self.path, self.most = path, most
         self.known = json.loads(path.read_text()) if path.exists() else {}
-        self.current: set[str] = set()
 
     def tests(self, mutant: Mutant, guards: list[str]) -> tuple[list[str], float]:
         """Return the tests that enter a mutant's function, fastest first, and their seconds."""
         found: dict[str, float] = {}
         for file in _test_files(guards):
             entry = self._measured(file)
-            shared = entry.get(file, {}).get("entered", {}).get(mutant.file, [])
+            shared = set(entry.get(file, {}).get("entered", []))
             for test, facts in entry.items():
-                entered = [*shared, *facts["entered"].get(mutant.file, [])]
-                if "::" in test and (mutant.entry in entered or mutant.entry == 0):
+                entered = mutant.function in shared or mutant.function in facts["entered"]
+                if "::" in test and (entered or mutant.entry == 0):
                     found[test] = facts["seconds"]
         taken, total = list[str](), 0.0
         for test in sorted(found, key=lambda test: found[test]):
@@ -171,20 +170,16 @@ class Reached:
         return taken, total
 
     def _measured(self, file: str) -> dict[str, Any]:
+        state = digest(ROOT / file)
         known = self.known.get(file)
-        if file in self.current or (known and _unchanged(known["digests"])):
-            self.current.add(file)
-            tests: dict[str, Any] = known["tests"]
-            return tests
-        print(f"measuring {file}", flush=True)
-        found = run([file], 3600, None, reach=True).get("reach", {})
-        read = {file} | {name for facts in found.values() for name in facts["entered"]}
-        digests = {name: digest(ROOT / name) for name in sorted(read)}
-        self.known[file] = {"digests": digests, "tests": found}
-        self.current.add(file)
-        self.path.parent.mkdir(exist_ok=True)
-        self.path.write_text(json.dumps(self.known))
-        return self._measured(file)
+        if known is None or known["digest"] != state:
+            print(f"measuring {file}", flush=True)
+            found = run([file], 3600, None, reach=True).get("reach", {})
+            known = self.known[file] = {"digest": state, "tests": found}
+            self.path.parent.mkdir(exist_ok=True)
+            self.path.write_text(json.dumps(self.known))
+        tests: dict[str, Any] = known["tests"]
+        return tests
 
 
 def _test_files(guards: list[str]) -> Iterator[str]:
@@ -192,10 +187,6 @@ def _test_files(guards: list[str]) -> Iterator[str]:
         path = ROOT / guard
         for file in sorted(path.glob("test_*.py")) if path.is_dir() else [path]:
             yield file.relative_to(ROOT).as_posix()
-
-
-def _unchanged(digests: dict[str, str]) -> bool:
-    return all((ROOT / name).exists() and digest(ROOT / name) == d for name, d in digests.items())
 
 
 if __name__ == "__main__":

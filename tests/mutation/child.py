@@ -96,14 +96,14 @@ class FirstFailure:
 
 class Reach:
     """A pytest plugin that keeps how long each test takes and which functions of the package it
-    enters.
+    enters, by name: so what it found holds where code is edited or moved.
 
     What is entered while fixtures are made counts for every test of the file, since a fixture may
     serve them all.
     """
 
     def __init__(self) -> None:
-        self.entered: dict[str, dict[str, set[int]]] = {}
+        self.entered: dict[str, set[str]] = {}
         self.seconds: dict[str, float] = defaultdict(float)
         self._seen: set[CodeType] = set()
         self._package = str(ROOT / "graphcond")
@@ -128,24 +128,24 @@ class Reach:
             return (yield)
         finally:
             sys.settrace(None)
-            into = self.entered.setdefault(owner, {})
-            for code in self._seen:
-                if code.co_filename.startswith(self._package):
-                    file = os.path.relpath(code.co_filename, ROOT)
-                    into.setdefault(file, set()).add(code.co_firstlineno)
+            into = self.entered.setdefault(owner, set())
+            inside = (code for code in self._seen if code.co_filename.startswith(self._package))
+            into.update(_name(code) for code in inside)
 
     def _enter(self, frame: FrameType, event: str, arg: object) -> None:
         self._seen.add(frame.f_code)
 
     def record(self) -> dict[str, Any]:
-        """Return tests with their seconds and the first lines of functions, in JSON's types."""
+        """Return tests with their seconds and functions, in JSON's types."""
         return {
-            test: {
-                "seconds": round(self.seconds.get(test, 0.0), 3),
-                "entered": {file: sorted(lines) for file, lines in files.items()},
-            }
-            for test, files in self.entered.items()
+            test: {"seconds": round(self.seconds.get(test, 0.0), 3), "entered": sorted(names)}
+            for test, names in self.entered.items()
         }
+
+
+def _name(code: CodeType) -> str:
+    """Return a function's name with those that it is in, as mutants are named."""
+    return getattr(code, "co_qualname", code.co_name).replace("<locals>.", "")
 
 
 def run(
