@@ -14,6 +14,7 @@ import os
 import pkgutil
 import resource
 import sys
+import time
 from collections import defaultdict
 from collections.abc import Callable, Iterator, Sequence
 from importlib.machinery import SourceFileLoader
@@ -95,7 +96,7 @@ class FirstFailure:
 
 
 class Reach:
-    """A pytest plugin that keeps how long each test takes and which functions of the package it
+    """A pytest plugin that keeps what CPU time each test takes and which functions of the package it
     enters, by name: so what it found holds where code is edited or moved.
 
     What is entered while fixtures are made counts for every test of the file, since a fixture may
@@ -114,10 +115,12 @@ class Reach:
 
     @pytest.hookimpl(wrapper=True)
     def pytest_runtest_call(self, item: pytest.Item) -> Any:
-        return (yield from self._watched(item.nodeid))
+        start = time.process_time()
+        result = yield from self._watched(item.nodeid)
+        self.seconds[item.nodeid] += time.process_time() - start
+        return result
 
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
-        self.seconds[report.nodeid] += report.duration
         if report.failed or report.skipped:
             self.entered.pop(report.nodeid, None)
 
