@@ -216,3 +216,30 @@ def test_without_test_hides_interactions() -> None:
     )
     assert without_test(published)[EDGE].edge_index.tolist() == [[0, 1], [0, 1]]
     assert num_users(without_test(published)) == 2
+
+
+def test_unequal_shares_go_to_the_parts_they_name() -> None:
+    pairs = torch.stack([torch.arange(300).repeat_interleave(10), torch.arange(10).repeat(300)])
+    data = make_interactions(pairs, 300, 10)
+    out = split_interactions(data, ratios=(0.5, 0.1, 0.4))
+    assert val_edges(out).size(1) / 3000 == pytest.approx(0.1, abs=0.02)
+    assert test_edges(out).size(1) / 3000 == pytest.approx(0.4, abs=0.02)
+    published = make_interactions(
+        pairs, 300, 10, split=(torch.arange(10) == 9).long().repeat(300) * 2
+    )
+    drawn = split_interactions(published, ratios=(0.4, 0.4, 0.2), strategy="published")
+    assert val_edges(drawn).size(1) / 2700 == pytest.approx(0.5, abs=0.03)
+    assert test_edges(drawn).size(1) == 300
+    other = split_interactions(published, 1, (0.4, 0.4, 0.2), "published")
+    assert not torch.equal(_keys(val_edges(drawn), data), _keys(val_edges(other), data))
+
+
+def test_every_seeded_strategy_draws_other_parts_for_another_seed() -> None:
+    pairs = torch.stack([torch.arange(60).repeat_interleave(6), torch.arange(6).repeat(60)])
+    data = make_interactions(pairs, 60, 6, timestamp=torch.zeros(360, dtype=torch.long))
+    found = []
+    for seed in (0, 0, 1):
+        with pytest.warns(UserWarning, match="leak"):
+            found.append(split_interactions(data, seed, strategy="leave-last-out"))
+    assert torch.equal(test_edges(found[0]), test_edges(found[1]))
+    assert not torch.equal(test_edges(found[0]), test_edges(found[2]))

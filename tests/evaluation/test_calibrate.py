@@ -9,8 +9,8 @@ from torch_geometric.data import Data
 from graphcond.condensers import RandomNodes
 from graphcond.errors import InputError
 from graphcond.evaluation import calibrate, compare_rankings, linear_surrogate, reference
-from graphcond.metrics import kendall, regret, spearman
-from graphcond.nn import PolynomialFilterNet
+from graphcond.metrics import kendall, regret, spearman, top_quarter_spearman
+from graphcond.nn import PolynomialFilterNet, filter_operator, ridge_filters
 from graphcond.seeding import generator
 from graphcond.spaces import PolynomialFilters
 from graphcond.training import FilterTraining, train_filters
@@ -156,3 +156,64 @@ def test_wrong_pairs_are_refused(whole):
     wide.x = torch.cat([small.x, small.x], 1)
     with pytest.raises(InputError, match="same features"):
         calibrate(NET, LAM, full=planted(), condensed=wide)
+
+
+def test_the_remaining_columns_are_of_their_scores_and_the_better_end(whole):
+    """By accuracy, among the best quarter, and the ceilings of both."""
+    small = RandomNodes(num_nodes=40, num_val=60)(planted())
+    report = calibrate(NET, LAM, full=whole, condensed=small, seeds=(3,), recipe=RECIPE)
+    run, row = train_filters(NET, LAM, small, recipe=RECIPE, seed=3), report.condensed_rows[0]
+    each = [
+        (
+            spearman(whole.accuracy[s].double(), run.accuracy.double()),
+            top_quarter_spearman(-whole.loss[s].double(), -run.loss.double()),
+        )
+        for s in (0, 1)
+    ]
+    assert row["spearman_accuracy"] == pytest.approx((each[0][0] + each[1][0]) / 2)
+    assert row["top_quarter_spearman"] == pytest.approx((each[0][1] + each[1][1]) / 2)
+    of_loss, of_accuracy = (
+        spearman(scores[0].double(), scores[1].double()) for scores in (whole.loss, whole.accuracy)
+    )
+    assert (row["ceiling_loss"], row["ceiling_accuracy"]) == pytest.approx((of_loss, of_accuracy))
+    assert of_loss != pytest.approx(of_accuracy)
+    alone = linear_surrogate(NET, LAM, planted())
+    found = compare_rankings(whole, alone.loss, alone.accuracy)
+    assert report.rows[1]["spearman_loss"] == pytest.approx(found["spearman_loss"])
+    assert torch.equal(report.accuracy[0], run.accuracy)
+
+
+def test_test_nodes_in_a_condensed_graph_are_refused():
+    data = planted()
+    told = copy.copy(data)
+    told.train_mask = data.train_mask | data.test_mask
+    with pytest.raises(InputError, match="test"):
+        calibrate(NET, LAM, full=data, condensed=told, recipe=FilterTraining(epochs=1))
+
+
+def test_a_graph_of_another_split_is_refused(whole):
+    small = RandomNodes(num_nodes=40, num_val=60)(planted(seed=5))
+    with pytest.raises(InputError, match="split"):
+        calibrate(NET, LAM, full=whole, condensed=small, recipe=RECIPE)
+
+
+def test_the_surrogate_is_ridge_regression_of_the_networks_own_form():
+    """Depth, basis, coefficients by layer, and edge weights are the network's and the graph's."""
+    data = planted()
+    data.edge_weight = torch.linspace(0.1, 2, data.num_edges)
+    net = PolynomialFilterNet(8, 4, 4, num_layers=3, basis="power", per_layer=True)
+    lam = PolynomialFilters(basis="power", num_layers=3).sample(6, seed=2)
+    operator = filter_operator(data.edge_index, data.num_nodes, data.edge_weight)
+    masks = (data.train_mask, data.val_mask)
+    model = ridge_filters(
+        operator,
+        *(data.x, data.y, masks, 2),
+        num_classes=4,
+        num_layers=3,
+        basis="power",
+        per_layer=True,
+    )
+    wanted = model.scores(lam, torch.tensor([0.05], dtype=torch.float64))
+    found = linear_surrogate(net, lam, data, (0.05,))
+    torch.testing.assert_close(found.loss, wanted.loss[0])
+    torch.testing.assert_close(found.accuracy, wanted.accuracy[0])

@@ -11,6 +11,7 @@ import torch
 from sklearn.metrics import accuracy_score
 
 from graphcond import nn
+from graphcond.condensers import SampledNeighbourhoods
 from graphcond.data import (
     EDGE,
     load,
@@ -22,6 +23,7 @@ from graphcond.data import (
 )
 from graphcond.evaluation import (
     Entry,
+    calibrate,
     evaluate_node,
     evaluate_recommender,
     held_out_accuracy,
@@ -31,15 +33,19 @@ from graphcond.evaluation import (
     reference,
 )
 from graphcond.evaluation import judge as judge_module
+from graphcond.evaluation import recommender as recommender_module
 from graphcond.evaluation.recommender import rank_scores
 from graphcond.metrics import mean_over_users
 from graphcond.nn import PolynomialFilterNet
+from graphcond.seeding import derive
 from graphcond.spaces import PolynomialFilters
 from graphcond.training import (
     BPR,
     ClassifierTraining,
+    Contender,
     FilterTraining,
     Fitted,
+    Popularity,
     RankingLooks,
     Recommender,
     infer,
@@ -293,3 +299,77 @@ def test_all_node_sets_judged_together_have_the_rows_of_each_alone(graph, monkey
     )
     assert rows[2]["seed"] == 1
     assert "spearman_loss" not in rows[2]
+
+
+def test_a_small_set_among_others_has_the_rows_it_has_alone(graph, monkeypatch):
+    """Its own graph is trained on, by its own seeds, for both columns."""
+    monkeypatch.setattr(judge_module, "evaluate_node", partial(evaluate_node, recipe=SHORT))
+    small = SampledNeighbourhoods(num_nodes=9, num_val=9)(graph)
+    rows = judge_nodes(graph, [Entry(small, (1,), 3.0)], seeds=(0, 4), candidates=6)
+    alone = evaluate_node(nn.GraphNet, small, graph, seeds=(1,), recipe=SHORT)
+    assert rows[-1]["method"] == "SampledNeighbourhoods"
+    assert rows[-1]["accuracy"] == alone.rows[0]["accuracy"]
+    assert rows[-1]["num_train"] == 9
+    assert rows[-1]["seconds_condense"] == 3.0
+    net = PolynomialFilterNet(8, hidden=16, num_classes=3)
+    lam = PolynomialFilters(order=2).sample(6, seed=derive(0, "judge"))
+    whole = reference(net, lam, graph, seeds=(0, 4))
+    ranked = calibrate(net, lam, full=whole, condensed=small, seeds=(1,)).condensed_rows[0]
+    for column in ("spearman_loss", "kendall_loss", "regret", "ceiling_loss"):
+        assert rows[-1][column] == pytest.approx(ranked[column], nan_ok=True)
+
+
+def test_the_judges_recipe_is_the_one_given(graph):
+    """With a step of next to nothing the weights stay where they start."""
+    models = []
+
+    def factory(*args, **named):
+        models.append(GCN(*args, **named))
+        return models[-1]
+
+    still = ClassifierTraining(epochs=2, learning_rate=1e-12, weight_decay=0.0)
+    evaluate_node(factory, graph, graph, seeds=(3,), recipe=still)
+    start = GCN(8, 3, seed=3)
+    for one, other in zip(models[0].parameters(), start.parameters(), strict=True):
+        torch.testing.assert_close(one, other)
+
+
+def test_candidates_are_chosen_on_the_judged_set_and_the_originals_validation(women, monkeypatch):
+    small, seen = copy.copy(women), []
+    small[EDGE].edge_index = train_edges(women)[:, ::3]
+    choose = recommender_module.choose_recipe
+
+    def spy(candidates, train, val, **named):
+        seen.append((train_edges(train), val, named["exclude"], named["seed"]))
+        return choose(candidates, train, val, **named)
+
+    monkeypatch.setattr(recommender_module, "choose_recipe", spy)
+    evaluate_recommender([Contender(Popularity())], small, women, ks=(5,), seeds=(7, 8))
+    train, val, exclude, seed = seen[0]
+    assert torch.equal(train, train_edges(small))
+    assert torch.equal(val, val_edges(women))
+    assert torch.equal(exclude, train_edges(women))
+    assert seed == 7
+
+
+def test_a_recommender_judge_trains_on_the_judged_set_by_the_recipe_given(women, monkeypatch):
+    small, seen = copy.copy(women), []
+    small[EDGE].edge_index = train_edges(women)[:, ::3]
+    fit = Contender.fit
+
+    def spy(self, train, val, **named):
+        seen.append((self.recipe, train_edges(train), val, named["seed"]))
+        return fit(self, train, val, **named)
+
+    monkeypatch.setattr(Contender, "fit", spy)
+    recipe = BPR(rounds=2, learning_rate=0.123)
+    row = evaluate_recommender(
+        partial(nn.MF, dim=4), small, women, ks=(5,), seeds=(9,), recipe=recipe
+    ).rows[0]
+    assert (seen[0][0], seen[0][3]) == (recipe, 9)
+    assert torch.equal(seen[0][1], train_edges(small))
+    assert torch.equal(seen[0][2], val_edges(women))
+    assert row["ratio_actual"] == pytest.approx(
+        train_edges(small).size(1) / train_edges(women).size(1)
+    )
+    assert row["ratio"] == pytest.approx(row["ratio_actual"])

@@ -155,3 +155,30 @@ def test_distances():
     torch.testing.assert_close(
         pearson_distance(a[0], 7 + 2 * a[0]), torch.tensor(0.0), atol=1e-6, rtol=0
     )
+
+
+def test_damping_is_added_to_the_curvature_of_every_method(ridge):
+    optimum = ridge.optimum(ridge.lam)
+    damped = BilevelProblem(
+        ridge.inner, ridge.outer, lambda p, lam: Damped(ridge.problem.inner_curvature(p, lam), 0.7)
+    )
+    wanted = Implicit(TIGHT)(damped, optimum, ridge.lam)
+    assert not torch.allclose(wanted, Implicit(TIGHT)(ridge.problem, optimum, ridge.lam))
+    found = Implicit(TIGHT, damping=0.7)(ridge.problem, optimum, ridge.lam)
+    torch.testing.assert_close(found, wanted)
+    forward = sensitivity(ridge.problem, optimum, ridge.lam, TIGHT, 0.7)
+    torch.testing.assert_close(forward.hypergradient(ridge.outer, optimum, ridge.lam)[1], wanted)
+
+
+def test_rows_of_a_sensitivity_are_those_of_their_hyperparameters(ridge):
+    optimum = ridge.optimum(ridge.lam)
+    whole = sensitivity(ridge.problem, optimum, ridge.lam, TIGHT)
+    some = torch.tensor([2, 0])
+    params = {name: value[some] for name, value in optimum.items()}
+    found = whole.rows(some).hypergradient(ridge.outer, params, ridge.lam[some])[1]
+    every = whole.hypergradient(ridge.outer, optimum, ridge.lam)[1]
+    torch.testing.assert_close(found, every[some])
+    without = whole.hypergradient(ridge.outer, optimum, ridge.lam, keep_direct=False)[1]
+    lam = ridge.lam.clone().requires_grad_()
+    (direct,) = torch.autograd.grad(ridge.outer(optimum, lam).sum(), lam)
+    torch.testing.assert_close(every - without, direct)

@@ -154,3 +154,11 @@ def test_two_seeds_of_the_power_iteration_start_apart_and_one_repeats():
     like = {"w": torch.zeros(3)}
     first, again, other = (largest_eigenvalue(matrix, like, 2, seed=seed) for seed in (0, 0, 1))
     assert first == again != other
+
+
+def test_the_dense_solve_says_where_an_operator_is_indefinite():
+    matrix = torch.stack([torch.diag(torch.tensor([2.0, -0.5])), torch.eye(2)])
+    found = Exact()(Dense(matrix), {"w": torch.ones(2, 2)})
+    assert found.negative_curvature.tolist() == [True, False]
+    assert found.value["w"].tolist() == [[0.5, -2.0], [1.0, 1.0]]
+    assert bool(found.converged.all())

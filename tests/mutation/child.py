@@ -96,7 +96,7 @@ class FirstFailure:
 
 
 class Reach:
-    """A pytest plugin that keeps what CPU time each test takes and which functions of the package it
+    """A pytest plugin that keeps the CPU time of each test and which functions of the package it
     enters, by name: so what it found holds where code is edited or moved.
 
     What is entered while fixtures are made counts for every test of the file, since a fixture may

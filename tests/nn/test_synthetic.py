@@ -173,3 +173,11 @@ def test_start_connects_nearest_of_class():
         [1, 2],
         [2, 1],
     ]
+
+
+@pytest.mark.parametrize("rule", ["learned", "bernoulli"])
+def test_a_link_has_the_mean_of_both_its_logits(rule):
+    logits = torch.tensor([[0.0, 2.0], [-1.0, 0.0]])
+    found = make_adjacency(rule)({"logits": logits}, torch.ones(2, 1))
+    wanted = float(torch.sigmoid(torch.tensor(0.5)))
+    assert found.flatten().tolist() == pytest.approx([0, wanted, wanted, 0])

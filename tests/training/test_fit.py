@@ -93,3 +93,21 @@ def test_a_run_without_looks_resumes_too(tmp_path):
     history = fit(again, 5, checkpoint=Checkpoint(tmp_path / "c", "a walk"))
     assert torch.equal(again.x, whole.x)
     assert math.isnan(history.best_score)
+
+
+def test_a_loss_that_is_no_number_stops_too():
+    walk = Walk([])
+    walk.step = lambda epoch: math.nan
+    with pytest.raises(NumericalError, match="number"):
+        fit(walk, 1)
+
+
+def test_a_rise_counts_from_min_delta_on_and_a_tie_is_none():
+    rule = EarlyStopping(patience=2, min_delta=0.1)
+    assert rule.best([0.1, 0.15, 0.19]) == 0
+    assert rule.best([0.1, 0.25, 0.3]) == 1
+    assert EarlyStopping().best([0.1, 0.3, 0.3, 0.2]) == 1
+    assert EarlyStopping().best([]) == -1
+    assert not rule.stop([0.1, 0.15])
+    assert rule.stop([0.1, 0.15, 0.19])
+    assert [EarlyStopping(every=3).due(epoch) for epoch in range(6)] == [False, False, True] * 2

@@ -1,0 +1,78 @@
+"""One node classifier: it is Adam on its training nodes, and judged without dropout."""
+
+from __future__ import annotations
+
+import copy
+
+import pytest
+import torch
+from torch.nn.functional import cross_entropy
+
+from graphcond.data import planted_graph
+from graphcond.metrics import accuracy
+from graphcond.nn import GraphNet
+from graphcond.training import ClassifierTraining, infer, train_classifier
+from graphcond.training.classifiers import ClassifierProgram
+
+
+@pytest.fixture(scope="module")
+def graph():
+    data = planted_graph(num_nodes=120, num_classes=3, num_features=8, degree=6.0, seed=0)
+    data.edge_weight = torch.linspace(0.2, 2, data.num_edges)
+    return data
+
+
+def test_training_is_plain_adam_with_its_rate_and_penalty(graph):
+    recipe = ClassifierTraining(epochs=4, learning_rate=0.03, weight_decay=0.2)
+    found, mine = (GraphNet(8, 3, hidden=4, dropout=0.0, seed=1) for _ in range(2))
+    adam = torch.optim.Adam(mine.parameters(), lr=0.03, weight_decay=0.2)
+    first = None
+    program = ClassifierProgram(found, graph, graph, recipe, 0)
+    for epoch in range(4):
+        logits = mine(graph.x, graph.edge_index, graph.edge_weight)[graph.train_mask]
+        loss = cross_entropy(logits, graph.y[graph.train_mask])
+        first = first or float(loss.detach())
+        adam.zero_grad()
+        loss.backward()
+        adam.step()
+        assert program.step(epoch) == pytest.approx(float(loss.detach()), rel=1e-4)
+    for one, other in zip(found.parameters(), mine.parameters(), strict=True):
+        torch.testing.assert_close(one, other, rtol=1e-3, atol=1e-5)
+    assert float(loss.detach()) < first
+
+
+def test_inputs_are_dropped_in_training_alone(graph):
+    model = GraphNet(8, 3, hidden=16, dropout=0.9, seed=1)
+    start = copy.deepcopy(model.state_dict())
+    losses = []
+    for seed, epoch in ((0, 0), (0, 0), (0, 1), (1, 0)):
+        model.load_state_dict(start)
+        program = ClassifierProgram(model, graph, graph, ClassifierTraining(), seed)
+        wanted = float(accuracy(infer(model, graph), graph.y, graph.val_mask))
+        assert program.validate() == wanted
+        losses.append(program.step(epoch))
+        model.train()
+        again = program.validate()
+        assert again == program.validate()
+        assert again == float(accuracy(infer(model, graph), graph.y, graph.val_mask))
+    assert losses[0] == losses[1]
+    assert len(set(losses)) == 3
+
+
+def test_it_reads_training_and_validation_labels_each_for_its_purpose(graph):
+    def trained(train, val):
+        model = GraphNet(8, 3, hidden=4, seed=1)
+        return train_classifier(model, train, val, recipe=ClassifierTraining(epochs=3))
+
+    plain = trained(graph, graph)
+    for part in ("train", "val", "test"):
+        moved = copy.copy(graph)
+        moved.y = torch.where(graph[f"{part}_mask"], (graph.y + 1) % 3, graph.y)
+        found = trained(moved, moved)
+        assert (found.losses == plain.losses) == (part != "train")
+        if part != "train":
+            assert (found.scores == plain.scores) == (part == "test")
+    other = copy.copy(graph)
+    other.edge_weight = None
+    assert trained(other, graph).losses != plain.losses
+    assert trained(graph, other).scores != plain.scores
