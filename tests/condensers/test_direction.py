@@ -17,14 +17,17 @@ from graphcond.condensers import (
     Schedule,
     SVPEasiest,
     SVPHardest,
+    Tail,
     TeacherChoice,
     TeacherFavourites,
     ValidationInteractions,
 )
+from graphcond.condensers.dconrec import condenser as condenser_module
 from graphcond.condensers.dconrec.objective import RecommenderObjective
 from graphcond.condensers.dconrec.one_step import Unrolled, UnrolledObjective
 from graphcond.condensers.dconrec.outer_loop import OuterLoop, State
 from graphcond.condensers.dconrec.outer_loss import OuterLoss
+from graphcond.condensers.interactions import teacher_choice as choice_module
 from graphcond.condensers.interactions.baselines import proxy_losses
 from graphcond.condensers.interactions.teacher_choice import Mixture
 from graphcond.data import load, split_interactions, train_edges, val_edges
@@ -265,7 +268,7 @@ def test_teacher_choice_returns_the_best_of_its_mixtures_whichever_it_is(women, 
         monkeypatch.setattr(TeacherChoice, "_trial", lambda *_, scores=scores: next(scores))
         how = TeacherChoice(ratio=0.6, ensemble=0, factors=0, rank=4, mixtures=tried)
         report = how.condense(women).report
-        bonus = None if math.isinf(tried[best].bonus) else tried[best].bonus
+        bonus = str(tried[best].bonus) if math.isinf(tried[best].bonus) else tried[best].bonus
         assert (report["bonus"], report["evenness"]) == (bonus, tried[best].evenness)
 
 
@@ -309,3 +312,164 @@ def test_every_outer_loss_asks_for_the_interactions_it_names(women):
     asked = set(zip(*TeacherFavourites(length=2).edges(women, pool, 0).tolist()))
     best = scores.topk(2, dim=1).indices
     assert asked == {(user, int(item)) for user in range(len(best)) for item in best[user]}
+
+
+FEW = pools.ProxyTopK(MF, ratio=0.1, recipe=BPR(rounds=2))
+
+
+def kept_set(**settings):
+    return PolicyGradient(MF, pools.Union(pools.Observed(), FEW), ratio=0.4, **settings)
+
+
+def test_outer_negatives_are_in_no_interaction_that_is_known_and_inner_ones_outside_the_pool(women):
+    method = kept_set(control=0)
+    objective = method.loop(women, method._pool(women)).objective
+    users = torch.arange(18).repeat(200)
+    known = set(zip(*torch.cat([train_edges(women), val_edges(women)], 1).tolist()))
+    drawn = objective.outer.negatives(users, torch.Generator().manual_seed(0))
+    assert not set(zip(users.tolist(), drawn.tolist())) & known
+    pool = method._pool(women)
+    wide = torch.cat([pool.edges, pool.edges.roll(1, 1)], 1).unique(dim=1)
+    size = wide.size(1)
+    bigger = pools.DataPool(
+        wide, torch.zeros(size).long(), torch.zeros(size, dtype=torch.bool), pool.proxies
+    )
+    inner = method.loop(women, bigger).objective.negatives
+    left = torch.bincount(wide[0], minlength=18) < 14
+    users = torch.arange(18)[left].repeat(100)
+    drawn = inner(users, torch.Generator().manual_seed(0))
+    assert not set(zip(users.tolist(), drawn.tolist())) & set(zip(*wide.tolist()))
+
+
+def test_the_final_set_is_what_the_probabilities_prefer(women):
+    method = kept_set(tail=Tail(threshold=0))
+    pool = method._pool(women)
+    budget = method.budget(women)
+    liked = torch.randperm(len(pool), generator=torch.Generator().manual_seed(0))[:budget]
+    probs = torch.zeros(len(pool)).index_fill(0, liked, 1.0)
+    assert torch.equal(method._final_mask(probs, pool, float(budget)), probs.bool())
+
+
+def test_the_control_compares_with_a_random_set_on_validation(women, monkeypatch):
+    """Same seed and what is left out; the learned set must beat every random one."""
+    seen = []
+
+    def fitted(factory, train, val, *, exclude, seed):
+        seen.append((train_edges(train), val, exclude, seed))
+        score = 0.5 if len(seen) % 2 else 0.2
+        return Recommender(torch.ones(1, 1), torch.ones(1, 1), Fitted(best_score=score))
+
+    method = kept_set(control=2, tail=Tail(threshold=0))
+    pool = method._pool(women)
+    monkeypatch.setattr(condenser_module, "fit_recommender", fitted)
+    chosen = torch.arange(len(pool)) < 20
+    facts = method._control(women, pool, chosen)
+    assert facts["validation_ndcg@10"] == pytest.approx(0.5)
+    assert facts["validation_ndcg@10_random"] == pytest.approx(0.2)
+    assert facts["beats_random_of_its_size"] is True
+    assert [seen[0][3], seen[2][3]] == [seen[1][3], seen[3][3]]
+    assert seen[0][3] != seen[2][3]
+    for train, val, exclude, _ in seen:
+        assert train.size(1) == 20
+        assert torch.equal(val, val_edges(women))
+        assert torch.equal(exclude, train_edges(women))
+    assert torch.equal(seen[0][0], pool.edges[:, chosen])
+    seen.append(None)  # now the random ones get the higher score
+    assert method._control(women, pool, chosen)["beats_random_of_its_size"] is False
+
+
+def test_the_tail_is_counted_in_the_pool_or_in_training_as_told(women, monkeypatch):
+    seen, keep = [], condenser_module.keep_tail
+
+    def spy(pool, users, **named):
+        seen.append(named)
+        return keep(pool, users, **named)
+
+    monkeypatch.setattr(condenser_module, "keep_tail", spy)
+    for of, budget in (("pool", "included"), ("training", "extra")):
+        tail = Tail(threshold=3, of=of, budget=budget)
+        method = kept_set(tail=tail, control=0, schedule=Schedule(steps=0))
+        method.condense(women)
+        limit = method.budget(women) // 2 if budget == "included" else None
+        assert seen[-1] == {"threshold": 3, "of": of, "limit": limit}
+
+
+def test_gradients_of_what_is_always_kept_move_nothing(women):
+    """Under an honest budget they are taken out before the mean is."""
+    edges = torch.stack([torch.zeros(20, dtype=torch.long), torch.arange(20)])
+    kept = torch.arange(20) < 4
+    pool = pools.DataPool(edges, torch.zeros(20, dtype=torch.long), kept)
+    found = []
+    for extra in (0.0, 1e3):
+
+        class Estimator(masks.OneStep):
+            def __call__(self, objective, mask, *, seed, extra=extra):
+                grad = torch.linspace(-1, 1, 20) + extra * kept
+                return masks.Estimate(grad, 0.0, 0.0, 0.0)
+
+        loop = OuterLoop(
+            Planted(), pool, True, CappedSimplex(10.0), Estimator(), Schedule(steps=3), 0
+        )
+        state = State(torch.where(kept, 1.0, 6 / 16))
+        for _ in range(3):
+            loop.step(state)
+        found.append(state.probs.clone())
+        assert (state.probs[kept] == 1).all()
+        assert state.history[0]["mapping_norm"] < 100
+    torch.testing.assert_close(found[0], found[1])
+
+
+def test_the_record_tells_observed_from_pseudo_and_first_from_last(women):
+    edges = torch.stack([torch.zeros(20, dtype=torch.long), torch.arange(20)])
+    origin = (torch.arange(20) >= 10).long()
+    pool = pools.DataPool(edges, origin, torch.zeros(20, dtype=torch.bool))
+    loop = OuterLoop(
+        Planted(), pool, False, CappedSimplex(8.0), masks.OneStep(), Schedule(steps=5), 0
+    )
+    state = State(torch.full((20,), 0.4))
+    for _ in range(5):
+        loop.step(state)
+    record = state.history[-1]
+    assert record["prob_observed"] == pytest.approx(float(state.probs[:10].mean()), rel=1e-5)
+    assert record["prob_pseudo"] == pytest.approx(float(state.probs[10:].mean()), rel=1e-5)
+    facts = kept_set()._losses(loop, state)
+    losses = [entry["loss"] for entry in state.history]
+    assert (facts["outer_loss_first"], facts["outer_loss_last"]) == (losses[0], losses[-1])
+    assert losses[0] != losses[-1]
+
+
+def test_teacher_choice_tries_every_mixture_as_told(women, monkeypatch):
+    seen = []
+
+    def fitted(factory, train, val, **named):
+        seen.append((factory, train_edges(train), val, named))
+        return Recommender(torch.ones(1, 1), torch.ones(1, 1), Fitted(best_score=0.1 * len(seen)))
+
+    monkeypatch.setattr(choice_module, "fit_recommender", fitted)
+    recipe = BPR(rounds=7)
+    how = TeacherChoice(ratio=0.4, ensemble=0, rank=4, recipe=recipe, recommender=MF, seed=3)
+    how.condense(women)
+    assert len(seen) == 3
+    for factory, train, val, named in seen:
+        assert factory is MF
+        assert train.size(1) == how.budget(women)
+        assert torch.equal(val, val_edges(women))
+        assert torch.equal(named["exclude"], train_edges(women))
+        assert (named["recipe"], named["seed"]) == (recipe, derive(3, "trial"))
+
+
+def test_prices_aim_at_popularity_to_three_quarters(women, monkeypatch):
+    seen, price = [], choice_module.item_prices
+
+    def spy(options, keys, count, target):
+        seen.append((options, keys, count, target))
+        return price(options, keys, count, target)
+
+    monkeypatch.setattr(choice_module, "item_prices", spy)
+    mixture = Mixture(-1.5, 0.5)
+    how = TeacherChoice(ratio=0.4, ensemble=0, rank=4, mixtures=(mixture,))
+    how(women)
+    options, keys, count, target = seen[0]
+    popular = torch.bincount(train_edges(women)[1], minlength=14).double() ** 0.75
+    torch.testing.assert_close(target, popular / popular.sum() * count.sum())
+    torch.testing.assert_close(keys, options.scores - 1.5 * options.observed)

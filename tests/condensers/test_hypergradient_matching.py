@@ -16,6 +16,8 @@ from graphcond.condensers import (
     Weights,
 )
 from graphcond.condensers.hcdc import condenser as module
+from graphcond.condensers.hcdc import teachers as teachers_module
+from graphcond.condensers.hcdc import trajectories
 from graphcond.condensers.hcdc.objective import (
     Descent,
     Matching,
@@ -38,10 +40,13 @@ from graphcond.errors import FileFormatError, InputError, NumericalError
 from graphcond.hypergrad import BilevelProblem, Implicit
 from graphcond.linalg import CG, Neumann
 from graphcond.nn import PolynomialFilterNet, filter_operator
+from graphcond.nn.adjacency import homophilous_start
+from graphcond.nn.linear_filters import best_ridge
 from graphcond.spaces import PolynomialFilters
 from graphcond.testing.contracts import CondenserContract
 from graphcond.training import FilterTraining, filter_graph, train_filters
-from graphcond.training.filter_problem import FilterProblem, network_gradients
+from graphcond.training.filter_problem import FilterLearner, FilterProblem, network_gradients
+from graphcond.training.filter_program import node_losses
 
 TEACHERS = [LinearTeacher(), RandomFeaturesTeacher(), TrainedTeacher(), SharedTeacher()]
 BY_NAME = {teacher.name: teacher for teacher in TEACHERS}
@@ -517,3 +522,161 @@ def test_a_loss_that_rounds_to_zero_keeps_the_objective_finite():
     assert torch.isfinite(values).all()
     assert torch.isfinite(torch.autograd.grad(values.sum(), loss)[0]).all()
     assert float(values[2].detach()) == pytest.approx(-0.6931472)
+
+
+def run_of(**changed):
+    return module._Run(condenser(**changed), planted(), None)
+
+
+def test_settings_reach_problems_sensitivities_and_the_objective(monkeypatch):
+    for curvature in ("gauss-newton", "hessian"):
+        run = run_of(curvature=curvature)
+        wanted = curvature == "gauss-newton"
+        assert run.condensed.gauss_newton == run.original.gauss_newton == wanted
+    seen, solve = [], module.sensitivity
+
+    def spy(problem, params, lam, solver, damping):
+        seen.append((solver, damping))
+        return solve(problem, params, lam, solver, damping)
+
+    made = []
+
+    def matching(*args):
+        made.append(args)
+        return Matching(*args)
+
+    monkeypatch.setattr(module, "sensitivity", spy)
+    monkeypatch.setattr(module, "Matching", matching)
+    how = Implicit(CG(max_steps=7), damping=0.3, direct=False)
+    over = Pool(size=10, batch=4, steps=2, copies=2, noise=0.3, weights=Weights(1.0, 0.2, 0.1))
+    condenser(hypergradient=how, over=over, teacher=TrainedTeacher())(planted())
+    assert seen == [(CG(max_steps=7), 0.3)] * 2
+    assert made[0][3:] == (over.weights, False, 0.3)
+    assert len(made[0][1]) == 2
+
+
+def test_copies_take_turns_and_kept_back_filters_are_never_fitted(monkeypatch):
+    seen, distance = [], Matching.distance
+
+    def spy(self, graph, rows, threshold, copy=0, stream=None):
+        seen.append((rows.tolist(), threshold, copy))
+        return distance(self, graph, rows, threshold, copy, stream)
+
+    monkeypatch.setattr(Matching, "distance", spy)
+    over = Pool(size=15, batch=4, steps=6, copies=2)
+    condenser(over=over, threshold=0.1)(planted())
+    assert [copy for _, _, copy in seen] == [0, 1] * 3
+    assert [threshold for _, threshold, _ in seen] == [0.0] * 3 + [0.1] * 3
+    assert not {row for rows, _, _ in seen for row in rows} & {0, 5, 10}
+    assert all(len(set(rows)) == 4 for rows, _, _ in seen)
+    assert len({tuple(rows) for rows, _, _ in seen}) > 3
+
+
+def test_links_are_the_nearest_of_a_class_and_as_many_as_told():
+    for links in (1, 3):
+        graph = run_of(training=Partition(hops=0, labels="train"), links=links).train_graph
+        wanted = homophilous_start(graph.x, graph.y, links).nonzero().T
+        assert torch.equal(graph.edge_index, wanted)
+
+
+def test_edges_of_trajectories_are_cut_in_the_gradient_and_in_the_result():
+    plan = Trajectories(starts=2, repeats=1, epochs=2, warmup=0, every=1)
+    _, val_graph = parts(condenser(over=plan, threshold=0.3)(planted()))
+    assert val_graph.edge_weight.numel() > 0
+    assert float(val_graph.edge_weight.min()) > 0.3
+    run = run_of(over=plan, threshold=0.3)
+    setting, descent = run.setting(), Descent(run.start(), (0.1, 0.1), 2)
+    lam = PolynomialFilters().sample(2, seed=9)
+    params = run.net.init(2, seed=0)
+    found, _ = trajectories.condensed_gradient(setting, descent, params, lam)
+    exported = descent.graph.to_data(0.3)
+    operator = filter_operator(exported.edge_index, 9, exported.edge_weight)
+
+    def outer(theta, hyper):
+        return node_losses(run.net(theta, hyper, operator, exported.x), exported.y)
+
+    inner = run.condensed.bilevel()
+    wanted, _ = run.how.hypergradient.solve(
+        BilevelProblem(inner.inner_loss, outer, inner.curvature), params, lam
+    )
+    torch.testing.assert_close(found, wanted, rtol=1e-3, atol=1e-5)
+
+
+@pytest.mark.parametrize("every", [1, 2, 3])
+def test_lambda_moves_every_so_many_steps_and_both_sides_are_at_the_moved_one(every, monkeypatch):
+    asked, moved = [], []
+    slopes = teachers_module._ClosedFormCompanion.slopes
+    relax = PolynomialFilters.relax
+    monkeypatch.setattr(
+        teachers_module._ClosedFormCompanion,
+        "slopes",
+        lambda self, students, lam: asked.append(lam.clone()) or slopes(self, students, lam),
+    )
+    monkeypatch.setattr(
+        PolynomialFilters, "relax", lambda self, lam: moved.append(relax(self, lam)) or moved[-1]
+    )
+    plan = Trajectories(starts=2, repeats=1, epochs=7, warmup=1, every=every)
+    condenser(over=plan)(planted())
+    assert len(moved) == len([epoch for epoch in range(1, 7) if epoch % every == 0])
+    assert len(asked) == 6
+    assert torch.equal(asked[-1], moved[-1])
+
+
+def test_students_and_teachers_of_trajectories_are_trained_at_every_step(monkeypatch):
+    steps, step = [], FilterLearner.step
+    monkeypatch.setattr(
+        FilterLearner,
+        "step",
+        lambda self, lam: steps.append(self.problem.graph.num_nodes) or step(self, lam),
+    )
+    plan = Trajectories(starts=2, repeats=2, epochs=3, warmup=1, every=1)
+    condenser(over=plan, teacher=TrainedTeacher())(planted())
+    assert steps == [9, 120] * 6
+
+
+def test_a_trained_teacher_answers_with_last_losses_and_its_own_gradients():
+    run = run_of(teacher=TrainedTeacher(), recipe=FilterTraining(epochs=12, learning_rate=0.4))
+    lam = run.how.space.sample(5, seed=5)
+    target = run.how.teacher.target(run.lesson(), lam, {}, True)
+    runs = train_filters(
+        run.net, lam, run.original.graph, recipe=run.how.recipe, seed=module.derive(0, "teacher")
+    )
+    torch.testing.assert_close(target.loss, runs.loss)
+    torch.testing.assert_close(target.accuracy, runs.accuracy)
+    assert not torch.equal(runs.loss, runs.best_loss)
+    shared = SharedTeacher().target(run.lesson(), lam, runs.params, True)
+    torch.testing.assert_close(shared.loss, runs.loss, rtol=1e-4, atol=1e-5)
+    torch.testing.assert_close(shared.accuracy, runs.accuracy)
+
+
+def test_a_trained_companion_answers_with_its_own_weights():
+    run = run_of(teacher=TrainedTeacher())
+    lam = run.how.space.sample(3, seed=5)
+    companion = run.how.teacher.companion(run.lesson())
+    companion.start(lam, 4)
+    companion.step(lam)
+    students = run.net.init(3, seed=8)
+    own = companion._own().frozen()
+    wanted = network_gradients(run.original, own, lam, run.how.hypergradient)
+    torch.testing.assert_close(companion.slopes(students, lam), wanted)
+    other = SharedTeacher().companion(run.lesson()).slopes(students, lam)
+    assert not torch.allclose(wanted, other)
+
+
+def test_a_closed_form_teacher_reads_training_labels_and_is_scored_on_validation_ones():
+    lam = PolynomialFilters().sample(4, seed=5)
+
+    def answers(data):
+        lesson = module._Run(condenser(), data, None).lesson()
+        return LinearTeacher().target(lesson, lam, {}, True)
+
+    plain = answers(planted())
+    assert plain.ridge == best_ridge(
+        LinearTeacher().model(module._Run(condenser(), planted(), None).lesson()), lam
+    )
+    for part, moves in (("train", True), ("val", True), ("test", False)):
+        data = planted()
+        data.y = torch.where(data[f"{part}_mask"], (data.y + 1) % 3, data.y)
+        assert torch.equal(answers(data).loss, plain.loss) != moves
+    correct = plain.accuracy.double() * int(planted().val_mask.sum())
+    assert torch.allclose(correct, correct.round(), atol=1e-4)

@@ -48,8 +48,10 @@ GUARDS: dict[str, tuple[str, ...]] = {
         "tests/condensers/test_budget.py",
         "tests/condensers/test_selection.py",
         "tests/condensers/test_node_direction.py",
+        "tests/condensers/test_settings_reach.py",
     ),
     "graphcond/condensers/nodes/*.py": (
+        "tests/condensers/test_settings_reach.py",
         "tests/condensers/test_selection.py",
         "tests/condensers/test_node_direction.py",
         "tests/condensers/test_partition.py",
