@@ -22,8 +22,9 @@ def main() -> None:
     parser.add_argument("--inputs", type=int, default=100, help="awkward inputs per condenser")
     parser.add_argument("--kills", type=int, default=40, help="most kills of condense")
     parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--out", type=Path, default=RESULTS, help="folder of the JSON file")
     asked = parser.parse_args()
-    store = Store(RESULTS / "faults.json", ("of", "what"))
+    store = Store(asked.out / "faults.json", ("of", "what"))
 
     def note(of: str, tallies: Iterable[tuple[str, Tally]]) -> None:
         for what, tally in tallies:
