@@ -35,7 +35,7 @@ from graphcond.condensers.interactions.baselines import (
 from graphcond.condensers.interactions.doscond import DosCondInteractions
 from graphcond.condensers.interactions.teacher_choice import Mixture, TeacherChoice, fit_teacher
 from graphcond.condensers.nodes.coarsening import Coarsening
-from graphcond.condensers.nodes.coreset import Herding, KCenter, NodeSelection, RandomNodes
+from graphcond.condensers.nodes.coreset import Herding, KCenter, RandomNodes
 from graphcond.condensers.nodes.distribution_matching import DistributionMatching
 from graphcond.condensers.nodes.gradient_matching import DosCond, GCond, GCondX, GradientMatching
 from graphcond.condensers.nodes.kernel_inducing_points import KernelInducingPoints
@@ -43,6 +43,7 @@ from graphcond.condensers.nodes.learner import LearnedNodes
 from graphcond.condensers.nodes.neighbourhoods import SampledNeighbourhoods
 from graphcond.condensers.nodes.partition import Partition
 from graphcond.condensers.nodes.trajectory_matching import TrajectoryMatching
+from graphcond.condensers.selection import NodeSelection
 from graphcond.condensers.synthesis import NodeSynthesis, WorseThanRandomWarning
 
 __all__ = [

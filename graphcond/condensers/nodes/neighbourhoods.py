@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 from torch_geometric.data import Data
 
-from graphcond.condensers.nodes.coreset import NodeSelection, induced
+from graphcond.condensers.selection import NodeSelection, induced
 from graphcond.errors import require
 from graphcond.seeding import generator
 from graphcond.sparse import CSR
