@@ -34,7 +34,7 @@ def short() -> str:
         return NOTHING
     first = " ".join(
         winners(
-            [row for row in _of(fresh, name) if row["method"] != "Full"],
+            [row for row in _of(fresh, name) if row["ratio"] != 1.0],
             "percent_ndcg@10",
             f"On {name}",
         )
