@@ -158,7 +158,9 @@ class Search:
     Interrupted or killed, the same command goes on where it was, from a journal in --out or from
     --storage. Several commands on one storage share its trials.
 
-    With --out, the folder receives search.json, history.csv, history.png and search.journal.
+    With --out, the folder receives search.json, history.csv, history.png and search.journal; and
+    cost.json, if the condensed graph's report is beside it: from how many candidates on condensing
+    pays.
 
     Args:
         subject: A data set's name (see `graphcond datasets`) or a file; or your own objective as

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 from torch_geometric.data import Data
 
+from graphcond.cli.cost import Timed, cost, cost_line
 from graphcond.cli.endings import interruptible, warnings_as_lines
 from graphcond.cli.options import Search
 from graphcond.cli.source import load_split
@@ -95,10 +96,12 @@ def _search_graph(options: Search) -> None:
         "graph": digest(small, seen if models else None),
         "epochs": options.epochs,
     }
-    study, seconds = _searched(options, trial, settings, finite=models)
+    study, seconds = _searched(options, Timed(trial), settings, finite=models)
     start = time.perf_counter()
+    start_cpu = time.process_time()
     best = promote(study, objective(seen), options.top)
     promoted = time.perf_counter() - start
+    each = (time.process_time() - start_cpu) / len(best)
     require(
         math.isfinite(best[0].full),
         f"All {len(best)} candidates failed on the original. The first: {best[0].fault}.",
@@ -109,7 +112,16 @@ def _search_graph(options: Search) -> None:
         "promoted": [_plain(each) for each in best],
     }
     _write(options, study, found)
-    print(json.dumps(found, indent=2) if options.json else _describe(found, seconds, promoted))
+    costs = {}
+    if options.condensed is not None:
+        costs = cost(study, options.condensed, each, len(best))
+    _write_cost(options, costs)
+    if options.json:
+        print(json.dumps(found, indent=2))
+        return
+    print(_describe(found, seconds, promoted))
+    if costs:
+        print(cost_line(costs))
 
 
 def _search_script(options: Search) -> None:
@@ -236,6 +248,14 @@ def _write(options: Search, study: Study, found: dict[str, Any]) -> None:
         draw_history(study, folder / "history.png")
     with write_atomically(folder / "search.json") as beside:
         beside.write_text(json.dumps(found, indent=2) + "\n", encoding="utf-8")
+
+
+def _write_cost(options: Search, costs: dict[str, Any]) -> None:
+    """Write what the search cost; apart from what it found, which is the same at every start."""
+    if options.out is None or not costs:
+        return
+    with write_atomically(Path(options.out) / "cost.json") as beside:
+        beside.write_text(json.dumps(costs, indent=2) + "\n", encoding="utf-8")
 
 
 def _describe(found: dict[str, Any], seconds: float, promoted: float) -> str:
