@@ -42,7 +42,7 @@ def run(options: Condense) -> None:
     """Condense one data set; write and print what came out."""
     check(options)
     source = None
-    if is_own_file(options.data):
+    if is_own_file(options.data) and Path(options.data).exists():
         source = content_digest(options.data)
     columns = columns_of(options)
     data = load_split(

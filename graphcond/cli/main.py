@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import io
 import os
+import re
 import sys
 from collections.abc import Sequence
 from importlib import import_module
-from typing import get_type_hints
+from typing import NoReturn, final, get_type_hints
 
 from jsonargparse import ArgumentParser, Namespace
 
@@ -26,9 +27,36 @@ COMMANDS = {
 }
 
 
-def parser() -> ArgumentParser:
+@final
+class OneLineParser(ArgumentParser):
+    """A parser that refuses options in one line, as the commands refuse data."""
+
+    def error(self, message: str, ex: Exception | None = None) -> NoReturn:
+        """End with status 2.
+
+        Args:
+            message: What jsonargparse says, over several lines.
+            ex: What it comes from.
+        """
+        parser = getattr(ex, "subcommand_parser", None) or self
+        command = parser.prog.replace(" [options]", "")
+        print(f"graphcond: {_refusal(message)} See `{command} --help`.", file=sys.stderr)
+        self.exit(2)
+
+
+def _refusal(message: str) -> str:
+    """Return an error of jsonargparse as a sentence: of several lines the option and its value."""
+    key = re.search(r'key "([^"]+)"', message)
+    value = re.search(r"(?:Given value|Got value): (.*)", message)
+    if key and value:
+        return f"--{key[1]} cannot be {value[1]!r}."
+    told = re.sub(r'^Parser key "([^"]+)"', r"--\1", message.partition("\n")[0])
+    return re.sub(r"required: \w+\.", "required: ", told).rstrip(".") + "."
+
+
+def parser() -> OneLineParser:
     """Return the parser of all commands; building it imports neither torch nor ogb."""
-    top = ArgumentParser(
+    top = OneLineParser(
         prog="graphcond",
         description="Condense graph data sets and say honestly what that cost.",
         version=__version__,
@@ -36,13 +64,13 @@ def parser() -> ArgumentParser:
     commands = top.add_subcommands()
     for name, definition in COMMANDS.items():
         summary = " ".join((definition.__doc__ or "").partition("\n\n")[0].split())
-        command = ArgumentParser(description=summary)
+        command = OneLineParser(description=summary)
         command.add_argument(
             "--config",
             action="config",
             help="YAML file with these options; --print_config writes one.",
         )
-        command.add_class_arguments(definition, as_positional=True)
+        command.add_class_arguments(definition, as_group=False, as_positional=True)
         commands.add_subcommand(name, command, help=summary)
     return top
 

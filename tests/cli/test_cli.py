@@ -196,6 +196,7 @@ def test_compare_prints_the_rows_alone_as_json(capsys: pytest.CaptureFixture[str
         ("condense karate --ratio 1.4", "`ratio` must be in (0, 1]"),
         ("condense southern-women --ratio 0", "`ratio` must be in (0, 1]"),
         ("condense no-such-set", "known are"),
+        ("condense no-such-file.csv", "There is no file 'no-such-file.csv'"),
         ("condense karate --candidates 3", "`candidates` must be 0 or at least 5"),
         ("compare karate --seeds 0", "`seeds` must be at least 1"),
         ("condense karate --method no-such-method --num_nodes 4", "no-such-method"),
@@ -224,6 +225,34 @@ def test_bad_input_is_one_clear_line(
     assert message in captured.err
     assert captured.err.startswith("graphcond: ")
     assert captured.out == ""
+
+
+@pytest.mark.parametrize(
+    ("line", "message"),
+    [
+        ("", "expected"),
+        ("condens karate", "invalid choice: 'condens'"),
+        ("condense", "required: data"),
+        ("condense karate --method", "--method: expected one argument"),
+        (
+            "condense karate --ratio much",
+            "--ratio cannot be 'much'. See `graphcond condense --help`",
+        ),
+        ("condense karate --of edges", "--of cannot be 'edges'"),
+        ("condense karate --speed 3", "unrecognized arguments: --speed 3"),
+        ("search karate --config no-such-file.yaml", "--config: File does not exist"),
+    ],
+)
+def test_wrong_options_are_one_line(
+    line: str, message: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with pytest.raises(SystemExit) as ended:
+        run(line)
+    told = capsys.readouterr().err
+    assert ended.value.code == 2
+    assert message in told
+    assert told.startswith("graphcond: ")
+    assert told.count("\n") == 1
 
 
 def test_config_round_trip(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
