@@ -57,8 +57,8 @@ def speed(store: Store, name: str, repeats: int) -> None:
     for estimator in (masks.Reinforce(samples=4), masks.LeaveOneOut(samples=4)):
         loop = OuterLoop(NoTraining(pool.edges), pool, True, simplex, estimator, Schedule(), 0)  # type: ignore[arg-type]
         wall, cpu = seconds_of_a_step(loop, repeats)
-        state = State.start(torch.zeros(len(pool)))
-        held = (pool.edges, pool.origin, pool.kept, state.probs, state.moment, state.square)
+        state = State(torch.zeros(len(pool)))
+        held = (pool.edges, pool.origin, pool.kept, *state.state_dict().values())
         bytes_each = sum(part.numel() * part.element_size() for part in held) / len(pool)
         row = {
             "method": f"outer step, {type(estimator).__name__}",

@@ -30,7 +30,7 @@ class NoTraining:
 def seconds_of_a_step(loop: OuterLoop, steps: int) -> tuple[float, float]:
     """Return the median wall and CPU seconds of a step."""
     state, walls, cpus = (
-        State.start(torch.full_like(loop.pool.edges[0], 0.2, dtype=torch.float32)),
+        State(torch.full_like(loop.pool.edges[0], 0.2, dtype=torch.float32)),
         [],
         [],
     )

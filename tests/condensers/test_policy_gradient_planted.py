@@ -43,7 +43,7 @@ def separation(data, useless, **settings):
     )
     pool = method._pool(data)
     loop = method.loop(data, pool)
-    state = State.start(method._start(loop))
+    state = State(method._start(loop))
     for _ in range(method.schedule.steps):
         loop.step(state)
     rank = state.probs.argsort().argsort().double()

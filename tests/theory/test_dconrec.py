@@ -100,7 +100,7 @@ def test_theorem_31_bounds_the_step_that_the_run_takes(
     objective, simplex = Enumerable(losses, edges[0]), CappedSimplex(2.0)
     schedule = Schedule(steps=8, rate=rate, factor=1.0, plain=True)
     loop = OuterLoop(objective, pool, True, simplex, estimator, schedule, 0)  # type: ignore[arg-type]
-    state = State.start(torch.full((size,), 0.4, dtype=torch.float64))
+    state = State(torch.full((size,), 0.4, dtype=torch.float64))
     bend = smoothness(losses, size)
     assert bend * rate < 2
     for step in range(schedule.steps):
