@@ -140,6 +140,7 @@ def calibrate(
     graph = filter_graph(condensed)
     runs = list[FilterRuns]()
     rows = whole.rows(whole_name)
+    # Every row carries the ceiling, so that it can be read without the others.
     ceilings = {
         "ceiling_loss": rows[0].get("spearman_loss"),
         "ceiling_accuracy": rows[0].get("spearman_accuracy"),

@@ -106,6 +106,7 @@ def judge_nodes(
         {**row, "percent_of_full": 100 * _number(row, "accuracy") / whole.mean("accuracy")}
         for row in whole.rows
     ]
+    # Small and shallow on purpose: this many filters are trained on the original, too.
     net = PolynomialFilterNet(full.num_features, hidden=16, num_classes=int(full.y.max()) + 1)
     lam = PolynomialFilters(order=2).sample(max(candidates, 1), seed=derive(0, "judge"))
     known = None

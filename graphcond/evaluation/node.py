@@ -97,6 +97,7 @@ def evaluate_node(
                 device=test.x.device, dtype=test.x.dtype
             )
             _warn_if_blind(model, train)
+            # Validation nodes of the original stop the training, so that every set stops alike.
             train_classifier(model, train, without_test(test), recipe=recipe, seed=seed)
             score = 100 * float(accuracy(infer(model, test), test.y, test.test_mask))
         require(
@@ -123,6 +124,7 @@ def _warn_if_blind(model: torch.nn.Module, data: Data) -> None:
         or weight.numel() == 0
     ):
         return
+    # Equal weights say nothing that a network without weights could miss.
     if float(weight.max() - weight.min()) > 1e-6:
         warnings.warn(
             f"{model.kind} ignores edge_weight: it sees all {weight.numel()} edges as equal. "

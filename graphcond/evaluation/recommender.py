@@ -136,6 +136,7 @@ def evaluate_recommender(
     for seed in seeds:
         with Measure() as cost:
             start = time.process_time()
+            # Items of the original are left out, not of the condensed set: one question for all.
             model = contender.fit(learned, val_edges(test), exclude=train_edges(test), seed=seed)
             cpu_seconds = time.process_time() - start
             scores = rank_scores(model, test, sorted({*ks, 10}))
@@ -191,6 +192,7 @@ def rank_scores(model: Ranker, test: HeteroData, ks: Sequence[int]) -> dict[str,
     held: Tensor = test_edges(test)
     length = min(max(ks), num_items(test))
     hit, count = hits(model.rank(length, train_edges(test))[1], held, num_items(test))
+    # Places beyond the catalogue hold nothing, and count as misses.
     hit = torch.nn.functional.pad(hit, (0, max(ks) - length))
     scores = {}
     for k in ks:

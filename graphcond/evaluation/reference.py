@@ -197,11 +197,12 @@ def compare_rankings(
         Columns of the shared vocabulary. A stand-in that gives every candidate the same score gets
         NaN: it ranks nothing.
     """
+    # A seed of the original is not compared with itself.
     others = [s for s in range(whole.loss.size(0)) if s != leave_out]
     loss = loss.double()
     accuracy = accuracy.double()
     truth = 100 * whole.held_out[others].double().mean(0)
-    picked = loss == loss.min()
+    picked = loss == loss.min()  # ties share the pick
     return {
         "spearman_loss": fmean(spearman(whole.loss[s].double(), loss) for s in others),
         "spearman_accuracy": fmean(spearman(whole.accuracy[s].double(), accuracy) for s in others),
@@ -230,6 +231,7 @@ def _one_seed(
     if path is not None and path.exists():
         tensors, record = load_state(path)
         return tensors, float(record["seconds"]), float(record["peak_mib"])
+    # An interrupted training on the original goes on from here: it is a table's longest part.
     checkpoint = None
     if path is not None:
         checkpoint = path.with_suffix(".partial")

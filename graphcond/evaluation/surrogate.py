@@ -17,6 +17,7 @@ from graphcond.errors import require
 from graphcond.nn.filters import PolynomialFilterNet, filter_operator
 from graphcond.nn.linear_filters import best_ridge, ridge_filters
 
+# A decade apart; the mean validation loss chooses one for all filters.
 RIDGES = (1e-6, 1e-5, 1e-4, 1e-3, 1e-2, 1e-1)
 
 

@@ -224,6 +224,7 @@ def _cell(name: str, entry: Mapping[str, object]) -> str:
         mean, std = value
         if math.isnan(mean):
             return "nan"
+        # A spread that rounding made, or that no shown digit tells, is left out.
         same = std <= 1e-12 * abs(mean) or (
             name in _SIGNIFICANT and _number(name, mean + std) == _number(name, mean)
         )

@@ -157,6 +157,7 @@ class Draws(Sequence[Tensor]):
         kept = torch.empty(probs.numel(), dtype=torch.bool, device=probs.device)
         for block, start in enumerate(range(0, probs.numel(), BLOCK)):
             part = probs[start : start + BLOCK]
+            # u in [0, 1) is below s with probability s: never at 0, always at 1.
             torch.lt(self._uniform(k, block, part), part, out=kept[start : start + BLOCK])
         return kept
 

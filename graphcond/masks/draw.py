@@ -79,7 +79,7 @@ def systematic(probs: Tensor, size: int, *, seed: int) -> Tensor:
     start = torch.rand((), generator=generator(seed, "systematic"), dtype=torch.float64).item()
     steps = torch.floor(walk * scale + start)
     if steps.numel():
-        steps[-1] = size
+        steps[-1] = size  # whatever rounding did, the walk ends at the size
     before = torch.cat([steps.new_zeros(1), steps[:-1]])
     return steps > before
 
@@ -110,6 +110,7 @@ def conditional_poisson(probs: Tensor, size: int, *, seed: int) -> Tensor:
         [True, False]
     """
     wanted = inclusion(probs, size).double()
+    # What is certain up to rounding is decided here; the design needs odds that are finite.
     kept = wanted >= 1 - 1e-12
     open_ = ((wanted > 1e-12) & ~kept).nonzero().squeeze(1)
     left = size - int(kept.sum())

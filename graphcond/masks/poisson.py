@@ -13,8 +13,11 @@ from torch import Tensor
 
 from graphcond.seeding import generator
 
+# Variables that one leaf of the tree holds. Within a leaf draws are tried until the count fits.
 LEAF = 256
+# Up to here inclusion probabilities are summed exactly, in P² numbers; above, expanded.
 EXACT = 512
+# Most draws held at once for all leaves together.
 TRIALS = 4096
 
 Floats = NDArray[np.float64]
@@ -47,9 +50,10 @@ class ConditionalPoisson:
         Returns:
             The design; exact to 1e-9 for P <= 512, to first order in 1 / d above.
         """
+        # A fixed point in logits: move each by what its inclusion misses. There is no closed form.
         target = torch.logit(inclusion)
         working = inclusion
-        # An expansion of first order has nothing left to correct after a few rounds.
+        # An expansion is not exact, so that more than a few rounds correct nothing.
         rounds = 4
         if inclusion.numel() <= EXACT:
             rounds = 200
@@ -100,6 +104,8 @@ class ConditionalPoisson:
         wanted = torch.from_numpy(counts)
         kept = torch.zeros(table.shape, dtype=torch.bool)
         rows = torch.arange(len(blocks))
+        # A count near its mean is met once in about 2.5 σ draws; leaves that were lucky drop out,
+        # and those left may try more often in the same memory.
         times = 4
         while rows.numel():
             times = max(1, min(2 * times, TRIALS // rows.numel()))
@@ -116,6 +122,7 @@ class ConditionalPoisson:
 
 
 def _word(stream: torch.Generator) -> int:
+    # NumPy's generator draws the counts, seeded from torch's, so that one seed says both.
     return int(torch.randint(1 << 62, (), generator=stream))
 
 
@@ -139,6 +146,7 @@ def _leaves(working: Tensor) -> list[Floats]:
     blocks = padded.reshape(-1, width)
     table = np.zeros((len(blocks), width + 1))
     table[:, 0] = 1.0
+    # All leaves advance by one variable at a time; their columns are laid out one after another.
     for i, column in enumerate(np.ascontiguousarray(blocks.T)[:, :, None]):
         now = table[:, : i + 2]
         moved = now[:, :-1] * column
@@ -162,7 +170,7 @@ def _split(leaves: list[Floats], size: int, rng: np.random.Generator) -> NDArray
     for below in reversed(levels[:-1]):
         split: list[int] = []
         for parent, total in enumerate(counts):
-            if 2 * parent + 1 == len(below):
+            if 2 * parent + 1 == len(below):  # it has no sibling
                 split.append(total)
                 continue
             left = _left(below[2 * parent], below[2 * parent + 1], total, rng)
@@ -187,5 +195,6 @@ def _convolve(a: Floats, b: Floats) -> Floats:
 
 
 def _support(p: Floats) -> tuple[int, Floats]:
+    # A count as unlikely as that is never drawn: the generator has 53 bits.
     inside = np.flatnonzero(p > 1e-18)
     return int(inside[0]), p[inside[0] : inside[-1] + 1]

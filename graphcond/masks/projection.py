@@ -11,10 +11,15 @@ from torch import Tensor
 from graphcond.distributed import all_sum
 from graphcond.errors import BudgetError, NumericalError, require
 
+# Values that stay in a core's cache between the clamp and the two sums.
 CHUNK = 1 << 15
+# Every 16th value guesses the shift, at a sixteenth of a pass.
 SAMPLE = 16
+# Shares of the budget: where one more exact step is tried, and what counts as met. Sums of float32
+# values are not known better than the latter.
 CLOSE = 1e-6
 ROUNDING = 5e-7
+# Bisection alone ends after about 60.
 MAX_PASSES = 200
 
 
@@ -157,6 +162,8 @@ class CappedSimplex:
             " the outer optimiser.",
             error=NumericalError,
         )
+        # A value below v adds nothing, one above v + 1 adds 1: v lies between low - 1 and high.
+        # Shards know no common low and high, only the largest magnitude.
         if self.sharded:
             return (-spread - 1.0, spread, size)
         return (low - 1.0, high, size)
@@ -171,6 +178,7 @@ class CappedSimplex:
         for part in values.detach().split(chunk):
             kept = (part - v).clamp_(0, 1)
             sums[0] += kept.sum(dtype=torch.float64)
+            # 1 for a number strictly between 0 and 1, else 0: the slope without a mask.
             sums[1] += kept.ceil().sum() - kept.floor_().sum()
         total, slope = self._reduce(sums).tolist()
         return total, slope

@@ -24,6 +24,7 @@ def ranks(values: Tensor) -> Tensor:
         [2.5, 1.0, 2.5]
     """
     _, group, count = torch.unique(values, return_inverse=True, return_counts=True)
+    # The last rank of a group of equals, less half of what the group is wider than one.
     mean: Tensor = count.cumsum(0).double() - (count.double() - 1) / 2
     return mean[group]
 
@@ -102,6 +103,7 @@ def top_quarter_spearman(reference: Tensor, other: Tensor) -> float:
         InputError: As :func:`spearman`.
     """
     _check(reference, other)
+    # Rounded up, and never fewer than the two that a correlation needs.
     count = max(2, -(-reference.numel() // 4))
     best = ranks(reference).topk(count).indices
     return spearman(reference[best], other[best])

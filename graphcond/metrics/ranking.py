@@ -41,6 +41,7 @@ def hits(top: Tensor, relevant: Tensor, num_items: int) -> tuple[Tensor, Tensor]
     keys = torch.sort(pair_keys(relevant[0], relevant[1], size)).values
     users = torch.arange(top.size(0), device=top.device)[:, None]
     asked = pair_keys(users, top, size)
+    # One sorted list of user-item numbers answers every question by bisection; no [U, I] table.
     at = torch.searchsorted(keys, asked).clamp_(max=keys.numel() - 1)
     return (keys[at] == asked) & (top >= 0), count
 
@@ -81,6 +82,7 @@ def ndcg(hit: Tensor, count: Tensor, k: int) -> Tensor:
         .log2()
         .reciprocal()
     )
+    # The best list has all relevant items on top, at most k of them. Users without any get 0 / 1.
     ideal = gain.cumsum(0)[count.clamp(min=1, max=k) - 1]
     return (hit[:, :k] * gain).sum(dim=1) / ideal
 

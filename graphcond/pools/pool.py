@@ -105,6 +105,7 @@ def make_pool(
     if edges.size(1):
         rows, columns = (edges.amax(1) + 1).tolist()
     key, order = torch.sort(pair_keys(edges[0], edges[1], (rows, columns)), stable=True)
+    # Sorted stably, the first of equal pairs is the one that was named first.
     first = torch.ones_like(key, dtype=torch.bool)
     first[1:] = key[1:] != key[:-1]
     order = order[first]

@@ -89,6 +89,7 @@ class ProxyTopK(PoolBuilder):
         Returns:
             ``[2, P]``, ordered by user, then by falling score (``quota="global"``: in no order).
         """
+        # Embeddings side by side score as the sum of the proxies' scores.
         tables = (
             torch.cat([p.users for p in proxies], dim=1),
             torch.cat([p.items for p in proxies], dim=1),
@@ -151,16 +152,19 @@ def apportion(share: Tensor, total: int, room: Tensor) -> Tensor:
         [4, 2, 1]
     """
     room = torch.where(share > 0, room, 0)
+    # One each first, so that no user goes without; then what the shares still want, round by round,
+    # because users without room leave theirs to the others.
     count = torch.minimum((share > 0).long() * int(total >= int((share > 0).sum())), room)
     ideal = share / share.sum().clamp(min=1e-300) * total
     while (left := min(total, int(room.sum())) - int(count.sum())) > 0:
         want = torch.where(count < room, (ideal - count).clamp(min=0), 0)
-        if float(want.sum()) == 0:
+        if float(want.sum()) == 0:  # all have their share and more: fill what room there is
             want = (room - count).double()
         want = want * min(1.0, left / float(want.sum()))
         more = torch.minimum(want.floor().long(), room - count)
         rest = torch.where(count + more < room, want - more, -1.0)
         spare = left - int(more.sum())
+        # Only when whole parts are given out do the largest remainders take one each.
         if spare and not int(more.sum()):
             best = rest.topk(min(spare, int((rest > 0).sum()))).indices
             more[best] += 1
@@ -216,6 +220,8 @@ def best_overall(tables: tuple[Tensor, Tensor], exclude: Tensor, total: int, blo
     for users, seen in _blocks(known.nonzero().squeeze(1), exclude, tables, block):
         scores = tables[0][users] @ tables[1].T
         scores[seen.row.long(), seen.indices.long()] = -torch.inf
+        # The first block's own best set a bar just below its last; few later scores pass it, and
+        # only those are kept and sorted again.
         if threshold == -torch.inf and scores.numel() > total > 0:
             threshold = float(
                 torch.nextafter(
@@ -243,6 +249,7 @@ def _blocks(
         return
     place = torch.full((tables[0].size(0),), -1, dtype=torch.int64, device=users.device)
     place[users] = torch.arange(users.numel(), device=users.device)
+    # Users of a block need not be neighbours: interactions are sorted by the place of their user.
     rank = place[exclude[0]]
     order = torch.argsort(rank, stable=True)
     rank = rank[order]

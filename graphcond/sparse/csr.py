@@ -77,6 +77,7 @@ class CSR:
         _check_coordinates(row, col, size)
         num_rows, num_cols = size
         dtype = index_dtype(row.numel(), size)
+        # Sorting reads each key several times: half as many bytes where a place fits 32 bits.
         if num_rows * num_cols <= _INT32_MAX:
             kind = torch.int32
         else:
@@ -87,7 +88,7 @@ class CSR:
         if not _rising(key):
             perm = torch.argsort(key, stable=True)
         if perm is None:
-            columns = col.clone()
+            columns = col.clone()  # the pattern must not change with the caller's tensor
         else:
             columns = col.index_select(0, perm)
         indptr = indptr_of(row, num_rows, dtype)
@@ -120,9 +121,8 @@ class CSR:
             f"`edge_index` must be of shape [2, m], but its shape is {tuple(edge_index.shape)}. Row"
             " 0 holds the sources, row 1 the targets.",
         )
-        edge_index = edge_index.detach().as_subclass(
-            Tensor
-        )  # an EdgeIndex by itself keeps its class in torch 2.6
+        # An EdgeIndex by itself keeps its class in torch 2.6.
+        edge_index = edge_index.detach().as_subclass(Tensor)
         return cls.from_edges(edge_index[1], edge_index[0], (num_nodes, num_nodes), edge_weight)
 
     @property

@@ -83,7 +83,7 @@ class _SpMM(Function):
     @staticmethod
     def backward(ctx: Any, *grads: Tensor | None) -> Any:
         call, (value, x), grad = ctx.call, ctx.saved_tensors, grads[0]
-        if grad is None:
+        if grad is None:  # not materialised: no zeros are multiplied
             return None, None, None, None
         grad_value = None
         if ctx.needs_input_grad[1]:
@@ -118,6 +118,7 @@ class _SpMM(Function):
         info: Any, in_dims: Any, call: Call, value: Tensor | None, x: Tensor, z: Tensor | None
     ) -> Any:
         size, (_, dim_value, dim_x, dim_z) = info.batch_size, in_dims
+        # One matrix for the whole batch is one wide product; its features lie side by side.
         if dim_value is None:
             base = None
             if z is not None:

@@ -106,6 +106,7 @@ def scaled_laplacian(csr: CSR, lambda_max: float = 2.0) -> CSR:
     if normal.value is None:
         raise RuntimeError("a normalised matrix has entries")
     factor = -2.0 / lambda_max
+    # 2 L / λ - I = (2 / λ - 1) I - (2 / λ) Â: at λ = 2 no diagonal is stored.
     shift = 2.0 / lambda_max - 1.0
     scaled = normal.with_value(factor * normal.value)
     if shift == 0.0:

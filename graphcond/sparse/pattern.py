@@ -23,6 +23,7 @@ def index_dtype(nnz: int, size: tuple[int, int]) -> torch.dtype:
 def indptr_of(row: Tensor, num_rows: int, dtype: torch.dtype) -> Tensor:
     """Return the row pointer ``[num_rows + 1]`` of row ids in any order."""
     indptr = torch.zeros(num_rows + 1, dtype=torch.int64, device=row.device)
+    # Summed in 64 bits: cumsum of a narrower type would convert it anyway.
     torch.cumsum(torch.bincount(row, minlength=num_rows), 0, out=indptr[1:])
     return indptr.to(dtype)
 
@@ -114,6 +115,7 @@ class Pattern:
         """Make the transposed side, by a stable sort."""
         other = self._store.first
         rows, cols = other.size
+        # Stable, so that rows rise within a column: both sides then are read in memory's order.
         order = torch.argsort(other.indices, stable=True)
         indptr = indptr_of(other.indices, cols, other.indptr.dtype)
         side = _Side(indptr, _row_ids(other)[order], (cols, rows))
@@ -168,7 +170,7 @@ class Pattern:
     @property
     def T(self) -> Pattern:  # noqa: N802
         """The transposed pattern; both share one store."""
-        view = object.__new__(Pattern)
+        view = object.__new__(Pattern)  # past the constructor, which would make a second store
         view._store = self._store
         view._flip = 1 - self._flip
         return view
@@ -182,6 +184,7 @@ class Pattern:
         if self._flip == 0:
             self.T._build()
             return self.order
+        # A permutation's inverse by scattering its places: no second sort.
         forward = self.T.order
         places = torch.arange(forward.numel(), dtype=forward.dtype, device=forward.device)
         inverse = torch.empty_like(forward).scatter_(0, forward.long(), places)
@@ -193,6 +196,7 @@ def _row_ids(side: _Side) -> Tensor:
     if side.row is None:
         counts = side.indptr.diff().long()
         ids = torch.arange(side.size[0], dtype=side.indices.dtype, device=side.indices.device)
+        # Told its size, repeat_interleave need not ask the device for it.
         row = torch.repeat_interleave(ids, counts, output_size=int(side.indices.numel()))
         side.row = bare(row)
     return side.row

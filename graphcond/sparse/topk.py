@@ -37,6 +37,7 @@ def topk(
     num_users = users.size(0)
     scores = users.new_empty(num_users, k)
     indices = torch.empty(num_users, k, dtype=torch.int64, device=users.device)
+    # One buffer for all blocks: so much memory is asked for once.
     buffer = users.new_empty(min(block, num_users), items.size(0))
     for start in range(0, num_users, block):
         stop = min(start + block, num_users)
@@ -47,6 +48,7 @@ def topk(
             part[
                 exclude.row[low:high].long() - start, exclude.indices[low:high].long()
             ] = -torch.inf
+        # What is left out has score -inf, and so has id -1 where nothing else is left.
         best, which = part.topk(k, dim=1)
         scores[start:stop] = best
         indices[start:stop] = which.masked_fill_(best == -torch.inf, -1)

@@ -114,6 +114,7 @@ def weighted_scores(draws: Draws, weights: Tensor, group: Tensor | None = None) 
     weights = weights.to(probs)
     out = probs.new_empty(weights.size(-2), probs.numel())
     for edges, masks in draws.blocks():
+        # The formula's fraction with the denominator of all samples taken out of the sum.
         safe = probs[edges].clamp(CLAMP, 1 - CLAMP)
         if group is None:
             total = torch.mm(weights, masks).addcmul_(weights.sum(-1, keepdim=True), safe, value=-1)
@@ -151,6 +152,8 @@ def score_estimate(
         " Lower the learning rate of the inner training.",
         error=NumericalError,
     )
+    # Two halves that share no mask are two estimates, whose difference tells the variance. All
+    # three sums are made in one pass over the masks.
     samples = len(draws)
     half = len(draws) // 2
     rows = [advantage(losses) / samples]

@@ -13,6 +13,7 @@ from torch import Tensor
 
 from graphcond.sparse.pattern import Pattern
 
+# Sums of 16-bit numbers lose small terms; those types are added up in 32 bits and rounded once.
 _NATIVE = (torch.float32, torch.float64)
 
 # torch warns once a process that CSR is in beta; users of this library never see a sparse tensor,
@@ -71,6 +72,7 @@ def spmm(
         entries = value.contiguous()
     matrix = _matrix(pattern, entries)
     if z is None:
+        # `addmm` wants a summand even where beta = 0. On a CPU an expanded zero will do.
         if x.is_cpu:
             base = x.new_zeros(()).expand(pattern.size[0], x.size(1))
         else:

@@ -43,6 +43,7 @@ def cut(indptr: Tensor) -> RowPieces:
 
 def shape(width: int) -> dict[str, int]:
     """Return block sizes by width: one warp with about 16 gathered numbers a lane in flight."""
+    # 512 numbers over the 32 lanes of a warp are the 16.
     block_f = min(next_power(width), 128)
     return {"BLOCK_F": block_f, "BLOCK_E": max(4, 512 // block_f), "num_warps": 1}
 
@@ -51,6 +52,7 @@ def spmm(
     pattern: Pattern, value: Tensor | None, x: Tensor, alpha: float, beta: float, z: Tensor | None
 ) -> Tensor:
     """Return ``alpha * A @ x + beta * z``; see :func:`graphcond.sparse.backends.torch.spmm`."""
+    # Factors reach a program in fp32; one that would be rounded is applied outside of it.
     if not (_fits_single(alpha) and _fits_single(beta)):
         out = spmm(pattern, value, x, 1.0, 0.0, None).mul_(alpha)
         if z is None:
@@ -61,7 +63,7 @@ def spmm(
     x, out = x.detach().contiguous(), x.new_empty(rows, width)
     if rows == 0 or width == 0:
         return out
-    if pattern.size[1] == 0:
+    if pattern.size[1] == 0:  # an empty tensor has no address that a program could be given
         x = x.new_zeros(1, width)
     # Programs without a `z` or a `value` never read what stands in their places.
     if z is None:
