@@ -3,7 +3,7 @@
 A network's worth in [0, 1] adds up over its choices, with normal weights. Prints the mean over
 seeds of the best worth, and of the mean worth of the last quarter of the trials.
 
-Run: python benchmarks/reinforce.py --trials 100 200 --seeds 8 (about 10 minutes on one core).
+Run: python -m benchmarks.reinforce --trials 100 200 --seeds 8 (about 10 minutes on one core).
 """
 
 from __future__ import annotations
