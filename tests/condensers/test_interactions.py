@@ -83,7 +83,15 @@ class TestTeacherChoice(OnSouthernWomen):
     reads_validation = True
 
     def condenser(self, seed):
-        return TeacherChoice(ratio=0.6, seed=seed, ensemble=1, rank=4, recipe=BPR(rounds=2))
+        # The last mixture, of observed items, is best whatever the validation part says.
+        return TeacherChoice(
+            ratio=0.6,
+            seed=seed,
+            ensemble=1,
+            rank=4,
+            recipe=BPR(rounds=2),
+            mixtures=TeacherChoice.mixtures[:-1],
+        )
 
 
 def test_svp_easiest_and_hardest_are_opposite_ends():
@@ -247,7 +255,7 @@ def test_teacher_choice_resumes_without_repeating_what_is_done(tmp_path, monkeyp
         condenser.condense(data, checkpoint=path)
     monkeypatch.setattr(teacher_choice, "fit_teacher", None)  # a second fit would raise
     again = condenser.condense(data, checkpoint=path)
-    assert len(calls) == 4  # two before, the two that were missing after
+    assert len(calls) == 5  # two before, the three that were missing after
     assert torch.equal(train_edges(whole.data), train_edges(again.data))
     assert whole.history == again.history
     teacher = Recommender(torch.ones(18, 2), torch.ones(14, 2), Fitted())
@@ -319,6 +327,19 @@ def test_teacher_choice_returns_the_mixture_that_validates_best():
     )
     alone = TeacherChoice(ratio=0.6, ensemble=0, rank=4, mixtures=(best,))(data)
     assert torch.equal(train_edges(alone), train_edges(result.data))
+
+
+def test_teacher_choice_may_end_without_proposals(monkeypatch):
+    data = split_interactions(load("southern-women"), seed=0)
+
+    def observed_share(self, data, small):
+        edges = [set(zip(*train_edges(each).tolist())) for each in (data, small)]
+        return len(edges[0] & edges[1]) / len(edges[1])
+
+    monkeypatch.setattr(TeacherChoice, "_trial", observed_share)
+    result = TeacherChoice(ratio=0.4, ensemble=0, factors=0, rank=4).condense(data)
+    assert [record["num_pseudo"] == 0 for record in result.history] == [False, False, False, True]
+    assert result.report["num_pseudo"] == 0
 
 
 def test_teacher_choice_arguments():

@@ -80,7 +80,7 @@ class TeacherChoice(InteractionCondenser):
     what suffers is the items, of which a few would be in everybody's list and most in nobody's. The
     prices :math:`\pi` spread the lists. How much of either helps differs between data sets; so each
     mixture is tried, a recommender trained on it, and the one with the highest validation NDCG@10
-    returned.
+    returned. Where many items are observed, that is one without proposals.
 
     Args:
         ratio: Share r of the training interactions to keep, in (0, 1]; pseudo interactions count.
@@ -120,6 +120,9 @@ class TeacherChoice(InteractionCondenser):
         Mixture(-math.inf, 0.5),
         Mixture(-1.5, 0.75),
         Mixture(-0.75, 0.75),
+        # Dense sets are served worse by proposals: ML-100K's quarter trains MF to .221 on
+        # validation with the best of the others, to .240 with this one.
+        Mixture(math.inf, 0.0),
     )
     recipe: BPR | None = None
     teacher: Recommender | None = field(default=None, repr=False, compare=False)
