@@ -79,8 +79,8 @@ CALLS: dict[str, Callable[[], object]] = {
         search(FilterObjective(GRAPH, recipe=FilterTraining(epochs=3)), 1).best_value
     ),
     "Partition": lambda: condensers.Partition(num_nodes=9)(GRAPH).x,
-    "GCond": lambda: condensers.GCond(inits=1, steps=2, num_nodes=9)(GRAPH).x,
-    "DosCond": lambda: condensers.DosCond(inits=2, num_nodes=9)(GRAPH).x,
+    "GCond": lambda: condensers.GCond(num_seeds=1, steps=2, num_nodes=9)(GRAPH).x,
+    "DosCond": lambda: condensers.DosCond(num_seeds=2, num_nodes=9)(GRAPH).x,
     "KernelInducingPoints": lambda: condensers.KernelInducingPoints(**FEW)(GRAPH).x,
     "TrajectoryMatching": lambda: condensers.TrajectoryMatching(**FEW)(GRAPH).x,
     "DistributionMatching": lambda: condensers.DistributionMatching(**FEW)(GRAPH).x,
@@ -142,8 +142,8 @@ def in_double(data: Data) -> Data:
 def test_condensers_follow_the_dtype_of_the_features(name: str) -> None:
     condenser = {
         "Partition": condensers.Partition(num_nodes=9),
-        "GCond": condensers.GCond(inits=1, steps=2, num_nodes=9),
-        "DosCond": condensers.DosCond(inits=2, num_nodes=9),
+        "GCond": condensers.GCond(num_seeds=1, steps=2, num_nodes=9),
+        "DosCond": condensers.DosCond(num_seeds=2, num_nodes=9),
         "KernelInducingPoints": condensers.KernelInducingPoints(**FEW),
         "TrajectoryMatching": condensers.TrajectoryMatching(**FEW),
         "DistributionMatching": condensers.DistributionMatching(**FEW),

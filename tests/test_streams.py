@@ -93,7 +93,7 @@ def policy(pool=None, **settings):
     )
 
 
-TRAJECTORIES = condensers.Trajectories(starts=2, repeats=2, epochs=2, warmup=0, every=1)
+TRAJECTORIES = condensers.Trajectories(starts=2, num_seeds=2, epochs=2, warmup=0, every=1)
 POOL = condensers.Pool(size=10, batch=4, steps=3, copies=2)
 PROXY = pools.Union(pools.Observed(), pools.ProxyTopK(MF, recipe=SHORT, ensemble=2))
 EPOCH = replace(ONE_EPOCH, batch_size=32)
@@ -152,14 +152,14 @@ RUNS = {
         condensers.GradientMatching,
         graph,
         adjacency="bernoulli",
-        **{**SMALL, "inits": 2, "steps": 2, "inner": 1, "batch": 5},
+        **{**SMALL, "num_seeds": 2, "steps": 2, "inner": 1, "batch": 5},
     ),
     "GradientMatching, net": condensing(
         partial(condensers.GradientMatching, NET, space=PolynomialFilters()),
         graph,
-        **{**SMALL, "inits": 2, "steps": 2, "inner": 1},
+        **{**SMALL, "num_seeds": 2, "steps": 2, "inner": 1},
     ),
-    "GCond": condensing(condensers.GCond, graph, **SMALL, inits=1, steps=2),
+    "GCond": condensing(condensers.GCond, graph, **SMALL, num_seeds=1, steps=2),
     "DistributionMatching": condensing(
         condensers.DistributionMatching, graph, adjacency="bernoulli", **LEARNED
     ),

@@ -23,7 +23,7 @@ _EVENTS = ("open", "os.rename", "os.remove", "os.rmdir", "os.truncate")
 class Quick(condensers.GCondX):
     """A condenser that writes checkpoints and ends soon."""
 
-    inits: int = 3
+    num_seeds: int = 3
     steps: int = 4
 
 

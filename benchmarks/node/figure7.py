@@ -23,7 +23,7 @@ NETWORKS = {
 }
 CONDENSERS = {
     **{
-        f"GCondX with {name} (ours)": partial(condensers.GCondX, network, inits=5)
+        f"GCondX with {name} (ours)": partial(condensers.GCondX, network, num_seeds=5)
         for name, network in NETWORKS.items()
     },
     "RandomNodes": condensers.RandomNodes,

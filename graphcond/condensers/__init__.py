@@ -16,8 +16,8 @@ from graphcond.condensers.dconrec.outer_loss import (
     TeacherFavourites,
     ValidationInteractions,
 )
-from graphcond.condensers.hcdc.condenser import HypergradientMatching, Pool
-from graphcond.condensers.hcdc.objective import Weights
+from graphcond.condensers.hcdc.condenser import HypergradientMatching
+from graphcond.condensers.hcdc.objective import Pool, Weights
 from graphcond.condensers.hcdc.teachers import (
     LinearTeacher,
     RandomFeaturesTeacher,

@@ -95,7 +95,7 @@ def inner_trainings():
     )
     trainings = [("an epoch", epoch)]
     for start in ("items", "proxy", "fresh"):
-        how = Unrolled(steps=3, rate=0.3, start=start, dim=4)
+        how = Unrolled(steps=3, learning_rate=0.3, start=start, dim=4)
         negatives = UniformNegatives(edges, USERS, ITEMS)
         trainings.append((start, UnrolledObjective(how, edges, kept, loss, negatives, proxy)))
     return [pytest.param(objective, id=name) for name, objective in trainings]
@@ -161,7 +161,7 @@ def test_the_outer_loop_keeps_what_helps(estimator, centred):
     edges = torch.stack([torch.zeros(20, dtype=torch.long), torch.arange(20)])
     none = torch.zeros(20, dtype=torch.bool)
     pool = pools.DataPool(edges, torch.zeros(20, dtype=torch.long), none)
-    schedule = Schedule(steps=25, rate=0.1, every=100, centred=centred)
+    schedule = Schedule(steps=25, learning_rate=0.1, every=100, centred=centred)
     loop = OuterLoop(Planted(), pool, False, CappedSimplex(8.0), estimator, schedule, 0)
     state = State(torch.full((20,), 0.4))
     for _ in range(25):

@@ -17,7 +17,7 @@ from graphcond.testing.contracts import CondenserContract
 class TestGradientMatching(CondenserContract):
     def condenser(self, seed):
         return GradientMatching(
-            adjacency="learned", num_nodes=4, num_val=3, inits=2, steps=2, seed=seed
+            adjacency="learned", num_nodes=4, num_val=3, num_seeds=2, steps=2, seed=seed
         )
 
     def data(self):
@@ -94,7 +94,7 @@ def test_a_net_matches_the_original_with_itself(karate):
 
 @pytest.mark.parametrize("preset", [GCond, GCondX, DosCond], ids=["gcond", "gcond_x", "doscond"])
 def test_presets_lower_the_distance(preset, karate):
-    few = {"inits": 40} if preset is DosCond else {"inits": 3, "steps": 20}
+    few = {"num_seeds": 40} if preset is DosCond else {"num_seeds": 3, "steps": 20}
     result = preset(num_nodes=4, num_val=4, keep_best=False, **few).condense(load("karate"))
     distances = [record["loss"] for record in result.history if record["part"] == "train"]
     tail = len(distances) // 3
@@ -113,7 +113,7 @@ def test_matching_with_a_net(space):
         space=space,
         num_nodes=4,
         num_val=2,
-        inits=4,
+        num_seeds=4,
         steps=8,
         inner=2,
         keep_best=False,
@@ -124,22 +124,22 @@ def test_matching_with_a_net(space):
 
 def test_a_killed_run_resumes_to_the_same_graph(tmp_path, monkeypatch):
     data = load("karate")
-    condense = GradientMatching(adjacency="mlp", num_nodes=4, num_val=2, inits=12, steps=2)
+    condense = GradientMatching(adjacency="mlp", num_nodes=4, num_val=2, num_seeds=12, steps=2)
     whole = condense(data)
-    original = GradientMatching._play
+    original = GradientMatching._match
 
     def killed(self, learner, backbone, seed, init):
         if init == 11:
             raise KeyboardInterrupt
         return original(self, learner, backbone, seed, init)
 
-    monkeypatch.setattr(GradientMatching, "_play", killed)
+    monkeypatch.setattr(GradientMatching, "_match", killed)
     with pytest.raises(KeyboardInterrupt):
         condense.condense(data, checkpoint=tmp_path / "state.safetensors")
     seen = []
     monkeypatch.setattr(
         GradientMatching,
-        "_play",
+        "_match",
         lambda self, *args: (seen.append(args[-1]), original(self, *args))[1],
     )
     again = condense.condense(data, checkpoint=tmp_path / "state.safetensors").data
@@ -152,7 +152,8 @@ def test_divergence_stops_with_the_step_and_the_cure():
     data = load("karate")
     data.x = data.x * 1e30
     with pytest.raises(
-        NumericalError, match="initialisation 0, step 0.* Lower lr_x .* scale the features"
+        NumericalError,
+        match="initialisation 0, step 0.* Lower `learning_rate` .* scale the features",
     ):
         GradientMatching(adjacency="learned", num_nodes=4, num_val=2)(data)
 
@@ -161,8 +162,8 @@ def test_divergence_stops_with_the_step_and_the_cure():
     ("settings", "error", "message"),
     [
         ({"distance": "l1"}, InputError, "distance"),
-        ({"inits": 0}, InputError, "at least 1"),
-        ({"lr_x": 0.0}, InputError, "must be positive"),
+        ({"num_seeds": 0}, InputError, "at least 1"),
+        ({"learning_rate": 0.0}, InputError, "must be positive"),
         ({"space": PolynomialFilters(order=1)}, InputError, "needs a filter network"),
         ({"adjacency": "dense"}, UnknownNameError, "identity"),
     ],
@@ -174,5 +175,5 @@ def test_bad_settings_are_refused(settings, error, message):
 
 @pytest.mark.dataset
 def test_cora_gcond_beats_random(data_root):
-    report = GCond(num_nodes=35, num_val=7, inits=2).condense(load("cora", data_root)).report
+    report = GCond(num_nodes=35, num_val=7, num_seeds=2).condense(load("cora", data_root)).report
     assert report["linear_accuracy"] > report["linear_accuracy_random"] + 0.01

@@ -131,27 +131,27 @@ def test_the_teachers_answers_are_those_of_their_models():
     run, students, lam, shared = answers("shared")
     torch.testing.assert_close(
         shared,
-        network_gradients(run.original, students.params, lam, run.how.hypergradient),
+        network_gradients(run.full, students.params, lam, run.how.hypergradient),
     )
     run, _, lam, trained = answers("trained")
     params = train_filters(
-        run.net, lam, run.original.graph, recipe=QUICK, seed=module.derive(0, "teacher")
+        run.net, lam, run.full.graph, recipe=QUICK, seed=module.derive(0, "teacher")
     ).params
     torch.testing.assert_close(
-        trained, network_gradients(run.original, params, lam, run.how.hypergradient)
+        trained, network_gradients(run.full, params, lam, run.how.hypergradient)
     )
     assert not torch.allclose(shared, trained, atol=1e-3)
 
 
 @pytest.mark.parametrize("teacher", TEACHERS, ids=list(BY_NAME))
 def test_algorithm_1_follows_trajectories(teacher):
-    plan = Trajectories(starts=4, repeats=2, epochs=5, warmup=1, every=2)
+    plan = Trajectories(starts=4, num_seeds=2, epochs=5, warmup=1, every=2)
     result = condenser(over=plan, teacher=teacher).condense(planted())
     assert [entry["step"] for entry in result.history if entry["part"] == "match"] == [4, 8]
 
 
 def test_teachers_pull_the_validation_graph_of_algorithm_1_to_different_places():
-    plan = Trajectories(starts=4, repeats=1, epochs=5, warmup=1, every=2)
+    plan = Trajectories(starts=4, num_seeds=1, epochs=5, warmup=1, every=2)
     made = [condenser(over=plan, teacher=teacher)(planted()).x for teacher in TEACHERS]
     assert not any(torch.equal(one, other) for one, other in itertools.combinations(made, 2))
 
@@ -159,7 +159,7 @@ def test_teachers_pull_the_validation_graph_of_algorithm_1_to_different_places()
 def test_trajectories_lower_the_distance_between_hypergradients():
     recipe = FilterTraining(learning_rate=0.1, weight_decay=5e-3)
     result = condenser(
-        over=Trajectories(starts=16, repeats=1, epochs=50, warmup=20, every=10), recipe=recipe
+        over=Trajectories(starts=16, num_seeds=1, epochs=50, warmup=20, every=10), recipe=recipe
     ).condense(planted())
     record = result.history[-1]
     assert record["hypergradient"] < 0.8 * record["hypergradient_start"]
@@ -175,7 +175,13 @@ def test_the_published_preset_is_algorithm_1_field_by_field():
         hypergradient=Implicit(Neumann(terms=20, guarded=False), direct=False),
         teacher=SharedTeacher(),
         over=Trajectories(
-            starts=16, repeats=2, epochs=80, warmup=0, every=10, rate=0.05, unit_moves=False
+            starts=16,
+            num_seeds=2,
+            epochs=80,
+            warmup=0,
+            every=10,
+            learning_rate=0.05,
+            unit_moves=False,
         ),
         links=0,
         curvature="hessian",
@@ -183,8 +189,8 @@ def test_the_published_preset_is_algorithm_1_field_by_field():
 
 
 def test_the_published_preset_condenses_and_learns_from_gradient_matching():
-    plan = Trajectories(starts=3, repeats=1, epochs=4, warmup=0, every=2, unit_moves=False)
-    short = replace(GCond(), inits=1, steps=2)
+    plan = Trajectories(starts=3, num_seeds=1, epochs=4, warmup=0, every=2, unit_moves=False)
+    short = replace(GCond(), num_seeds=1, steps=2)
     method = replace(
         HypergradientMatching.published(num_nodes=9, num_val=6), over=plan, training=short
     )
@@ -203,7 +209,9 @@ def test_moves_of_unit_length_have_it_and_printed_ones_follow_the_slope(monkeypa
     moves = {}
     for unit in (True, False):
         seen.clear()
-        plan = Trajectories(starts=3, repeats=1, epochs=1, warmup=0, rate=0.01, unit_moves=unit)
+        plan = Trajectories(
+            starts=3, num_seeds=1, epochs=1, warmup=0, learning_rate=0.01, unit_moves=unit
+        )
         condenser(over=plan).condense(planted())
         start = PolynomialFilters().sample(3, seed=module.derive(0, "trajectories", 0))
         moves[unit] = seen[0] - start
@@ -238,7 +246,7 @@ def test_weak_edges_are_cut_and_every_adjacency_learns():
 
 @pytest.mark.parametrize(
     "over",
-    [Pool(size=10, batch=6, steps=41), Trajectories(starts=3, repeats=2, epochs=4, warmup=1)],
+    [Pool(size=10, batch=6, steps=41), Trajectories(starts=3, num_seeds=2, epochs=4, warmup=1)],
     ids=["pool", "trajectories"],
 )
 def test_an_interrupted_run_resumes_to_the_same_graph(tmp_path, monkeypatch, over):
@@ -417,7 +425,7 @@ def test_held_out_filters_are_not_in_the_pool(monkeypatch):
         return sample(self, count, seed=seed)
 
     monkeypatch.setattr(PolynomialFilters, "sample", spy)
-    for over in (SMALL, Trajectories(starts=2, repeats=1, epochs=3, warmup=1)):
+    for over in (SMALL, Trajectories(starts=2, num_seeds=1, epochs=3, warmup=1)):
         condenser(over=over)(planted())
     assert drawn
     assert not set(drawn) & set(range(1_000)), "a user's own seed would draw what the condenser saw"
@@ -438,7 +446,7 @@ def test_a_net_that_does_not_fit_is_refused(net, law):
 
 @pytest.mark.parametrize(
     "over",
-    [SMALL, Trajectories(starts=2, repeats=1, epochs=3, warmup=1)],
+    [SMALL, Trajectories(starts=2, num_seeds=1, epochs=3, warmup=1)],
     ids=["pool", "trajectories"],
 )
 @pytest.mark.parametrize("teacher", TEACHERS, ids=list(BY_NAME))
@@ -453,8 +461,8 @@ def test_float64_stays_float64(teacher, over):
     [
         ({"teacher": "oracle"}, "`teacher`"),
         ({"threshold": 1.0}, "`threshold`"),
-        ({"rates": (0.0, 0.1)}, "`rates`"),
-        ({"rates": (0.1,)}, "`rates`"),
+        ({"learning_rate": 0.0}, "`learning_rate`"),
+        ({"edge_learning_rate": 0.0}, "`edge_learning_rate`"),
         ({"links": -1}, "`links`"),
         ({"adjacency": "foo"}, "foo"),
         ({"curvature": "fisher"}, "`curvature`"),
@@ -532,7 +540,7 @@ def test_settings_reach_problems_sensitivities_and_the_objective(monkeypatch):
     for curvature in ("gauss-newton", "hessian"):
         run = run_of(curvature=curvature)
         wanted = curvature == "gauss-newton"
-        assert run.condensed.gauss_newton == run.original.gauss_newton == wanted
+        assert run.condensed.gauss_newton == run.full.gauss_newton == wanted
     seen, solve = [], module.sensitivity
 
     def spy(problem, params, lam, solver, damping):
@@ -580,12 +588,12 @@ def test_links_are_the_nearest_of_a_class_and_as_many_as_told():
 
 
 def test_edges_of_trajectories_are_cut_in_the_gradient_and_in_the_result():
-    plan = Trajectories(starts=2, repeats=1, epochs=2, warmup=0, every=1)
+    plan = Trajectories(starts=2, num_seeds=1, epochs=2, warmup=0, every=1)
     _, val_graph = parts(condenser(over=plan, threshold=0.3)(planted()))
     assert val_graph.edge_weight.numel() > 0
     assert float(val_graph.edge_weight.min()) > 0.3
     run = run_of(over=plan, threshold=0.3)
-    setting, descent = run.setting(), Descent(run.start(), (0.1, 0.1), 2)
+    setting, descent = run.setting(), Descent(run.start(), 0.1, 0.1, 2)
     lam = PolynomialFilters().sample(2, seed=9)
     params = run.net.init(2, seed=0)
     found, _ = trajectories.condensed_gradient(setting, descent, params, lam)
@@ -615,7 +623,7 @@ def test_lambda_moves_every_so_many_steps_and_both_sides_are_at_the_moved_one(ev
     monkeypatch.setattr(
         PolynomialFilters, "relax", lambda self, lam: moved.append(relax(self, lam)) or moved[-1]
     )
-    plan = Trajectories(starts=2, repeats=1, epochs=7, warmup=1, every=every)
+    plan = Trajectories(starts=2, num_seeds=1, epochs=7, warmup=1, every=every)
     condenser(over=plan)(planted())
     assert len(moved) == len([epoch for epoch in range(1, 7) if epoch % every == 0])
     assert len(asked) == 6
@@ -629,7 +637,7 @@ def test_students_and_teachers_of_trajectories_are_trained_at_every_step(monkeyp
         "step",
         lambda self, lam: steps.append(self.problem.graph.num_nodes) or step(self, lam),
     )
-    plan = Trajectories(starts=2, repeats=2, epochs=3, warmup=1, every=1)
+    plan = Trajectories(starts=2, num_seeds=2, epochs=3, warmup=1, every=1)
     condenser(over=plan, teacher=TrainedTeacher())(planted())
     assert steps == [9, 120] * 6
 
@@ -639,7 +647,7 @@ def test_a_trained_teacher_answers_with_last_losses_and_its_own_gradients():
     lam = run.how.space.sample(5, seed=5)
     target = run.how.teacher.target(run.lesson(), lam, {}, True)
     runs = train_filters(
-        run.net, lam, run.original.graph, recipe=run.how.recipe, seed=module.derive(0, "teacher")
+        run.net, lam, run.full.graph, recipe=run.how.recipe, seed=module.derive(0, "teacher")
     )
     torch.testing.assert_close(target.loss, runs.loss)
     torch.testing.assert_close(target.accuracy, runs.accuracy)
@@ -657,7 +665,7 @@ def test_a_trained_companion_answers_with_its_own_weights():
     companion.step(lam)
     students = run.net.init(3, seed=8)
     own = companion._own().frozen()
-    wanted = network_gradients(run.original, own, lam, run.how.hypergradient)
+    wanted = network_gradients(run.full, own, lam, run.how.hypergradient)
     torch.testing.assert_close(companion.slopes(students, lam), wanted)
     other = SharedTeacher().companion(run.lesson()).slopes(students, lam)
     assert not torch.allclose(wanted, other)

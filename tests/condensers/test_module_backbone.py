@@ -84,14 +84,14 @@ def test_training_lowers_the_loss_on_the_condensed_nodes(karate: Data) -> None:
 
 def test_matching_gin_lowers_the_distance_and_repeats(karate: Data) -> None:
     # One fixed point θ, so that the distances of the steps can be compared.
-    condense = GCondX(GIN, num_nodes=4, num_val=2, inits=1, inner=0, steps=1, keep_best=False)
-    longer = GCondX(GIN, num_nodes=4, num_val=2, inits=1, inner=0, steps=40, keep_best=False)
+    condense = GCondX(GIN, num_nodes=4, num_val=2, num_seeds=1, inner=0, steps=1, keep_best=False)
+    longer = GCondX(GIN, num_nodes=4, num_val=2, num_seeds=1, inner=0, steps=40, keep_best=False)
     first = condense.condense(karate)
     mean = longer.condense(karate)
     assert mean.history[0]["loss"] < 0.95 * first.history[0]["loss"]
     again = longer.condense(karate)
     assert torch.equal(mean.data.x, again.data.x)
-    other = GCondX(GIN, num_nodes=4, num_val=2, inits=1, inner=0, steps=40, seed=1)
+    other = GCondX(GIN, num_nodes=4, num_val=2, num_seeds=1, inner=0, steps=40, seed=1)
     assert not torch.equal(mean.data.x, other.condense(karate).data.x)
 
 

@@ -25,7 +25,7 @@ from graphcond.condensers.hcdc import trajectories
 from graphcond.condensers.hcdc.objective import Descent, Matching, Students, train_students
 from graphcond.condensers.hcdc.teachers import Target
 from graphcond.condensers.nodes.backbones import NetBackbone, SGCBackbone, gradient_distance
-from graphcond.condensers.nodes.learner import Learner, Origin, Rates
+from graphcond.condensers.nodes.learner import Learner, Origin
 from graphcond.condensers.synthesis import best_linear, linear_accuracy
 from graphcond.data import load, parts, planted_graph, without_test
 from graphcond.hypergrad import Sensitivity
@@ -66,7 +66,7 @@ def problem(data, net=NET, **settings):
 def test_the_weight_of_a_class_is_its_share():
     y = torch.tensor([0, 0, 0, 1, 2, 2])
     start = SyntheticGraph.start(torch.randn(6, 3), y, "identity")
-    assert Learner(start, Rates(0.1, 0.1), "").class_weight.tolist() == pytest.approx(
+    assert Learner(start, 0.1, 0.1, "").class_weight.tolist() == pytest.approx(
         [3 / 6, 1 / 6, 2 / 6]
     )
 
@@ -120,7 +120,7 @@ def test_the_best_round_is_kept_and_without_a_judge_the_last(monkeypatch):
 
     def run(judge):
         start = SyntheticGraph.start(torch.zeros(2, 1), torch.tensor([0, 1]), "identity")
-        learner = Learner(start, Rates(0.1, 0.1), "")
+        learner = Learner(start, 0.1, 0.1, "")
 
         def play(number):
             with torch.no_grad():
@@ -135,7 +135,7 @@ def test_the_best_round_is_kept_and_without_a_judge_the_last(monkeypatch):
 
 def test_a_learner_goes_down():
     start = SyntheticGraph.start(torch.ones(2, 3), torch.tensor([0, 1]), "identity")
-    learner = Learner(start, Rates(0.1, 0.1), "")
+    learner = Learner(start, 0.1, 0.1, "")
     losses = [learner.update((learner.graph.x - 3).square().sum(), "") for _ in range(5)]
     assert losses[-1] < losses[0]
 
@@ -197,9 +197,10 @@ def test_the_control_counts_validation_nodes(graph):
 
 def test_presets_field_by_field():
     shared = {"space": None, "distance": "cosine", "targets": "train", "start": "nodes"}
-    shared |= {"lr_x": 0.1, "lr_edges": 0.01, "batch": 1024, "keep_best": True, "net": None}
-    long = {"inits": 20, "steps": 30, "inner": 5, "threshold": 0.05}
-    short = {"inits": 300, "steps": 1, "inner": 0, "threshold": 0.5}
+    shared |= {"learning_rate": 0.1, "edge_learning_rate": 0.01}
+    shared |= {"batch": 1024, "keep_best": True, "net": None}
+    long = {"num_seeds": 20, "steps": 30, "inner": 5, "threshold": 0.05}
+    short = {"num_seeds": 300, "steps": 1, "inner": 0, "threshold": 0.5}
     for preset, own in (
         (GradientMatching, {"adjacency": "mlp", **long}),
         (GCond, {"adjacency": "mlp", **long}),
@@ -324,7 +325,7 @@ def test_normal_scores_rank_as_the_losses_do():
 def test_each_part_alone_falls_as_the_graph_descends(name):
     weights = Weights(**{"hypergradient": 0.0, "value": 0.0, "accuracy": 0.0, name: 1.0})
     match, start = matching(weights)
-    descent, values = Descent(start, (0.1, 0.2), 30), []
+    descent, values = Descent(start, 0.1, 0.2, 30), []
     for _ in range(30):
         total, found = match.distance(descent.graph, torch.arange(6), 0.0)
         values.append(found[name])
@@ -334,7 +335,7 @@ def test_each_part_alone_falls_as_the_graph_descends(name):
 
 def test_descent_anneals_its_rates_by_a_cosine():
     start = SyntheticGraph.start(torch.full((2, 3), 2.0), torch.tensor([0, 1]), "learned")
-    descent, rates = Descent(start, (0.1, 0.2), 4), []
+    descent, rates = Descent(start, 0.1, 0.2, 4), []
     for _ in range(4):
         descent.step(descent.graph.x.sum() + descent.graph.edge_params["logits"].sum())
         rates.append([group["lr"] for group in descent.optimiser.optimiser.param_groups])
@@ -381,7 +382,7 @@ def test_lambda_moves_down_the_condensed_validation_loss(graph, monkeypatch):
 
     monkeypatch.setattr(PolynomialFilters, "relax", relaxing)
     monkeypatch.setattr(trajectories, "condensed_gradient", watched)
-    over = Trajectories(starts=3, repeats=1, epochs=4, warmup=2, every=2, rate=0.05)
+    over = Trajectories(starts=3, num_seeds=1, epochs=4, warmup=2, every=2, learning_rate=0.05)
     HypergradientMatching(**SMALL, over=over).condense(graph)
     lam, slope = slopes[0]
     torch.testing.assert_close(moves[-1], lam - 0.05 * F.normalize(slope, dim=1))

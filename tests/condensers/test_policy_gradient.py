@@ -173,7 +173,9 @@ def test_the_published_preset_is_algorithm_1_field_by_field():
         POOL,
         ratio=0.25,
         estimator=masks.Reinforce(samples=1),
-        schedule=Schedule(steps=7, rate=0.1, factor=0.1, every=100, floor=1e-4, plain=True),
+        schedule=Schedule(
+            steps=7, learning_rate=0.1, factor=0.1, every=100, floor=1e-4, plain=True
+        ),
         tail=Tail(threshold=12, of="pool", budget="extra"),
         cap="interactions",
         draw=masks.BernoulliDraw(),
@@ -397,15 +399,15 @@ def test_bad_arguments():
     with pytest.raises(InputError, match="budget"):
         Tail(budget="free")  # type: ignore[arg-type]
     with pytest.raises(InputError, match="steps"):
-        Schedule(rate=0.0)
+        Schedule(learning_rate=0.0)
     with pytest.raises(InputError, match="steps"):
         Unrolled(steps=0)
     with pytest.raises(InputError, match="start"):
         Unrolled(start="there")  # type: ignore[arg-type]
     with pytest.raises(BudgetError):
         condenser(ratio=1.4)(interactions())
-    with pytest.raises(InputError, match="floor <= rate"):
-        Schedule(rate=1e-5)
+    with pytest.raises(InputError, match="floor <= learning_rate"):
+        Schedule(learning_rate=1e-5)
     with pytest.raises(InputError, match="`of`"):
         Tail(of="both")  # type: ignore[arg-type]
     with pytest.raises(InputError, match="threshold"):
@@ -453,7 +455,7 @@ def test_data_set_files_hold_no_trace_of_the_test_split(tmp_path: Path):
 
 def test_a_step_is_adam_on_the_centred_gradient_and_the_mapping_norm_is_the_theorems():
     data = without_test(interactions())
-    method = condenser(tail=Tail(threshold=0), schedule=Schedule(steps=1, rate=0.05))
+    method = condenser(tail=Tail(threshold=0), schedule=Schedule(steps=1, learning_rate=0.05))
     pool = method._pool(data)
     loop = method.loop(data, pool)
     state = State(method._start(loop))
@@ -472,7 +474,7 @@ def test_a_step_is_adam_on_the_centred_gradient_and_the_mapping_norm_is_the_theo
 
 def test_a_plain_step_is_projected_descent_and_its_norm_is_the_theorems():
     data = without_test(interactions())
-    schedule = Schedule(steps=1, rate=0.05, plain=True)
+    schedule = Schedule(steps=1, learning_rate=0.05, plain=True)
     method = condenser(
         tail=Tail(threshold=0), schedule=schedule, estimator=masks.Reinforce(samples=1)
     )

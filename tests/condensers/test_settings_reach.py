@@ -81,7 +81,7 @@ def test_only_the_training_graph_is_judged_and_only_if_asked(method, keep, monke
     monkeypatch.setattr(Learner, "run", spy)
     settings = {**SMALL, "steps": 1, "keep_best": keep, "adjacency": "learned", "threshold": 0.7}
     if method is GradientMatching:
-        settings |= {"inits": 1}
+        settings |= {"num_seeds": 1}
     else:
         settings |= {"rounds": 1, "start": "nodes", "targets": "train"}
     small = method(**settings)(load("karate"))
@@ -94,10 +94,10 @@ def test_rates_are_those_of_features_and_of_edges(start):
     """Features step by a share of their mean size, edges by their own rate; Adam's first step has
     its length.
     """
-    graph = learner.Learner(start, learner.Rates(0.1, 0.3), "").graph
+    graph = learner.Learner(start, 0.1, 0.3, "").graph
     before = {name: value.detach().clone() for name, value in graph.params.items()}
     size = float(graph.x.detach().abs().mean())
-    made = learner.Learner(graph, learner.Rates(0.1, 0.3), "")
+    made = learner.Learner(graph, 0.1, 0.3, "")
     made.update(sum(value.sum() for value in graph.params.values()), "")
     moved = {name: before[name] - value.detach() for name, value in graph.params.items()}
     torch.testing.assert_close(
@@ -115,7 +115,7 @@ def test_gradient_matching_compares_ours_with_the_originals_as_told(monkeypatch)
         return distance(ours, real, kind, weight)
 
     monkeypatch.setattr(gradient_matching, "gradient_distance", spy)
-    how = GradientMatching(num_nodes=6, num_val=4, inits=1, steps=2, inner=3, distance="both")
+    how = GradientMatching(num_nodes=6, num_val=4, num_seeds=1, steps=2, inner=3, distance="both")
     how(load("karate"))
     for ours, real, kind, weight in seen:
         assert (ours, real, kind) == (True, False, "both")
@@ -128,7 +128,7 @@ def test_the_backbone_is_trained_between_two_steps_for_so_many_steps(inner, monk
     monkeypatch.setattr(
         SGCBackbone, "train", lambda self, *args: (seen.append(args[-1]), train(self, *args))[1]
     )
-    GradientMatching(**SMALL, inits=2, steps=3, inner=inner)(load("karate"))
+    GradientMatching(**SMALL, num_seeds=2, steps=3, inner=inner)(load("karate"))
     assert seen == ([3] * 12 if inner else [])
 
 

@@ -66,12 +66,12 @@ NODES = {
     "herding": lambda: Herding(**SIZE),
     "k-center": lambda: KCenter(**SIZE),
     "partition": lambda: Partition(**SIZE),
-    "gcond": lambda: GCond(**SIZE, inits=2, steps=2),
-    "gcond-x": lambda: GCondX(**SIZE, inits=2, steps=2),
-    "doscond": lambda: DosCond(**SIZE, inits=3),
+    "gcond": lambda: GCond(**SIZE, num_seeds=2, steps=2),
+    "gcond-x": lambda: GCondX(**SIZE, num_seeds=2, steps=2),
+    "doscond": lambda: DosCond(**SIZE, num_seeds=3),
     "gcond, filters": lambda: GCondX(
         **SIZE,
-        inits=2,
+        num_seeds=2,
         steps=2,
         inner=1,
         net=nn.PolynomialFilterNet(8, 8, 3),
@@ -92,7 +92,7 @@ HCDC = {
 }
 HCDC["algorithm 1"] = lambda: HypergradientMatching(
     **SIZE,
-    over=Trajectories(starts=2, repeats=1, epochs=6, warmup=2, every=2),
+    over=Trajectories(starts=2, num_seeds=1, epochs=6, warmup=2, every=2),
     recipe=QUICK,
     teacher=SharedTeacher(),
     hypergradient=Implicit(Neumann(terms=5)),

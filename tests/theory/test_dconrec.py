@@ -98,7 +98,7 @@ def test_theorem_31_bounds_the_step_that_the_run_takes(
     edges = torch.stack([torch.arange(size), torch.arange(size)])
     pool = make_pool(edges, torch.zeros(size, dtype=torch.int8))
     objective, simplex = Enumerable(losses, edges[0]), CappedSimplex(2.0)
-    schedule = Schedule(steps=8, rate=rate, factor=1.0, plain=True)
+    schedule = Schedule(steps=8, learning_rate=rate, factor=1.0, plain=True)
     loop = OuterLoop(objective, pool, True, simplex, estimator, schedule, 0)  # type: ignore[arg-type]
     state = State(torch.full((size,), 0.4, dtype=torch.float64))
     bend = smoothness(losses, size)

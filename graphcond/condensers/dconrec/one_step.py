@@ -33,8 +33,8 @@ class Unrolled:
 
     Args:
         steps: T >= 1. The paper's one step is T = 1.
-        rate: η > 0, per interaction (the sum, not the mean, is descended). Large rates saturate the
-            outer loss of users who keep much.
+        learning_rate: η > 0, per interaction (the sum, not the mean, is descended). Large rates
+            saturate the outer loss of users who keep much.
         start: θ_0. ``"items"``: the proxy's item embeddings and zero users, so that one step makes
             a user the sum of what it kept and a user's loss depends on its own mask alone.
             ``"proxy"``: both tables of the proxy. ``"fresh"``: random tables.
@@ -46,7 +46,7 @@ class Unrolled:
     """
 
     steps: int = 1
-    rate: float = 0.2
+    learning_rate: float = 0.2
     start: Literal["items", "proxy", "fresh"] = "items"
     dim: int = 64
     init_std: float = 0.1
@@ -57,7 +57,7 @@ class Unrolled:
             require(
                 count >= least, f"`{name}` must be at least {least}, but it is {count}. Raise it."
             )
-        for name in ("rate", "init_std"):
+        for name in ("learning_rate", "init_std"):
             size = getattr(self, name)
             require(size > 0, f"`{name}` must be positive, but it is {size}. Raise it.")
         require(
@@ -137,7 +137,7 @@ class UnrolledObjective:
 
     def _train(self, tables: Tables, steps: Sequence[Triplets], weight: Tensor) -> Tables:
         for triplets in steps:
-            tables = _Step.apply(weight, *tables, triplets, self.inner.rate)  # type: ignore[no-untyped-call]
+            tables = _Step.apply(weight, *tables, triplets, self.inner.learning_rate)  # type: ignore[no-untyped-call]
         return tables
 
     def _others(self, seed: int) -> list[Tensor]:

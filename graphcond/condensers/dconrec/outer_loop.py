@@ -34,10 +34,10 @@ class Schedule:
 
     Args:
         steps: How many, >= 0.
-        rate: First learning rate, > 0.
+        learning_rate: The first one, > 0.
         factor: What it is multiplied with every ``every`` steps, in (0, 1].
         every: Steps between two changes, >= 1.
-        floor: Smallest learning rate, in [0, ``rate``].
+        floor: Smallest learning rate, in [0, ``learning_rate``].
         plain: Whether S moves along the gradient itself, S ← P_C(S - η g), as Algorithm 1 prints
             it, in place of Adam's step.
         centred: Whether Adam sees the gradient less its mean. Under an active budget a constant
@@ -55,7 +55,7 @@ class Schedule:
     """
 
     steps: int = 40
-    rate: float = 0.1
+    learning_rate: float = 0.1
     factor: float = 0.1
     every: int = 30
     floor: float = 1e-4
@@ -65,20 +65,20 @@ class Schedule:
     def __post_init__(self) -> None:
         good = (
             self.steps >= 0
-            and self.rate > 0
+            and self.learning_rate > 0
             and 0 < self.factor <= 1
             and self.every >= 1
-            and 0 <= self.floor <= self.rate
+            and 0 <= self.floor <= self.learning_rate
         )
         require(
             good,
-            "A schedule must have steps >= 0, rate > 0, 0 < factor <= 1, every >= 1 and"
-            f" 0 <= floor <= rate, but it is {self}. Change the one that is out of range.",
+            "A schedule must have steps >= 0, learning_rate > 0, 0 < factor <= 1, every >= 1 and"
+            f" 0 <= floor <= learning_rate, but it is {self}. Change the one that is out of range.",
         )
 
     def at(self, step: int) -> float:
         """Return the learning rate of a step, counted from 0."""
-        return max(self.floor, self.rate * self.factor ** (step // self.every))
+        return max(self.floor, self.learning_rate * self.factor ** (step // self.every))
 
 
 class State(Stateful):
@@ -156,6 +156,8 @@ class OuterLoop:
                 state.probs.grad = grad
                 state.optimiser.set_rates({"probs": rate})
                 state.optimiser.step()
+                # Not kept between steps: it is as long as the pool.
+                state.probs.grad = None
             state.probs.copy_(self.project(state.probs))
         except NumericalError as error:
             raise NumericalError(f"Outer step {number}: {error}") from error

@@ -20,8 +20,8 @@ from graphcond.condensers.base import Draft, NodeCondenser
 from graphcond.condensers.hcdc.objective import (
     Descent,
     Matching,
+    Pool,
     Students,
-    Weights,
     feature_basis,
     narrowed,
     train_students,
@@ -47,54 +47,8 @@ from graphcond.training.filter_problem import FilterProblem, check_solution
 from graphcond.training.filter_program import FilterTraining
 from graphcond.typing import Tensors
 
+# Steps between two looks at the λ that are kept back, which nothing learns from.
 _REFRESH = 20
-
-
-@dataclass(frozen=True)
-class Pool:
-    """The extended space as a pool of i.i.d. λ: everything about them is computed once, a step then
-    needs no Hessian solve.
-
-    Args:
-        size: Hyperparameters P ≥ 10; every fifth is kept back to watch the agreement, none is used
-            in judging.
-        batch: Hyperparameters in a step, ≥ 2; hypergradients, which cost several losses, are
-            compared at a third of them.
-        steps: Steps on the validation graph, ≥ 1.
-        copies: Seeds from which the P models are trained on S_train, ≥ 1, taken in turn; one is
-            fitted with its own noise.
-        noise: Standard deviation ≥ 0 of noise on the models' first-layer weights in a step, in
-            units of theirs, for losses and accuracies: the graph then ranks models of seeds it
-            never saw, and hardly less those it did.
-        weights: What counts in the objective; ``Weights(1, 0, 0)`` is the paper's D_c alone.
-    """
-
-    size: int = 128
-    batch: int = 48
-    steps: int = 200
-    copies: int = 2
-    noise: float = 0.4
-    weights: Weights = field(default_factory=Weights)
-
-    def __post_init__(self) -> None:
-        require(
-            self.size >= 10,
-            f"`size` must be at least 10, but it is {self.size!r}. A pool of 128 is usual.",
-        )
-        require(
-            self.batch >= 2,
-            f"`batch` must be at least 2, but it is {self.batch!r}. Correlations need two values;"
-            " 48 is usual.",
-        )
-        require(
-            self.steps >= 1, f"`steps` must be at least 1, but it is {self.steps!r}. 200 is usual."
-        )
-        require(
-            self.copies >= 1, f"`copies` must be at least 1, but it is {self.copies!r}. 2 is usual."
-        )
-        require(
-            self.noise >= 0, f"`noise` must be at least 0, but it is {self.noise!r}. 0.4 is usual."
-        )
 
 
 @final
@@ -125,8 +79,9 @@ class HypergradientMatching(NodeCondenser):
         adjacency: Edges of S_val: ``"learned"``, ``"mlp"``, ``"bernoulli"`` or ``"identity"``.
         threshold: Edge weights of S_val up to this are cut, in the second half of the steps and in
             the result.
-        rates: Learning rates of S_val's features, in units of their root mean square, and of its
-            edge logits; a network that makes edges learns at a twentieth of the latter.
+        learning_rate: Adam's step for S_val's features, in units of their root mean square, > 0.
+        edge_learning_rate: Adam's step for S_val's edge logits, > 0; a network that makes edges
+            learns at a twentieth of it.
         recipe: How networks are trained, here and when the result is used; students are trained for
             all its epochs, and along trajectories of Algorithm 1, which have a length of their own,
             without dropout.
@@ -146,7 +101,8 @@ class HypergradientMatching(NodeCondenser):
     links: int = 2
     adjacency: AdjacencyName | Adjacency = "learned"
     threshold: float = 0.02
-    rates: tuple[float, float] = (0.15, 0.2)
+    learning_rate: float = 0.15
+    edge_learning_rate: float = 0.2
     recipe: FilterTraining = field(default_factory=FilterTraining)
     curvature: Literal["gauss-newton", "hessian"] = "gauss-newton"
 
@@ -160,11 +116,9 @@ class HypergradientMatching(NodeCondenser):
             f"`threshold` must be in [0, 1), but it is {self.threshold}."
             " Edge weights lie in [0, 1].",
         )
-        require(
-            len(self.rates) == 2 and min(self.rates) > 0,
-            f"`rates` must be two positive numbers, but they are {self.rates}."
-            " (0.15, 0.2) is usual.",
-        )
+        for name in ("learning_rate", "edge_learning_rate"):
+            rate = getattr(self, name)
+            require(rate > 0, f"`{name}` must be positive, but it is {rate!r}. 0.2 is usual.")
         require(
             self.links >= 0,
             f"`links` must be at least 0, but it is {self.links}. 2 is usual, 0 adds none.",
@@ -229,7 +183,7 @@ class HypergradientMatching(NodeCondenser):
     def _condense(self, data: Data, checkpoint: Checkpoint | None) -> Draft:
         run = _Run(self, data, checkpoint)
         if isinstance(self.over, Trajectories):
-            descent = Descent(run.start(), self.rates, run.steps)
+            descent = run.descent(run.start())
             follow(self.over, run.setting(), descent, run.progress)
             val_graph = descent.graph.to_data(self.threshold)
         else:
@@ -266,7 +220,7 @@ class _Run:
         self.condensed = FilterProblem(
             self.net, FilterGraph(operator, small.x, small.y, every, every), decay, gauss_newton
         )
-        self.original = FilterProblem(self.net, filter_graph(data), decay, gauss_newton)
+        self.full = FilterProblem(self.net, filter_graph(data), decay, gauss_newton)
 
     def _check_net(self) -> None:
         net = self.net
@@ -292,7 +246,7 @@ class _Run:
         """Steps on the validation graph in all."""
         over = self.how.over
         if isinstance(over, Trajectories):
-            return over.repeats * over.steps
+            return over.num_seeds * over.steps
         return over.steps
 
     def _train_graph(self) -> Tensors:
@@ -335,8 +289,14 @@ class _Run:
             data.y[data.train_mask & torch.isin(data.y, seen)], self.budget.num_val
         )
         x = class_samples(data.x[val], data.y[val], y, derive(how.seed, "validation graph"))
-        x = x if basis is None else x @ basis.T
+        if basis is not None:
+            x = x @ basis.T
         return SyntheticGraph.start(x, y, how.adjacency, derive(how.seed, "validation edges"))
+
+    def descent(self, graph: SyntheticGraph) -> Descent:
+        """Return what moves the validation graph, over all steps."""
+        how = self.how
+        return Descent(graph, how.learning_rate, how.edge_learning_rate, self.steps)
 
     def lesson(self) -> Lesson:
         """Return what the teacher answers about."""
@@ -345,7 +305,7 @@ class _Run:
             self.data,
             self.net,
             how.space,
-            self.original,
+            self.full,
             how.hypergradient,
             how.recipe,
             how.seed,
@@ -388,7 +348,7 @@ class _Run:
         net = replace(self.net, num_features=basis.size(0))
         seen = tuple(students.seen(basis[:, columns]) for students in copies)
         matching = Matching(net, seen, target, pool.weights, how.hypergradient.direct, pool.noise)
-        descent = Descent(self.start(basis), how.rates, pool.steps)
+        descent = self.descent(self.start(basis))
         with self._timed("match"):
             self._descend(pool, matching, descent)
         val_graph = descent.graph.to_data(how.threshold)
@@ -472,6 +432,7 @@ class _Run:
         self._look(pool.steps, matching, descent, watched, self.how.threshold)
 
     def _threshold(self, step: int, pool: Pool) -> float:
+        # The first half moves all edges: a cut one has no slope, and would never come back.
         if 2 * step >= pool.steps:
             return self.how.threshold
         return 0.0

@@ -5,7 +5,7 @@ the original corrects it.
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import cached_property, partial
 
 import torch
@@ -174,6 +174,53 @@ class Weights:
 
 
 @dataclass(frozen=True)
+class Pool:
+    """The extended space as a pool of i.i.d. λ: everything about them is computed once, a step then
+    needs no Hessian solve.
+
+    Args:
+        size: Hyperparameters P ≥ 10; every fifth is kept back to watch the agreement, none is used
+            in judging.
+        batch: Hyperparameters in a step, ≥ 2; hypergradients, which cost several losses, are
+            compared at a third of them.
+        steps: Steps on the validation graph, ≥ 1.
+        copies: Seeds from which the P models are trained on S_train, ≥ 1, taken in turn; one is
+            fitted with its own noise.
+        noise: Standard deviation ≥ 0 of noise on the models' first-layer weights in a step, in
+            units of theirs, for losses and accuracies: the graph then ranks models of seeds it
+            never saw, and hardly less those it did.
+        weights: What counts in the objective; ``Weights(1, 0, 0)`` is the paper's D_c alone.
+    """
+
+    size: int = 128
+    batch: int = 48
+    steps: int = 200
+    copies: int = 2
+    noise: float = 0.4
+    weights: Weights = field(default_factory=Weights)
+
+    def __post_init__(self) -> None:
+        require(
+            self.size >= 10,
+            f"`size` must be at least 10, but it is {self.size!r}. A pool of 128 is usual.",
+        )
+        require(
+            self.batch >= 2,
+            f"`batch` must be at least 2, but it is {self.batch!r}. Correlations need two values;"
+            " 48 is usual.",
+        )
+        require(
+            self.steps >= 1, f"`steps` must be at least 1, but it is {self.steps!r}. 200 is usual."
+        )
+        require(
+            self.copies >= 1, f"`copies` must be at least 1, but it is {self.copies!r}. 2 is usual."
+        )
+        require(
+            self.noise >= 0, f"`noise` must be at least 0, but it is {self.noise!r}. 0.4 is usual."
+        )
+
+
+@dataclass(frozen=True)
 class Matching:
     """The outer objective on S_val: agree with the original over a pool of hyperparameters.
 
@@ -330,19 +377,23 @@ class Descent(Stateful):
 
     Args:
         graph: Where it starts.
-        rates: Learning rates of the features, in units of their root mean square, and of edge
-            logits; an adjacency's other parameters learn at a twentieth of the latter.
+        learning_rate: Adam's first step for features, in units of their root mean square.
+        edge_learning_rate: Adam's first step for edge logits; an adjacency's other parameters learn
+            at a twentieth of it.
         steps: Steps of the schedule.
     """
 
-    def __init__(self, graph: SyntheticGraph, rates: tuple[float, float], steps: int) -> None:
+    def __init__(
+        self, graph: SyntheticGraph, learning_rate: float, edge_learning_rate: float, steps: int
+    ) -> None:
         self.graph = graph
         self.steps = steps
         self.done = torch.zeros((), dtype=torch.int64)
         # Features that are all 0 have no scale of their own.
         scale = float(graph.x.detach().square().mean().sqrt()) or 1.0
-        known = {"x": rates[0] * scale, "logits": rates[1]}
-        self.rates = {name: known.get(name, rates[1] / 20) for name in graph.params}
+        known = {"x": learning_rate * scale, "logits": edge_learning_rate}
+        # Weights of a network that makes edges act on all of them at once.
+        self.rates = {name: known.get(name, edge_learning_rate / 20) for name in graph.params}
         self.optimiser = Adam(graph.params, self.rates, fused=False)
 
     def step(self, objective: Tensor) -> None:

@@ -34,13 +34,13 @@ class Trajectories:
 
     Args:
         starts: Starting points p ≥ 1, run as one batch; the cost is linear in p.
-        repeats: K ≥ 1, with fresh weights and fresh starting points each time.
+        num_seeds: K ≥ 1, repeats with fresh weights and fresh starting points each time.
         epochs: T_θ ≥ 1, training steps on S_train in a repeat; after ``warmup``, each is followed
             by a step on S_val.
         warmup: Training steps of a repeat without one, in [0, epochs). 0 is as printed; the
             implicit function theorem holds at an optimum.
         every: T_λ ≥ 1, training steps between two moves of λ.
-        rate: η_λ > 0.
+        learning_rate: η_λ > 0, of λ.
         unit_moves: Whether every move of λ has length η_λ. False is as printed; but on small graphs
             ∇L*_S is long where weights are large, and such moves throw λ to the corners.
 
@@ -49,11 +49,11 @@ class Trajectories:
     """
 
     starts: int = 16
-    repeats: int = 2
+    num_seeds: int = 2
     epochs: int = 80
     warmup: int = 30
     every: int = 10
-    rate: float = 0.05
+    learning_rate: float = 0.05
     unit_moves: bool = True
 
     @property
@@ -62,11 +62,11 @@ class Trajectories:
         return self.epochs - self.warmup
 
     def __post_init__(self) -> None:
-        counts = (self.starts, self.repeats, self.epochs, self.every)
+        counts = (self.starts, self.num_seeds, self.epochs, self.every)
         require(
             min(counts) >= 1,
-            f"This needs `starts`, `repeats`, `epochs`, `every` ≥ 1, but found {counts!r}."
-            " 16 starts, 2 repeats, 80 epochs, a move of λ every 10.",
+            f"This needs `starts`, `num_seeds`, `epochs`, `every` ≥ 1, but found {counts!r}."
+            " 16 starts, 2 seeds, 80 epochs, a move of λ every 10.",
         )
         require(
             0 <= self.warmup < self.epochs,
@@ -74,9 +74,9 @@ class Trajectories:
             f" {self.epochs!r}. 30 of 80 is usual.",
         )
         require(
-            self.rate > 0,
-            f"`rate` must be positive, but it is {self.rate!r}. It is the length of a move of λ;"
-            " 0.05 is usual.",
+            self.learning_rate > 0,
+            f"`learning_rate` must be positive, but it is {self.learning_rate!r}. It is the length"
+            " of a move of λ; 0.05 is usual.",
         )
 
 
@@ -119,13 +119,13 @@ def follow(plan: Trajectories, setting: Setting, descent: Descent, progress: Pro
     if first:
         descent.load_state_dict(progress.get("match"))
     bar = tqdm(
-        total=plan.repeats * plan.epochs,
+        total=plan.num_seeds * plan.epochs,
         initial=first * plan.epochs,
         desc="hypergradient matching",
         disable=None,
         leave=False,
     )
-    for repeat in range(first, plan.repeats):
+    for repeat in range(first, plan.num_seeds):
         lam = setting.space.sample(
             plan.starts, seed=derive(setting.seed, "trajectories", repeat)
         ).to(descent.graph.x)
@@ -144,7 +144,7 @@ def follow(plan: Trajectories, setting: Setting, descent: Descent, progress: Pro
                 slope = gradient.detach()
                 if plan.unit_moves:
                     slope = torch.nn.functional.normalize(slope, dim=1)
-                lam = setting.space.relax(lam - plan.rate * slope)
+                lam = setting.space.relax(lam - plan.learning_rate * slope)
                 gradient, _ = condensed_gradient(setting, descent, student.frozen(), lam)
             wanted = setting.companion.slopes(student.frozen(), lam)
             distance = cosine_distance(gradient, wanted).mean()

@@ -17,50 +17,35 @@ from graphcond.condensers.nodes.backbones import (
     SGCBackbone,
     gradient_distance,
 )
-from graphcond.condensers.nodes.learner import Learner, Origin, Rates, Start, Targets
-from graphcond.condensers.synthesis import NodeSynthesis
-from graphcond.data import Checkpoint
+from graphcond.condensers.nodes.learner import GraphLearning, Learner, Play, Start, Targets
 from graphcond.errors import require
 from graphcond.nn.adjacency import Adjacency, AdjacencyName, Identity, make_adjacency
 from graphcond.nn.filters import PolynomialFilterNet
 from graphcond.nn.labelled_nodes import LabelledNodes
 from graphcond.seeding import derive
 from graphcond.spaces import PolynomialFilters
-from graphcond.typing import NodeModelFactory, Record
+from graphcond.typing import NodeModelFactory
 
 
 @dataclass(frozen=True)
-class GradientCondenser(NodeSynthesis):
+class GradientCondenser(GraphLearning):
     r"""Base of the condensers that match training gradients; they differ in their defaults.
 
-    min_S Σ_inits Σ_t Σ_c w_c D(∇_θ L_c(θ_t; S), ∇_θ L_c(θ_t; T)), θ_{t+1} trained on S, L_c the
-    loss of class c and w_c its share.
+    min_S Σ_seeds Σ_t Σ_c w_c D(∇_θ L_c(θ_t; S), ∇_θ L_c(θ_t; T)), θ_{t+1} trained on S, L_c the
+    loss of class c and w_c its share. A round is one initialisation of θ. The settings not listed
+    are those of :class:`~graphcond.condensers.nodes.learner.GraphLearning`.
 
     Args:
         net: What is trained and matched. None is SGC (linear on Â² X), in closed form and by far
             the cheapest; a :class:`~graphcond.nn.PolynomialFilterNet`; or what makes any other
             classifier, say ``partial(nn.GraphNet, kind="gin-0")``, with identity as adjacency.
-        adjacency: ``"learned"``, ``"mlp"``, ``"bernoulli"``, ``"identity"``, or an
-            :class:`~graphcond.nn.adjacency.Adjacency`.
         space: With a ``net``: filters to draw λ from for every initialisation; None is one GCN-like
             filter.
         distance: ``"cosine"`` per column, ``"l2"`` or ``"both"``.
-        targets: ``"train"``: labelled nodes; ``"teacher"``: all nodes, with classes by a
-            closed-form teacher that learns from training labels (validation labels choose its
-            setting). Stated in the card.
-        start: ``"nodes"`` or ``"partition"``.
-        inits: Initialisations of θ, >= 1. Under 40 nodes 20 of them gained one to two points over
-            10.
-        steps: Matching steps per initialisation, >= 1.
+        num_seeds: Initialisations of θ, >= 1. Under 40 nodes 20 of them gained one to two points
+            over 10.
         inner: Training steps on S between two matching steps, >= 0.
-        lr_x: Adam's step for features, as a share of mean |x|, > 0: the scale of features does not
-            matter.
-        lr_edges: Adam's step for edge parameters, > 0.
         batch: Most nodes of the original that an SGC step looks at, >= 1.
-        threshold: Edges of weight <= threshold are cut in the result, in [0, 1).
-        keep_best: Keep the graph, over initialisations, that teaches a linear model best on the
-            original's validation nodes (training part only; their labels choose one of ``inits +
-            1`` graphs).
     """
 
     net: PolynomialFilterNet | NodeModelFactory | None = None
@@ -70,49 +55,29 @@ class GradientCondenser(NodeSynthesis):
     distance: Distance = "cosine"
     targets: Targets = "train"
     start: Start = "nodes"
-    inits: int = 20
-    steps: int = 30
+    num_seeds: int = 20
     inner: int = 5
-    lr_x: float = 0.1
-    lr_edges: float = 0.01
+    learning_rate: float = 0.1
     batch: int = 1024
-    threshold: float = 0.05
-    keep_best: bool = True
 
     def __post_init__(self) -> None:
-        choices = (
-            ("distance", self.distance, ("cosine", "l2", "both")),
-            ("targets", self.targets, ("train", "teacher")),
-            ("start", self.start, ("nodes", "partition")),
+        super().__post_init__()
+        known = ("cosine", "l2", "both")
+        require(
+            self.distance in known,
+            f"`distance` must be one of {', '.join(known)}, but it is {self.distance!r}. Pick one.",
         )
-        for name, value, known in choices:
-            require(
-                value in known,
-                f"`{name}` must be one of {', '.join(known)}, but it is {value!r}. Pick one.",
-            )
-        for name, count in (("inits", self.inits), ("steps", self.steps), ("batch", self.batch)):
-            require(
-                count >= 1,
-                f"`{name}` must be at least 1, but it is {count}. Take at least one step.",
-            )
+        for name in ("num_seeds", "batch"):
+            count = getattr(self, name)
+            require(count >= 1, f"`{name}` must be at least 1, but it is {count}. Raise it.")
         require(
             self.inner >= 0,
             f"`inner` must be at least 0, but it is {self.inner}. 0 never trains the backbone.",
         )
         require(
-            min(self.lr_x, self.lr_edges) > 0,
-            f"`lr_x` and `lr_edges` must be positive, but they are {self.lr_x} and"
-            f" {self.lr_edges}. 0.1 and 0.01 are usual.",
-        )
-        require(
             isinstance(self.net, PolynomialFilterNet) or self.space is None,
             f"`space` needs a filter network as `net`, but `net` is {self.net!r}. Only its filters"
             " have a λ.",
-        )
-        require(
-            0 <= self.threshold < 1,
-            f"`threshold` must be in [0, 1), but it is {self.threshold}."
-            " Edge weights lie in [0, 1].",
         )
         rule = make_adjacency(self.adjacency)
         require(
@@ -123,20 +88,14 @@ class GradientCondenser(NodeSynthesis):
             ' Take adjacency="identity", or GCondX.',
         )
 
-    def part(
-        self, data: Data, part: str, count: int, checkpoint: Checkpoint | None = None
-    ) -> tuple[Data, list[Record]]:
-        """Return one condensed graph and the mean distance of every initialisation."""
-        rule = make_adjacency(self.adjacency)
-        graph, members = Origin(self.start, self.targets, rule)(data, part, count, self.seed)
+    @property
+    def _rounds(self) -> int:
+        return self.num_seeds
+
+    def _play(self, data: Data, members: LabelledNodes, learner: Learner, part: str) -> Play:
         seed = derive(self.seed, "matching", part)
-        backbone = self._backbone(data, members, graph.y, seed)
-        learner = Learner(graph, Rates(self.lr_x, self.lr_edges), type(self).__name__)
-        play = partial(self._play, learner, backbone, seed)
-        best, history = learner.run(
-            self.inits, play, data if part == "train" and self.keep_best else None, checkpoint
-        )
-        return best.to_data(self.threshold), history
+        backbone = self._backbone(data, members, learner.graph.y, seed)
+        return partial(self._match, learner, backbone, seed)
 
     def _backbone(self, data: Data, members: LabelledNodes, y: Tensor, seed: int) -> Backbone:
         if self.net is None:
@@ -145,7 +104,7 @@ class GradientCondenser(NodeSynthesis):
             return NetBackbone(self.net, self.space, data, members, y)
         return ModuleBackbone(self.net, data, members, y)
 
-    def _play(self, learner: Learner, backbone: Backbone, seed: int, init: int) -> float:
+    def _match(self, learner: Learner, backbone: Backbone, seed: int, init: int) -> float:
         graph = learner.graph
         total = 0.0
         params = backbone.fresh(derive(seed, "init", init))
@@ -174,7 +133,7 @@ class GradientMatching(GradientCondenser):
     Example:
         >>> from graphcond.data import load
         >>> sizes = {"num_nodes": 4, "num_val": 2}
-        >>> condense = GradientMatching(adjacency="identity", inits=1, steps=2, **sizes)
+        >>> condense = GradientMatching(adjacency="identity", num_seeds=1, steps=2, **sizes)
         >>> condense(load("karate")).num_nodes
         6
     """
@@ -213,7 +172,7 @@ class DosCond(GradientCondenser):
 
     _: KW_ONLY
     adjacency: AdjacencyName | Adjacency = "bernoulli"
-    inits: int = 300
+    num_seeds: int = 300
     steps: int = 1
     inner: int = 0
     threshold: float = 0.5

@@ -1,4 +1,4 @@
-"""What distribution matching, trajectory matching and kernel inducing points share."""
+"""What condensers that learn nodes share: a start, a loop of rounds, and their settings."""
 
 from __future__ import annotations
 
@@ -27,6 +27,7 @@ from graphcond.typing import Record
 
 Start: TypeAlias = Literal["nodes", "partition"]
 Targets: TypeAlias = Literal["train", "teacher"]
+Play: TypeAlias = Callable[[int], float]
 
 
 @dataclass(frozen=True)
@@ -62,28 +63,18 @@ class Origin:
             members = LabelledNodes.taught(data, RidgeTeacher())
         own = derive(seed, part)
         if self.start == "partition":
-            graph, _ = Partition(
-                labels="teacher" if taught else "train", num_nodes=count, seed=seed
-            ).part(data, part, count)
+            labels: Targets = self.targets if part == "train" else "train"
+            clusters = Partition(labels=labels, num_nodes=count, seed=seed)
+            graph, _ = clusters.part(data, part, count)
             return SyntheticGraph.start(graph.x, graph.y, self.adjacency, own), members
-        labels = synthetic_labels(members.labels, count)
+        y = synthetic_labels(members.labels, count)
         known = LabelledNodes.of_part(data, part)
-        rows = class_samples(known.nodes[:, None], known.labels, labels, own)[:, 0]
+        rows = class_samples(known.nodes[:, None], known.labels, y, own)[:, 0]
+        x = data.x[rows]
         if isinstance(self.adjacency, Identity):
+            # Nothing propagates on a graph without edges, so what is there has been propagated.
             x = propagated(data, rows, 2)
-        else:
-            x = data.x[rows]
-        return SyntheticGraph.start(x, labels, self.adjacency, own), members
-
-
-@dataclass(frozen=True)
-class Rates:
-    """Adam's steps: ``x`` for features, as a share of mean |x|, and ``edges`` for edge
-    parameters.
-    """
-
-    x: float
-    edges: float
+        return SyntheticGraph.start(x, y, self.adjacency, own), members
 
 
 @final
@@ -92,16 +83,20 @@ class Learner:
 
     Args:
         graph: Where it starts; its parameters change in place.
-        rates: Step sizes.
+        learning_rate: Adam's step for features, as a share of mean |x|.
+        edge_learning_rate: Adam's step for edge parameters.
         name: Of the method, for messages.
     """
 
-    def __init__(self, graph: SyntheticGraph, rates: Rates, name: str) -> None:
+    def __init__(
+        self, graph: SyntheticGraph, learning_rate: float, edge_learning_rate: float, name: str
+    ) -> None:
         self.graph = graph
         self.name = name
-        steps = dict.fromkeys(graph.params, rates.edges)
-        steps["x"] = rates.x * float(graph.x.detach().abs().mean())
-        self.optimiser = Adam(graph.params, steps, fused=False)
+        rates = dict.fromkeys(graph.params, edge_learning_rate)
+        # A share of the features' size: word counts and pixels then take the same settings.
+        rates["x"] = learning_rate * float(graph.x.detach().abs().mean())
+        self.optimiser = Adam(graph.params, rates, fused=False)
         counts = (graph.y[:, None] == graph.y.unique()).sum(0).to(graph.x)
         self.class_weight = counts / counts.sum()
 
@@ -111,8 +106,8 @@ class Learner:
         """
         if not torch.isfinite(loss):
             raise NumericalError(
-                f"{self.name} diverged at {where}. Lower lr_x or lr_edges, or scale the features to"
-                " about 1."
+                f"{self.name} diverged at {where}. Lower `learning_rate` or `edge_learning_rate`,"
+                " or scale the features to about 1."
             )
         self.optimiser.descend(loss)
         return float(loss.detach())
@@ -120,7 +115,7 @@ class Learner:
     def run(
         self,
         rounds: int,
-        play: Callable[[int], float],
+        play: Play,
         judge: Data | None,
         checkpoint: Checkpoint | None,
     ) -> tuple[SyntheticGraph, list[Record]]:
@@ -151,20 +146,14 @@ class Learner:
             history = list(record["history"])
         for number in tqdm(range(first, rounds), disable=None, desc=self.name):
             loss = play(number)
-            if judge is None:
-                now = score
-            else:
-                now = self._judge(judge)
-            if judge is None or now > score:
-                score = now
+            facts: dict[str, float] = {}
+            if judge is not None:
+                facts["linear_accuracy"] = self._judge(judge)
+            # Without a judge the last graph is the one that is kept.
+            if judge is None or facts["linear_accuracy"] > score:
+                score = facts.get("linear_accuracy", score)
                 best = {name: value.detach().clone() for name, value in self.graph.params.items()}
-            history.append(
-                {
-                    "step": number,
-                    "loss": loss,
-                    **({} if judge is None else {"linear_accuracy": now}),
-                }
-            )
+            history.append({"step": number, "loss": loss, **facts})
             if checkpoint is not None and (number % 10 == 9 or number + 1 == rounds):
                 tensors = joined(now=self.optimiser.state_dict(), best=best)
                 checkpoint.save(tensors, {"rounds": number + 1, "score": score, "history": history})
@@ -176,14 +165,10 @@ class Learner:
         return linear_accuracy(data, operator @ (operator @ self.graph.x), self.graph.y)
 
 
-Loss: TypeAlias = Callable[[Tensor, Tensor, int], Tensor]
-"""Features [n', d], edge weights [n', n'] and the number of the step -> scalar to minimise."""
-
-
 @dataclass(frozen=True, kw_only=True)
-class LearnedNodes(NodeSynthesis):
-    """Base of condensers that descend one loss over synthetic features and edges; a subclass writes
-    :meth:`_loss`.
+class GraphLearning(NodeSynthesis):
+    """Base of condensers that learn features and edges by Adam, round by round; a subclass writes
+    :meth:`_rounds` and :meth:`_play`.
 
     Args:
         adjacency: ``"identity"``, ``"learned"``, ``"mlp"``, ``"bernoulli"`` or an
@@ -192,10 +177,10 @@ class LearnedNodes(NodeSynthesis):
             closed-form teacher that learns from training labels (validation labels choose its
             setting).
         start: ``"nodes"`` or ``"partition"``.
-        rounds: Rounds of steps, >= 1; the graph is judged and saved between rounds.
-        steps: Steps of a round, >= 1.
-        lr_x: Adam's step for features, as a share of mean |x|, > 0.
-        lr_edges: Adam's step for edge parameters, > 0.
+        steps: Steps of a round, >= 1; the graph is judged and saved between rounds.
+        learning_rate: Adam's step for features, as a share of mean |x|, > 0: the scale of features
+            does not matter.
+        edge_learning_rate: Adam's step for edge parameters, > 0.
         threshold: Edges of weight <= threshold are cut in the result, in [0, 1).
         keep_best: Keep the graph, over rounds, that teaches a linear model best on the original's
             validation nodes (training part only; their labels choose one of ``rounds + 1`` graphs).
@@ -204,32 +189,23 @@ class LearnedNodes(NodeSynthesis):
     adjacency: AdjacencyName | Adjacency = "identity"
     targets: Targets = "teacher"
     start: Start = "partition"
-    rounds: int = 10
     steps: int = 30
-    lr_x: float = 0.02
-    lr_edges: float = 0.01
+    learning_rate: float = 0.02
+    edge_learning_rate: float = 0.01
     threshold: float = 0.05
     keep_best: bool = True
 
     def __post_init__(self) -> None:
-        require(
-            self.targets in ("train", "teacher"),
-            f"`targets` must be 'train' or 'teacher', but it is {self.targets!r}. Pick one.",
-        )
-        require(
-            self.start in ("nodes", "partition"),
-            f"`start` must be 'nodes' or 'partition', but it is {self.start!r}. Pick one.",
-        )
-        require(
-            min(self.rounds, self.steps) >= 1,
-            f"This needs positive counts, but found rounds = {self.rounds!r}, steps ="
-            f" {self.steps!r}. At least one step is needed.",
-        )
-        require(
-            min(self.lr_x, self.lr_edges) > 0,
-            f"This needs positive learning rates, but found rates = {(self.lr_x, self.lr_edges)!r}."
-            " 0.02 and 0.01 are usual.",
-        )
+        for name, known in (("targets", ("train", "teacher")), ("start", ("nodes", "partition"))):
+            value = getattr(self, name)
+            require(
+                value in known,
+                f"`{name}` must be one of {', '.join(known)}, but it is {value!r}. Pick one.",
+            )
+        require(self.steps >= 1, f"`steps` must be at least 1, but it is {self.steps!r}. Raise it.")
+        for name in ("learning_rate", "edge_learning_rate"):
+            rate = getattr(self, name)
+            require(rate > 0, f"`{name}` must be positive, but it is {rate!r}. 0.01 is usual.")
         require(
             0 <= self.threshold < 1,
             f"`threshold` must be in [0, 1), but it is {self.threshold!r}. Edge weights lie in"
@@ -243,8 +219,53 @@ class LearnedNodes(NodeSynthesis):
         """Return one condensed graph and the mean loss of every round."""
         rule = make_adjacency(self.adjacency)
         graph, members = Origin(self.start, self.targets, rule)(data, part, count, self.seed)
+        name = type(self).__name__
+        learner = Learner(graph, self.learning_rate, self.edge_learning_rate, name)
+        judge = None
+        if part == "train" and self.keep_best:
+            judge = data
+        play = self._play(data, members, learner, part)
+        best, history = learner.run(self._rounds, play, judge, checkpoint)
+        return best.to_data(self.threshold), history
+
+    @property
+    @abstractmethod
+    def _rounds(self) -> int:
+        """How many rounds are played."""
+
+    @abstractmethod
+    def _play(self, data: Data, members: LabelledNodes, learner: Learner, part: str) -> Play:
+        """Prepare what is constant and return what plays a round and returns its mean loss."""
+
+
+Loss: TypeAlias = Callable[[Tensor, Tensor, int], Tensor]
+"""Features [n', d], edge weights [n', n'] and the number of the step -> scalar to minimise."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class LearnedNodes(GraphLearning):
+    """Base of condensers that descend one loss over synthetic features and edges; a subclass writes
+    :meth:`_loss`. The settings not listed are those of :class:`GraphLearning`.
+
+    Args:
+        rounds: Rounds of steps, >= 1; the graph is judged and saved between rounds.
+    """
+
+    rounds: int = 10
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        require(
+            self.rounds >= 1, f"`rounds` must be at least 1, but it is {self.rounds!r}. Raise it."
+        )
+
+    @property
+    def _rounds(self) -> int:
+        return self.rounds
+
+    def _play(self, data: Data, members: LabelledNodes, learner: Learner, part: str) -> Play:
+        graph = learner.graph
         seed = derive(self.seed, type(self).__name__, part)
-        learner = Learner(graph, Rates(self.lr_x, self.lr_edges), type(self).__name__)
         loss = self._loss(data, members, graph, seed)
 
         def play(number: int) -> float:
@@ -254,10 +275,7 @@ class LearnedNodes(NodeSynthesis):
                 total += learner.update(value, f"step {step}")
             return total / self.steps
 
-        best, history = learner.run(
-            self.rounds, play, data if part == "train" and self.keep_best else None, checkpoint
-        )
-        return best.to_data(self.threshold), history
+        return play
 
     @abstractmethod
     def _loss(self, data: Data, members: LabelledNodes, graph: SyntheticGraph, seed: int) -> Loss:
