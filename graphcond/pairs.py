@@ -10,7 +10,17 @@ from graphcond.errors import require
 _LARGEST = 2**63 - 1
 
 
-_NARROW = (torch.uint8, torch.int8, torch.int16, torch.int32)
+_NARROW = (
+    torch.uint8,
+    torch.int8,
+    torch.int16,
+    torch.int32,
+    torch.uint16,
+    torch.uint32,
+    torch.uint64,
+)
+# The last three are hardly more than names in torch: not even their smallest value can be asked
+# for. An id of 2^63 or more becomes negative, which every check of ids refuses.
 
 
 def widened(ids: Tensor) -> Tensor:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import io
 import json
 import random
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from contextlib import redirect_stderr, redirect_stdout
 from dataclasses import dataclass
 from pathlib import Path
@@ -165,25 +165,26 @@ def sound(found: object) -> None:
         statistics(found)
 
 
-def mutate_files(count: int, folder: Path, seed: int = 0) -> Iterator[tuple[str, Tally]]:
-    """Read ``count`` malformed files of each format.
+def mutate_files(form: Format, numbers: range, folder: Path, seed: int = 0) -> Tally:
+    """Read malformed files of one format.
 
     Args:
-        count: Files of each format.
+        form: The format.
+        numbers: Which files; each number is a seeded accident.
         folder: Where they are written.
         seed: Seed of the accidents.
 
-    Yields:
-        The name of a format and its tally.
+    Returns:
+        How they ended.
     """
-    for form in FORMATS:
-        place = folder / form.name.replace(".", "-")
-        place.mkdir(parents=True, exist_ok=True)
-        path = place / form.name
-        form.write(path)
-        whole, tally = path.read_bytes(), Tally()
-        for number in range(count):
-            stream = random.Random(f"{seed} {form.name} {number}")
-            path.write_bytes(mutated(whole, form.text, stream))
-            attempt(tally, f"{form.name} {number}", lambda f=form, p=path: sound(f.read(p)))  # type: ignore[misc]
-        yield form.name, tally
+    place = folder / form.name.replace(".", "-")
+    place.mkdir(parents=True, exist_ok=True)
+    path = place / form.name
+    form.write(path)
+    whole = path.read_bytes()
+    tally = Tally()
+    for number in numbers:
+        stream = random.Random(f"{seed} {form.name} {number}")
+        path.write_bytes(mutated(whole, form.text, stream))
+        attempt(tally, f"{form.name} {number}", lambda: sound(form.read(path)))
+    return tally

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import copy
 import random
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from typing import Any
 
 import torch
@@ -214,25 +214,24 @@ def _condense(condenser: Condenser, data: Data | HeteroData) -> None:
                 assert bool(value.isfinite().all()), f"{name} is not finite"
 
 
-def try_condensers(count: int, seed: int = 0) -> Iterator[tuple[str, Tally]]:
-    """Give every condenser ``count`` awkward inputs.
+def try_condensers(name: str, numbers: range, seed: int = 0) -> Tally:
+    """Give a condenser awkward inputs.
 
     Args:
-        count: Inputs of each condenser.
-        seed: Seed of the accidents.
+        name: A key of :func:`node_condensers` or :func:`interaction_condensers`.
+        numbers: Which inputs; each number is a seeded choice of accidents.
+        seed: Seed of the choices.
 
-    Yields:
-        The name of a condenser and its tally.
+    Returns:
+        How they ended.
     """
-    makers: list[tuple[dict[str, Condenser], Callable[[random.Random], tuple[str, Any]]]] = [
-        (node_condensers(), awkward_graph),
-        (interaction_condensers(), awkward_pairs),
-    ]
-    for known, make in makers:
-        for name, condenser in known.items():
-            tally = Tally()
-            for number in range(count):
-                what, data = make(random.Random(f"{seed} {number}"))
-                story = f"{name} {number} ({what})"
-                attempt(tally, story, lambda c=condenser, d=data: _condense(c, d))  # type: ignore[misc]
-            yield name, tally
+    nodes = node_condensers()
+    make: Callable[[random.Random], tuple[str, Any]] = awkward_pairs
+    if name in nodes:
+        make = awkward_graph
+    condenser = {**nodes, **interaction_condensers()}[name]
+    tally = Tally()
+    for number in numbers:
+        what, data = make(random.Random(f"{seed} {number}"))
+        attempt(tally, f"{name} {number} ({what})", lambda d=data: _condense(condenser, d))  # type: ignore[misc]
+    return tally

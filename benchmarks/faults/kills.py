@@ -1,121 +1,307 @@
-"""``condense`` killed at its file operations: run again, it ends as if it had never been killed."""
+"""Commands that are killed, interrupted or short of disk: run again, they end as if never harmed.
+
+Every run is a forked child of a parent that has imported everything, so that a kill costs the
+work alone.
+"""
 
 from __future__ import annotations
 
+import contextlib
+import errno
+import functools
 import os
+import random
+import resource
+import shutil
+import signal
 import sys
 import tempfile
+import time
 import traceback
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import graphcond.cli.compare
+import graphcond.cli.condense
+import graphcond.cli.main as command_line
+import graphcond.cli.search
+import graphcond.evaluation.judge
 from benchmarks.faults.outcome import Tally
 from graphcond import condensers
-from graphcond.cli.main import main
+from graphcond.evaluation import evaluate_node
+from graphcond.training import ClassifierTraining
 
 _KILLED = 137
-_EVENTS = ("open", "os.rename", "os.remove", "os.rmdir", "os.truncate")
+_CRASHED = 99
+_EVENTS = ("open", "os.rename", "os.remove", "os.rmdir", "os.truncate", "os.mkdir")
+_CLOCKED = (b"seconds", b"peak_mib", b"pays_from")
+_UNLIKE = (".png", ".journal", ".csv")
+"""Files that hold times in between: a picture of them, the search's log and its table."""
 
 
 @dataclass(frozen=True, kw_only=True)
-class Quick(condensers.GCondX):
+class Quick(condensers.GCondX):  # type: ignore[misc]  # final; only its defaults differ
     """A condenser that writes checkpoints and ends soon."""
 
     num_seeds: int = 3
     steps: int = 4
 
 
-def _content(folder: Path) -> dict[str, bytes]:
-    """Return all files of a folder; the report without what a clock or a meter wrote."""
-    found = {}
-    for path in sorted(folder.rglob("*")):
-        if path.is_file():
-            text = path.read_bytes()
-            if path.suffix in (".json", ".jsonl"):
-                lines = text.split(b"\n")
-                text = b"\n".join(x for x in lines if b"seconds" not in x and b"peak_mib" not in x)
-            found[path.name] = text
-    return found
+COMMANDS = {
+    "condense": (
+        "condense", "karate", "--method", f"{__name__}.Quick", "--num_nodes", "4",
+        "--judge", "false",
+    ),
+    "compare": (
+        "compare", "karate", "--methods", f"{__name__}.Quick,herding", "--num_nodes", "4",
+        "--seeds", "1", "--candidates", "0",
+    ),
+    "search": ("search", "karate", "--trials", "3", "--top", "1", "--epochs", "2"),
+}  # fmt: skip
 
 
-def kill_condense(points: int | None = None, every: int = 1) -> Tally:
-    """Kill ``condense`` at its file operations, one after the other, and run it again.
+@dataclass(frozen=True)
+class Fault:
+    """What happens to a run.
 
     Args:
-        points: Most kills; None goes on until a run ends unharmed.
-        every: Kill at every so-many-th operation.
+        name: What it is, as records name it.
+        operation: Number of the file operation where it happens; 0: none.
+        full: Whether that operation and all later ones find the disk full, instead of a kill.
+        sent: The signal that is sent; 0: none.
+        after: Seconds after which it is sent.
+        size: Bytes beyond which no file can grow; 0: no limit.
+        twin: Whether the same command runs beside it.
+    """
+
+    name: str
+    operation: int = 0
+    full: bool = False
+    sent: int = 0
+    after: float = 0.0
+    size: int = 0
+    twin: bool = False
+
+
+UNHARMED = Fault("none")
+KINDS = (
+    "kill at a file operation",
+    "kill at a random time",
+    "SIGTERM at a random time",
+    "Ctrl-C at a random time",
+    "disk full from a file operation on",
+    "no file may grow beyond a size",
+    "two processes on one --out",
+)
+
+
+def try_kills(kind: str, command: str, numbers: range, seed: int = 0) -> Tally:
+    """Harm a command, run it again, and compare with a run that was not harmed.
+
+    Args:
+        kind: One of ``KINDS``.
+        command: A key of ``COMMANDS``.
+        numbers: Which tries: the number of the file operation, or of the seeded accident.
+        seed: Seed of the accidents.
 
     Returns:
         ``right`` where the second run left the same bytes as an unharmed one, and nothing more.
+        Tries whose fault came too late, after the run's end, are not counted.
     """
+    _warm()
     tally = Tally()
-    words = [
-        "condense",
-        "karate",
-        "--method",
-        f"{__name__}.Quick",
-        "--num_nodes",
-        "4",
-        "--judge",
-        "false",
-    ]
     with tempfile.TemporaryDirectory() as root:
-        want = _run(Path(root) / "unharmed", words, None)
-        for number in range(points if points is not None else 10**6):
-            stop = 1 + number * every
-            folder = Path(root) / f"killed-{stop}" / "out"
+        whole = Path(root) / "unharmed"
+        begun = time.perf_counter()
+        want = _ended(whole, command, _call(whole, command, UNHARMED))
+        seconds = time.perf_counter() - begun
+        for number in numbers:
+            stream = random.Random(f"{seed} {kind} {command} {number}")
+            fault = _fault(kind, number, stream, seconds)
+            folder = Path(root) / f"harmed-{number}" / "out"
             folder.parent.mkdir()
-            status, _ = _call(folder, words, stop)
-            if status != _KILLED:
-                break  # it ended unharmed: there are no further operations
-            got = _run(folder, words, None)
-            if got == want:
-                tally.note("right")
+            status, told = _call(folder, command, fault)
+            if fault.operation and status == 0:
+                tally.ended = True  # unharmed: there are no further operations
+                break
+            if fault.sent and status == 0:
+                shutil.rmtree(folder.parent)
                 continue
-            odd = sorted(name for name in {*got, *want} if got.get(name) != want.get(name))
-            tally.note("wrong", f"killed at operation {stop}", f"these differ: {odd}")
+            judge_end(tally, fault, status, told, folder, command, want)
+            shutil.rmtree(folder.parent)
     return tally
 
 
-def _run(folder: Path, words: list[str], stop: int | None) -> dict[str, bytes]:
-    status, told = _call(folder, words, stop or 10**9)
+def judge_end(
+    tally: Tally,
+    fault: Fault,
+    status: int,
+    told: str,
+    folder: Path,
+    command: str,
+    want: dict[str, bytes],
+) -> None:
+    """Count how a harmed run and the run after it ended.
+
+    Args:
+        tally: Where it is counted.
+        fault: What befell it.
+        status: Its exit status.
+        told: The last of its words.
+        folder: Its output folder.
+        command: A key of ``COMMANDS``.
+        want: What an unharmed run leaves.
+    """
+    story = f"{command}, {fault}"
+    if status not in (0, 2, 130, 143, _KILLED, -signal.SIGKILL, -signal.SIGTERM):
+        tally.note("wrong", f"status {status}", f"{story}: {told}")
+        return
+    if "Traceback" in told:
+        tally.note("wrong", f"a traceback at status {status}", f"{story}: {told}")
+        return
+    got = _ended(folder, command, _call(folder, command, UNHARMED))
+    odd = sorted(name for name in {*got, *want} if got.get(name) != want.get(name))
+    if not odd:
+        tally.note("right")
+        return
+    ended = got.get("status", b"0").decode()
+    tally.note("wrong", f"another end: {odd}", f"{story}, then {ended}")
+
+
+def _fault(kind: str, number: int, stream: random.Random, seconds: float) -> Fault:
+    late = stream.uniform(0.0, seconds)
+    if kind == KINDS[0]:
+        return Fault(kind, operation=number + 1)
+    if kind == KINDS[1]:
+        return Fault(kind, sent=signal.SIGKILL, after=late)
+    if kind == KINDS[2]:
+        return Fault(kind, sent=signal.SIGTERM, after=late)
+    if kind == KINDS[3]:
+        return Fault(kind, sent=signal.SIGINT, after=late)
+    if kind == KINDS[4]:
+        return Fault(kind, operation=number + 1, full=True)
+    if kind == KINDS[5]:
+        return Fault(kind, size=stream.randrange(1024, 16_384))
+    return Fault(kind, twin=True, after=late / 4)
+
+
+@functools.cache
+def _warm() -> None:
+    """Make children cheap: one parser for all, a judge that trains shortly."""
+    parser = command_line.parser()
+    command_line.parser = lambda: parser
+
+    short = functools.partial(evaluate_node, recipe=ClassifierTraining(epochs=2))
+    graphcond.evaluation.judge.evaluate_node = short  # type: ignore[attr-defined]
+    with tempfile.TemporaryDirectory() as root, contextlib.redirect_stdout(None):
+        for command in COMMANDS:
+            _here(Path(root) / command, command)
+
+
+def _here(folder: Path, command: str) -> int:
+    return command_line.main([*COMMANDS[command], "--out", str(folder)])
+
+
+def _ended(folder: Path, command: str, end: tuple[int, str]) -> dict[str, bytes]:
+    """Return all files of a folder; of text, without the lines that a clock or a meter wrote."""
+    status, told = end
     if status != 0:
         return {"status": f"{status} {told}".encode()}
-    return {
-        name: text.replace(str(folder).encode(), b"OUT") for name, text in _content(folder).items()
-    }
+    found = {}
+    for path in sorted(folder.rglob("*")):
+        if not path.is_file():
+            continue
+        content = path.read_bytes().replace(str(folder).encode(), b"OUT")
+        if path.suffix in (".json", ".jsonl"):
+            lines = content.split(b"\n")
+            content = b"\n".join(
+                line for line in lines if not any(word in line for word in _CLOCKED)
+            )
+        if path.suffix in _UNLIKE:
+            content = b"there"
+        found[path.name] = content
+    return found
 
 
-def _call(folder: Path, words: list[str], stop: int) -> tuple[int, str]:
-    """Run a command in a child process that dies at its so-many-th operation on the folder."""
+def _call(folder: Path, command: str, fault: Fault) -> tuple[int, str]:
+    """Run a command in a child process that a fault befalls; return its status and its words."""
     told = folder.parent / f"{folder.name}.log"
-    child = os.fork()
-    if child == 0:
-        try:
-            with told.open("w") as stream:
-                os.dup2(stream.fileno(), 1)
-                os.dup2(stream.fileno(), 2)
-            sys.addaudithook(_dying(str(folder), stop))
-            status = main([*words, "--out", str(folder)])
-        except BaseException:
-            traceback.print_exc()
-            status = 99
-        os._exit(status)
+    child = _start(folder, command, fault, told)
+    twin = None
+    if fault.twin:
+        time.sleep(fault.after)
+        twin = _start(folder, command, UNHARMED, folder.parent / f"{folder.name}.twin")
+    if fault.sent:
+        time.sleep(fault.after)
+        os.kill(child, fault.sent)
     _, ended = os.waitpid(child, 0)
-    return os.waitstatus_to_exitcode(ended), told.read_text(encoding="utf-8")[-300:]
+    if twin is not None:
+        _, other = os.waitpid(twin, 0)
+        ended = max(
+            ended, other, key=lambda each: abs(os.waitstatus_to_exitcode(each)) not in (0, 2)
+        )
+    return os.waitstatus_to_exitcode(ended), told.read_text(encoding="utf-8")[-600:]
 
 
-def _dying(folder: str, stop: int) -> Callable[[str, tuple[Any, ...]], None]:
+def _start(folder: Path, command: str, fault: Fault, told: Path) -> int:
+    told.touch()
+    child = os.fork()
+    if child:
+        return child
+    status = _CRASHED
+    try:
+        signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell's `&` ignores it
+        with told.open("w") as stream:
+            os.dup2(stream.fileno(), 1)
+            os.dup2(stream.fileno(), 2)
+        if fault.size:
+            signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+            resource.setrlimit(resource.RLIMIT_FSIZE, (fault.size, fault.size))
+        if fault.operation:
+            sys.addaudithook(_harming(str(folder), fault))
+        status = _here(folder, command)
+    except SystemExit as end:
+        status = end.code if isinstance(end.code, int) else _CRASHED
+    except BaseException:
+        traceback.print_exc()
+    finally:
+        with contextlib.suppress(OSError):
+            sys.stdout.flush()
+            sys.stderr.flush()
+        os._exit(status)
+
+
+def _harming(folder: str, fault: Fault) -> Callable[[str, tuple[Any, ...]], None]:
     count = 0
 
     def listen(event: str, arguments: tuple[Any, ...]) -> None:
         nonlocal count
-        if event in _EVENTS and isinstance(arguments[0], (str, os.PathLike)):
-            if os.path.abspath(arguments[0]).startswith(folder + os.sep):
-                count += 1
-            if count == stop:
-                os._exit(_KILLED)
+        if event not in _EVENTS or not isinstance(arguments[0], (str, os.PathLike)):
+            return
+        place = os.path.abspath(arguments[0])
+        if place != folder and not place.startswith(folder + os.sep):
+            return
+        if fault.full and not _takes_space(event, arguments):
+            return
+        count += 1
+        if count < fault.operation:
+            return
+        if fault.full:
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), place)
+        os._exit(_KILLED)
 
     return listen
+
+
+def _takes_space(event: str, arguments: tuple[Any, ...]) -> bool:
+    """Whether an operation needs room on the disk."""
+    if event == "os.mkdir":
+        return True
+    if event != "open":
+        return False
+    mode, flags = arguments[1], arguments[2]
+    if isinstance(mode, str):
+        return any(letter in mode for letter in "wxa+")
+    return bool(flags & (os.O_WRONLY | os.O_RDWR | os.O_CREAT))

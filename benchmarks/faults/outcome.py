@@ -25,10 +25,12 @@ class Tally:
     Attributes:
         ends: Counts of ``right``, ``refused`` and ``wrong``.
         wrong: What went wrong, once for each kind of error.
+        ended: Whether there is nothing further of the kind to try.
     """
 
     ends: Counter[str] = field(default_factory=Counter)
     wrong: dict[str, str] = field(default_factory=dict)
+    ended: bool = False
 
     def note(self, end: str, kind: str = "", story: str = "") -> None:
         """Count one try."""

@@ -54,7 +54,13 @@ def _locked(folder: Path) -> int | None:
         return None
     path = folder / _LOCK
     while True:
-        lock = os.open(path, os.O_RDWR | os.O_CREAT, 0o644)
+        try:
+            lock = os.open(path, os.O_RDWR | os.O_CREAT, 0o644)
+        except OSError as error:
+            raise StorageError(
+                f"{str(folder)!r} cannot be written: {error.strerror}. Free some space, or choose"
+                " another --out."
+            ) from error
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except OSError as error:
@@ -71,8 +77,9 @@ def _locked(folder: Path) -> int | None:
         except FileNotFoundError:
             pass
         os.close(lock)
-    os.truncate(lock, 0)
-    os.write(lock, str(os.getpid()).encode())
+    with contextlib.suppress(OSError):  # the number only helps whoever is refused
+        os.truncate(lock, 0)
+        os.write(lock, str(os.getpid()).encode())
     return lock
 
 
@@ -116,7 +123,8 @@ def describe_result(
 ) -> None:
     """Write the options and the history of the result in the folder."""
     with write_atomically(folder / "history.jsonl") as beside:
-        lines = "".join(json.dumps(dict(record)) + "\n" for record in history)
+        # In sorted order, as records come back from a checkpoint.
+        lines = "".join(json.dumps(dict(record), sort_keys=True) + "\n" for record in history)
         beside.write_text(lines, encoding="utf-8")
     with write_atomically(folder / CONFIG) as beside:
         beside.write_text(json.dumps(dict(wanted), indent=2) + "\n", encoding="utf-8")

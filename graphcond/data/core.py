@@ -6,7 +6,9 @@ import torch
 from torch import Tensor
 from torch_geometric.data import HeteroData
 
+from graphcond.data.checks import check_pair_stores
 from graphcond.data.interactions import EDGE, make_interactions, num_items, num_users, numbered
+from graphcond.data.plain import plain
 from graphcond.errors import require
 
 
@@ -40,12 +42,13 @@ def k_core(data: HeteroData, k: int) -> HeteroData:
         isinstance(data, HeteroData),
         f"A k-core is of interactions, but this is a {type(data).__name__}. Leave `k_core` away.",
     )
-    store = data[EDGE]
+    store = data[EDGE] if EDGE in data.edge_types else {}
     require(
         "val_edge_index" not in store and "test_edge_index" not in store,
         "The data are split already. Take the k-core first, then split.",
     )
-    data = numbered(data)
+    check_pair_stores(data)
+    data = numbered(plain(data))
     store = data[EDGE]
     pairs: Tensor = store.edge_index
     sizes = (num_users(data), num_items(data))

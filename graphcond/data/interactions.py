@@ -57,6 +57,9 @@ def make_interactions(
         ([[0, 1], [0, 2]], 1)
     """
     check_pairs(edge_index, num_users, num_items, "edge_index")
+    edge_index = widened(edge_index)
+    num_users = int(num_users)  # products of numpy's int32 overflow
+    num_items = int(num_items)
     given = {"edge_weight": edge_weight, "split": split, "rating": rating, "timestamp": timestamp}
     for name, value in given.items():
         require(
@@ -65,6 +68,19 @@ def make_interactions(
             f" {None if value is None else tuple(value.shape)}, E = {edge_index.size(1)!r}. It has"
             " one entry per column of `edge_index`.",
         )
+    for name, value in given.items():
+        require(
+            value is None or not (value.is_complex() or value.dtype == torch.bool),
+            f"`{name}` must hold numbers, but it is of {getattr(value, 'dtype', None)}. Convert it,"
+            f" for example with `{name}.float()`.",
+        )
+    require(
+        split is None or not split.is_floating_point(),
+        f"`split` must be of an integer type, but it is of {getattr(split, 'dtype', None)}. 0 is"
+        " train, 1 validation, 2 test.",
+    )
+    if split is not None:
+        split = widened(split)
     if split is not None and split.numel():
         low, high = (int(value) for value in torch.aminmax(split))
         require(
@@ -80,19 +96,33 @@ def make_interactions(
     data["item"].num_nodes = int(num_items)
     data[EDGE].edge_index = pairs
     if edge_weight is not None:
-        data[EDGE].edge_weight = torch.zeros(
-            pairs.size(1), dtype=edge_weight.dtype, device=pairs.device
-        ).index_add_(0, inverse, edge_weight)
+        data[EDGE].edge_weight = _added(edge_weight.detach(), inverse, pairs.size(1))
     if split is not None:
         first = torch.full((pairs.size(1),), 2, dtype=torch.uint8, device=pairs.device)
         data[EDGE].split = first.scatter_reduce_(0, inverse, split.to(torch.uint8), "amin")
     for name, value, which in (("rating", rating, "amax"), ("timestamp", timestamp, "amin")):
         if value is not None:
+            value = widened(value.detach())
             empty = torch.zeros(pairs.size(1), dtype=value.dtype, device=pairs.device)
             data[EDGE][name] = empty.scatter_reduce_(0, inverse, value, which, include_self=False)
     data.card = {"name": "interactions", **(card or {})}
     data.card["duplicates_merged"] = int(data.card.get("duplicates_merged", 0)) + merged
     return data
+
+
+def _added(weight: Tensor, inverse: Tensor, count: int) -> Tensor:
+    """Return the weights of repeated pairs added up [count].
+
+    Sums are taken in a wide type: int8 wraps at 127, and float16 stands still at 2048. They come
+    back in the type of the weights where that holds them.
+    """
+    wide = weight.double() if weight.is_floating_point() else widened(weight)
+    total = torch.zeros(count, dtype=wide.dtype, device=inverse.device)
+    total.index_add_(0, inverse, wide.to(inverse.device))
+    narrow = total.to(weight.dtype)
+    if weight.is_floating_point() or torch.equal(narrow.to(total.dtype), total):
+        return narrow
+    return total
 
 
 def _merged(edge_index: Tensor, num_users: int, num_items: int) -> tuple[Tensor, Tensor]:
@@ -199,6 +229,7 @@ def check_pairs(pairs: Any, num_users: int, num_items: int, name: str) -> None:
     )
     if pairs.numel() == 0:
         return
+    pairs = widened(pairs)
     low = pairs.amin(1).tolist()
     high = pairs.amax(1).tolist()
     require(

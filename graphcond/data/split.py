@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import math
 from numbers import Integral, Real
 from typing import Any, Literal, TypeAlias, get_args
 
@@ -12,6 +13,7 @@ from torch_geometric.data import Data, HeteroData
 
 from graphcond.data.checks import check_is_graph, check_labels, check_pair_stores
 from graphcond.data.interactions import EDGE, interaction_part, num_users, numbered
+from graphcond.data.plain import plain
 from graphcond.data.protocols import (
     LEAK,
     cold,
@@ -22,6 +24,7 @@ from graphcond.data.protocols import (
     times_of,
 )
 from graphcond.errors import require
+from graphcond.pairs import widened
 from graphcond.seeding import generator
 
 Strategy: TypeAlias = Literal["per-user", "temporal", "leave-last-out", "published"]
@@ -68,7 +71,7 @@ def split_interactions(
     """
     _check_splittable(data, ratios, strategy)
     check_pair_stores(data)
-    data = numbered(data)
+    data = numbered(plain(data))
     store = data[EDGE]
     record: dict[str, Any] = {"strategy": strategy, "seed": seed, "ratios": list(ratios)}
     if strategy == "temporal":
@@ -156,7 +159,7 @@ def _divide(data: HeteroData, part: Tensor, record: dict[str, Any]) -> HeteroDat
             and value.shape[:1] == (count,)
         ):
             store[name] = value[train].contiguous()
-    out.card = {**data.get("card", {}), "split": record}
+    out.card = {**(data.get("card") or {}), "split": record}
     return out
 
 
@@ -197,7 +200,7 @@ def without_test(data: Data | HeteroData) -> Data | HeteroData:
         return out
     if "test_mask" in out:
         if isinstance(out.y, Tensor):
-            out.y = out.y.clone()
+            out.y = widened(out.y).clone()  # -1 would be 255 in uint8
             out.y[out.test_mask] = -1
         del out["test_mask"]
     return out
@@ -232,7 +235,8 @@ def split_nodes(
     check_is_graph(data)
     parts = {"train": train, "val": val, "test": test}
     good = all(
-        isinstance(part, Real) or part is None and name == "test" for name, part in parts.items()
+        (isinstance(part, Real) and 0 <= part < math.inf) or (part is None and name == "test")
+        for name, part in parts.items()
     )
     require(
         good,
@@ -294,5 +298,5 @@ def split_nodes(
         mask[nodes] = True
         out[name] = mask.to(y.device)
     record = {"source": "random", "seed": seed, "train": train, "val": val, "test": test}
-    out.card = {**data.get("card", {}), "split": record}
+    out.card = {**(data.get("card") or {}), "split": record}
     return out

@@ -6,6 +6,7 @@ import torch
 from torch import Tensor
 
 from graphcond.errors import require
+from graphcond.pairs import widened
 
 
 def accuracy(logits: Tensor, y: Tensor, mask: Tensor | None = None) -> Tensor:
@@ -17,8 +18,8 @@ def accuracy(logits: Tensor, y: Tensor, mask: Tensor | None = None) -> Tensor:
         mask: Nodes to count [n] bool; None means all.
 
     Returns:
-        Shares [...] in [0, 1]; NaN for a model that gives a counted node a NaN, since the highest
-        of NaNs is no answer.
+        Shares [...] in [0, 1]; NaN for a model whose highest logit at a counted node is NaN or
+        infinite, since that is no answer.
 
     Raises:
         InputError: If no labelled node is counted, or a shape or type is wrong.
@@ -27,6 +28,7 @@ def accuracy(logits: Tensor, y: Tensor, mask: Tensor | None = None) -> Tensor:
         >>> accuracy(torch.tensor([[2.0, 1.0], [0.0, 3.0]]), torch.tensor([0, 0]))
         tensor(0.5000)
     """
+    y = widened(y)
     require(
         y.dim() == 1 and logits.dim() >= 2 and logits.size(-2) == y.numel(),
         f"Logits [..., n, C] and labels [n] must agree in n, but they are {tuple(logits.shape)} and"
@@ -46,9 +48,12 @@ def accuracy(logits: Tensor, y: Tensor, mask: Tensor | None = None) -> Tensor:
         "No labelled node is counted. Check the mask, and that y holds classes from 0.",
     )
     kept = logits[..., counted, :]
+    classes = y[counted]
     if kept.is_floating_point():
         dtype = kept.dtype
     else:
         dtype = torch.float32
-    share = (kept.argmax(-1) == y[counted]).to(dtype).mean(-1)
-    return share.masked_fill(kept.isnan().flatten(-2).any(-1), torch.nan)
+    share = (kept.argmax(-1) == classes).to(dtype).mean(-1)
+    # A network that diverged: the highest of NaNs or infinite logits is no answer.
+    answered = kept.amax(-1).isfinite().all(-1)
+    return share.masked_fill(~answered, torch.nan)

@@ -8,6 +8,7 @@ import torch
 from torch import Tensor
 
 from graphcond.errors import require
+from graphcond.pairs import widened
 
 
 def ranks(values: Tensor) -> Tensor:
@@ -23,6 +24,7 @@ def ranks(values: Tensor) -> Tensor:
         >>> ranks(torch.tensor([3.0, 1.0, 3.0])).tolist()
         [2.5, 1.0, 2.5]
     """
+    values = widened(values)
     _, group, count = torch.unique(values, return_inverse=True, return_counts=True)
     # The last rank of a group of equals, less half of what the group is wider than one.
     mean: Tensor = count.cumsum(0).double() - (count.double() - 1) / 2
@@ -48,7 +50,7 @@ def spearman(first: Tensor, second: Tensor) -> float:
         >>> spearman(torch.tensor([1.0, 2.0, 3.0]), torch.tensor([10.0, 30.0, 20.0]))
         0.5
     """
-    _check(first, second)
+    first, second = _checked(first, second)
     a = ranks(first)
     b = ranks(second)
     a = a - a.mean()
@@ -75,7 +77,7 @@ def kendall(first: Tensor, second: Tensor) -> float:
 
     Source: Kendall (1945), tau-b, as in ``scipy.stats.kendalltau``.
     """
-    _check(first, second)
+    first, second = _checked(first, second)
     # Differences of ranks: those of the scores wrap around in unsigned integers, and inf - inf is
     # NaN.
     a = ranks(first)
@@ -102,7 +104,7 @@ def top_quarter_spearman(reference: Tensor, other: Tensor) -> float:
     Raises:
         InputError: As :func:`spearman`.
     """
-    _check(reference, other)
+    reference, other = _checked(reference, other)
     # Rounded up, and never fewer than the two that a correlation needs.
     count = max(2, -(-reference.numel() // 4))
     best = ranks(reference).topk(count).indices
@@ -127,7 +129,7 @@ def regret(truth: Tensor, chooser: Tensor) -> float:
         >>> regret(torch.tensor([70.0, 80.0, 82.0]), torch.tensor([0.1, 0.9, 0.5]))
         2.0
     """
-    _check(truth, chooser)
+    truth, chooser = _checked(truth, chooser)
     picked = chooser == chooser.max()
     truth = truth.double()
     if bool(picked.all()):
@@ -135,7 +137,14 @@ def regret(truth: Tensor, chooser: Tensor) -> float:
     return float(truth.max() - truth[picked].mean())
 
 
-def _check(first: Tensor, second: Tensor) -> None:
+def _checked(first: Tensor, second: Tensor) -> tuple[Tensor, Tensor]:
+    """Return two score lists that can be compared, of types that torch computes with."""
+    first = widened(torch.as_tensor(first))
+    second = widened(torch.as_tensor(second))
+    require(
+        not (first.is_complex() or second.is_complex()),
+        "Scores must be real numbers, but some are complex. Take their real part.",
+    )
     fits = first.dim() == 1 and first.shape == second.shape and first.numel() >= 2
     require(
         fits,
@@ -148,3 +157,4 @@ def _check(first: Tensor, second: Tensor) -> None:
         "This needs scores that are numbers. A candidate diverged: drop it or lower the learning"
         " rate.",
     )
+    return first, second
