@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 from pathlib import Path
 
 import numpy as np
@@ -19,6 +20,9 @@ from graphcond.errors import FileFormatError, require
 
 FILES = {"train.txt": 0, "valid.txt": 1, "test.txt": 2}
 """The files of a folder and the parts of the split they are."""
+
+
+_ODD = re.compile(r"[^0-9\s+-]")
 
 
 def read_lightgcn(
@@ -109,6 +113,9 @@ def read_lines(file: Path) -> tuple[np.ndarray, np.ndarray]:
     lines = [line.split() for line in text.split("\n")]
     lengths = np.array([len(line) for line in lines], dtype=np.int64)
     try:
+        # numpy takes 1_0 for 10, and digits of every script.
+        if _ODD.search(text):
+            raise ValueError("a letter that is no digit")
         numbers = np.array([word for line in lines for word in line], dtype=np.int64)
     except (ValueError, OverflowError) as error:
         place, word = next(
@@ -132,7 +139,7 @@ def read_lines(file: Path) -> tuple[np.ndarray, np.ndarray]:
 
 
 def _is_id(word: str) -> bool:
-    return word.lstrip("+-").isdigit() and abs(int(word)) < 2**63
+    return not _ODD.search(word) and word.lstrip("+-").isdigit() and abs(int(word)) < 2**63
 
 
 def write_lightgcn(folder: str | os.PathLike[str], data: HeteroData) -> list[Path]:

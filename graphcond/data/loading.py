@@ -93,6 +93,12 @@ def load(
         >>> data.num_nodes, data.num_edges, data.card["name"]
         (34, 156, 'karate')
     """
+    named = isinstance(name, (str, os.PathLike))
+    require(
+        named,
+        f"This needs a name or a path, but found {name!r}. Names are in `graphcond datasets`.",
+        error=UnknownNameError,
+    )
     text = os.fspath(name)
     if _is_path(text):
         return _load_file(Path(text), columns or Columns())
@@ -274,6 +280,12 @@ def _graph(arrays: dict[str, Tensor], name: str) -> Data:
     """Return a graph from arrays as numpy makes them: counts as features, weights in float64 and
     narrow labels are converted.
     """
+    unreal = [key for key, value in arrays.items() if value.is_complex()]
+    require(
+        not unreal,
+        f"{' and '.join(unreal)} of {name!r} must be real numbers, but are complex. Write real and"
+        " imaginary parts side by side.",
+    )
     x, y = arrays["x"], arrays.get("y")
     arrays["x"] = x if x.dtype in (torch.float32, torch.float64) else x.float()
     if "edge_weight" in arrays:

@@ -161,7 +161,9 @@ def _check_no_second_header(
 ) -> None:
     again = np.ones(len(frame), dtype=bool)
     for kind in ("user", "item"):
-        again &= (frame[kind] == names[places[kind]].strip().strip('"')).to_numpy(dtype=bool)
+        name = names[places[kind]].strip().strip('"').casefold()
+        same = [word for word in frame[kind].unique() if str(word).strip().casefold() == name]
+        again &= frame[kind].isin(same).to_numpy(dtype=bool)
     require(
         not again.any(),
         f"The header of {path!r} comes again in"

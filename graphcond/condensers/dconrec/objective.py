@@ -12,7 +12,6 @@ import torch
 from torch import Tensor
 
 from graphcond.condensers.dconrec.outer_loss import OuterLoss
-from graphcond.distributed import all_sum, shard
 from graphcond.nn import EmbeddingRecommender, RecommenderFactory
 from graphcond.seeding import derive
 from graphcond.sparse import CSR
@@ -34,8 +33,9 @@ class RecommenderObjective:
         seed: Seed of initialisation, order and negatives, shared by the K models as far as it goes.
 
     Source:
-        DConRec, Eq. 12 and Algorithm 1, lines 5-7. All processes together train the K models, each
-        its share.
+        DConRec, Eq. 12 and Algorithm 1, lines 5-7. Every process of a group trains all K models:
+        the draws of a batched training depend on the whole batch, so a share of it would end
+        elsewhere, and a result may not depend on the number of processes.
     """
 
     recommender: RecommenderFactory
@@ -56,19 +56,14 @@ class RecommenderObjective:
 
     def __call__(self, masks: Sequence[Tensor]) -> Tensor:
         """Return the losses ``[K, U]`` of K masks ``[P]``, bool."""
-        own = shard(len(masks))
-        size = self.outer.size
-        losses = torch.zeros(len(masks), size[0], device=self.edges.device)
-        if len(own):
-            model = self._model(len(own))
-            edges = torch.cat(
-                [model.offset(self.edges[:, masks[k] | self.kept], n) for n, k in enumerate(own)],
-                dim=1,
-            )
-            with torch.no_grad():
-                tables = model.embeddings(self._trained(model, edges, own.start))
-                losses[own.start : own.stop] = self.outer(tables, len(own), seed=self.seed)
-        return all_sum(losses)
+        model = self._model(len(masks))
+        edges = torch.cat(
+            [model.offset(self.edges[:, mask | self.kept], k) for k, mask in enumerate(masks)],
+            dim=1,
+        )
+        with torch.no_grad():
+            tables = model.embeddings(self._trained(model, edges))
+            return self.outer(tables, len(masks), seed=self.seed)
 
     def untrained(self) -> float:
         """Return the loss of the model that training starts from."""
@@ -78,11 +73,11 @@ class RecommenderObjective:
             tables = model.embeddings(model.graph(nothing))
             return float(self.outer(tables, 1, seed=self.seed).sum())
 
-    def _trained(self, model: EmbeddingRecommender, edges: Tensor, first: int) -> CSR | None:
+    def _trained(self, model: EmbeddingRecommender, edges: Tensor) -> CSR | None:
         """Train the models in place; return the graph they were trained on."""
         if edges.size(1) == 0:
             return model.graph(edges)
-        seed = derive(self.seed, "inner", first)
+        seed = derive(self.seed, "inner", 0)
         program = BPRProgram(model, edges, None, self.recipe, seed=seed)
         fit(program, self.recipe.rounds, None, description="inner")
         return program.graph
