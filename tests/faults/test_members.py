@@ -157,7 +157,7 @@ def test_complex_features_of_a_file_are_refused(tmp_path: Path) -> None:
 
 
 def _learned() -> Tensor:
-    data = split_interactions(planted_interactions(20, 30, 200))
+    data = split_interactions(planted_interactions(30, 40, 300))
     condenser = condensers.PolicyGradient(
         MF,
         pools.Observed(),
