@@ -78,17 +78,18 @@ def kinds(files: int, inputs: int, kills: int, folder: Path) -> Iterator[Kind]:
 def main() -> None:
     """Try, and write the counts into ``results/faults.json``."""
     parser = argparse.ArgumentParser()
-    parser.add_argument("--files", type=int, default=1300, help="malformed files of each format")
+    parser.add_argument("--count", type=int, default=1300, help="malformed files of each format")
     parser.add_argument("--inputs", type=int, default=60, help="awkward inputs of each condenser")
     parser.add_argument("--kills", type=int, default=60, help="tries of each fault of each command")
     parser.add_argument("--minutes", type=float, default=14.0, help="begin nothing after these")
     parser.add_argument("--only", default="", help="kinds whose name holds this text")
     parser.add_argument("--again", action="store_true", help="begin kinds that went wrong anew")
+    parser.add_argument("--out", type=Path, default=RESULTS, help="folder of the JSON file")
     asked = parser.parse_args()
     end = time.monotonic() + 60 * asked.minutes
-    store = Store(RESULTS / "faults.json", ("of", "what"))
+    store = Store(asked.out / "faults.json", ("of", "what"))
     with tempfile.TemporaryDirectory() as folder:
-        for kind in kinds(asked.files, asked.inputs, asked.kills, Path(folder)):
+        for kind in kinds(asked.count, asked.inputs, asked.kills, Path(folder)):
             if asked.only in f"{kind.of} {kind.what}":
                 _go_on(store, kind, end, asked.again)
 

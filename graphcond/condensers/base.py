@@ -33,6 +33,7 @@ from graphcond.data import (
 )
 from graphcond.data.plain import plain
 from graphcond.data.provenance import new_interactions
+from graphcond.data.unused import unused, warn_of_unused
 from graphcond.errors import BudgetError, require
 from graphcond.measure import Measure
 from graphcond.pairs import pair_keys
@@ -131,6 +132,10 @@ class Condenser(BaseTransform, ABC):
             **draft.facts,
         }
         small = draft.data
+        dropped = unused(seen, small)
+        if dropped:
+            card["without"] = dropped
+            warn_of_unused(dropped, type(self).__name__)
         small.card = card
         seconds = cost.seconds + (0.0 if kept is None else kept.seconds_before)
         report = {**card, "seconds_condense": seconds, "peak_mib": cost.peak_mib}

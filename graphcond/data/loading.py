@@ -7,6 +7,7 @@ import hashlib
 import json
 import os
 import struct
+import warnings
 import zipfile
 import zlib
 from collections.abc import Callable
@@ -265,6 +266,12 @@ def _load_arrays(path: Path, columns: Columns) -> Data | HeteroData:
         if {"x", "edge_index"} <= found:
             _refuse_columns(path, columns)
             known = ("x", "edge_index", "edge_weight", "y", "train_mask", "val_mask", "test_mask")
+            if found - set(known):
+                warnings.warn(
+                    f"{str(path)!r} also holds {', '.join(sorted(found - set(known)))}, which"
+                    f" graphs here do not have. Known are {', '.join(known)}.",
+                    stacklevel=4,
+                )
             return _graph(
                 {name: torch.from_numpy(raw[name]) for name in known if name in found}, path.stem
             )

@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 from typing import TypeVar
 
+import torch
 from torch import Tensor
 from torch_geometric.data import Data, HeteroData
 
@@ -19,8 +20,8 @@ def plain(data: Graph) -> Graph:
     """Return a data set whose tensors are ordinary ones, without a history of gradients.
 
     Ids and labels become int64. Parameters and results of a network are detached, tensors made in
-    inference mode are copied (gradients cannot flow past them), and subclasses such as PyG's
-    ``EdgeIndex`` become tensors.
+    inference mode are copied (gradients cannot flow past them), subclasses such as PyG's
+    ``EdgeIndex`` become tensors, and all lie in memory row by row.
 
     Args:
         data: Node data or interactions.
@@ -49,6 +50,8 @@ def _plain(value: Tensor, name: str) -> Tensor:
         value = value.as_subclass(Tensor)
     if value.is_inference():
         value = value.clone()
+    if value.layout == torch.strided:
+        value = value.contiguous()  # dropout draws in the order of memory
     if name in _IDS:
         return widened(value)
     return value

@@ -185,6 +185,10 @@ def without_test(data: Data | HeteroData) -> Data | HeteroData:
     Returns:
         A shallow copy that shares every untouched tensor.
     """
+    if isinstance(data, HeteroData):
+        check_pair_stores(data)
+    else:
+        check_is_graph(data)
     out = copy.copy(data)
     if isinstance(data, HeteroData):
         store = out[EDGE]

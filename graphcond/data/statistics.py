@@ -6,8 +6,10 @@ import torch
 from torch import Tensor
 from torch_geometric.data import Data, HeteroData
 
+from graphcond.data.checks import check_is_graph, check_pair_stores
 from graphcond.data.interactions import EDGE, num_items, num_users, numbered, val_edges
 from graphcond.data.split import test_edges
+from graphcond.errors import require
 
 
 def statistics(data: Data | HeteroData) -> dict[str, int | float]:
@@ -21,9 +23,15 @@ def statistics(data: Data | HeteroData) -> dict[str, int | float]:
         (stored numbers that are not 0).
     """
     if isinstance(data, HeteroData):
+        check_pair_stores(data)
         data = numbered(data)
         figures = _interactions(data)
     else:
+        check_is_graph(data)
+        require(
+            isinstance(data.get("edge_index"), Tensor),
+            "`data` must have a tensor `edge_index`, but it has none. Set `data.edge_index`.",
+        )
         figures = _nodes(data)
     tensors = [
         value for store in data.stores for value in store.values() if isinstance(value, Tensor)

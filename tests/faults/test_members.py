@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import copy
 import multiprocessing
 import os
+import warnings
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +13,7 @@ import numpy as np
 import pytest
 import torch
 from torch import Tensor
+from torch_geometric.data import Data, HeteroData
 
 from graphcond import condensers, masks, metrics, pools
 from graphcond.data import (
@@ -23,10 +26,15 @@ from graphcond.data import (
     planted_interactions,
     split_interactions,
     split_nodes,
+    statistics,
     without_test,
 )
+from graphcond.data.plain import plain
+from graphcond.data.unused import unused
 from graphcond.errors import FileFormatError, InputError
-from graphcond.nn import MF
+from graphcond.evaluation import evaluate_node
+from graphcond.nn import MF, GraphNet
+from graphcond.training import ClassifierTraining
 
 NARROW = (torch.uint8, torch.int8, torch.int16, torch.int32)
 UNSIGNED = (torch.uint16, torch.uint32, torch.uint64)
@@ -204,3 +212,73 @@ def test_groups_of_processes_learn_the_same(world: int, tmp_path: Path) -> None:
     for process in group:
         process.join()
     assert all(end == _learned().tolist() for end in ends)
+
+
+def test_the_layout_in_memory_changes_nothing() -> None:
+    data = planted_graph(num_nodes=60, num_classes=3, num_features=8)
+    turned = copy.copy(data)
+    turned.x = data.x.t().contiguous().t()
+    turned.edge_index = data.edge_index.t().contiguous().t()
+    recipe = ClassifierTraining(epochs=5)
+    found = [
+        evaluate_node(GraphNet, each, each, seeds=[0], recipe=recipe).rows[0]["accuracy"]
+        for each in (data, turned)
+    ]
+    assert found[0] == found[1]
+    assert plain(turned).x.is_contiguous()
+
+
+def _weighted() -> Data:
+    data = planted_graph(num_nodes=60, num_classes=3, num_features=8)
+    data.edge_weight = torch.linspace(0.5, 1.0, data.num_edges)
+    return data
+
+
+def test_what_is_left_out_of_a_condensed_graph_is_said() -> None:
+    data = planted_graph(num_nodes=60, num_classes=3, num_features=8)
+    data.edge_attr = torch.ones(data.num_edges, 2)
+    with pytest.warns(UserWarning, match="without edge_attr"):
+        small = condensers.Herding(num_nodes=6)(data)
+    assert small.card["without"] == ["edge_attr"]
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        small = condensers.Herding(num_nodes=6)(_weighted())
+    assert "without" not in small.card
+
+
+def test_weights_and_direction_that_go_are_said() -> None:
+    data = _weighted()
+    one = data.edge_index[0] < data.edge_index[1]
+    data.edge_index = data.edge_index[:, one]
+    data.edge_weight = data.edge_weight[one]
+    both = Data(edge_index=torch.tensor([[0, 1], [1, 0]]))
+    assert unused(data, both) == ["edge_weight", "direction"]
+    assert unused(data, Data(edge_index=torch.tensor([[0, 1], [0, 1]]))) == ["edge_weight"]
+    assert unused(data, Data(edge_index=torch.zeros(2, 0, dtype=torch.long))) == []
+    weighted = Data(edge_index=both.edge_index[:, :1], edge_weight=torch.ones(1))
+    assert unused(data, weighted) == []
+
+
+def test_other_types_of_edges_are_said() -> None:
+    data = split_interactions(planted_interactions(30, 40, 300))
+    data["user", "follows", "user"].edge_index = torch.tensor([[0], [1]])
+    with pytest.warns(UserWarning, match="follows"):
+        small = condensers.RandomInteractions(ratio=0.5)(data)
+    assert small.card["without"] == ["('user', 'follows', 'user')"]
+
+
+def test_arrays_of_a_file_that_are_left_out_are_said(tmp_path: Path) -> None:
+    data = planted_graph(num_nodes=24, num_classes=2, num_features=3)
+    arrays = {"x": data.x, "edge_index": data.edge_index, "y": data.y}
+    np.savez(tmp_path / "a.npz", **arrays, edge_attr=np.ones((data.num_edges, 2)))
+    with pytest.warns(UserWarning, match="edge_attr"):
+        load(tmp_path / "a.npz")
+
+
+@pytest.mark.parametrize("data", [None, [1], HeteroData(), Data()])
+def test_what_is_no_data_set_has_no_statistics(data: Any) -> None:
+    with pytest.raises(InputError):
+        statistics(data)
+    if not isinstance(data, Data):
+        with pytest.raises(InputError):
+            without_test(data)
