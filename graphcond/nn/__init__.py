@@ -20,6 +20,11 @@ from graphcond.nn.losses import (
     shared_gradient,
 )
 from graphcond.nn.operation_forest import ForestGraph, OperationForest, Tree
+from graphcond.nn.operation_supernet import (
+    OperationSupernet,
+    straight_through,
+    supernet_problem,
+)
 from graphcond.nn.operation_tree import OPERATIONS, Operation, OperationTree
 from graphcond.nn.random_features import RandomFilters, random_filters
 from graphcond.nn.recommender import MF, EmbeddingRecommender, LightGCN, RecommenderFactory
@@ -43,6 +48,7 @@ __all__ = [
     "OPERATIONS",
     "Operation",
     "OperationForest",
+    "OperationSupernet",
     "OperationTree",
     "PairMLP",
     "PolynomialFilterNet",
@@ -68,5 +74,7 @@ __all__ = [
     "ridge_filters",
     "shared_gradient",
     "stored_bases",
+    "straight_through",
+    "supernet_problem",
     "synthetic_labels",
 ]
