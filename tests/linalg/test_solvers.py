@@ -162,3 +162,11 @@ def test_the_dense_solve_says_where_an_operator_is_indefinite():
     assert found.negative_curvature.tolist() == [True, False]
     assert found.value["w"].tolist() == [[0.5, -2.0], [1.0, 1.0]]
     assert bool(found.converged.all())
+
+
+def test_where_curvature_vanishes_cg_stops_without_calling_it_negative():
+    b = {"w": torch.tensor([[0.0, 1.0], [1.0, 1.0]])}
+    matrix = torch.stack([torch.diag(torch.tensor([1.0, 0.0])), torch.eye(2)])
+    found = CG()(Dense(matrix), b)
+    assert found.negative_curvature.tolist() == [False, False]
+    assert found.converged.tolist() == [False, True]

@@ -58,3 +58,18 @@ def test_later_hits_gain_less():
     hit = torch.tensor([[False, True, False], [False, False, True]])
     found = ndcg(hit, torch.tensor([1, 1]), 3).tolist()
     assert found == pytest.approx([1 / math.log2(3), 1 / math.log2(4)])
+
+
+def test_only_the_first_k_places_count():
+    hit = torch.tensor([[False, True, True], [True, False, True]])
+    count = torch.tensor([2, 4])
+    assert [recall(hit, count, k).tolist() for k in (1, 2, 3)] == [[0, 0.25], [0.5, 0.25], [1, 0.5]]
+    first, second = (ndcg(hit, count, k).tolist() for k in (1, 2))
+    assert first == [0, 1]
+    discount = 1 / math.log2(3)
+    assert second == pytest.approx([discount / (1 + discount), 1 / (1 + discount)])
+
+
+def test_an_empty_place_is_not_the_last_item_of_the_user_before():
+    hit, _ = hits(torch.tensor([[0], [-1]]), torch.tensor([[0], [3]]), num_items=4)
+    assert not hit.any()
