@@ -63,14 +63,19 @@ def _constants(module: ModuleType) -> Iterator[str]:
 
 def _of_class(place: str, kind: type) -> Iterator[str]:
     own = vars(kind).get("__annotations__", {})
-    for field in dataclasses.fields(kind) if dataclasses.is_dataclass(kind) else ():
+    fields = dataclasses.fields(kind) if dataclasses.is_dataclass(kind) else ()
+    for field in fields:
         if field.name not in own:
             continue
         if field.default is not dataclasses.MISSING:
             yield f"{place}.{field.name} = {_shown(field.default)}"
         elif field.default_factory is not dataclasses.MISSING:
             yield f"{place}.{field.name} = {_shown(field.default_factory())}"
+    names = {field.name for field in fields}
     for name, value in vars(kind).items():
+        plain = isinstance(value, (bool, int, float, str))
+        if plain and not name.startswith("__") and name not in names:
+            yield f"{place}.{name} = {_shown(value)}"
         call = getattr(value, "__func__", value)
         made = dataclasses.is_dataclass(kind) and name == "__init__"
         if inspect.isfunction(call) and not made:

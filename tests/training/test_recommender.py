@@ -142,10 +142,10 @@ def test_nothing_to_train_on():
 def test_the_gradient_of_a_bias_is_autograds():
     data = blocks()
     pairs = data[EDGE].edge_index
-    model = nn.MF(60, 40, dim=4, bias=True, init_std=0.3, weight_decay=0.0)
+    model = nn.MF(60, 40, dim=4, bias=True, init_std=0.3)
     with torch.no_grad():
         model.item_bias.copy_(torch.randn(40, generator=torch.Generator().manual_seed(1)))
-    program = BPRProgram(model, pairs, None, BPR())
+    program = BPRProgram(model, pairs, None, BPR(weight_decay=0.0))
     draw = torch.Generator().manual_seed(0)
     negatives = program.negatives(pairs[0], draw)
     gap = model(pairs) - model(torch.stack([pairs[0], negatives]))
@@ -158,7 +158,7 @@ def test_the_gradient_of_a_bias_is_autograds():
 def test_the_decay_is_what_a_triplet_is_expected_to_meet():
     """Users and items by their interactions, and every item as often as a negative is drawn."""
     pairs = torch.tensor([[0, 0, 1], [2, 1, 2]])
-    users, items = BPRProgram(nn.MF(3, 4, weight_decay=0.5), pairs, None, BPR()).decay
+    users, items = BPRProgram(nn.MF(3, 4), pairs, None, BPR(weight_decay=0.5)).decay
     assert users[:, 0].tolist() == pytest.approx([0.5 * 2 / 3, 0.5 / 3, 0])
     drawn = 0.5 / 4
     assert items[:, 0].tolist() == pytest.approx(
@@ -171,8 +171,8 @@ def test_dropout_keeps_the_mean_of_a_users_row():
     pairs = data[EDGE].edge_index[:, :1].expand(2, 4000)
     found = []
     for dropout in (0.0, 0.75):
-        model = nn.MF(60, 40, dim=4, dropout=dropout, weight_decay=0.0)
-        program = BPRProgram(model, data[EDGE].edge_index, None, BPR())
+        model = nn.MF(60, 40, dim=4, dropout=dropout)
+        program = BPRProgram(model, data[EDGE].edge_index, None, BPR(weight_decay=0.0))
         batch = nn.Triplets(pairs[0], pairs[1], pairs[1] * 0 + 7)
         program.update(batch, torch.Generator().manual_seed(0))
         found.append(model.item.grad[pairs[1, 0]].clone())

@@ -1,3 +1,4 @@
+import math
 from functools import partial
 
 import pytest
@@ -160,3 +161,17 @@ def test_a_closed_form_gets_the_seed():
     )
     assert torch.equal(first, again)
     assert not torch.equal(first, other)
+
+
+def test_a_place_counts_up_to_the_tenth():
+    class Long(Ranker):
+        @property
+        def size(self):
+            return 1, 20
+
+        def scores(self, start, stop):
+            return -torch.arange(20.0)[None]
+
+    nothing = torch.empty(2, 0, dtype=torch.long)
+    found = [held_out_ndcg(Long(), torch.tensor([[0], [at]]), nothing) for at in (9, 10)]
+    assert found == pytest.approx([1 / math.log2(11), 0])
