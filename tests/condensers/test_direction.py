@@ -473,3 +473,13 @@ def test_prices_aim_at_popularity_to_three_quarters(women, monkeypatch):
     popular = torch.bincount(train_edges(women)[1], minlength=14).double() ** 0.75
     torch.testing.assert_close(target, popular / popular.sum() * count.sum())
     torch.testing.assert_close(keys, options.scores - 1.5 * options.observed)
+
+
+def test_a_teacher_given_is_no_setting_of_its_own(women):
+    """Neither its text nor its equality name thousands of numbers; a checkpoint's identity does."""
+    size = (women["user"].num_nodes, women["item"].num_nodes)
+    teachers = [Recommender(torch.full(size, x), torch.eye(size[1]), Fitted()) for x in (0.0, 1.0)]
+    plain, first, second = (TeacherChoice(ratio=0.4, teacher=each) for each in (None, *teachers))
+    assert repr(first) == repr(plain)
+    assert first == second
+    assert first._identity() != second._identity()

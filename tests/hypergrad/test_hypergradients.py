@@ -182,3 +182,19 @@ def test_rows_of_a_sensitivity_are_those_of_their_hyperparameters(ridge):
     lam = ridge.lam.clone().requires_grad_()
     (direct,) = torch.autograd.grad(ridge.outer(optimum, lam).sum(), lam)
     torch.testing.assert_close(every - without, direct)
+
+
+def test_a_parameter_that_a_hyperparameter_does_not_touch_does_not_move_with_it():
+    def inner(p, lam):
+        return ((p["a"] - lam) ** 2).sum(-1) + (p["b"] ** 2).sum(-1)
+
+    def outer(p, lam):
+        return (p["a"] ** 2).sum(-1) + 3 * p["b"].sum(-1)
+
+    lam = torch.tensor([[1.0, 2.0], [3.0, 4.0]], dtype=torch.float64)
+    params = {"a": lam.clone(), "b": torch.zeros(2, 1, dtype=torch.float64)}
+    found = sensitivity(BilevelProblem(inner, outer), params, lam, TIGHT)
+    for h, column in enumerate(found.columns):
+        assert torch.equal(column["b"], torch.zeros_like(params["b"]))
+        torch.testing.assert_close(column["a"], torch.eye(2).double()[h].expand(2, 2))
+    torch.testing.assert_close(found.hypergradient(outer, params, lam)[1], 2 * lam)

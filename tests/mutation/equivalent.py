@@ -55,6 +55,62 @@ EQUIVALENT: dict[tuple[str, str, str], str] = {
         "",
         "16 → 17",
     ): "edges that share a random stream; any size serves",
+    (
+        "graphcond/masks/projection.py",
+        "CappedSimplex._sums",
+        "sums[1] += kept.ceil().sum() - kept.floor_().sum() → sums[1] -= kept.ceil().sum() -"
+        " kept.floor_().sum()",
+    ): "a wrong slope leaves the bracket and bisects: slower, to the same answer",
+    (
+        "graphcond/masks/estimators/base.py",
+        "score_estimate",
+        "weights.permute(2, 0, 1).contiguous() → weights.permute(2, 0, 1)",
+    ): "how numbers lie in memory",
+    (
+        "graphcond/masks/draw.py",
+        "systematic",
+        "steps[-1] = size → pass",
+    ): "the last sum is scaled to the size; only a start below 1e-15 would show that it rounds",
+    (
+        "graphcond/nn/teacher.py",
+        "_ridge",
+        "rows.shape[0] <= rows.shape[1] → rows.shape[0] < rows.shape[1]",
+    ): "which of two equal-sized systems with one solution is solved",
+    (
+        "graphcond/nn/linear_filters.py",
+        "ridge_filters",
+        "inner → outer",
+    ): "which of two systems with one solution is stored: the cost differs, the weights do not",
+    (
+        "graphcond/nn/random_features.py",
+        "random_filters",
+        "generator(seed, 'random filters', 0) → generator(seed, 'random filters')",
+    ): "another draw of the same distribution, from a stream that nothing else reads",
+    (
+        "graphcond/training/negatives.py",
+        "UniformNegatives.__init__",
+        "max → min",
+    ): "a pair's key is row · columns + column, whatever the number of rows",
+    (
+        "graphcond/training/sparse_ease.py",
+        "_nearest",
+        "popularity.clamp(min=1) → popularity",
+    ): "items that nobody took meet no other item, so that their length is never read",
+    (
+        "graphcond/training/nodes.py",
+        "activations_at_once",
+        "device.type == 'cpu' → device.type != 'cpu'",
+    ): "how many filters are trained at once: the time differs, the results do not",
+    (
+        "graphcond/condensers/interactions/baselines.py",
+        "proxy_losses",
+        "users → items",
+    ): "both rows of one tensor, asked for their device or their number",
+    (
+        "graphcond/condensers/nodes/learner.py",
+        "Learner.update",
+        "loss.detach() → loss",
+    ): "a float has no gradient",
 }
 """(file, function, change) -> why no test could, or should, tell the difference."""
 

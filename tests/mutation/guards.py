@@ -29,6 +29,7 @@ GUARDS: dict[str, tuple[str, ...]] = {
         "tests/evaluation",
         "tests/hypergrad",
         "tests/condensers/test_hypergradient_objective.py",
+        "tests/condensers/test_hypergradient_matching.py",
         "tests/condensers/test_node_direction.py",
     ),
     "graphcond/data/split.py": (

@@ -76,3 +76,11 @@ def test_it_reads_training_and_validation_labels_each_for_its_purpose(graph):
     other.edge_weight = None
     assert trained(other, graph).losses != plain.losses
     assert trained(graph, other).scores != plain.scores
+
+
+def test_a_graph_of_another_type_is_looked_at_in_the_models(graph):
+    model = GraphNet(8, 3, hidden=4, seed=1)
+    double = copy.copy(graph)
+    double.x, double.edge_weight = graph.x.double(), graph.edge_weight.double()
+    torch.testing.assert_close(infer(model, double), infer(model, graph))
+    assert double.x.dtype == torch.float64
