@@ -71,6 +71,7 @@ class NodeSynthesis(NodeCondenser):
         condensed = best_linear(data, propagate(propagation(graph), graph.x, 2), graph.y)
         operator = propagation(data)
         draws = []
+        # Three draws, as one random set of a few nodes may be lucky.
         for draw in range(3):
             rows = _random_rows(data, graph.y, derive(self.seed, "control", draw))
             selector = F.one_hot(rows, int(data.num_nodes)).T.to(data.x)

@@ -33,6 +33,7 @@ class ClosedForm(Hypergradient):
 
     def __call__(self, problem: BilevelProblem, params: Tensors, lam: Tensor) -> Tensor:
         """Return ∇L*(λ); ``params`` may be empty, as θ*(λ) comes from the formula."""
+        # A leaf of its own: the caller's λ may be part of another graph.
         hyper = lam.detach().requires_grad_()
         with torch.enable_grad():
             value = problem.outer_loss({**params, **self.optimum(hyper)}, hyper).sum()

@@ -63,6 +63,7 @@ def pearson_distance(a: Tensor, b: Tensor) -> Tensor:
         f"This needs at least 2 hyperparameters in the pool, but found pool = {a.shape[-1]!r}. One"
         " value has no correlation.",
     )
+    # Pearson's correlation is the cosine of what is left without the means.
     return 1.0 - F.cosine_similarity(
         a - a.mean(-1, keepdim=True), b - b.mean(-1, keepdim=True), dim=-1
     )

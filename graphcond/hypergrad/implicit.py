@@ -68,6 +68,8 @@ class Implicit(Hypergradient):
             and the solution.
         """
         theta, hyper = leaves(params, lam)
+        # The curvature is held constant: it does not depend on what the outer loss closes over, in
+        # which the hypergradient is differentiated.
         operator = problem.inner_curvature(params, lam)
         _, slope, direct = partials(problem.outer_loss, theta, hyper)
         solution = self.solver(Damped(operator, self.damping) if self.damping else operator, slope)
@@ -85,6 +87,7 @@ def mixed_product(inner_slope: Tensors, lam: Tensor, vector: Tensors) -> Tensor:
         vector: v, shaped as θ.
     """
     with torch.enable_grad():
+        # Slopes without a graph do not depend on λ: autograd refuses them, their product is 0.
         names = [name for name, grad in inner_slope.items() if grad.requires_grad]
         outputs = [inner_slope[name] for name in names]
         cotangents = [vector[name] for name in names]

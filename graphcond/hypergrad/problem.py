@@ -101,5 +101,7 @@ def partials(loss: Loss, params: Tensors, lam: Tensor) -> tuple[Tensor, Tensors,
             f"This needs a loss [] or [B], but found shape = {tuple(value.shape)}. Sum or average"
             " over the nodes, not over the hyperparameters.",
         )
+        # Entries of different hyperparameters never meet, so the gradient of the sum is all of
+        # theirs.
         whole = gradients(value.sum(), [*params.values(), lam])
     return value, dict(zip(params, whole)), whole[-1]

@@ -109,6 +109,8 @@ def _mixed_columns(slope: Tensors, lam: Tensor) -> list[Tensors]:
     then in u.
     """
     with torch.enable_grad():
+        # Twice reverse in place of once forward: the product is linear in u, so u may be 0. That
+        # needs H backward passes, and H is small.
         probe = {name: torch.zeros_like(grad).requires_grad_() for name, grad in slope.items()}
         names = [name for name, grad in slope.items() if grad.requires_grad]
         (product,) = torch.autograd.grad(

@@ -65,15 +65,20 @@ class CG(LinearSolver):
             product = operator @ direction
             steps += 1
             curvature = vectors.dot(direction, product, batched)
+            # A product that is lost in rounding says nothing of the curvature's sign. Dot products
+            # of this length err by a few eps of |p| |A p|; 16 is on the safe side.
             noise = (
                 16
                 * torch.finfo(curvature.dtype).eps
                 * vectors.norm(direction, batched)
                 * vectors.norm(product, batched)
             )
+            # Negative beyond noise is a finding. Zero within noise only stops the block.
             negative = negative | (active & (curvature < -noise))
             stalled = stalled | (active & (curvature <= noise))
             active = active & ~stalled
+            # Finished blocks take steps of length 0: a batch goes on as one until its last block is
+            # done.
             step = _where(active, square / curvature)
             x = vectors.add(x, direction, step)
             residual = vectors.add(residual, product, -step)

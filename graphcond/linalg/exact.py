@@ -50,6 +50,7 @@ class Exact(LinearSolver):
         size = flat.norm(dim=-1)
         missed = ((matrix @ solved.unsqueeze(-1)).squeeze(-1) - flat).norm(dim=-1)
         relative = torch.where(size > 0, missed / size, torch.zeros_like(size))
+        # Symmetrised, as products by automatic differentiation are symmetric up to rounding only.
         negative = torch.linalg.eigvalsh((matrix + matrix.mT) / 2)[..., 0] <= 0
         value = vectors.unflatten(solved, b, operator.batched)
         return Solution(

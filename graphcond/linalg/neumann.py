@@ -40,6 +40,7 @@ def largest_eigenvalue(
         name: torch.randn(tensor.shape, generator=source, device=device, dtype=tensor.dtype)
         for name, tensor in like.items()
     }
+    # A vector that the operator maps to zero stays zero, instead of becoming 0 / 0.
     tiny = torch.finfo(next(iter(like.values())).dtype).tiny
     size = vectors.norm(vector, operator.batched)
     for _ in range(steps):
@@ -112,6 +113,7 @@ class Neumann(LinearSolver):
             term = vectors.add(term, operator @ term, -gain)
             steps_taken += 1
             length = vectors.norm(term, batched)
+            # The slack is rounding: a residual that merely stays as long as b is no divergence.
             if self.guarded:
                 diverged = diverged | (active & ~(length <= size * (1 + 1e-5)))
             better = active & (length <= best_length)
@@ -128,6 +130,8 @@ class Neumann(LinearSolver):
     def _step(self, operator: LinearOperator, b: Tensors, size: Tensor) -> tuple[Tensor, int]:
         if self.step is not None:
             return torch.full_like(size, self.step), 0
+        # Half of the largest step that converges. The estimate comes from below, so the margin is
+        # needed.
         largest = largest_eigenvalue(operator, b, self.power_steps)
         return torch.where(largest > 0, 1.0 / largest, torch.ones_like(largest)), self.power_steps
 

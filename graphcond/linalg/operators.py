@@ -139,6 +139,7 @@ class GaussNewton(LinearOperator):
             value = criterion(self.leaf)
             self.batched = value.dim() == 1
             (self.slope,) = torch.autograd.grad(value.sum(), self.leaf, create_graph=True)
+            # Jᵀ u is linear in u, so its derivative in u, taken at any u, is J. Zeros cost nothing.
             self.probe = torch.zeros_like(self.leaf).requires_grad_()
             self.transposed = _gradients(self.output, self.params, self.probe)
 

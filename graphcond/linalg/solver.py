@@ -101,6 +101,7 @@ class LinearSolver(ABC):
 def _power_of_two(b: Tensors, batched: bool) -> Tensor:
     """Return the power of two near the largest entry of b, ``[]`` or ``[B]``; 1 where b is 0."""
     flat = vectors.flatten(vectors.detach(b), batched)
+    # Clamped so that neither the size nor its inverse leaves the range of float32.
     exponent = torch.frexp(flat.abs().amax(-1)).exponent.clamp(-120, 120)
     return torch.ldexp(torch.ones_like(exponent, dtype=flat.dtype), exponent)
 
@@ -120,5 +121,7 @@ class _Solved(torch.autograd.Function):
     @staticmethod
     def backward(ctx: Any, grad: Tensor) -> tuple[Tensor, None, None, None]:
         like = vectors.unflatten(grad, ctx.like, ctx.operator.batched)
+        # A⁻ᵀ is A⁻¹, by the same solver: so a truncated solve is differentiated as what it is meant
+        # for, not as its own steps.
         solution = ctx.solver(ctx.operator, like)
         return vectors.flatten(solution.value, ctx.operator.batched), None, None, None

@@ -148,11 +148,14 @@ class Bernoulli(Adjacency):
         logits = (params["logits"] + params["logits"].T) / 2
         if seed is None:
             return _off_diagonal(torch.sigmoid(logits))
+        # Kept off 0 and 1, where the logistic noise is infinite. Drawn on the CPU: a GPU then
+        # learns from the same edges.
         uniform = (
             torch.rand(logits.shape, generator=generator(seed, "edges"), dtype=logits.dtype)
             .clamp(1e-6, 1 - 1e-6)
             .to(logits.device)
         )
+        # One draw a pair: (i, j) and (j, i) are the same edge.
         noise = torch.triu(torch.log(uniform) - torch.log1p(-uniform), 1)
         return _off_diagonal(torch.sigmoid((logits + noise + noise.T) / self.temperature))
 
@@ -206,6 +209,7 @@ class PairMLP(Adjacency):
             "right": glorot(d, h),
             "weight1": glorot(h, h),
             "weight2": glorot(h, 1)[:, 0],
+            # Few edges at first, sigmoid(-3) = .05; the fit below brings up those of the start.
             "bias2": x.new_tensor(-3.0),
         }
         params |= {f"scale{i}": x.new_ones(h) for i in range(2)} | {
@@ -227,6 +231,7 @@ class PairMLP(Adjacency):
                     self._logits(params, x)[keep], target[keep]
                 ).backward()
                 optimizer.step()
+        # Frees the gradients of the fit: learning starts without any.
         optimizer.zero_grad()
 
     @staticmethod
@@ -235,6 +240,7 @@ class PairMLP(Adjacency):
         right = x @ params["right"]
         left = left - left.mean(0)
         right = right - right.mean(0)
+        # Batch normalisation's own epsilon.
         spread = (left.var(0, correction=0) + right.var(0, correction=0) + 1e-5).rsqrt()
         pair = (
             torch.relu(((left[:, None] + right) * spread) * params["scale0"] + params["shift0"])

@@ -17,8 +17,11 @@ from graphcond.typing import Tensors
 Basis: TypeAlias = Literal["chebyshev", "power"]
 Operator: TypeAlias = CSR | Tensor
 
+# Below so many nodes, or above this share of all pairs, a dense product is faster than a sparse
+# one.
 _DENSE_NODES = 128
 _DENSE_SHARE = 0.25
+# Share of non-zero features up to which a sparse first layer is faster.
 _SPARSE_FEATURES = 0.1
 
 
@@ -137,6 +140,7 @@ class PolynomialFilterNet:
                 .mul_(2 * bound)
                 .sub_(bound)
             )
+            # Laid out [d, B, h], so that X @ W of all models is one product without a copy.
             params[f"weight{layer}"] = (
                 weight.to(device).transpose(0, 1).contiguous().transpose(0, 1)
             )
@@ -353,6 +357,7 @@ def dense_operator(adjacency: Tensor, lambda_max: float = 2.0) -> Tensor:
         torch.where(linked, degree, torch.ones_like(degree)).rsqrt(),
         torch.zeros_like(degree),
     )
+    # Isolated nodes keep the diagonal alone: L is the identity on them.
     eye = torch.eye(adjacency.size(0), dtype=adjacency.dtype, device=adjacency.device)
     return (2 / lambda_max - 1) * eye - (2 / lambda_max) * scale[:, None] * adjacency * scale[
         None, :

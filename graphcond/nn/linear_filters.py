@@ -101,6 +101,7 @@ def best_ridge(model: ClosedForm, lam: Tensor, ridges: Sequence[float] | None = 
         ridges: Ridges to choose from; None: the model's own.
     """
     ridges = model.ridges if ridges is None else ridges
+    # One ridge for all filters: a ridge each would change the order that the losses are for.
     sample = lam[:: max(1, lam.size(0) // 20)]
     return ridges[
         int(
@@ -125,6 +126,7 @@ def centred_labels(
         f"This needs non-empty masks, but found train = {int(train.sum())!r}, val ="
         f" {int(val.sum())!r}. Give the graph training and validation nodes.",
     )
+    # Centred in place of a bias, which polynomial filters would propagate as well.
     eye = torch.eye(num_classes, dtype=dtype, device=y.device) - 1 / num_classes
     return eye[y[train]], eye[y[val]]
 
@@ -249,6 +251,7 @@ def ridge_filters(
     inner = bases[:, train[kept]]
     outer = bases[:, val[kept]]
     target, val_target = centred_labels(y, masks, num_classes, bases.dtype)
+    # The smaller of nodes × nodes and features × features is stored and solved.
     kernel = inner.size(1) <= x.size(1)
     if kernel:
         products = _fold(torch.einsum("ind,jmd->ijnm", inner, inner))
@@ -285,6 +288,7 @@ def _bases(operator: Operator, x: Tensor, order: int, basis: Basis, kept: Tensor
     recurrence = powers if basis == "power" else chebyshev
     if x.requires_grad or (isinstance(operator, Tensor) and operator.requires_grad):
         return torch.stack([term[kept] for term in recurrence(operator, x, order)])
+    # Normal equations square the condition number, which single precision does not survive.
     exact: Operator = operator.double() if isinstance(operator, Tensor) else _double(operator)
     blocks = [
         torch.stack([term[kept] for term in recurrence(exact, block.double(), order)])

@@ -105,6 +105,7 @@ def _scatter(
     if batch.weight is not None:
         c = c * batch.weight
         losses = losses * batch.weight
+    # In place from here on: the gathered rows are buffers that nobody else holds.
     gap.mul_(c[:, None])
     if dropout is not None:
         gap.mul_(dropout)
@@ -242,6 +243,7 @@ def shared_gradient(
     Returns:
         The summed (not mean) loss, a scalar.
     """
+    # The three kinds of rows of a batch, and which table each is of.
     places = (batch.users, batch.positives, batch.negatives)
     owners = (0, 1, 1)
     with torch.enable_grad():

@@ -16,6 +16,7 @@ from graphcond.nn.linear_filters import RidgeScores, centred_labels
 from graphcond.seeding import generator
 from graphcond.sparse import CSR, spmm
 
+# At most so many numbers [n, h] a term, 44 MB in single precision, with h from 64 to 512.
 _NUMBERS = 11_000_000
 _WIDTH = (64, 512)
 
@@ -164,6 +165,7 @@ def random_filters(
         mixed = spmm(features, draw)
     else:
         mixed = features @ draw
+    # Of size 1, so that one list of ridges suits counts of words and pixels alike.
     mixed = mixed / mixed.square().mean().sqrt().clamp(min=1e-12)
     mixes = [
         torch.randn(width, width, generator=generator(seed, "random filters", layer), dtype=x.dtype)
@@ -172,6 +174,7 @@ def random_filters(
     return RandomFilters(
         operator,
         stored_bases(operator, mixed, order, basis=basis),
+        # He's scale: half of the inputs of a ReLU layer are 0.
         tuple((mix * (2 / width) ** 0.5).to(x.device) for mix in mixes),
         masks[0].nonzero()[:, 0],
         masks[1].nonzero()[:, 0],

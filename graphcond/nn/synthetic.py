@@ -44,6 +44,8 @@ def synthetic_labels(y: Tensor, num_nodes: int) -> Tensor:
     )
     target = counts.double() / counts.sum() * num_nodes
     share = target.floor().clamp(min=1)
+    # One node at a time: a class that was lifted to 1 takes its node from the class that is
+    # furthest above its share.
     while share.sum() != num_nodes:
         if share.sum() < num_nodes:
             share[(target - share).argmax()] += 1

@@ -70,6 +70,7 @@ def sketch(x: Tensor, width: int = 512, entries: int = 64_000_000, seed: int = 0
     """
     if x.numel() <= entries or x.shape[1] <= width:
         return x
+    # Drawn on the CPU, so that every device projects alike.
     random = torch.randn(x.shape[1], width, generator=generator(seed, "sketch"), dtype=x.dtype).to(
         x.device
     )
@@ -77,6 +78,7 @@ def sketch(x: Tensor, width: int = 512, entries: int = 64_000_000, seed: int = 0
     return spmm(features, scaled) if isinstance(features, CSR) else features @ scaled
 
 
+# Above it only the three best settings are smoothed: each restart is ten products with [n, C].
 _MANY_SCORES = 5_000_000
 
 
@@ -112,6 +114,7 @@ class Taught:
         if torch.isfinite(self.scores[0]).sum() < 2:
             return torch.ones_like(self.scores[:, 0])
         best = self.scores.topk(2, dim=1).values
+        # Never 0: an undecided node still belongs to its class, if by little.
         return (best[:, 0] - best[:, 1]).clamp(1e-3, 1)
 
 
@@ -161,6 +164,8 @@ class RidgeTeacher:
         operator, y = propagation(data), data.y
         target = F.one_hot(y[train], int(y.max()) + 1).to(data.x)
         absent = target.sum(0) == 0
+        # Classes without a training node cannot be right: their scores are left out of every
+        # choice.
         plain = [
             _judged(data, taught, absent)
             for taught in self._settings(data, operator, train, target)
@@ -208,6 +213,8 @@ def _ridge(z: Tensor, train: Tensor, target: Tensor, ridges: tuple[float, ...]) 
     rows, centred = rows - mean, target - prior
     dual = rows.shape[0] <= rows.shape[1]
     gram = rows @ rows.T if dual else rows.T @ rows
+    # Relative to the rows' size, so that the ridges need not know the features' scale. The guard is
+    # for rows that are all the same.
     level = rows.square().sum(1).mean().clamp(min=1e-12)
     values, vectors = torch.linalg.eigh(gram.double())
     right = vectors.T @ (centred if dual else rows.T @ centred).double()

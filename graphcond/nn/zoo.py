@@ -125,6 +125,7 @@ class GraphNet(torch.nn.Module):
         self.kind, self.dropout, self.num_classes = kind, dropout, num_classes
         self.num_features = num_features
         widths = [num_features, *[hidden] * (num_layers - 1), num_classes]
+        # PyG draws from the global generator; it is seeded inside and put back.
         with torch.random.fork_rng(devices=[]):
             torch.default_generator.manual_seed(derive(seed, "zoo", kind))
             last = num_layers - 1
@@ -153,6 +154,7 @@ class GraphNet(torch.nn.Module):
         edge_index = widened(edge_index)
         try:
             return self._forward(x, edge_index, edge_weight)
+        # The checks cost a pass over the edges, so they are made only once something failed.
         except (IndexError, RuntimeError, ValueError):
             like = next(self.parameters())
             check_graph_inputs(x, edge_index, edge_weight, like, self.num_features)
@@ -174,6 +176,7 @@ class GraphNet(torch.nn.Module):
     def _drop(self, x: Tensor) -> Tensor:
         if x.layout == torch.strided:
             return torch.nn.functional.dropout(x, self.dropout, self.training)
+        # Zeros stay zero under dropout, so only the non-zeros are drawn for.
         values = torch.nn.functional.dropout(x.values(), self.dropout, self.training)
         return torch.sparse_csr_tensor(
             x.crow_indices(), x.col_indices(), values, x.shape, check_invariants=False

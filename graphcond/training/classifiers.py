@@ -119,6 +119,8 @@ class ClassifierProgram(Program):
         devices = []
         if self.nodes.is_cuda:
             devices = [self.nodes.device]
+        # Modules drop by the global generator. Seeded by the epoch, so that a resumed run drops
+        # what an unbroken one does.
         with torch.random.fork_rng(devices=devices):
             torch.manual_seed(derive(self.seed, "dropout", epoch))
             logits = predict(self.model, self.train)

@@ -79,6 +79,7 @@ class FilterProblem:
         """Yield slices of ``count`` candidates whose activations fit a core's cache."""
         width = max(out for _, out in self.net.widths)
         numbers = activations_at_once(self.graph.y.device)
+        # The same chunk as in training, for the same cache; no result depends on it.
         size = max(1, numbers // (int(self.graph.y.numel()) * width))
         for first in range(0, count, size):
             yield slice(first, first + size)

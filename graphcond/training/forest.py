@@ -96,6 +96,7 @@ def train_forest(
         f"Both graphs must have the same features, but they have {train.num_features} and"
         f" {val.num_features}. Take both from one data set.",
     )
+    # Directions of both graphs' features together: a condensed graph alone may have too few nodes.
     basis = _directions(torch.cat([train.x, val.x]), recipe.sketch, seed)
     graphs = [
         ForestGraph(data.x if basis is None else data.x @ basis, data.edge_index)
@@ -136,6 +137,7 @@ def _train_block(
         weight_decay=recipe.weight_decay,
     )
     accuracy, losses = list[Tensor](), list[Tensor]()
+    # Evenly spread, the last one after the last epoch.
     due = {(look * recipe.epochs) // recipe.looks for look in range(1, recipe.looks + 1)}
     for epoch in range(1, recipe.epochs + 1):
         loss = _cross_entropy(forest(graphs[0], nodes), train.y[nodes])

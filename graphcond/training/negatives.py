@@ -43,6 +43,8 @@ class UniformNegatives:
         if edge_index.size(1):
             rows = int(edge_index[0].max()) + 1
         self._size = (max(num_users, rows), num_items)
+        # Items of all models under the ids of the first: a pair is taken in its own model, whose
+        # users have rows of their own.
         own = edge_index[1] % num_items
         self._keys = torch.sort(pair_keys(edge_index[0], own, self._size)).values
 

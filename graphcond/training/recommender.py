@@ -199,6 +199,7 @@ class RankingLooks:
         users = torch.unique(held[0])
         if users.numel() > max_users:
             chosen = torch.randperm(users.numel(), generator=generator(0, "looks"))[:max_users]
+            # A fixed seed, whatever the training's: looks of two runs are then comparable.
             users = users[chosen.to(users.device)].sort().values
         place = torch.full((size[0],), -1, device=users.device)
         place[users] = torch.arange(users.numel(), device=users.device)
@@ -212,6 +213,7 @@ class RankingLooks:
         """Return the mean NDCG@10 of user and item embeddings [U, d] and [I, d]; NaN if they are
         not finite.
         """
+        # Rankings of NaN are rankings all the same. NaN stops the run with its cure.
         if not bool(torch.isfinite(items).all()):
             return math.nan
         k = min(10, self.num_items)
@@ -281,6 +283,8 @@ class BPRProgram(Program):
         else:
             rate = recipe.learning_rate
         self.optimiser = Adam(dict(model.named_parameters()), rate)
+        # Gradients are written into these buffers by hand: autograd would make new tables at every
+        # step.
         for parameter in model.parameters():
             parameter.grad = torch.zeros_like(parameter)
 

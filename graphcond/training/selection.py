@@ -162,6 +162,8 @@ def choose_recipe(
                 left_out = train_edges(train)
             else:
                 left_out = exclude
+            # Scored anew, on all users: closed forms have no looks, and looks see a sample of
+            # users.
             score = held_out_ndcg(model, val, left_out)
             needed = model.history.best_epoch + 1
         trials.append(

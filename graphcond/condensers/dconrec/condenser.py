@@ -402,6 +402,8 @@ class PolicyGradient(InteractionCondenser):
         seed = derive(self.seed, "draw")
         mask = self.draw(probs, size, seed=seed)
         excess = int(mask.sum()) - size
+        # A draw of random size may pass the budget. What is over is taken off at random, never from
+        # the tail.
         if self.honest and excess > 0:
             spare = (mask & ~pool.kept).float()
             mask &= ~masks.systematic(spare * excess / spare.sum(), excess, seed=seed)

@@ -176,6 +176,8 @@ class OuterLoop:
         1.
         """
         if self.fixed:
+            # So far above all others that the projection, which lowers all by one amount, caps them
+            # at 1.
             values = torch.where(self.pool.kept, values.max() + 2.0, values)
         return self.simplex.project(values)
 

@@ -400,6 +400,7 @@ class _Run:
 
     def _descend(self, pool: Pool, matching: Matching, descent: Descent) -> None:
         kept = torch.arange(pool.size, device=self.data.x.device)
+        # Every fifth λ is never fitted: their agreement is what the card states.
         watched = kept[::5]
         used = kept[kept % 5 > 0]
         first = self.progress.done("match")

@@ -30,9 +30,13 @@ from graphcond.training.filter_program import (
 from graphcond.training.fit import fit
 from graphcond.typing import Tensors
 
+# Width of the sigmoid that makes an accuracy smooth, in units of logits.
 _MARGIN = 0.3
+# Losses below it count as it: single precision calls them 0, whose logarithm is -inf.
 _SURE = 1e-8
+# Singular values below this share of the largest are rounding.
 _NEGLIGIBLE = 1e-5
+# Weights of the students that are trained together.
 _CHUNK_WEIGHTS = 400_000
 
 
@@ -248,6 +252,7 @@ class Matching:
         """
         if not self.weights.ranks:
             return log_loss(self.target.loss)
+        # Ranks in place of losses: a few filters of large loss would otherwise own the correlation.
         rank = self.target.loss.argsort().argsort().to(self.target.loss)
         scores: Tensor = torch.special.ndtri((rank + 0.5) / len(rank))
         return scores

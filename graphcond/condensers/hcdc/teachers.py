@@ -341,6 +341,8 @@ def closed_form_target(model: ClosedForm, lam: Tensor, ridge: float) -> Target:
     accuracies = []
     gradients = []
     for some in lam.split(model.chunk):
+        # In double precision, as the normal equations are; a chunk at a time, as each keeps its
+        # graph.
         leaf = some.double().requires_grad_()
         scores = model.scores(leaf, torch.tensor([ridge], dtype=torch.float64))
         gradients.append(torch.autograd.grad(scores.loss.sum(), leaf)[0])

@@ -145,6 +145,7 @@ def follow(plan: Trajectories, setting: Setting, descent: Descent, progress: Pro
                 if plan.unit_moves:
                     slope = torch.nn.functional.normalize(slope, dim=1)
                 lam = setting.space.relax(lam - plan.learning_rate * slope)
+                # Anew at the moved λ: both sides are compared at the same place.
                 gradient, _ = condensed_gradient(setting, descent, student.frozen(), lam)
             wanted = setting.companion.slopes(student.frozen(), lam)
             distance = cosine_distance(gradient, wanted).mean()

@@ -103,6 +103,7 @@ class SGCBackbone(Backbone):
     ) -> None:
         rows = propagated(data, members.nodes, hops)
         self.scale = rows.square().sum(1).mean().sqrt().clamp(min=1e-12)
+        # The bias is a column as large as a row of features, so that it learns as fast as they do.
         self.z = torch.cat([rows, self.scale.expand(len(rows), 1)], 1)
         self.level = self.z.square().sum(1).mean()
         self.members = members
@@ -151,6 +152,8 @@ class SGCBackbone(Backbone):
         with torch.no_grad():
             z = self.features(x, weight)
             target = (self.y[:, None] == self.classes).to(x)
+            # A step that descends whatever the features' scale: softmax regression has curvature of
+            # at most half the mean squared norm of the rows.
             rate = 1 / z.square().sum(1).mean()
             value = params["weight"]
             for _ in range(steps):

@@ -16,6 +16,7 @@ from graphcond.nn.losses import relative_square
 from graphcond.nn.synthetic import SyntheticGraph, gcn_norm_dense
 from graphcond.seeding import generator
 
+# Rows of propagated features that are kept; a step looks at a batch of them.
 _MOST_NODES = 8192
 
 

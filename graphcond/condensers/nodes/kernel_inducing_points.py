@@ -22,6 +22,7 @@ from graphcond.seeding import derive
 from graphcond.spaces import PolynomialFilters
 from graphcond.sparse import CSR, chebyshev, powers, scaled_laplacian
 
+# Rows that are kept of every basis T_k(L) X; a step looks at a batch of them.
 _MOST_NODES = 4096
 
 

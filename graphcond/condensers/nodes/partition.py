@@ -27,7 +27,9 @@ from graphcond.seeding import derive
 from graphcond.sparse import CSR, spmm
 from graphcond.typing import Record
 
+# Above it k-means goes by mini-batches, whose steps do not cost more with more points.
 _MANY_POINTS = 5_000
+# Clustering looks at a random projection of wider features, which keeps distances.
 _CLUSTER_WIDTH = 256
 
 

@@ -18,6 +18,7 @@ from graphcond.nn.labelled_nodes import LabelledNodes
 from graphcond.nn.synthetic import SyntheticGraph
 from graphcond.seeding import derive, generator
 
+# An expert's step is a product with all of them, and there are a thousand such steps.
 _MOST_NODES = 2048
 
 
