@@ -22,9 +22,8 @@ from graphcond.evaluation import evaluate_node
 from graphcond.measure import Measure
 from graphcond.nn import GraphNet, PolynomialFilterNet
 from graphcond.spaces import PolynomialFilters
-from graphcond.training import BPR
+from graphcond.training import BPR, BPRProgram, Recommender
 from graphcond.training.nodes import train_filters
-from graphcond.training.recommender import BPRProgram, Recommender
 
 
 def timed(what: str, repeats: int, call: Callable[[], object]) -> dict[str, object]:

@@ -18,14 +18,9 @@ from graphcond.training.graph_filter import ensemble, fit_gfcf, fit_graph_filter
 from graphcond.training.least_squares import fit_least_squares
 from graphcond.training.negatives import UniformNegatives
 from graphcond.training.nodes import FilterRuns, train_filters
-from graphcond.training.ranker import Ranker
-from graphcond.training.recommender import (
-    BPR,
-    BPRProgram,
-    RankingLooks,
-    Recommender,
-    fit_recommender,
-)
+from graphcond.training.ranker import Ranker, Recommender
+from graphcond.training.ranking_looks import RankingLooks
+from graphcond.training.recommender import BPR, BPRProgram, fit_recommender
 from graphcond.training.selection import Choice, Contender, choose_recipe, held_out_ndcg
 from graphcond.training.sparse_ease import SparseItemWeights, fit_sparse_ease
 from graphcond.training.stopping import EarlyStopping

@@ -15,8 +15,7 @@ from graphcond.training.ease import fit_ease
 from graphcond.training.fit import Fitted
 from graphcond.training.graph_filter import fit_gfcf, fit_graph_filter
 from graphcond.training.least_squares import fit_least_squares
-from graphcond.training.ranker import Ranker
-from graphcond.training.recommender import Recommender
+from graphcond.training.ranker import Ranker, Recommender
 from graphcond.training.sparse_ease import fit_sparse_ease
 
 

@@ -17,8 +17,7 @@ from graphcond.errors import require
 from graphcond.sparse import CSR, bipartite_norm, spmm
 from graphcond.training.directions import leading_directions
 from graphcond.training.fit import Fitted
-from graphcond.training.ranker import Ranker, rows_of
-from graphcond.training.recommender import Recommender
+from graphcond.training.ranker import Ranker, Recommender, rows_of
 
 
 @steady()

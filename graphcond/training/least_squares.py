@@ -14,7 +14,7 @@ from graphcond.data.checks import check_pair_stores
 from graphcond.errors import require
 from graphcond.seeding import generator
 from graphcond.training.fit import Fitted
-from graphcond.training.recommender import Recommender
+from graphcond.training.ranker import Recommender
 
 _BUFFER = 1 << 24  # numbers in the gathered factors of one block of rows: 64 MiB
 

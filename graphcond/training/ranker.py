@@ -75,6 +75,30 @@ class Ranker(ABC):
         return torch.cat(best), torch.cat(ids)
 
 
+@dataclass(frozen=True)
+class Recommender(Ranker):
+    """A trained recommender, reduced to what is scored.
+
+    Attributes:
+        users: User embeddings [U, d'].
+        items: Item embeddings [I, d']; scores are ``users @ items.T``.
+        history: How training went.
+    """
+
+    users: Tensor
+    items: Tensor
+    history: Fitted
+
+    @property
+    def size(self) -> tuple[int, int]:
+        """Numbers of users and items."""
+        return self.users.size(0), self.items.size(0)
+
+    def scores(self, start: int, stop: int) -> Tensor:
+        """Return the scores [stop - start, I] of consecutive users."""
+        return self.users[start:stop] @ self.items.T
+
+
 Weights = TypeVar("Weights", Tensor, CSR)
 
 
