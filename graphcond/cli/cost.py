@@ -10,7 +10,7 @@ from pathlib import Path
 from statistics import fmean
 from typing import TYPE_CHECKING, Any
 
-from graphcond.search.study import Objective
+from graphcond.search.study import TrialObjective
 
 if TYPE_CHECKING:
     from optuna import Study
@@ -28,7 +28,7 @@ class Timed:
         objective: The objective; workers copy it.
     """
 
-    objective: Objective
+    objective: TrialObjective
 
     def __call__(self, trial: BaseTrial) -> float:
         """Return what the objective returns."""

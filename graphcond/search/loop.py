@@ -16,7 +16,7 @@ from graphcond.search.ledger import Ledger
 from graphcond.search.samplers import EndlessError, ExhaustedError, Exhaustive
 
 if TYPE_CHECKING:
-    from graphcond.search.study import Objective
+    from graphcond.search.study import TrialObjective
 
 _PAUSE = 0.05
 """Seconds between two looks at a study whose last trials other workers run."""
@@ -27,7 +27,7 @@ _OF_STORAGE = (FileFormatError, StorageError, optuna.exceptions.StorageInternalE
 
 def work(
     ledger: Ledger,
-    objective: Objective,
+    objective: TrialObjective,
     budget: int,
     deadline: float = math.inf,
     stop: Callable[[], bool] = lambda: False,
@@ -57,7 +57,7 @@ def work(
 
 
 def work_in_threads(
-    ledger: Ledger, objective: Objective, budget: int, deadline: float, threads: int
+    ledger: Ledger, objective: TrialObjective, budget: int, deadline: float, threads: int
 ) -> None:
     """Run :func:`work` in several threads of this process.
 
@@ -90,7 +90,7 @@ def _exhausted(ledger: Ledger) -> bool:
     return isinstance(sampler, Exhaustive) and sampler.exhausted(ledger.trials())
 
 
-def _try(ledger: Ledger, trial: Trial, objective: Objective) -> None:
+def _try(ledger: Ledger, trial: Trial, objective: TrialObjective) -> None:
     """Try one trial."""
     try:
         value, fault = number(objective(trial))

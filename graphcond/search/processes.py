@@ -22,7 +22,7 @@ from graphcond.search.loop import work
 from graphcond.search.storage import presence_on
 
 if TYPE_CHECKING:
-    from graphcond.search.study import Objective
+    from graphcond.search.study import TrialObjective
 
 _PRELOADED = ("graphcond.search.processes", "sqlalchemy.orm", "alembic.command")
 """What workers import; the last two are what Optuna needs for data bases, and may be missing."""
@@ -44,7 +44,7 @@ class Job:
     """
 
     study: Study
-    objective: Objective
+    objective: TrialObjective
     budget: int
     distinct: bool
     seconds: float

@@ -6,7 +6,7 @@ import math
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from graphcond.errors import require
-from graphcond.search.study import Objective, fault, fixed, require_optuna
+from graphcond.search.study import TrialObjective, fault, fixed, require_optuna
 
 if TYPE_CHECKING:
     from optuna import Study
@@ -28,7 +28,7 @@ class Promotion(NamedTuple):
     fault: str | None = None
 
 
-def promote(study: Study, objective: Objective, top: int = 5) -> list[Promotion]:
+def promote(study: Study, objective: TrialObjective, top: int = 5) -> list[Promotion]:
     """Try the best trials of a study again with another objective, usually the same one on the
     original graph.
 
@@ -74,7 +74,7 @@ def _best(study: Study, sign: float) -> list[tuple[dict[str, Any], float]]:
     return list(best.values())
 
 
-def _promoted(params: dict[str, Any], small: float, objective: Objective) -> Promotion:
+def _promoted(params: dict[str, Any], small: float, objective: TrialObjective) -> Promotion:
     from graphcond.search.loop import number
 
     try:

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from optuna.trial import BaseTrial
 
 
-class Objective(Protocol):
+class TrialObjective(Protocol):
     """What a trial is worth: any function of a trial.
 
     A user's own stays as it is, only its graph changes: ``partial(objective, data=small)``.
@@ -37,7 +37,7 @@ class Objective(Protocol):
 
 
 def search(
-    objective: Objective,
+    objective: TrialObjective,
     trials: int,
     *,
     seed: int = 0,
