@@ -20,7 +20,6 @@ NO_TABLE = ("benchmarks.quick", "benchmarks.readme")
 INSTEAD = {
     "benchmarks.faults": "--count 2 --inputs 1 --kills 1 --out {out}",
     "benchmarks.kernels": "--graphs cora --widths 16 --out {out}/kernels.json",
-    "benchmarks.node.nas_page": "--out {out}",
     "benchmarks.reinforce": "--trials 3 --seeds 1",
 }
 """Options of the scripts that have no ``--quick``."""

@@ -13,6 +13,7 @@ from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
 
+from benchmarks.node import nas_readme as nas
 from benchmarks.node import page as node
 from benchmarks.recommender import page as recommender
 from benchmarks.store import RESULTS
@@ -119,6 +120,8 @@ LONG: dict[str, Callable[[], str]] = {
     "architectures": node.architectures,
     "continuous-search": node.continuous_search,
     "node-ablations": node.ablations,
+    "nas-bench-graph": nas.rankings,
+    "purpose": nas.purposes,
     "accuracy": node.accuracy,
     "accuracy-in-full": node.accuracy_in_full,
     "node-transfer": node.transfer,

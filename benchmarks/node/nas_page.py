@@ -25,6 +25,7 @@ from benchmarks.node.nas_features import smoothed, tree_features
 from benchmarks.node.nas_table import OTHERS, PROTOCOLS, SPACE, Table, read_table
 from benchmarks.node.nas_zero_cost import ZERO_COST
 from benchmarks.store import RESULTS, Store
+from graphcond.errors import require
 from graphcond.metrics import spearman
 
 matplotlib.use("Agg")
@@ -313,9 +314,15 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--root", default=os.environ.get("GRAPHCOND_DATA"))
     parser.add_argument("--out", type=Path, default=RESULTS, help="folder of the JSON files")
+    parser.add_argument("--quick", action="store_true", help="of a quick run's scores")
     options = parser.parse_args()
+    quick = "_quick" if options.quick else ""
     table = read_table(options.root)
-    store = Store(options.out / "nas_bench_graph.json", KEY)
+    store = Store(options.out / f"nas_bench_graph{quick}.json", KEY)
+    require(
+        len(store.rows) > 0,
+        f"{store.path} has no scores. Run python -m benchmarks.node.nas_bench_graph before.",
+    )
     seeds = sorted({row["seed"] for row in store.rows.values() if row["seed"] is not None})
     rankings = list[Ranking]()
     rows = list[dict[str, Any]]()
@@ -327,11 +334,13 @@ def main() -> None:
                 rankings += found + combined(found) + looked_up(longest, table)
                 rows.append(random_row(longest))
     summary = Store(
-        options.out / "nas_bench_graph_rankings.json", ("dataset", "ranking", "seed"), force=True
+        options.out / f"nas_bench_graph{quick}_rankings.json",
+        ("dataset", "ranking", "seed"),
+        force=True,
     )
     for row in [ranking.row() for ranking in rankings] + rows:
         summary.add(row, code=(Ranking, recorded, combined, looked_up, random_row))
-    draw(rankings, options.out / "nas_bench_graph.png")
+    draw(rankings, options.out / f"nas_bench_graph{quick}.png")
 
 
 if __name__ == "__main__":

@@ -11,7 +11,7 @@ import torch
 from torch.nn.functional import cross_entropy
 from torch_geometric.data import Data
 
-from benchmarks.node import nas_page, nas_zero_cost
+from benchmarks.node import nas_features, nas_page, nas_zero_cost
 from benchmarks.node.nas_bench_graph import BLOCK, KEY
 from benchmarks.node.nas_features import smoothed, tree_features
 from benchmarks.node.nas_page import Ranking, best_half, combined, halving, recorded
@@ -220,3 +220,16 @@ def test_the_published_table_and_its_protocols(data_root: Path) -> None:
 def test_a_table_that_is_not_there_is_said(tmp_path: Path) -> None:
     with pytest.raises(InputError, match="Set GRAPHCOND_DATA"):
         read_table(tmp_path)
+
+
+def test_a_tree_is_counted_by_hand() -> None:
+    counts = nas_features._counts(TreeChoice((0, 1, 1, 0), ("gcn", "fc", "gat", "fc")))
+    assert counts["fc"] == 2
+    assert counts["fc is a leaf"] == 2
+    assert counts["gat is a leaf"] == 1
+    assert counts["gcn is a leaf"] == 0
+    assert counts["leaves"] == 3
+    assert counts["depth"] == 2
+    assert counts["fc reads gcn"] == counts["gat reads gcn"] == 1
+    assert counts["gcn reads input"] == counts["fc reads input"] == 1
+    assert counts["fc at depth 1"] == counts["fc at depth 2"] == 1
