@@ -121,7 +121,6 @@ LONG: dict[str, Callable[[], str]] = {
     "continuous-search": node.continuous_search,
     "node-ablations": node.ablations,
     "nas-bench-graph": nas.rankings,
-    "purpose": nas.purposes,
     "accuracy": node.accuracy,
     "accuracy-in-full": node.accuracy_in_full,
     "node-transfer": node.transfer,
