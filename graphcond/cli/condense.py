@@ -91,7 +91,7 @@ def run(options: Condense) -> None:
 def _print(result: Condensation, rows: list[Record], interactions: bool) -> None:
     for name, value in result.report.items():
         if name != "payback":
-            print(f"{name:18} {_shown(value)}")
+            print(f"{name:22} {_shown(value)}")
     if rows:
         print("\n" + describe(rows))
     if interactions:

@@ -24,9 +24,9 @@ def run(options: Info) -> None:
         print(json.dumps({"card": card, "statistics": counts}, indent=2))
     else:
         for name, value in {**card, **counts}.items():
-            print(f"{name:18} {_shown(value)}")
+            print(f"{name:22} {_shown(value)}")
         if options.plot is not None:
-            print(f"{'drawing':18} {options.plot}")
+            print(f"{'drawing':22} {options.plot}")
 
 
 def _shown(value: object) -> str:
