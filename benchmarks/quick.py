@@ -19,7 +19,9 @@ NO_TABLE = ("benchmarks.quick", "benchmarks.readme")
 
 INSTEAD = {
     "benchmarks.faults": "--count 2 --inputs 1 --kills 1 --out {out}",
-    "benchmarks.kernels": "--graphs cora --widths 16 --out {out}/kernels.json",
+    "benchmarks.kernels": (
+        "--graphs reddit --share 0.002 --widths 8 --seconds 0.05 --out {out}/kernels.json"
+    ),
     "benchmarks.reinforce": "--trials 3 --seeds 1",
 }
 """Options of the scripts that have no ``--quick``."""

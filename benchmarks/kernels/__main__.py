@@ -27,14 +27,7 @@ PRODUCTS = {
     "hvp": cases.hvp,
     "chebyshev": cases.polynomial,
 }
-OPERATIONS = {
-    **PRODUCTS,
-    "masked": cases.masked,
-    "sddmm": cases.inner_products,
-    "filters": cases.filters,
-    "bpr": cases.bpr,
-    "batch": cases.small_graphs,
-}
+OPERATIONS = {**PRODUCTS, "sddmm": cases.inner_products}
 OPS = list(OPERATIONS)
 KEY = ("device", "threads", "graph", "share", "width", "op", "method")
 
