@@ -115,6 +115,11 @@ def test_the_better_half_of_the_looks_counts() -> None:
     assert best_half(looks).tolist() == pytest.approx([0.7, 0.6])
 
 
+def test_on_the_whole_curve_every_look_counts_alike() -> None:
+    looks = torch.tensor([[0.1, 0.2, 0.3], [0.9, 0.2, 0.3], [0.9, 0.8, 0.7]])
+    assert nas_page.whole_curve(looks).tolist() == pytest.approx([7 / 3, 5 / 3, 2.0])
+
+
 def test_regret_is_of_the_best_by_validation_among_the_promoted() -> None:
     found = ranking([4, 3, 2, 1], [0.5, 0.7, 0.9, 0.6], [0.50, 0.72, 0.70, 0.80])
     assert found.regret(1) == pytest.approx(30)
@@ -167,14 +172,15 @@ def test_rankings_are_read_from_blocks_without_a_gap(tmp_path: Path, table: Tabl
         for route in ("condensed", "early stopping"):
             store.add(base | row | {"route": route}, code=())
     found = {each.name: each for each in recorded(store, table, "cora", 5)}
-    assert set(found) == {"condensed", "early stopping", "successive halving"}
+    assert set(found) == {"condensed", nas_page.CURVE, "early stopping", "successive halving"}
     places = table.rows(SPACE.decode(SPACE.sample(2 * BLOCK, seed=5)))
     mine = found["condensed"]
     assert torch.equal(mine.truth, table.valid["cora"][places])
     assert torch.allclose(mine.score.float(), best_half(torch.cat([looks[0], looks[1]], 1)))
     assert mine.seconds == 21.0
     assert 11.0 < found["successive halving"].seconds < 21.0
-    assert [each.name for each in combined(list(found.values()))] == ["condensed, smoothed"]
+    mixed = [each.name for each in combined(list(found.values()))]
+    assert mixed == ["condensed, smoothed", f"{nas_page.CURVE}, smoothed"]
 
 
 def test_what_others_say_is_looked_up_and_never_the_truth_itself(table: Table) -> None:
