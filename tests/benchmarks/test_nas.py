@@ -131,6 +131,22 @@ def test_regret_is_of_the_best_by_validation_among_the_promoted() -> None:
     assert found.row()["cost"] == 3 + nas_page.PROMOTED
 
 
+def test_the_interval_holds_the_correlation_and_shrinks_with_networks() -> None:
+    stream = generator(0, "interval")
+    widths = []
+    for count in (30, 300):
+        truth = torch.randn(count, generator=stream)
+        score = truth + torch.randn(count, generator=stream)
+        found = ranking(score.tolist(), truth.tolist(), truth.tolist())
+        assert float(nas_page._spearman(found.score.numpy(), found.truth.numpy())) == pytest.approx(
+            spearman(found.truth, found.score)
+        )
+        low, high = found.interval(500)
+        assert low < spearman(found.truth, found.score) < high
+        widths.append(high - low)
+    assert widths[1] < widths[0] / 2
+
+
 def test_features_tell_networks_apart_and_are_standardised() -> None:
     features = tree_features(TREES)
     assert len(np.unique(features.round(6), axis=0)) == len(TREES)
