@@ -92,8 +92,9 @@ class Condense(Budget):
             in 1 CPU second (random nodes: 62.9 % and 47.4 %). filters takes HypergradientMatching
             (HCDC): Spearman .97 on Cora and .95 on PubMed, in 20 CPU seconds (random nodes: .39 and
             -.01; the linear surrogate, without condensing: .98 and .93). architectures takes
-            SampledNeighbourhoods: on 60 networks of NAS-Bench-Graph Spearman .77 on Cora and .38 on
-            PubMed. See `python -m benchmarks.node.purpose`.
+            SampledNeighbourhoods: on networks of NAS-Bench-Graph Spearman .50 on Cora, .33 on
+            CiteSeer, .36 on PubMed (number of parameters: .17, .30, .17). See
+            `python -m benchmarks.node.purpose`.
         method: A condenser's name (see `graphcond methods`), "default", or a class of your own as
             package.module.Class. It wins over --for, and a line says so if they differ.
         judge: Whether to train on the result, beside a random control and the original, and print
