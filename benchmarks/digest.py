@@ -46,9 +46,13 @@ READERS = tuple(
 OUTSIDE = (
     *READERS,
     "graphcond.cli",
+    "graphcond.data.atomic",
     "graphcond.data.checkpoint",
     "graphcond.data.checks",
+    "graphcond.data.packed",
+    "graphcond.data.pair_checks",
     "graphcond.data.store",
+    "graphcond.data.unused",
     "graphcond.errors",
     "graphcond.evaluation.table",
     "graphcond.measure",

@@ -3,29 +3,42 @@
 from __future__ import annotations
 
 from collections import Counter
+from dataclasses import asdict
 from pathlib import Path
 
-from graphcond.cli.folder import held
+from graphcond.cli import folder as output
 from graphcond.cli.judging import check, check_data, judge, show, write_rows
 from graphcond.cli.methods import build
 from graphcond.cli.options import Compare
 from graphcond.cli.own_file import columns_of
 from graphcond.cli.source import load_split
-from graphcond.data import check_writable
+from graphcond.errors import GraphcondError
 from graphcond.evaluation import Entry
+
+FREE = ("root", "seeds", "candidates", "out", "json")
+"""Options that may change when an interrupted comparison is taken up again: each method and seed
+has a checkpoint of its own.
+"""
 
 
 def run(options: Compare) -> None:
     """Condense with every method and seed, and print one table."""
-    if options.out:
-        with held(Path(options.out)):
-            _compare(options)
-    else:
-        _compare(options)
-
-
-def _compare(options: Compare) -> None:
     check(options)
+    if options.out is None:
+        _compare(options, None)
+        return
+    folder = Path(options.out)
+    with output.held(folder):
+        output.begin(folder, asdict(options), FREE)
+        try:
+            _compare(options, folder)
+        except GraphcondError:
+            output.give_up(folder)
+            raise
+        output.finish(folder)
+
+
+def _compare(options: Compare, folder: Path | None) -> None:
     data = load_split(
         options.data,
         options.root,
@@ -36,8 +49,6 @@ def _compare(options: Compare) -> None:
         options.k_core,
     )
     check_data(data)
-    if options.out is not None:
-        check_writable(Path(options.out) / "rows.json")
     names = list(dict.fromkeys(name.strip() for name in ["random", *options.methods.split(",")]))
     makers = {
         name: [build(name, data, options, options.seed + repeat) for repeat in range(options.seeds)]
@@ -47,12 +58,15 @@ def _compare(options: Compare) -> None:
     entries = []
     for name, same in makers.items():
         for condenser in same:
-            result = condenser.condense(data)
+            kept = None
+            if folder is not None:
+                kept = folder / f"checkpoint.{name}-{condenser.seed}.safetensors"
+            result = condenser.condense(data, checkpoint=kept)
             # Of presets of one class, only their names tell them apart.
             if classes[type(condenser).__name__] > 1:
                 result.data.card = {**result.data.card, "method": name}
             entries.append(Entry(result.data, [condenser.seed], result.report["seconds_condense"]))
     rows = judge(data, entries, options)
-    if options.out is not None:
-        write_rows(Path(options.out), rows)
+    if folder is not None:
+        write_rows(folder, rows)
     show(rows, options.json)

@@ -141,7 +141,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except KeyboardInterrupt:
         kept = values.get("out") is not None or values.get("storage") is not None
         told = "nothing was kept"
-        if kept and name in ("condense", "search"):
+        if kept and name in ("condense", "compare", "search"):
             told = "run it again to go on from where it was kept"
         print(f"graphcond: interrupted; {told}", file=sys.stderr)
         return 130

@@ -117,7 +117,8 @@ class Compare(Budget):
     """Condense with several methods and print one table, with the original, a random control and
     the ceiling.
 
-    With --out, the folder receives rows.json and comparison.png.
+    With --out, the folder receives rows.json and comparison.png; an interrupted run resumes there
+    from the checkpoints of its condensers, and judges anew.
 
     Args:
         methods: Comma-separated condensers (see `graphcond methods`), for example

@@ -14,9 +14,10 @@ What may come and how it is taken:
 - **Unlabelled nodes** have y = -1, pass messages, and may not be in ``train_mask`` or ``val_mask``.
 """
 
+from graphcond.data.atomic import check_writable, write_atomically
 from graphcond.data.card import Card, find_card, names
 from graphcond.data.checkpoint import Checkpoint, describe, digest
-from graphcond.data.checks import check_interactions, check_nodes
+from graphcond.data.checks import check_nodes
 from graphcond.data.columns import Columns
 from graphcond.data.combine import parts, union
 from graphcond.data.convert import from_hetero, from_networkx, to_hetero
@@ -37,6 +38,8 @@ from graphcond.data.interactions import (
 from graphcond.data.lightgcn import write_lightgcn
 from graphcond.data.loading import load
 from graphcond.data.ogb import NodeDataset, adapt, as_ogb, reset_caches
+from graphcond.data.own_files import content_digest, is_own_file
+from graphcond.data.pair_checks import check_interactions
 from graphcond.data.pixels import from_images
 from graphcond.data.planted import planted_graph, planted_interactions
 from graphcond.data.provenance import check_apart, check_split, split_again, split_record
@@ -49,22 +52,9 @@ from graphcond.data.split import (
     without_test,
 )
 from graphcond.data.statistics import statistics
-from graphcond.data.store import (
-    check_writable,
-    load_state,
-    read,
-    save,
-    save_state,
-    write_atomically,
-)
+from graphcond.data.store import load_state, read, save, save_state
 from graphcond.data.tables import write_parquet
-from graphcond.data.written_back import (
-    WrittenBack,
-    content_digest,
-    is_own_file,
-    kept_rows,
-    write_back,
-)
+from graphcond.data.written_back import WrittenBack, kept_rows, write_back
 
 __all__ = [
     "Card",

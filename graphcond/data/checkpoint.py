@@ -17,7 +17,8 @@ from torch import Tensor
 from torch_geometric.data import Data, HeteroData
 
 from graphcond import __version__
-from graphcond.data.store import check_writable, load_state, save_state
+from graphcond.data.atomic import check_writable
+from graphcond.data.store import load_state, save_state
 from graphcond.errors import FileFormatError, StorageError, require
 
 

@@ -6,8 +6,8 @@ import torch
 from torch import Tensor
 from torch_geometric.data import HeteroData
 
-from graphcond.data.checks import check_pair_stores
 from graphcond.data.interactions import EDGE, make_interactions, num_items, num_users, numbered
+from graphcond.data.pair_checks import check_pair_stores
 from graphcond.data.plain import plain
 from graphcond.errors import require
 

@@ -10,12 +10,12 @@ import numpy as np
 import torch
 from torch_geometric.data import HeteroData
 
+from graphcond.data.atomic import write_lines
 from graphcond.data.frames import Table
 from graphcond.data.ids import as_given, number_integers
 from graphcond.data.interactions import make_interactions, num_users, train_edges, val_edges
 from graphcond.data.records import check_text
 from graphcond.data.split import test_edges
-from graphcond.data.store import write_lines
 from graphcond.errors import FileFormatError, require
 
 FILES = {"train.txt": 0, "valid.txt": 1, "test.txt": 2}

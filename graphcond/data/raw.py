@@ -11,8 +11,8 @@ import zipfile
 from pathlib import Path
 from typing import IO
 
+from graphcond.data.atomic import write_atomically
 from graphcond.data.card import Card, verify_files
-from graphcond.data.store import write_atomically
 from graphcond.errors import InputError
 
 _LOG = logging.getLogger(__name__)

@@ -9,13 +9,13 @@ import numpy as np
 from torch import Tensor
 from torch_geometric.data import HeteroData
 
+from graphcond.data.atomic import write_lines
 from graphcond.data.columns import Columns
 from graphcond.data.frames import Table
 from graphcond.data.ids import Ids, number_texts
 from graphcond.data.interactions import train_edges, val_edges
 from graphcond.data.records import csv_cell
 from graphcond.data.split import test_edges
-from graphcond.data.store import write_lines
 from graphcond.data.tables import TextTable, read_csv, read_table
 from graphcond.errors import FileFormatError, require
 

@@ -11,8 +11,9 @@ import torch
 from torch import Tensor
 from torch_geometric.data import Data, HeteroData
 
-from graphcond.data.checks import check_is_graph, check_labels, check_pair_stores
+from graphcond.data.checks import check_is_graph, check_labels
 from graphcond.data.interactions import EDGE, interaction_part, num_users, numbered
+from graphcond.data.pair_checks import check_pair_stores
 from graphcond.data.plain import plain
 from graphcond.data.protocols import (
     LEAK,

@@ -6,8 +6,9 @@ import torch
 from torch import Tensor
 from torch_geometric.data import Data, HeteroData
 
-from graphcond.data.checks import check_is_graph, check_pair_stores
+from graphcond.data.checks import check_is_graph
 from graphcond.data.interactions import EDGE, num_items, num_users, numbered, val_edges
+from graphcond.data.pair_checks import check_pair_stores
 from graphcond.data.split import test_edges
 from graphcond.errors import require
 

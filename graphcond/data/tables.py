@@ -12,11 +12,11 @@ from typing import Any, final
 import numpy as np
 from torch_geometric.data import HeteroData
 
+from graphcond.data.atomic import write_atomically
 from graphcond.data.columns import Columns, plainly
 from graphcond.data.frames import Table, frame_table, make_table
 from graphcond.data.ids import Ids, number_texts
 from graphcond.data.records import Records, find_records
-from graphcond.data.store import write_atomically
 from graphcond.errors import FileFormatError, InputError, require
 
 KINDS = ("user", "item")

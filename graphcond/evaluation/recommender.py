@@ -27,7 +27,7 @@ from graphcond.data import (
     val_edges,
     without_test,
 )
-from graphcond.data.checks import check_pair_stores
+from graphcond.data.pair_checks import check_pair_stores
 from graphcond.data.plain import plain
 from graphcond.errors import require
 from graphcond.evaluation.table import Report, format_table, make_row, name_of_original

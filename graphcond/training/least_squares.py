@@ -10,7 +10,7 @@ from torch_geometric.data import HeteroData
 
 from graphcond.ambient import steady
 from graphcond.data import num_items, num_users, train_edges
-from graphcond.data.checks import check_pair_stores
+from graphcond.data.pair_checks import check_pair_stores
 from graphcond.errors import require
 from graphcond.seeding import generator
 from graphcond.training.fit import Fitted

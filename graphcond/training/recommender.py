@@ -16,7 +16,7 @@ from torch_geometric.data import HeteroData
 
 from graphcond.ambient import steady
 from graphcond.data import EDGE, Checkpoint, describe, digest, num_items, num_users, train_edges
-from graphcond.data.checks import check_pair_stores
+from graphcond.data.pair_checks import check_pair_stores
 from graphcond.errors import require
 from graphcond.nn.losses import SharedNegatives, Triplets, bpr_gradient, shared_gradient
 from graphcond.nn.recommender import EmbeddingRecommender, RecommenderFactory

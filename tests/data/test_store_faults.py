@@ -146,7 +146,7 @@ def test_files_of_the_first_format_are_read(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(module, "_VERSION", 1)
-    monkeypatch.setattr(module, "_digest", lambda text, tensors: "")
+    monkeypatch.setattr(module, "content_digest_of", lambda text, tensors: "")
     save(tmp_path / "f.safetensors", Data(**plain()))
     monkeypatch.undo()
     assert torch.equal(read(tmp_path / "f.safetensors").x, torch.eye(3))
