@@ -10,6 +10,8 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
+import torch
+
 from graphcond.cli import folder as output
 from graphcond.cli.judging import check, check_data, describe, judge, write_rows
 from graphcond.cli.methods import PROPOSING, PURPOSES, build, control, find, kind_of, preset
@@ -115,6 +117,8 @@ def _condensed(condenser: Condenser, data: Any, folder: Path | None) -> tuple[Co
         if folder is not None:
             output.give_up(folder)
         raise
+    # Sums of floats differ in their last digits where another number of threads shares them.
+    result.report["threads"] = torch.get_num_threads()
     earlier = max(result.report["seconds_condense"] - (time.perf_counter() - began), 0.0)
     return result, time.process_time() - start + earlier
 

@@ -40,7 +40,8 @@ def test_an_interrupted_comparison_goes_on(
         assert main([*WORDS, *METHODS, "--out", str(folder)]) == 130
     assert "go on" in capsys.readouterr().err
     kept = sorted(path.name for path in folder.glob("checkpoint*"))
-    assert kept and all("Quick-0" in name for name in kept)
+    assert kept
+    assert all("Quick-0" in name for name in kept)
     assert main([*WORDS, "--methods", "herding", "--out", str(folder)]) == 2
     assert "another run" in capsys.readouterr().err
     assert main([*WORDS, *METHODS, "--out", str(folder)]) == 0
