@@ -38,8 +38,8 @@ def write_atomically(path: str | os.PathLike[str]) -> Iterator[Path]:
         StorageError: If the folder cannot be written, or writing fails, for example because the
             disk is full.
     """
-    target = Path(path)
-    temporary = _reserve(Path(path))
+    target = path_of(path)
+    temporary = _reserve(target)
     try:
         yield temporary
         with open(temporary, "rb") as stream:
@@ -54,6 +54,20 @@ def write_atomically(path: str | os.PathLike[str]) -> Iterator[Path]:
     finally:
         temporary.unlink(missing_ok=True)
         _OURS.discard(temporary.name)
+
+
+def path_of(path: object) -> Path:
+    """Return a path, or raise a plain error for what is none.
+
+    Args:
+        path: What a user gave.
+
+    Raises:
+        StorageError: If it is no text and no path.
+    """
+    if isinstance(path, (str, os.PathLike)):
+        return Path(path)
+    raise StorageError(f"A path of a file is needed, but this is {path!r}. Name a file.")
 
 
 def _sync_folder(folder: Path) -> None:
@@ -91,13 +105,18 @@ def check_writable(path: str | os.PathLike[str]) -> None:
     """Raise :class:`StorageError` unless a file can be written to ``path``; missing folders are
     made.
     """
-    temporary = _reserve(Path(path))
+    temporary = _reserve(path_of(path))
     temporary.unlink()
     _OURS.discard(temporary.name)
 
 
 def _reserve(target: Path) -> Path:
     """Make and return an empty file beside ``target``."""
+    require(
+        "\0" not in str(target),
+        f"{str(target)!r} is no name of a file. Take the zero byte out.",
+        error=StorageError,
+    )
     named = bool(target.name) and not target.is_dir()
     require(
         named,

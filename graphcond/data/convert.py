@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import numbers
+import warnings
 from collections.abc import Hashable, Sequence
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any
@@ -210,6 +211,16 @@ def from_hetero(data: HeteroData, edge_type: tuple[str, str, str] | None = None)
         held = held[:, label > 0] if label.numel() == held.size(1) else None
     sizes = int(data[edge_type[0]].num_nodes), int(data[edge_type[2]].num_nodes)
     card = {"name": str(data.get("card", {}).get("name", "interactions"))}
+    used = {"edge_index", "edge_weight"}
+    if held is not None:
+        used = {"edge_index", "edge_label_index", "edge_label"}
+    odd = [name for name, value in store.items() if isinstance(value, Tensor) and name not in used]
+    if odd:
+        warnings.warn(
+            f"{' and '.join(odd)} of {edge_type} are not taken over. Interactions here have pairs"
+            " and weights; `make_interactions` also takes ratings and times.",
+            stacklevel=3,
+        )
     if held is None:
         return make_interactions(train, *sizes, edge_weight=store.get("edge_weight"), card=card)
     split = (

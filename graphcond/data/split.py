@@ -71,7 +71,6 @@ def split_interactions(
     say how it rounds.
     """
     _check_splittable(data, ratios, strategy)
-    check_pair_stores(data)
     data = numbered(plain(data))
     store = data[EDGE]
     record: dict[str, Any] = {"strategy": strategy, "seed": seed, "ratios": list(ratios)}
@@ -116,6 +115,7 @@ def _check_splittable(
         "`ratios` mean nothing to 'leave-last-out', which holds out two interactions of each user."
         " Leave them away.",
     )
+    check_pair_stores(data)  # first: asking PyG for edges that are not there makes them
     present = [name for name in ("val_edge_index", "test_edge_index") if name in data[EDGE]]
     require(
         not present,

@@ -19,11 +19,13 @@ from graphcond import condensers, masks, metrics, pools
 from graphcond.data import (
     EDGE,
     digest,
+    from_hetero,
     k_core,
     load,
     make_interactions,
     planted_graph,
     planted_interactions,
+    save,
     split_interactions,
     split_nodes,
     statistics,
@@ -31,7 +33,7 @@ from graphcond.data import (
 )
 from graphcond.data.plain import plain
 from graphcond.data.unused import unused
-from graphcond.errors import FileFormatError, InputError
+from graphcond.errors import FileFormatError, InputError, StorageError
 from graphcond.evaluation import evaluate_node
 from graphcond.nn import MF, GraphNet
 from graphcond.training import ClassifierTraining
@@ -282,3 +284,36 @@ def test_what_is_no_data_set_has_no_statistics(data: Any) -> None:
     if not isinstance(data, Data):
         with pytest.raises(InputError):
             without_test(data)
+
+
+def test_asking_for_a_split_leaves_other_data_as_they_were() -> None:
+    data = HeteroData()
+    data["customer"].num_nodes = 2
+    data["product"].num_nodes = 2
+    data["customer", "buys", "product"].edge_index = torch.tensor([[0, 1], [0, 1]])
+    with pytest.raises(InputError, match="from_hetero"):
+        split_interactions(data)
+    assert data.edge_types == [("customer", "buys", "product")]
+    assert data.node_types == ["customer", "product"]
+
+
+def test_attributes_that_are_not_taken_over_are_said() -> None:
+    data = HeteroData()
+    data["user"].num_nodes = 2
+    data["movie"].num_nodes = 2
+    store = data["user", "rates", "movie"]
+    store.edge_index = torch.tensor([[0, 1], [0, 1]])
+    store.edge_weight = torch.tensor([1.0, 2.0])
+    store.edge_attr = torch.ones(2, 3)
+    with pytest.warns(UserWarning, match="edge_attr of"):
+        taken = from_hetero(data)
+    assert taken[EDGE].edge_weight.tolist() == [1.0, 2.0]
+    store.edge_label_index = torch.tensor([[0], [1]])
+    with pytest.warns(UserWarning, match="edge_weight and edge_attr of"):
+        from_hetero(data)
+
+
+@pytest.mark.parametrize("path", [None, 3, "a\0b"])
+def test_what_is_no_path_is_refused(path: Any) -> None:
+    with pytest.raises(StorageError, match="file"):
+        save(path, Data(x=torch.ones(1, 1)))
