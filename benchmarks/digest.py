@@ -52,7 +52,6 @@ OUTSIDE = (
     "graphcond.data.packed",
     "graphcond.data.pair_checks",
     "graphcond.data.store",
-    "graphcond.data.unused",
     "graphcond.errors",
     "graphcond.evaluation.table",
     "graphcond.measure",
