@@ -177,6 +177,9 @@ def test_the_remaining_columns_are_of_their_scores_and_the_better_end(whole):
     )
     assert (row["ceiling_loss"], row["ceiling_accuracy"]) == pytest.approx((of_loss, of_accuracy))
     assert of_loss != pytest.approx(of_accuracy)
+    for own in report.rows[:2]:
+        assert own["ceiling_loss"] == pytest.approx(of_loss)
+        assert own["ceiling_accuracy"] == pytest.approx(of_accuracy)
     alone = linear_surrogate(NET, LAM, planted())
     found = compare_rankings(whole, alone.loss, alone.accuracy)
     assert report.rows[1]["spearman_loss"] == pytest.approx(found["spearman_loss"])

@@ -6,6 +6,7 @@ import pytest
 
 from graphcond.errors import UnknownNameError
 from graphcond.evaluation import COLUMNS, format_table, make_row, summarise
+from graphcond.evaluation.table import Report
 
 
 def test_rows_have_one_vocabulary() -> None:
@@ -41,3 +42,10 @@ def test_the_table_is_markdown_and_hides_empty_columns() -> None:
     assert set(rule) <= set("|- ")
     assert "recall@10" not in header
     assert "nan" in line
+
+
+def test_a_report_has_the_mean_and_the_sample_deviation_of_its_rows() -> None:
+    report = Report(({"accuracy": 1.0}, {"accuracy": 2.0}, {"accuracy": 6.0}))
+    assert report.mean("accuracy") == pytest.approx(3.0)
+    assert report.std("accuracy") == pytest.approx(7.0**0.5)
+    assert Report(report.rows[:1]).std("accuracy") == 0
