@@ -305,7 +305,15 @@ def test_a_small_set_among_others_has_the_rows_it_has_alone(graph, monkeypatch):
     """Its own graph is trained on, by its own seeds, for both columns."""
     monkeypatch.setattr(judge_module, "evaluate_node", partial(evaluate_node, recipe=SHORT))
     small = SampledNeighbourhoods(num_nodes=9, num_val=9)(graph)
+    seen = []
+
+    def spy(*args, **named):
+        seen.append(named["seeds"])
+        return calibrate(*args, **named)
+
+    monkeypatch.setattr(judge_module, "calibrate", spy)
     rows = judge_nodes(graph, [Entry(small, (1,), 3.0)], seeds=(0, 4), candidates=6)
+    assert seen == [(1,)]
     alone = evaluate_node(nn.GraphNet, small, graph, seeds=(1,), recipe=SHORT)
     assert rows[-1]["method"] == "SampledNeighbourhoods"
     assert rows[-1]["accuracy"] == alone.rows[0]["accuracy"]

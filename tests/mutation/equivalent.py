@@ -97,6 +97,11 @@ EQUIVALENT: dict[tuple[str, str, str], str] = {
         "popularity.clamp(min=1) → popularity",
     ): "items that nobody took meet no other item, so that their length is never read",
     (
+        "graphcond/training/forest.py",
+        "_train_block",
+        "1 → 2",
+    ): "one more look, after the last epoch, which never comes",
+    (
         "graphcond/training/nodes.py",
         "activations_at_once",
         "device.type == 'cpu' → device.type != 'cpu'",

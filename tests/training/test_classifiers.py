@@ -78,9 +78,12 @@ def test_it_reads_training_and_validation_labels_each_for_its_purpose(graph):
     assert trained(graph, other).scores != plain.scores
 
 
-def test_a_graph_of_another_type_is_looked_at_in_the_models(graph):
+@pytest.mark.parametrize("weighted", [True, False])
+def test_a_graph_of_another_type_is_looked_at_in_the_models(graph, weighted):
     model = GraphNet(8, 3, hidden=4, seed=1)
-    double = copy.copy(graph)
+    single, double = copy.copy(graph), copy.copy(graph)
     double.x, double.edge_weight = graph.x.double(), graph.edge_weight.double()
-    torch.testing.assert_close(infer(model, double), infer(model, graph))
+    if not weighted:
+        single.edge_weight = double.edge_weight = None
+    torch.testing.assert_close(infer(model, double), infer(model, single))
     assert double.x.dtype == torch.float64

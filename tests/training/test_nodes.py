@@ -263,3 +263,11 @@ def test_edge_weights_and_every_setting_reach_the_training():
     for change in ({"learning_rate": 0.1}, {"weight_decay": 1.0}, {"dropout": 0.5}, {"epochs": 5}):
         recipe = FilterTraining(**{"epochs": 4, **change})
         assert not torch.equal(train_filters(NET, LAM, data, recipe=recipe).loss, plain), change
+
+
+def test_filters_that_are_trained_apart_drop_their_own_activations(monkeypatch):
+    monkeypatch.setattr("graphcond.training.nodes.activations_at_once", lambda device: 1)
+    for dropout in (0.0, 0.5):
+        recipe = FilterTraining(epochs=3, dropout=dropout)
+        loss = train_filters(NET, torch.ones(2, 3), planted(60), recipe=recipe).loss
+        assert (loss[0] == loss[1]) == (dropout == 0)
