@@ -102,9 +102,9 @@ def judge_nodes(
         f"`candidates` must be 0 or at least 5, but it is {candidates!r}. Fewer cannot be ranked.",
     )
     whole = evaluate_node(GraphNet, full, full, seeds=seeds)
+    base = whole.mean("accuracy") or math.nan
     rows: list[Record] = [
-        {**row, "percent_of_full": 100 * _number(row, "accuracy") / whole.mean("accuracy")}
-        for row in whole.rows
+        {**row, "percent_of_full": 100 * _number(row, "accuracy") / base} for row in whole.rows
     ]
     # Small and shallow on purpose: this many filters are trained on the original, too.
     net = PolynomialFilterNet(full.num_features, hidden=16, num_classes=int(full.y.max()) + 1)

@@ -30,6 +30,7 @@ from graphcond.data import (
 from graphcond.data.pair_checks import check_pair_stores
 from graphcond.data.plain import plain
 from graphcond.errors import require
+from graphcond.evaluation.seeds import lengths_of, seeds_of
 from graphcond.evaluation.table import Report, format_table, make_row, name_of_original
 from graphcond.measure import Measure
 from graphcond.metrics.ranking import hits, mean_over_users, ndcg, recall
@@ -117,9 +118,9 @@ def evaluate_recommender(
     train = plain(train)
     if same:
         train = test
+    ks = lengths_of(ks)
+    seeds = seeds_of(seeds)
     _check(train, test, ks)
-    seeds = list(seeds)
-    require(len(seeds) > 0, "There is no seed. Pass for example seeds=range(3).")
     reference = _reference(full)
     facts = _facts(train, test)
     learned = without_test(train)

@@ -1,0 +1,46 @@
+"""What is no list of seeds or lengths is refused in a sentence, by both judges."""
+
+from __future__ import annotations
+
+from functools import partial
+from typing import Any
+
+import numpy as np
+import pytest
+
+from graphcond.data import load, split_interactions
+from graphcond.errors import InputError
+from graphcond.evaluation import evaluate_node, evaluate_recommender
+from graphcond.nn import MF, GraphNet
+
+BAD: list[tuple[Any, str]] = [
+    (3, "`seeds` must be several whole numbers, but it is 3"),
+    (None, "`seeds` must be several whole numbers, but it is None"),
+    ("12", "`seeds` must be several whole numbers, but it is '12'"),
+    (["a"], r"`seeds` must be whole numbers, but it holds \['a'\]"),
+    ([1.5], r"`seeds` must be whole numbers, but it holds \[1.5\]"),
+    ([], "There is no seed"),
+]
+
+
+@pytest.mark.parametrize(("seeds", "message"), BAD)
+def test_seeds_that_are_none_are_refused(seeds: Any, message: str) -> None:
+    data = split_interactions(load("southern-women"), seed=0)
+    with pytest.raises(InputError, match=message):
+        evaluate_recommender(partial(MF, dim=2), data, data, seeds=seeds)
+    graph = load("karate")
+    with pytest.raises(InputError, match=message):
+        evaluate_node(GraphNet, graph, graph, seeds=seeds)
+
+
+def test_seeds_of_numpy_are_seeds() -> None:
+    data = split_interactions(load("southern-women"), seed=0)
+    report = evaluate_recommender(partial(MF, dim=2), data, data, seeds=np.arange(1))
+    assert [row["seed"] for row in report.rows] == [0]
+
+
+@pytest.mark.parametrize("ks", [10, ("5",), (2.5,), "10"])
+def test_lengths_that_are_none_are_refused(ks: Any) -> None:
+    data = split_interactions(load("southern-women"), seed=0)
+    with pytest.raises(InputError, match="`ks` must be"):
+        evaluate_recommender(partial(MF, dim=2), data, data, ks=ks, seeds=(0,))
