@@ -10,7 +10,6 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Mapping
-from pathlib import Path
 from typing import Any
 
 import torch
@@ -19,7 +18,7 @@ from safetensors.torch import save as serialised
 from torch import Tensor
 from torch_geometric.data import Data, HeteroData
 
-from graphcond.data.atomic import write_atomically
+from graphcond.data.atomic import path_of, write_atomically
 from graphcond.data.packed import (
     check_keys,
     content_digest_of,
@@ -202,8 +201,9 @@ def _read(
     path: str | os.PathLike[str], kinds: tuple[str, ...]
 ) -> tuple[dict[str, Tensor], dict[str, Any]]:
     cure = "Write it again with graphcond; a file that was cut short cannot be mended."
+    path = path_of(path)
     require(
-        Path(path).is_file(),
+        path.is_file(),
         f"This needs an existing file, but found path = {str(path)!r}. Check the path.",
         error=FileFormatError,
     )

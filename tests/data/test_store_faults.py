@@ -202,3 +202,11 @@ def test_every_error_of_a_broken_file_is_ours(tmp_path: Path) -> None:
         path.write_bytes(content)
         with pytest.raises(GraphcondError):
             read(path)
+
+
+@pytest.mark.parametrize("path", [None, 3, ["a.safetensors"]])
+def test_what_is_no_path_is_refused(path: object) -> None:
+    with pytest.raises(GraphcondError, match="A path of a file is needed"):
+        read(path)  # type: ignore[arg-type]
+    with pytest.raises(GraphcondError, match="A path of a file is needed"):
+        save(path, Data(**plain()))  # type: ignore[arg-type]
