@@ -228,6 +228,16 @@ def test_clusters_are_of_unit_rows_of_cluster_hops_and_weighed(monkeypatch, kara
     assert torch.equal(val.nodes, karate.val_mask.nonzero()[:, 0])
 
 
+def test_means_are_of_features_as_many_hops_away_as_told():
+    """With as many nodes as there are to stand for, each is its own mean."""
+    data = load("karate")
+    count = int(data.train_mask.sum())
+    how = Partition(num_nodes=count, labels="train", hops=1, cluster_hops=3)
+    graph, _ = how.part(without_test(data), "train", count)
+    wanted = propagated(data, data.train_mask.nonzero()[:, 0], 1)
+    torch.testing.assert_close(graph.x.sum(0), wanted.sum(0))
+
+
 def test_clustering_weighs_members_and_tries_three_starts(monkeypatch):
     seen = []
 
