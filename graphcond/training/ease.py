@@ -64,14 +64,6 @@ def fit_ease(train: HeteroData, ridge: float = 200.0) -> DenseItemWeights:
     return DenseItemWeights(met, weights)
 
 
-@steady()
-def _matrix(train: HeteroData, ridge: float) -> CSR:
-    edges = train_edges(train)
-    require(ridge > 0, f"`ridge` must be positive, but it is {ridge}. 200 suits sets of a million.")
-    require(edges.size(1) > 0, "The set has no interaction. EASE needs some to learn from.")
-    return CSR.from_edges(edges[0], edges[1], (num_users(train), num_items(train)))
-
-
 def gram(met: CSR) -> Tensor:
     """Return how many users two items share [I, I], made a block of columns at a time."""
     num_rows, num_columns = met.size
