@@ -32,17 +32,20 @@ def short() -> str:
     names = [name for name in SETS if _of(fresh, name)]
     if not names:
         return NOTHING
-    first = " ".join(
-        winners(
-            [row for row in _of(fresh, name) if row["ratio"] != 1.0],
-            "percent_ndcg@10",
-            f"On {name}",
-        )
-        for name in names
-    )
+    first = " ".join(_winners(name, _of(fresh, name)) for name in names)
     table = table2(0.25, fresh)
     files = [f"recommender_table2_{name}.json" for name in names]
     return f"{first}\n\n{source(*files, fresh=True)}\n\n{table}"
+
+
+def _winners(name: str, rows: Sequence[Row]) -> str:
+    """Say who wins on a set: what condenses nothing and sees everything, then the condensed sets."""
+    everything = [row for row in rows if row["ratio"] == 1.0 and row["method"] != "Full"]
+    condensed = [row for row in rows if row["ratio"] != 1.0]
+    said = winners(condensed, "percent_ndcg@10", f"With a quarter of {name}")
+    if not everything:
+        return said
+    return f"{winners(everything, 'percent_ndcg@10', f'With all of {name}')} {said}"
 
 
 BARS = {
