@@ -19,6 +19,7 @@ from typing import Any
 import graphcond
 
 WRITTEN = Path(__file__).with_name("defaults.txt")
+PACKAGE = Path(graphcond.__file__).parent
 LEFT_OUT = ("graphcond.cli", "graphcond.testing", "graphcond.sparse.backends")
 """The command line's defaults are in its help; kernels and test helpers decide no result."""
 
@@ -74,12 +75,20 @@ def _of_class(place: str, kind: type) -> Iterator[str]:
     names = {field.name for field in fields}
     for name, value in vars(kind).items():
         plain = isinstance(value, (bool, int, float, str))
-        if plain and not name.startswith("__") and name not in names:
+        # What typing puts into a protocol, `_is_protocol` and the like, depends on the Python.
+        if plain and not name.startswith(("__", "_is_")) and name not in names:
             yield f"{place}.{name} = {_shown(value)}"
         call = getattr(value, "__func__", value)
         made = dataclasses.is_dataclass(kind) and name == "__init__"
-        if inspect.isfunction(call) and not made:
+        if inspect.isfunction(call) and _is_ours(call) and not made:
             yield from _of_call(f"{place}.{name}", call)
+
+
+def _is_ours(call: Callable[..., Any]) -> bool:
+    """Whether a function stands in the package: PyG writes `propagate` while layers are made."""
+    return call.__name__ == "__new__" or Path(
+        inspect.unwrap(call).__code__.co_filename
+    ).is_relative_to(PACKAGE)
 
 
 def _of_call(place: str, call: Callable[..., Any]) -> Iterator[str]:

@@ -449,7 +449,7 @@ def test_teacher_choice_tries_every_mixture_as_told(women, monkeypatch):
     recipe = BPR(rounds=7)
     how = TeacherChoice(ratio=0.4, ensemble=0, rank=4, recipe=recipe, recommender=MF, seed=3)
     how.condense(women)
-    assert len(seen) == 3
+    assert len(seen) == len(how.mixtures) == 4
     for factory, train, val, named in seen:
         assert factory is MF
         assert train.size(1) == how.budget(women)

@@ -190,7 +190,7 @@ def test_propagation_of_the_synthetic_graph_is_that_of_the_original(karate):
     [
         (lambda: KernelInducingPoints(num_nodes=4, ridges=(0.0,)), "ridges"),
         (lambda: TrajectoryMatching(num_nodes=4, expert_steps=5), "expert_steps > span"),
-        (lambda: DistributionMatching(num_nodes=4, rounds=0), "positive counts"),
+        (lambda: DistributionMatching(num_nodes=4, rounds=0), "`rounds` must be at least 1"),
         (lambda: DistributionMatching(num_nodes=4, targets="all"), "targets"),
     ],
 )
