@@ -162,25 +162,6 @@ def accuracy() -> str:
     return f"{source('node_accuracy.json')}\n\n" + "\n\n".join(found)
 
 
-def figure7() -> str:
-    """Accuracy of graphs condensed with one network (row) for another (column)."""
-    file = "node_figure7.json"
-    found = []
-    for name, own in _by_dataset(rows_of(file)):
-        models = list(dict.fromkeys(row["model"] for row in own))
-        cells = {
-            (method, model): several(
-                [row for row in own if (row["method"], row["model"]) == (method, model)],
-                ("accuracy",),
-                (1,),
-                SEEDS,
-            )
-            for method, model in dict.fromkeys((row["method"], row["model"]) for row in own)
-        }
-        found.append(grid(name, cells, models))
-    return f"{source(file)}\n\n" + "\n\n".join(found)
-
-
 def accuracy_in_full() -> str:
     """Accuracy with what the graphs weigh and cost."""
     columns = ["dataset", "num_train", "method", "seeds", "accuracy", "num_edges", "bytes"]
