@@ -5,7 +5,7 @@ stage runs in a process of its own and leaves its result in a folder, so that it
 and a stopped run goes on with the next stage. Models are trained for a few rounds: a stage says
 what a round costs, not how good a model becomes::
 
-    python -m benchmarks.recommender.size --work /tmp/size
+    python -m benchmarks.recommender.size --work FOLDER
     python -m benchmarks.recommender.size --quick
 """
 

@@ -1,4 +1,9 @@
-"""Kept rows of files of arrays and of lists: Parquet, npz, and LightGCN's."""
+"""Kept rows of files of arrays and of lists: Parquet, npz, and LightGCN's.
+
+Every writer takes the user's file, the folder to write to, the split original, the condensed set
+and, where the file has columns, how they were named to :func:`load`. It returns which rows of the
+file went where, and the files; the condensed set first.
+"""
 
 from __future__ import annotations
 
@@ -23,18 +28,7 @@ from graphcond.errors import require
 def write_arrow(
     source: Path, folder: Path, data: HeteroData, small: HeteroData, columns: Columns
 ) -> tuple[Rows, list[Path]]:
-    """Write the kept rows of a Parquet file.
-
-    Args:
-        source: The user's file.
-        folder: Where to write.
-        data: The split original.
-        small: The condensed set.
-        columns: As they were given to :func:`load`.
-
-    Returns:
-        Which rows of the file went where, and the files; the condensed set first.
-    """
+    """Write the kept rows of a Parquet file."""
     table = arrow_table(source)
     parquet = arrow_parquet(str(source))
     rows = rows_of(frame_table(table, columns, str(source)), data, small)
@@ -72,18 +66,7 @@ def _with_proposals(kept: Any, rows: Rows, places: Mapping[str, int], path: str)
 def write_arrays(
     source: Path, folder: Path, data: HeteroData, small: HeteroData, columns: Columns
 ) -> tuple[Rows, list[Path]]:
-    """Write the kept rows of an npz file.
-
-    Args:
-        source: The user's file.
-        folder: Where to write.
-        data: The split original.
-        small: The condensed set.
-        columns: As they were given to :func:`load`.
-
-    Returns:
-        Which rows of the file went where, and the files; the condensed set first.
-    """
+    """Write the kept rows of an npz file."""
     arrays = own_arrays(source, columns)
     rows = rows_of(arrays_table(arrays, columns, str(source)), data, small)
     places = columns.find(list(arrays), str(source))
@@ -110,17 +93,7 @@ def write_arrays(
 def write_lightgcn(
     source: Path, folder: Path, data: HeteroData, small: HeteroData
 ) -> tuple[Rows, list[Path]]:
-    """Write the kept rows of LightGCN's files.
-
-    Args:
-        source: The user's file.
-        folder: Where to write.
-        data: The split original.
-        small: The condensed set.
-
-    Returns:
-        Which rows of the file went where, and the files; the condensed set first.
-    """
+    """Write the kept rows of LightGCN's files."""
     table = read_lightgcn_table(source)
     rows = rows_of(table, data, small)
     users, items = (_numbers(ids) for ids in (table.user, table.item))

@@ -1,4 +1,9 @@
-"""Kept rows of a file of text, byte for byte as they stand in it."""
+"""Kept rows of a file of text, byte for byte as they stand in it.
+
+Every writer takes the user's file, the folder to write to, the split original, the condensed set
+and, where the file has columns, how they were named to :func:`load`. It returns which rows of the
+file went where, and the files; the condensed set first.
+"""
 
 from __future__ import annotations
 
@@ -23,18 +28,7 @@ from graphcond.errors import require
 def write_text(
     source: Path, folder: Path, data: HeteroData, small: HeteroData, columns: Columns
 ) -> tuple[Rows, list[Path]]:
-    """Write the kept rows of a table, as they stand in it.
-
-    Args:
-        source: The user's file.
-        folder: Where to write.
-        data: The split original.
-        small: The condensed set.
-        columns: As they were given to :func:`load`.
-
-    Returns:
-        Which rows of the file went where, and the files; the condensed set first.
-    """
+    """Write the kept rows of a table, as they stand in it."""
     text = read_table(source, columns)
     rows = rows_of(text.table, data, small)
     paths = paths_of(folder, source.stem, source.suffix)
@@ -47,18 +41,7 @@ def write_text(
 def write_inter_parts(
     source: Path, folder: Path, data: HeteroData, small: HeteroData, columns: Columns
 ) -> tuple[Rows, list[Path]]:
-    """Write the kept rows of RecBole's files of parts.
-
-    Args:
-        source: The user's file.
-        folder: Where to write.
-        data: The split original.
-        small: The condensed set.
-        columns: As they were given to :func:`load`.
-
-    Returns:
-        Which rows of the file went where, and the files; the condensed set first.
-    """
+    """Write the kept rows of RecBole's files of parts."""
     table, parts = read_parts(source, columns)
     rows = rows_of(table, data, small)
     ends = np.cumsum([len(part.table.kept) for part in parts.values()])[:-1]
