@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 from functools import partial
 
 import pytest
@@ -114,6 +115,15 @@ def test_inner_training_descends(objective):
     assert torch.equal(objective(masks_), objective(masks_))
     assert not torch.equal(objective(masks_), objective.at(1)(masks_))
     assert not torch.equal(objective.at(0)(masks_), objective.at(1)(masks_))
+
+
+def test_what_is_kept_is_trained_on_whatever_the_mask():
+    (epoch,) = inner_trainings()[0].values
+    liked = torch.arange(84) < 60
+    nothing = torch.zeros(84, dtype=torch.bool)
+    always = replace(epoch, kept=liked)
+    assert torch.equal(always([nothing]), epoch([liked]))
+    assert not torch.equal(epoch([nothing]), epoch([liked]))
 
 
 @pytest.mark.parametrize("objective", inner_trainings()[1:])
