@@ -14,7 +14,7 @@ import numpy as np
 import optuna
 
 from graphcond.search import search
-from graphcond.search.reinforce import Reinforce
+from graphcond.search.reinforce import ReinforceSampler
 from graphcond.spaces import GraphNAS
 
 SPACE = GraphNAS()
@@ -50,7 +50,7 @@ def main() -> None:
             for seed in range(options.seeds):
                 sampler: optuna.samplers.BaseSampler = optuna.samplers.RandomSampler(seed=seed)
                 if rate is not None:
-                    sampler = Reinforce(SPACE, seed=seed, learning_rate=rate)
+                    sampler = ReinforceSampler(SPACE, seed=seed, learning_rate=rate)
                 study = search(Planted(seed), trials, sampler=sampler)
                 values = [trial.value for trial in study.trials]
                 best.append(max(values))

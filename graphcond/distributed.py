@@ -1,4 +1,4 @@
-"""Sums and shards across processes; with one process every function is the identity."""
+"""Sums across processes; with one process they are the identity."""
 
 from __future__ import annotations
 
@@ -11,13 +11,6 @@ def world_size() -> int:
     if dist.is_available() and dist.is_initialized():
         return dist.get_world_size()
     return 1
-
-
-def rank() -> int:
-    """Return this process's index in [0, world_size)."""
-    if world_size() > 1:
-        return dist.get_rank()
-    return 0
 
 
 def all_sum(value: Tensor) -> Tensor:
@@ -34,17 +27,3 @@ def all_sum(value: Tensor) -> Tensor:
     total = value.clone()
     dist.all_reduce(total)
     return total
-
-
-def shard(total: int) -> range:
-    """Return the indices of [0, total) that this process owns, contiguous and balanced within one.
-
-    Args:
-        total: Number of items over all processes.
-
-    Returns:
-        A range; the ranges of all processes tile [0, total).
-    """
-    each, extra = divmod(total, world_size())
-    start = rank() * each + min(rank(), extra)
-    return range(start, start + each + (rank() < extra))

@@ -166,6 +166,16 @@ def test_forbidden_words(path: Path) -> None:
         ), f"{path.name}: import *"
 
 
+def test_two_classes_never_share_a_name() -> None:
+    """Private ones too: cards and errors name a class without its module."""
+    places: dict[str, list[str]] = {}
+    for path in FILES:
+        for node in ast.walk(ast.parse(path.read_text())):
+            if isinstance(node, ast.ClassDef):
+                places.setdefault(node.name, []).append(str(path.relative_to(ROOT)))
+    assert {name: where for name, where in places.items() if len(where) > 1} == {}
+
+
 def modules() -> list[str]:
     found = [info.name for info in pkgutil.walk_packages([str(ROOT)], "graphcond.")]
     return [name for name in found if "triton" not in name and not name.endswith("__main__")]

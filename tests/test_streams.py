@@ -25,7 +25,7 @@ from graphcond.data import (
 )
 from graphcond.evaluation import evaluate_node, evaluate_recommender
 from graphcond.search import FilterDescent, search
-from graphcond.search.reinforce import Reinforce
+from graphcond.search.reinforce import ReinforceSampler
 from graphcond.spaces import GraphNAS, ModelChoices, PolynomialFilters, TrainingRanges, TreeChoice
 from graphcond.training import BPR, ClassifierTraining, FilterTraining, ForestTraining
 
@@ -140,7 +140,7 @@ def estimating(seed):
 
 def reinforced(seed):
     space = ModelChoices(widths=(8, 16))
-    search(lambda trial: space.suggest(trial).hidden, 3, sampler=Reinforce(space, seed=seed))
+    search(lambda trial: space.suggest(trial).hidden, 3, sampler=ReinforceSampler(space, seed=seed))
 
 
 RUNS = {
@@ -210,7 +210,7 @@ RUNS = {
     ),
     "held out": policy(
         outer=condensers.HeldOutInteractions(),
-        inner=condensers.Unrolled(steps=2, start="fresh", dim=4),
+        inner=condensers.UnrolledBPR(steps=2, start="fresh", dim=4),
         estimator=masks.OneStep(at="sample"),
         control=0,
     ),

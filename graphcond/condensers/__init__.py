@@ -8,7 +8,7 @@ from graphcond.condensers.base import (
     NodeCondenser,
 )
 from graphcond.condensers.dconrec.condenser import PolicyGradient, Tail
-from graphcond.condensers.dconrec.one_step import Unrolled
+from graphcond.condensers.dconrec.one_step import UnrolledBPR
 from graphcond.condensers.dconrec.outer_loop import Schedule
 from graphcond.condensers.dconrec.outer_loss import (
     HeldOutInteractions,
@@ -89,7 +89,7 @@ __all__ = [
     "TrainedTeacher",
     "Trajectories",
     "TrajectoryMatching",
-    "Unrolled",
+    "UnrolledBPR",
     "ValidationInteractions",
     "Weights",
     "WorseThanRandomWarning",

@@ -15,7 +15,7 @@ from graphcond.data import check_apart, check_nodes, sparsified, without_test
 from graphcond.data.plain import plain
 from graphcond.errors import NumericalError, require
 from graphcond.evaluation.calibrate import condensed_facts
-from graphcond.evaluation.seeds import seeds_of
+from graphcond.evaluation.seeds import whole_numbers
 from graphcond.evaluation.table import Report, make_row
 from graphcond.measure import Measure
 from graphcond.metrics import accuracy
@@ -92,7 +92,7 @@ def evaluate_node(
     classes = int(test.y.max()) + 1
     rows = list[Record]()
     facts = {**condensed_facts(without_test(train)), **_whole(train, test)}
-    for seed in seeds_of(seeds):
+    for seed in whole_numbers("seeds", seeds, "range(3)"):
         with Measure() as cost:
             model = factory(test.num_features, classes, seed=seed).to(
                 device=test.x.device, dtype=test.x.dtype

@@ -30,15 +30,15 @@ from graphcond.data import (
 from graphcond.data.pair_checks import check_pair_stores
 from graphcond.data.plain import plain
 from graphcond.errors import require
-from graphcond.evaluation.seeds import lengths_of, seeds_of
+from graphcond.evaluation.seeds import whole_numbers
 from graphcond.evaluation.table import Report, format_table, make_row, name_of_original
 from graphcond.measure import Measure
 from graphcond.metrics.ranking import hits, mean_over_users, ndcg, recall
 from graphcond.nn.recommender import RecommenderFactory
-from graphcond.training import BPR, ClosedForm, Contender, Ranker, choose_recipe
+from graphcond.training import BPR, ClosedFormRecommender, Contender, Ranker, choose_recipe
 from graphcond.typing import Record
 
-Judge = RecommenderFactory | ClosedForm | Sequence[Contender]
+Judge = RecommenderFactory | ClosedFormRecommender | Sequence[Contender]
 """What a set is judged by: a model that is trained on it, a closed form, or several candidates of
 which each set gets the one that validates best.
 """
@@ -118,8 +118,8 @@ def evaluate_recommender(
     train = plain(train)
     if same:
         train = test
-    ks = lengths_of(ks)
-    seeds = seeds_of(seeds)
+    ks = whole_numbers("ks", ks, "(10, 20)")
+    seeds = whole_numbers("seeds", seeds, "range(3)")
     _check(train, test, ks)
     reference = _reference(full)
     facts = _facts(train, test)
@@ -172,7 +172,7 @@ def _check(train: HeteroData, test: HeteroData, ks: Sequence[int]) -> None:
         "`test` has no test interactions. Split the data first: split_interactions(data, seed=0).",
     )
     require(
-        len(ks) > 0 and min(ks) >= 1,
+        min(ks) >= 1,
         f"`ks` must be lengths of at least 1, but they are {tuple(ks)!r}. 5, 10 and 20 are usual.",
     )
 

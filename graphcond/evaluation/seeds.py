@@ -8,47 +8,30 @@ from numbers import Integral
 from graphcond.errors import require
 
 
-def seeds_of(seeds: Iterable[int]) -> list[int]:
-    """Return seeds as a list.
+def whole_numbers(name: str, values: Iterable[int], example: str) -> list[int]:
+    """Return what a user gave as a list of whole numbers.
 
     Args:
-        seeds: Whole numbers, at least one.
+        name: Of the argument.
+        values: Whole numbers, at least one; their range is checked where they are used.
+        example: What could be passed.
 
     Raises:
         InputError: If it is one number, empty, or holds something else.
     """
     require(
-        isinstance(seeds, Iterable) and not isinstance(seeds, str),
-        f"`seeds` must be several whole numbers, but it is {seeds!r}. Pass for example"
-        " seeds=range(3).",
+        isinstance(values, Iterable) and not isinstance(values, str),
+        f"`{name}` must be several whole numbers, but it is {values!r}. Pass for example"
+        f" {name}={example}.",
     )
-    found = list(seeds)
-    require(len(found) > 0, "There is no seed. Pass for example seeds=range(3).")
-    _check_whole("seeds", found)
-    return [int(seed) for seed in found]
-
-
-def lengths_of(ks: Iterable[int]) -> tuple[int, ...]:
-    """Return lengths of lists as a tuple.
-
-    Args:
-        ks: Whole numbers; their range is checked where the ranking is made.
-
-    Raises:
-        InputError: If it is one number or holds something else.
-    """
+    found = list(values)
     require(
-        isinstance(ks, Iterable) and not isinstance(ks, str),
-        f"`ks` must be several whole numbers, but it is {ks!r}. Pass for example ks=(10, 20).",
+        len(found) > 0,
+        f"`{name}` must hold a whole number, but it is empty. Pass for example {name}={example}.",
     )
-    found = tuple(ks)
-    _check_whole("ks", found)
-    return tuple(int(k) for k in found)
-
-
-def _check_whole(name: str, values: Iterable[object]) -> None:
-    odd = [value for value in values if isinstance(value, bool) or not isinstance(value, Integral)]
+    odd = [value for value in found if isinstance(value, bool) or not isinstance(value, Integral)]
     require(
         not odd,
         f"`{name}` must be whole numbers, but it holds {odd!r}. Pass numbers such as 0, 1, 2.",
     )
+    return [int(value) for value in found]

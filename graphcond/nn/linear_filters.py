@@ -75,7 +75,7 @@ class RidgeScores:
         return cls(loss, hits.to(loss.dtype).mean(-1))
 
 
-class ClosedForm(Protocol):
+class ClosedFormFilters(Protocol):
     """A model that scores filters without training: :class:`RidgeFilters` or
     :class:`~graphcond.nn.RandomFilters`.
     """
@@ -92,7 +92,9 @@ class ClosedForm(Protocol):
         """Return losses and accuracies [R, B] of filters λ [B, H] at ridges [R]."""
 
 
-def best_ridge(model: ClosedForm, lam: Tensor, ridges: Sequence[float] | None = None) -> float:
+def best_ridge(
+    model: ClosedFormFilters, lam: Tensor, ridges: Sequence[float] | None = None
+) -> float:
     """Return the ridge with the lowest mean validation loss over about 20 of the filters.
 
     Args:

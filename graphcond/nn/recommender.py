@@ -39,23 +39,29 @@ class EmbeddingRecommender(torch.nn.Module, ABC):
         num_users: U.
         num_items: I.
         dim: Width d of the embeddings, at least 1.
+        num_layers: L, how often the tables are propagated; None is ``usual_num_layers``. At least 1
+            for a model that uses the graph, 0 for one that does not.
         bias: Whether items have a bias b.
         dropout: Probability, in [0, 1), of dropping a coordinate of a user's embedding in a
             training triplet.
-        init_std: Standard deviation of the normal initialisation, > 0. Small on purpose: large ones
-            keep noise in directions that few interactions ever correct, and cost a quarter of the
-            NDCG on Last.fm.
+        init_std: Standard deviation of the normal initialisation, > 0; None is ``usual_init_std``.
+            Small on purpose: large ones keep noise in directions that few interactions ever
+            correct, and cost a quarter of the NDCG on Last.fm.
         num_models: K, at least 1.
         seed: Seed of the initialisation.
 
     Attributes:
         uses_graph: Whether it propagates over the training interactions.
+        usual_num_layers: L where none is given.
+        usual_init_std: Standard deviation where none is given.
         usual_learning_rate: Step size of Adam that suits it, where a recipe names none.
         usual_weight_decay: λ of λ/2 (|p_u|² + |q_i|² + |q_j|²) per triplet, on the embeddings that
             are learned, that suits it.
     """
 
     uses_graph: ClassVar[bool]
+    usual_num_layers: ClassVar[int]
+    usual_init_std: ClassVar[float]
     usual_learning_rate: ClassVar[float] = 0.002
     usual_weight_decay: ClassVar[float] = 0.02
 
@@ -63,15 +69,20 @@ class EmbeddingRecommender(torch.nn.Module, ABC):
         self,
         num_users: int,
         num_items: int,
-        dim: int,
+        dim: int = 64,
+        num_layers: int | None = None,
         *,
-        bias: bool,
-        dropout: float,
-        init_std: float,
-        num_models: int,
-        seed: int,
+        bias: bool = False,
+        dropout: float = 0.0,
+        init_std: float | None = None,
+        num_models: int = 1,
+        seed: int = 0,
     ) -> None:
         super().__init__()
+        if num_layers is None:
+            num_layers = self.usual_num_layers
+        if init_std is None:
+            init_std = self.usual_init_std
         counts: dict[str, Any] = {
             "num_users": num_users,
             "num_items": num_items,
@@ -87,9 +98,15 @@ class EmbeddingRecommender(torch.nn.Module, ABC):
             "A model must have 0 <= dropout < 1 and init_std > 0, but it has"
             f" dropout={dropout} and init_std={init_std}. Change the one that is out of range.",
         )
+        require(
+            (num_layers >= 1) == self.uses_graph and num_layers >= 0,
+            f"`num_layers` must be at least 1 for LightGCN and 0 for MF, but it is {num_layers!r}."
+            " Leave it out, or take the other model.",
+        )
         self.num_users = num_users
         self.num_items = num_items
         self.dim = dim
+        self.num_layers = num_layers
         self.num_models = num_models
         self.dropout = dropout
         draw = generator(seed, "init")
@@ -167,29 +184,8 @@ class MF(EmbeddingRecommender):
     """
 
     uses_graph = False
-
-    def __init__(
-        self,
-        num_users: int,
-        num_items: int,
-        dim: int = 64,
-        *,
-        bias: bool = False,
-        dropout: float = 0.0,
-        init_std: float = 0.05,
-        num_models: int = 1,
-        seed: int = 0,
-    ) -> None:
-        super().__init__(
-            num_users,
-            num_items,
-            dim,
-            bias=bias,
-            dropout=dropout,
-            init_std=init_std,
-            num_models=num_models,
-            seed=seed,
-        )
+    usual_num_layers = 0
+    usual_init_std = 0.05
 
     def propagate(self, tables: Tables, graph: CSR | None) -> Tables:
         """Return ``tables``; the graph is not used."""
@@ -203,45 +199,16 @@ class LightGCN(EmbeddingRecommender):
        \begin{pmatrix} 0 & \hat R \\ \hat R^\top & 0 \end{pmatrix}^l (P_0, Q_0),
        \quad \hat R = D_u^{-1/2} R D_i^{-1/2}
 
-    Args as :class:`EmbeddingRecommender`, and ``num_layers``: L, at least 1. The weight decay is on
-    :math:`P_0, Q_0`.
+    Arguments: see :class:`EmbeddingRecommender`. The weight decay is on :math:`P_0, Q_0`.
 
     Source: He et al., SIGIR 2020, equations 3 and 4.
     """
 
     uses_graph = True
+    usual_num_layers = 3
+    usual_init_std = 0.1
     usual_learning_rate = 0.005
     usual_weight_decay = 1e-4
-
-    def __init__(
-        self,
-        num_users: int,
-        num_items: int,
-        dim: int = 64,
-        num_layers: int = 3,
-        *,
-        bias: bool = False,
-        dropout: float = 0.0,
-        init_std: float = 0.1,
-        num_models: int = 1,
-        seed: int = 0,
-    ) -> None:
-        super().__init__(
-            num_users,
-            num_items,
-            dim,
-            bias=bias,
-            dropout=dropout,
-            init_std=init_std,
-            num_models=num_models,
-            seed=seed,
-        )
-        require(
-            num_layers >= 1,
-            f"`num_layers` must be at least 1, but it is {num_layers!r}. With 0 layers it would be"
-            " nn.MF.",
-        )
-        self.num_layers = num_layers
 
     def propagate(self, tables: Tables, graph: CSR | None) -> Tables:
         """Return the mean over layers; ``graph`` is that of :meth:`graph`."""

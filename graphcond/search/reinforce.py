@@ -80,7 +80,7 @@ class Controller(torch.nn.Module):
         return found, log_prob, entropy
 
 
-class Reinforce(BaseSampler):
+class ReinforceSampler(BaseSampler):
     """Draws candidates from a controller that learns from the finished trials of a study.
 
     Every trial draws from (seed, number) and from a controller that has gone through all finished
@@ -110,7 +110,8 @@ class Reinforce(BaseSampler):
         >>> from graphcond.search import search
         >>> from graphcond.spaces import ModelChoices
         >>> space = ModelChoices(widths=(8, 16))
-        >>> study = search(lambda trial: space.suggest(trial).hidden, 4, sampler=Reinforce(space))
+        >>> sampler = ReinforceSampler(space)
+        >>> study = search(lambda trial: space.suggest(trial).hidden, 4, sampler=sampler)
         >>> len(study.trials)
         4
     """

@@ -4,7 +4,7 @@ from graphcond.training.adam import Adam, AdamTraining
 from graphcond.training.classifiers import ClassifierTraining, infer, predict, train_classifier
 from graphcond.training.closed_forms import (
     EASE,
-    ClosedForm,
+    ClosedFormRecommender,
     GraphFilter,
     LeastSquares,
     Popularity,
@@ -32,7 +32,7 @@ __all__ = [
     "BPRProgram",
     "Choice",
     "ClassifierTraining",
-    "ClosedForm",
+    "ClosedFormRecommender",
     "Contender",
     "DenseItemWeights",
     "EASE",

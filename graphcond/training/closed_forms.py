@@ -19,7 +19,7 @@ from graphcond.training.ranker import Ranker, Recommender
 from graphcond.training.sparse_ease import fit_sparse_ease
 
 
-class ClosedForm(ABC):
+class ClosedFormRecommender(ABC):
     """A recommender that is solved for, not trained: no epochs, and nothing to stop."""
 
     @abstractmethod
@@ -34,7 +34,7 @@ class ClosedForm(ABC):
 
 @final
 @dataclass(frozen=True)
-class EASE(ClosedForm):
+class EASE(ClosedFormRecommender):
     """The ridge regression of every item on all others.
 
     With few items the weights are a dense matrix. With many, an item is regressed on its nearest
@@ -61,7 +61,7 @@ class EASE(ClosedForm):
 
 @final
 @dataclass(frozen=True)
-class LeastSquares(ClosedForm):
+class LeastSquares(ClosedFormRecommender):
     """Factors by weighted alternating least squares (iALS).
 
     Args:
@@ -92,7 +92,7 @@ class LeastSquares(ClosedForm):
 
 @final
 @dataclass(frozen=True)
-class GraphFilter(ClosedForm):
+class GraphFilter(ClosedFormRecommender):
     """The low-pass filter of the normalised interactions.
 
     Args:
@@ -115,7 +115,7 @@ class GraphFilter(ClosedForm):
 
 @final
 @dataclass(frozen=True)
-class Popularity(ClosedForm):
+class Popularity(ClosedFormRecommender):
     """Every user is shown the items that most users took."""
 
     def fit(self, train: HeteroData, seed: int = 0) -> Ranker:

@@ -10,11 +10,10 @@ from torch import Tensor
 from torch_geometric.data import HeteroData
 
 from graphcond.ambient import steady
-from graphcond.data import num_items, num_users, train_edges
 from graphcond.data.pair_checks import check_pair_stores
 from graphcond.errors import require
 from graphcond.sparse import CSR, spmm
-from graphcond.training.ranker import ItemWeights, rows_of
+from graphcond.training.ranker import ItemWeights, interaction_matrix, rows_of
 
 _BLOCK = 1024  # columns of the Gram matrix made at once
 
@@ -52,10 +51,8 @@ def fit_ease(train: HeteroData, ridge: float = 200.0) -> DenseItemWeights:
     Source: Steck, WWW 2019, equations 8 and 9.
     """
     check_pair_stores(train)
-    edges, size = train_edges(train), (num_users(train), num_items(train))
     require(ridge > 0, f"`ridge` must be positive, but it is {ridge}. 200 suits sets of a million.")
-    require(edges.size(1) > 0, "The set has no interaction. EASE needs some to learn from.")
-    met = CSR.from_edges(edges[0], edges[1], size)
+    met = interaction_matrix(train)
     system = gram(met)
     system.diagonal().add_(ridge)
     inverse = torch.cholesky_inverse(torch.linalg.cholesky(system))

@@ -4,20 +4,20 @@ decomposition.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 import torch
 from torch import Tensor
 from torch_geometric.data import HeteroData
 
 from graphcond.ambient import steady
-from graphcond.data import num_items, num_users, train_edges
+from graphcond.data import train_edges
 from graphcond.data.pair_checks import check_pair_stores
 from graphcond.errors import require
 from graphcond.sparse import CSR, bipartite_norm, spmm
 from graphcond.training.directions import leading_directions
 from graphcond.training.fit import Fitted
-from graphcond.training.ranker import Ranker, Recommender, rows_of
+from graphcond.training.ranker import LinearRanker, Recommender, interaction_matrix, rows_of
 
 
 @steady()
@@ -47,14 +47,14 @@ def fit_graph_filter(
         factors; :func:`fit_gfcf` has both.
     """
     check_pair_stores(train)
-    normal = bipartite_norm(_matrix(train))
+    normal = bipartite_norm(interaction_matrix(train))
     _, right = leading_directions(normal, rank, sweeps=sweeps, seed=seed)
     popularity = torch.bincount(train_edges(train)[1], minlength=right.size(0)).to(right.dtype)
     return Recommender(spmm(normal, right), right * popularity.sqrt()[:, None], Fitted())
 
 
 @dataclass(frozen=True)
-class LinearAndIdeal(Ranker):
+class LinearAndIdeal(LinearRanker):
     """Scores of the linear filter plus those of the ideal low pass.
 
     Attributes:
@@ -62,19 +62,11 @@ class LinearAndIdeal(Ranker):
         normal: The same, divided by the roots of both degrees.
         left: Items' factors that interactions are multiplied by [I, r].
         right: Items' factors of the scores [I, r].
-        history: Empty: nothing is trained by steps.
     """
 
-    interactions: CSR
     normal: CSR
     left: Tensor
     right: Tensor
-    history: Fitted = field(default_factory=Fitted)
-
-    @property
-    def size(self) -> tuple[int, int]:
-        """Numbers of users and items."""
-        return self.interactions.size
 
     def scores(self, start: int, stop: int) -> Tensor:
         """Return the scores [stop - start, I] of consecutive users."""
@@ -113,19 +105,13 @@ def fit_gfcf(
         ideal >= 0,
         f"`ideal` must not be negative, but it is {ideal}. It is the weight of the low pass.",
     )
-    met = _matrix(train)
+    met = interaction_matrix(train)
     normal = bipartite_norm(met)
     _, vectors = leading_directions(normal, rank, sweeps=sweeps, seed=seed)
     popularity = torch.bincount(train_edges(train)[1], minlength=vectors.size(0)).to(vectors.dtype)
     root = popularity.sqrt()[:, None]
     left = vectors * ideal / root.clamp(min=1.0)
     return LinearAndIdeal(met, normal, left, vectors * root)
-
-
-def _matrix(train: HeteroData) -> CSR:
-    edges = train_edges(train)
-    require(edges.size(1) > 0, "The set has no interaction. A filter needs some to pass on.")
-    return CSR.from_edges(edges[0], edges[1], (num_users(train), num_items(train)))
 
 
 def ensemble(models: tuple[Recommender, ...]) -> Recommender:

@@ -78,15 +78,15 @@ def fit_least_squares(
         * 0.1
         / dim**0.5
     )
-    by_user = _Side(edges, size[0])
-    by_item = _Side(edges.flip(0), size[1])
+    by_user = _HalfStep(edges, size[0])
+    by_item = _HalfStep(edges.flip(0), size[1])
     for _ in range(sweeps):
         users = by_user.solve(items, unobserved, ridge)
         items = by_item.solve(users, unobserved, ridge)
     return Recommender(by_user.solve(items, unobserved, ridge), items, Fitted())
 
 
-class _Side:
+class _HalfStep:
     """The rows of one side with their interactions, in blocks of similar degree."""
 
     def __init__(self, edges: Tensor, num_rows: int) -> None:

@@ -8,8 +8,10 @@ from typing import Generic, TypeVar
 
 import torch
 from torch import Tensor
+from torch_geometric.data import HeteroData
 
 from graphcond.ambient import steady
+from graphcond.data import num_items, num_users, train_edges
 from graphcond.errors import require
 from graphcond.sparse import CSR
 from graphcond.sparse.pattern import Pattern
@@ -99,27 +101,50 @@ class Recommender(Ranker):
         return self.users[start:stop] @ self.items.T
 
 
-Weights = TypeVar("Weights", Tensor, CSR)
-
-
 @dataclass(frozen=True)
-class ItemWeights(Ranker, Generic[Weights]):
-    """Base of scores that are a user's items times weights between items.
+class LinearRanker(Ranker):
+    """Base of scores that are a linear map of a user's interactions.
 
     Attributes:
         interactions: Training interactions [U, I].
-        weights: Weights [I, I], from an item that was taken to one that is scored.
         history: Empty: nothing is trained by steps.
     """
 
     interactions: CSR
-    weights: Weights
-    history: Fitted = field(default_factory=Fitted)
+    history: Fitted = field(default_factory=Fitted, kw_only=True)
 
     @property
     def size(self) -> tuple[int, int]:
         """Numbers of users and items."""
         return self.interactions.size
+
+
+Weights = TypeVar("Weights", Tensor, CSR)
+
+
+@dataclass(frozen=True)
+class ItemWeights(LinearRanker, Generic[Weights]):
+    """Base of scores that are a user's items times weights between items.
+
+    Attributes:
+        interactions: Training interactions [U, I].
+        weights: Weights [I, I], from an item that was taken to one that is scored.
+    """
+
+    weights: Weights
+
+
+def interaction_matrix(train: HeteroData) -> CSR:
+    """Return the training interactions as a matrix [U, I].
+
+    Raises:
+        InputError: If there is none.
+    """
+    edges = train_edges(train)
+    require(
+        edges.size(1) > 0, "The set has no interaction. A closed form needs some to be made from."
+    )
+    return CSR.from_edges(edges[0], edges[1], (num_users(train), num_items(train)))
 
 
 def rows_of(csr: CSR, start: int, stop: int) -> CSR:

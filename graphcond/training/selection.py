@@ -15,7 +15,7 @@ from graphcond.data import describe, train_edges
 from graphcond.errors import NumericalError, require
 from graphcond.metrics.ranking import hits, mean_over_users, ndcg
 from graphcond.nn.recommender import RecommenderFactory
-from graphcond.training.closed_forms import ClosedForm
+from graphcond.training.closed_forms import ClosedFormRecommender
 from graphcond.training.ranker import Ranker
 from graphcond.training.recommender import BPR, fit_recommender
 from graphcond.typing import Record
@@ -31,11 +31,11 @@ class Contender:
             forms have none.
     """
 
-    recommender: RecommenderFactory | ClosedForm
+    recommender: RecommenderFactory | ClosedFormRecommender
     recipe: BPR | None = None
 
     def __post_init__(self) -> None:
-        closed = isinstance(self.recommender, ClosedForm)
+        closed = isinstance(self.recommender, ClosedFormRecommender)
         require(
             not closed or self.recipe is None,
             f"A closed form takes no recipe, but {self.recommender} was given one. Leave it out.",
@@ -52,7 +52,7 @@ class Contender:
             exclude: What validation rankings leave out [2, E]; None is what is trained on.
             seed: Seed of all that is drawn.
         """
-        if isinstance(self.recommender, ClosedForm):
+        if isinstance(self.recommender, ClosedFormRecommender):
             return self.recommender.fit(train, seed=seed)
         return fit_recommender(
             self.recommender, train, val, exclude=exclude, recipe=self.recipe, seed=seed
@@ -64,13 +64,13 @@ class Contender:
         Args:
             rounds: Rounds to train, for example those that early stopping had kept; at least 1.
         """
-        if isinstance(self.recommender, ClosedForm):
+        if isinstance(self.recommender, ClosedFormRecommender):
             return self
         return replace(self, recipe=replace(self.recipe or BPR(), rounds=rounds))
 
     def __str__(self) -> str:
         """Return the settings on one line, defaults of the recipe left out."""
-        if isinstance(self.recommender, ClosedForm):
+        if isinstance(self.recommender, ClosedFormRecommender):
             return repr(self.recommender)
         return f"{_named(self.recommender)} by {_differing(self.recipe or BPR())}"
 

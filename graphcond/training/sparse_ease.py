@@ -10,10 +10,10 @@ from scipy.sparse import csr_matrix
 from torch import Tensor
 from torch_geometric.data import HeteroData
 
-from graphcond.data import num_items, num_users, train_edges
+from graphcond.data import train_edges
 from graphcond.errors import require
 from graphcond.sparse import CSR
-from graphcond.training.ranker import ItemWeights, rows_of
+from graphcond.training.ranker import ItemWeights, interaction_matrix, rows_of
 
 _BLOCK = 256  # items whose neighbours are sought at once: 256 rows of 100,000 items are 100 MiB
 _SOLVED = 64  # items solved at once: 64 Gram matrices of 100 neighbours and their keys are 10 MiB
@@ -68,13 +68,13 @@ def fit_sparse_ease(
     Source: EASE (Steck, WWW 2019) on the support of an item-based neighbourhood, as fsSLIM (Ning
         and Karypis, ICDM 2011, section 4.3.1) chooses it.
     """
-    edges, size = train_edges(train), (num_users(train), num_items(train))
     require(
         ridge > 0 and neighbours >= 1,
         "`ridge` must be positive and `neighbours` at least 1, but they are"
         f" {ridge} and {neighbours}. 50 and 64 are usual.",
     )
-    require(edges.size(1) > 0, "The set has no interaction. EASE needs some to learn from.")
+    taken = interaction_matrix(train)
+    edges, size = train_edges(train), taken.size
     shared = _shared_users(edges, size)
     popularity = torch.bincount(edges[1], minlength=size[1]).to(torch.get_default_dtype())
     near, met = _nearest(shared, popularity, min(neighbours, size[1]))
@@ -87,7 +87,7 @@ def fit_sparse_ease(
     targets = torch.arange(size[1], device=near.device)[:, None].expand_as(near)
     real = met & (weights != 0)
     matrix = CSR.from_edges(near[real], targets[real], (size[1], size[1]), weights[real])
-    return SparseItemWeights(CSR.from_edges(edges[0], edges[1], size), matrix)
+    return SparseItemWeights(taken, matrix)
 
 
 class _Counts:

@@ -25,7 +25,7 @@ from graphcond.condensers import (
 )
 from graphcond.condensers.dconrec import condenser as condenser_module
 from graphcond.condensers.dconrec.objective import RecommenderObjective
-from graphcond.condensers.dconrec.one_step import Unrolled, UnrolledObjective
+from graphcond.condensers.dconrec.one_step import UnrolledBPR, UnrolledObjective
 from graphcond.condensers.dconrec.outer_loop import OuterLoop, State
 from graphcond.condensers.dconrec.outer_loss import OuterLoss
 from graphcond.condensers.interactions import teacher_choice as choice_module
@@ -96,7 +96,7 @@ def inner_trainings():
     )
     trainings = [("an epoch", epoch)]
     for start in ("items", "proxy", "fresh"):
-        how = Unrolled(steps=3, learning_rate=0.3, start=start, dim=4)
+        how = UnrolledBPR(steps=3, learning_rate=0.3, start=start, dim=4)
         negatives = UniformNegatives(edges, USERS, ITEMS)
         trainings.append((start, UnrolledObjective(how, edges, kept, loss, negatives, proxy)))
     return [pytest.param(objective, id=name) for name, objective in trainings]

@@ -10,7 +10,7 @@ import torch
 from graphcond import masks, nn, pools
 from graphcond.condensers.dconrec import outer_loop
 from graphcond.condensers.dconrec.condenser import ONE_EPOCH, PolicyGradient, Tail
-from graphcond.condensers.dconrec.one_step import Unrolled
+from graphcond.condensers.dconrec.one_step import UnrolledBPR
 from graphcond.condensers.dconrec.outer_loop import Schedule, State, resumed
 from graphcond.condensers.dconrec.outer_loss import (
     HeldOutInteractions,
@@ -77,7 +77,7 @@ class TestOneStepContract(CondenserContract):
             seed=seed,
             schedule=Schedule(steps=2),
             estimator=masks.OneStep(),
-            inner=Unrolled(),
+            inner=UnrolledBPR(),
             outer=HeldOutInteractions(),
         )
 
@@ -95,7 +95,8 @@ ESTIMATORS = [
 
 @pytest.mark.parametrize("estimator", ESTIMATORS, ids=lambda e: type(e).__name__)
 @pytest.mark.parametrize(
-    "inner", [EPOCH, Unrolled(), Unrolled(steps=2, start="fresh", dim=4), Unrolled(start="proxy")]
+    "inner",
+    [EPOCH, UnrolledBPR(), UnrolledBPR(steps=2, start="fresh", dim=4), UnrolledBPR(start="proxy")],
 )
 def test_every_estimator_with_every_inner_training(estimator, inner):
     result = condenser(estimator=estimator, inner=inner, schedule=Schedule(steps=2)).condense(
@@ -247,7 +248,9 @@ def test_no_proxy_has_seen_held_out_interactions(monkeypatch):
 
     monkeypatch.setattr(pools.proxy, "fit_recommender", spy)
     held = HeldOutInteractions().held_out(data, 0)
-    condenser(outer=HeldOutInteractions(), estimator=masks.OneStep(), inner=Unrolled())._pool(data)
+    condenser(outer=HeldOutInteractions(), estimator=masks.OneStep(), inner=UnrolledBPR())._pool(
+        data
+    )
     assert seen
     for edges in seen:
         assert edges.size(1) + held.size(1) == train_edges(data).size(1)
@@ -259,7 +262,9 @@ def test_no_proxy_has_seen_held_out_interactions(monkeypatch):
 
 
 @pytest.mark.parametrize(
-    "settings", [{}, {"estimator": masks.OneStep(), "inner": Unrolled()}], ids=["epoch", "unrolled"]
+    "settings",
+    [{}, {"estimator": masks.OneStep(), "inner": UnrolledBPR()}],
+    ids=["epoch", "unrolled"],
 )
 @pytest.mark.parametrize("killed_at", [0, 1, 3])
 def test_killed_and_resumed_equals_unbroken(tmp_path, monkeypatch, settings, killed_at):
@@ -373,7 +378,7 @@ def test_the_designs_own_line_runs():
 
 def test_a_teacher_asks_for_what_the_proxy_ranks_first_and_sees_no_validation():
     data = interactions()
-    method = condenser(outer=TeacherFavourites(), estimator=masks.OneStep(), inner=Unrolled())
+    method = condenser(outer=TeacherFavourites(), estimator=masks.OneStep(), inner=UnrolledBPR())
     pool = method._pool(without_test(data))
     asked = method.outer.edges(without_test(data), pool, method.seed)
     scores = pool.proxies[0].users @ pool.proxies[0].items.T
@@ -401,9 +406,9 @@ def test_bad_arguments():
     with pytest.raises(InputError, match="steps"):
         Schedule(learning_rate=0.0)
     with pytest.raises(InputError, match="steps"):
-        Unrolled(steps=0)
+        UnrolledBPR(steps=0)
     with pytest.raises(InputError, match="start"):
-        Unrolled(start="there")  # type: ignore[arg-type]
+        UnrolledBPR(start="there")  # type: ignore[arg-type]
     with pytest.raises(BudgetError):
         condenser(ratio=1.4)(interactions())
     with pytest.raises(InputError, match="floor <= learning_rate"):

@@ -1,7 +1,7 @@
 import pytest
 import torch
 
-from graphcond.condensers.dconrec.one_step import Unrolled, UnrolledObjective
+from graphcond.condensers.dconrec.one_step import UnrolledBPR, UnrolledObjective
 from graphcond.condensers.dconrec.outer_loss import OuterLoss
 from graphcond.data import make_interactions, split_interactions, train_edges, val_edges
 from graphcond.nn import Triplets
@@ -19,7 +19,7 @@ def unrolled(start, steps, dtype=torch.float64):
         torch.randn(9, 4, generator=draw, dtype=dtype),
     )
     kept = torch.arange(edges.size(1)) < 2
-    inner = Unrolled(steps=steps, start=start, learning_rate=0.5, dim=4)
+    inner = UnrolledBPR(steps=steps, start=start, learning_rate=0.5, dim=4)
     return UnrolledObjective(
         inner, edges, kept, OuterLoss(val_edges(data), negatives, (7, 9)), negatives, proxy
     )

@@ -119,7 +119,7 @@ INTERACTIONS = {
         MF,
         POOL,
         **SHORT,
-        inner=condensers.Unrolled(steps=2, start="fresh"),
+        inner=condensers.UnrolledBPR(steps=2, start="fresh"),
         outer=HeldOutInteractions(),
     ),
     "leave one out": lambda: PolicyGradient(

@@ -108,7 +108,7 @@ def test_wrong_pairs_are_refused(karate):
     other.x = torch.ones(karate.num_nodes, 3)
     with pytest.raises(InputError, match="same features"):
         evaluate_node(GCN, other, karate)
-    with pytest.raises(InputError, match="There is no seed"):
+    with pytest.raises(InputError, match="`seeds` must hold a whole number"):
         evaluate_node(GCN, karate, karate, seeds=())
 
 

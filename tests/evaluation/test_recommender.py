@@ -13,7 +13,7 @@ from graphcond.evaluation import evaluate_recommender
 from graphcond.training import (
     BPR,
     EASE,
-    ClosedForm,
+    ClosedFormRecommender,
     Contender,
     Popularity,
     choose_recipe,
@@ -113,7 +113,7 @@ def test_candidates_are_chosen_on_validation_for_each_set(data):
 def test_the_choice_has_the_first_seed_and_every_training_its_own(data):
     seen = []
 
-    class Noted(ClosedForm):
+    class Noted(ClosedFormRecommender):
         def fit(self, train, seed=0):
             seen.append(seed)
             return Popularity().fit(train)

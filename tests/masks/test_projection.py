@@ -6,7 +6,6 @@ import pytest
 import torch
 from hypothesis import given, settings
 
-from graphcond.distributed import shard
 from graphcond.errors import BudgetError, NumericalError
 from graphcond.masks import CappedSimplex
 
@@ -108,8 +107,7 @@ def _worker(rank, world, path, queue):
         "gloo", init_method=f"file://{path}", rank=rank, world_size=world
     )
     values = torch.randn(1001, generator=torch.Generator().manual_seed(2), dtype=torch.float64)
-    own = shard(len(values))
-    part = CappedSimplex(100.0, sharded=True).project(values[own.start : own.stop])
+    part = CappedSimplex(100.0, sharded=True).project(values.chunk(world)[rank])
     queue.put((rank, part.tolist()))
     torch.distributed.barrier()
     torch.distributed.destroy_process_group()

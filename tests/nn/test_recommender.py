@@ -76,8 +76,15 @@ def test_seed_decides_the_tables_and_the_global_generator_is_left_alone():
         {"dropout": 1.0},
         {"dim": 0},
         {"init_std": 0.0},
+        {"num_layers": 1},
     ],
 )
 def test_wrong_arguments(wrong):
     with pytest.raises(InputError, match="[Mm]ust"):
         nn.MF(3, 4, **wrong)
+
+
+@pytest.mark.parametrize("num_layers", [0, -1])
+def test_lightgcn_needs_a_layer(num_layers):
+    with pytest.raises(InputError, match="`num_layers` must be at least 1 for LightGCN"):
+        nn.LightGCN(3, 4, num_layers=num_layers)

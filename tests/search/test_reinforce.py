@@ -9,7 +9,7 @@ import torch
 
 from graphcond.errors import InputError
 from graphcond.search import search
-from graphcond.search.reinforce import Controller, Reinforce
+from graphcond.search.reinforce import Controller, ReinforceSampler
 from graphcond.seeding import generator
 from graphcond.spaces import GraphNAS, ModelChoices
 
@@ -39,7 +39,7 @@ def test_it_beats_random_on_a_planted_space_at_equal_budget(direction):
     gains, late = [], []
     for seed in range(2):
         worth = planted(seed)
-        found = search(worth, 80, sampler=Reinforce(SPACE, seed=seed), direction=direction)
+        found = search(worth, 80, sampler=ReinforceSampler(SPACE, seed=seed), direction=direction)
         random = optuna.samplers.RandomSampler(seed=seed)
         other = search(worth, 80, sampler=random, direction=direction)
         gains.append(sign * (found.best_value - other.best_value))
@@ -51,17 +51,17 @@ def test_it_beats_random_on_a_planted_space_at_equal_budget(direction):
 
 def test_a_second_start_draws_what_the_first_would_have_drawn(tmp_path):
     worth = planted(0)
-    whole = search(worth, 12, sampler=Reinforce(SPACE, seed=1))
-    search(worth, 7, sampler=Reinforce(SPACE, seed=1), journal=tmp_path / "j")
-    again = search(worth, 12, sampler=Reinforce(SPACE, seed=1), journal=tmp_path / "j")
+    whole = search(worth, 12, sampler=ReinforceSampler(SPACE, seed=1))
+    search(worth, 7, sampler=ReinforceSampler(SPACE, seed=1), journal=tmp_path / "j")
+    again = search(worth, 12, sampler=ReinforceSampler(SPACE, seed=1), journal=tmp_path / "j")
     assert [trial.params for trial in again.trials] == [trial.params for trial in whole.trials]
-    other = search(worth, 12, sampler=Reinforce(SPACE, seed=2))
+    other = search(worth, 12, sampler=ReinforceSampler(SPACE, seed=2))
     assert [trial.params for trial in other.trials] != [trial.params for trial in whole.trials]
 
 
 def test_a_trial_that_ended_out_of_order_makes_it_learn_anew():
     study = optuna.create_study(direction="maximize")
-    sampler = Reinforce(SPACE, seed=0)
+    sampler = ReinforceSampler(SPACE, seed=0)
     study.sampler = sampler
     first, second = study.ask(), study.ask()
     worths = [planted(0)(trial) for trial in (first, second)]
@@ -71,7 +71,7 @@ def test_a_trial_that_ended_out_of_order_makes_it_learn_anew():
     study.tell(first, worths[0])
     sampler._learn(study)
     assert sampler._learned == [1, 0]
-    fresh = Reinforce(SPACE, seed=0)
+    fresh = ReinforceSampler(SPACE, seed=0)
     fresh._learn(study)
     pairs = zip(sampler._controller.parameters(), fresh._controller.parameters())
     assert all(torch.equal(*pair) for pair in pairs)
@@ -85,7 +85,7 @@ def test_failed_trials_are_the_worst_and_other_parameters_are_random():
         return math.nan if space.suggest(trial).kind == "gat" else 0.5 + 0.01 * rate
 
     with pytest.warns(UserWarning, match="failed"):
-        study = search(half, 60, sampler=Reinforce(space, seed=0, learning_rate=0.05))
+        study = search(half, 60, sampler=ReinforceSampler(space, seed=0, learning_rate=0.05))
     assert len({trial.params["rate"] for trial in study.trials}) == 60
     # A failed trial costs as much as the worst so far: on average not better than any other.
     kinds = [trial.params["kind"] for trial in study.trials[40:]]
@@ -106,6 +106,6 @@ def test_the_controllers_probabilities_are_those_it_draws_by():
 
 def test_wrong_arguments_are_refused():
     with pytest.raises(InputError, match="`learning_rate`"):
-        Reinforce(SPACE, learning_rate=0.0)
+        ReinforceSampler(SPACE, learning_rate=0.0)
     with pytest.raises(InputError, match="`baseline_decay`"):
-        Reinforce(SPACE, baseline_decay=1.0)
+        ReinforceSampler(SPACE, baseline_decay=1.0)

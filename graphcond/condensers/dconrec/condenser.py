@@ -17,7 +17,7 @@ from graphcond import masks
 from graphcond.condensers.base import Draft, InteractionCondenser
 from graphcond.condensers.budget import interaction_budget
 from graphcond.condensers.dconrec.objective import RecommenderObjective
-from graphcond.condensers.dconrec.one_step import Unrolled, UnrolledObjective
+from graphcond.condensers.dconrec.one_step import UnrolledBPR, UnrolledObjective
 from graphcond.condensers.dconrec.outer_loop import (
     OuterLoop,
     Schedule,
@@ -143,7 +143,7 @@ class PolicyGradient(InteractionCondenser):
     cap: Literal["interactions", "pool"] = "interactions"
     draw: masks.Draw = field(default_factory=masks.SystematicDraw)
     outer: OuterInteractions = field(default_factory=TeacherFavourites)
-    inner: BPR | Unrolled = field(default_factory=Unrolled)
+    inner: BPR | UnrolledBPR = field(default_factory=UnrolledBPR)
     control: int = 1
 
     def __post_init__(self) -> None:
@@ -158,9 +158,9 @@ class PolicyGradient(InteractionCondenser):
             f" {self.tail.budget!r}. Pass tail=Tail(budget='extra').",
         )
         require(
-            not isinstance(self.estimator, OneStep) or isinstance(self.inner, Unrolled),
+            not isinstance(self.estimator, OneStep) or isinstance(self.inner, UnrolledBPR),
             "OneStep needs an inner training that can be differentiated, but `inner` is"
-            f" {self.inner}. Pass inner=Unrolled().",
+            f" {self.inner}. Pass inner=UnrolledBPR().",
         )
         for name, kind in (("outer", OuterInteractions), ("draw", masks.Draw)):
             given = getattr(self, name)
@@ -261,7 +261,7 @@ class PolicyGradient(InteractionCondenser):
 
     @property
     def _needs_proxy(self) -> bool:
-        started = isinstance(self.inner, Unrolled) and self.inner.start != "fresh"
+        started = isinstance(self.inner, UnrolledBPR) and self.inner.start != "fresh"
         return self.outer.needs_proxy or started
 
     def _condense(self, data: HeteroData, checkpoint: Checkpoint | None) -> Draft:

@@ -25,7 +25,7 @@ BLOCK = 1 << 14
 
 @final
 @dataclass(frozen=True)
-class Unrolled:
+class UnrolledBPR:
     r"""An inner training of T full gradient steps, for estimators that differentiate it and for
     cheap masks.
 
@@ -70,7 +70,7 @@ class Unrolled:
 @final
 @dataclass(frozen=True, eq=False)
 class UnrolledObjective:
-    """Masks, fractional ones too, to outer losses through :class:`Unrolled` inner training.
+    """Masks, fractional ones too, to outer losses through :class:`UnrolledBPR` inner training.
 
     Args:
         inner: The inner training.
@@ -86,7 +86,7 @@ class UnrolledObjective:
         DConRec, Eq. 17 and, in :meth:`relaxed`, Eq. 14 for the one-step inner problem.
     """
 
-    inner: Unrolled
+    inner: UnrolledBPR
     edges: Tensor
     kept: Tensor
     outer: OuterLoss

@@ -16,7 +16,7 @@ from graphcond.data import Checkpoint
 from graphcond.errors import InputError
 from graphcond.hypergrad import Implicit
 from graphcond.nn.filters import PolynomialFilterNet
-from graphcond.nn.linear_filters import ClosedForm, best_ridge, ridge_filters
+from graphcond.nn.linear_filters import ClosedFormFilters, best_ridge, ridge_filters
 from graphcond.nn.random_features import random_filters
 from graphcond.seeding import derive
 from graphcond.spaces import PolynomialFilters
@@ -159,12 +159,12 @@ class ClosedFormTeacher(Teacher):
     """Base of teachers that solve ridge regression on the original and never train on it."""
 
     @abstractmethod
-    def maker(self, lesson: Lesson) -> Callable[..., ClosedForm]:
+    def maker(self, lesson: Lesson) -> Callable[..., ClosedFormFilters]:
         """Return what makes the model, as :func:`~graphcond.nn.linear_filters.ridge_filters` is
         called.
         """
 
-    def model(self, lesson: Lesson) -> ClosedForm:
+    def model(self, lesson: Lesson) -> ClosedFormFilters:
         """Return the original, made ready for any λ."""
         data = lesson.data
         net = lesson.net
@@ -181,7 +181,7 @@ class ClosedFormTeacher(Teacher):
             per_layer=net.per_layer,
         )
 
-    def fitted(self, lesson: Lesson, lam: Tensor) -> tuple[ClosedForm, float]:
+    def fitted(self, lesson: Lesson, lam: Tensor) -> tuple[ClosedFormFilters, float]:
         """Return the model, and the ridge that validates best over some λ [P, H]."""
         model = self.model(lesson)
         return model, best_ridge(model, lam)
@@ -207,7 +207,7 @@ class LinearTeacher(ClosedFormTeacher):
 
     name: ClassVar[str] = "linear"
 
-    def maker(self, lesson: Lesson) -> Callable[..., ClosedForm]:
+    def maker(self, lesson: Lesson) -> Callable[..., ClosedFormFilters]:
         """Return what makes the linear model's statistics."""
         return ridge_filters
 
@@ -223,7 +223,7 @@ class RandomFeaturesTeacher(ClosedFormTeacher):
 
     name: ClassVar[str] = "random-features"
 
-    def maker(self, lesson: Lesson) -> Callable[..., ClosedForm]:
+    def maker(self, lesson: Lesson) -> Callable[..., ClosedFormFilters]:
         """Return what makes the random layers."""
         return partial(random_filters, seed=derive(lesson.seed, "random features"))
 
@@ -286,7 +286,7 @@ class SharedTeacher(Teacher):
 
 @dataclass(frozen=True)
 class _ClosedFormCompanion(Companion):
-    model: ClosedForm
+    model: ClosedFormFilters
     ridge: float
 
     @property
@@ -326,7 +326,7 @@ class _TrainingCompanion(Companion):
         return self.learner
 
 
-def closed_form_target(model: ClosedForm, lam: Tensor, ridge: float) -> Target:
+def closed_form_target(model: ClosedFormFilters, lam: Tensor, ridge: float) -> Target:
     """Return the answers of a model in closed form: no training at all.
 
     Args:

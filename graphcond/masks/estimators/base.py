@@ -6,9 +6,9 @@ from __future__ import annotations
 
 import math
 from abc import ABC, abstractmethod
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Generic, Protocol, TypeVar
+from typing import ClassVar, Generic, Protocol, TypeVar
 
 import torch
 from torch import Tensor
@@ -96,6 +96,42 @@ class Estimator(ABC, Generic[Goal]):
         """
 
 
+@dataclass(frozen=True)
+class ScoreFunction(Estimator[Goal]):
+    """Base of the score-function estimators, which differ in what a loss is compared with.
+
+    Attributes:
+        samples: K, masks per estimate.
+        least: Smallest number of losses that :meth:`advantage` works with.
+    """
+
+    samples: int = 4
+    least: ClassVar[int] = 2
+
+    def __post_init__(self) -> None:
+        require(
+            self.samples >= self.least,
+            f"`samples` must be at least {self.least}, but it is {self.samples!r}. It is the number"
+            " of masks per step; a baseline needs a second one.",
+        )
+
+    @staticmethod
+    @abstractmethod
+    def advantage(losses: Tensor) -> Tensor:
+        """Return losses less their baseline, both ``[k, G]``."""
+
+
+@dataclass(frozen=True)
+class TotalScore(ScoreFunction[Objective]):
+    """Base of those that credit every edge with the loss of all groups."""
+
+    def __call__(self, objective: Objective, mask: BernoulliMask, *, seed: int) -> Estimate:
+        """Estimate the gradient at ``mask.probs``; see :class:`Estimator`."""
+        draws = mask.draws(self.samples, seed=seed)
+        losses = objective(draws).sum(-1, keepdim=True)
+        return score_estimate(draws, losses, self.advantage, least=self.least)
+
+
 def weighted_scores(draws: Draws, weights: Tensor, group: Tensor | None = None) -> Tensor:
     r"""Return sums over samples of weighted scores, without keeping a mask.
 
@@ -126,7 +162,12 @@ def weighted_scores(draws: Draws, weights: Tensor, group: Tensor | None = None) 
 
 
 def score_estimate(
-    draws: Draws, losses: Tensor, advantage: Advantage, *, least: int, group: Tensor | None = None
+    draws: Draws,
+    losses: Tensor,
+    advantage: Callable[[Tensor], Tensor],
+    *,
+    least: int,
+    group: Tensor | None = None,
 ) -> Estimate:
     """Return the score-function estimate, with its variance and cosine from two halves that share
     no mask.
@@ -172,14 +213,6 @@ def score_estimate(
     if len(rows) == 3:
         variance, cosine = halves(grads[1], grads[2], (half, samples - half))
     return Estimate(grads[0], float(losses.sum(-1).mean()), variance, cosine)
-
-
-class Advantage(Protocol):
-    """Losses in, losses less their baseline out, both ``[k, G]``."""
-
-    def __call__(self, losses: Tensor) -> Tensor:
-        """Return the advantages."""
-        ...
 
 
 def halves(first: Tensor, second: Tensor, sizes: tuple[int, int] = (1, 1)) -> tuple[float, float]:

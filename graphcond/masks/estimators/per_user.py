@@ -4,14 +4,20 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from graphcond.errors import require
+from torch import Tensor
+
 from graphcond.masks.bernoulli import BernoulliMask
-from graphcond.masks.estimators.base import Estimate, Estimator, GroupedObjective, score_estimate
+from graphcond.masks.estimators.base import (
+    Estimate,
+    GroupedObjective,
+    ScoreFunction,
+    score_estimate,
+)
 from graphcond.masks.estimators.leave_one_out import against_others
 
 
 @dataclass(frozen=True)
-class PerUser(Estimator[GroupedObjective]):
+class PerUser(ScoreFunction[GroupedObjective]):
     r"""The policy gradient with one leave-one-out loss per user.
 
     .. math:: g_p = \frac{1}{K} \sum_k
@@ -30,18 +36,14 @@ class PerUser(Estimator[GroupedObjective]):
         stopping does not use.
     """
 
-    samples: int = 4
-
-    def __post_init__(self) -> None:
-        require(
-            self.samples >= 2,
-            f"`samples` must be at least 2, but it is {self.samples!r}. A baseline needs a second"
-            " mask.",
-        )
+    @staticmethod
+    def advantage(losses: Tensor) -> Tensor:
+        """Return each loss less the mean of the others."""
+        return against_others(losses)
 
     def __call__(self, objective: GroupedObjective, mask: BernoulliMask, *, seed: int) -> Estimate:
         """Estimate the gradient at ``mask.probs``; see :class:`Estimator`."""
         draws = mask.draws(self.samples, seed=seed)
         return score_estimate(
-            draws, objective(draws), against_others, least=2, group=objective.group
+            draws, objective(draws), self.advantage, least=self.least, group=objective.group
         )

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import ClassVar
 
-from graphcond.errors import require
-from graphcond.masks.bernoulli import BernoulliMask
-from graphcond.masks.estimators.base import Estimate, Estimator, Objective, score_estimate
+from torch import Tensor
+
+from graphcond.masks.estimators.base import TotalScore
 
 
 @dataclass(frozen=True)
-class Reinforce(Estimator[Objective]):
+class Reinforce(TotalScore):
     r"""The policy gradient as published.
 
     .. math:: g = \frac{1}{K} \sum_k L(M_k) \nabla_S \ln p(M_k \mid S)
@@ -27,16 +28,9 @@ class Reinforce(Estimator[Objective]):
     """
 
     samples: int = 1
+    least: ClassVar[int] = 1
 
-    def __post_init__(self) -> None:
-        require(
-            self.samples >= 1,
-            f"`samples` must be at least 1, but it is {self.samples!r}. It is the number of masks"
-            " per step.",
-        )
-
-    def __call__(self, objective: Objective, mask: BernoulliMask, *, seed: int) -> Estimate:
-        """Estimate the gradient at ``mask.probs``; see :class:`Estimator`."""
-        draws = mask.draws(self.samples, seed=seed)
-        losses = objective(draws).sum(-1, keepdim=True)
-        return score_estimate(draws, losses, lambda part: part, least=1)
+    @staticmethod
+    def advantage(losses: Tensor) -> Tensor:
+        """Return the losses as they are."""
+        return losses
