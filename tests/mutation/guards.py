@@ -15,6 +15,7 @@ GUARDS: dict[str, tuple[str, ...]] = {
     "graphcond/spaces/*.py": ("tests/spaces", "tests/search", "tests/evaluation/test_calibrate.py"),
     "graphcond/nn/*.py": (
         "tests/nn",
+        "tests/condensers/test_synthesis_by_hand.py",
         "tests/training",
         "tests/evaluation/test_which_split.py",
         "tests/condensers/test_partition.py",
@@ -50,6 +51,7 @@ GUARDS: dict[str, tuple[str, ...]] = {
         "tests/condensers/test_selection.py",
         "tests/condensers/test_node_direction.py",
         "tests/condensers/test_settings_reach.py",
+        "tests/condensers/test_synthesis_by_hand.py",
     ),
     "graphcond/condensers/nodes/*.py": (
         "tests/condensers/test_settings_reach.py",
@@ -58,6 +60,9 @@ GUARDS: dict[str, tuple[str, ...]] = {
         "tests/condensers/test_partition.py",
         "tests/condensers/test_learned.py",
         "tests/condensers/test_gradient_matching.py",
+        "tests/condensers/test_module_backbone.py",
+        "tests/condensers/test_backbones_by_hand.py",
+        "tests/condensers/test_synthesis_by_hand.py",
         "tests/condensers/test_coarsening.py",
         "tests/condensers/test_neighbourhoods.py",
     ),
@@ -65,6 +70,7 @@ GUARDS: dict[str, tuple[str, ...]] = {
         "tests/condensers/test_direction.py",
         "tests/condensers/test_item_prices.py",
         "tests/condensers/test_interactions.py",
+        "tests/condensers/test_interactions_by_hand.py",
     ),
     "graphcond/condensers/dconrec/*.py": (
         "tests/condensers/test_direction.py",

@@ -1,0 +1,275 @@
+"""Choices of interactions written out: ties, prices, blocks, budgets, and what a teacher is."""
+
+from __future__ import annotations
+
+import math
+from functools import partial
+
+import pytest
+import torch
+from torch.nn.functional import cosine_similarity, softplus
+
+from graphcond import nn, training
+from graphcond.condensers import DosCondInteractions, Majority, TeacherChoice
+from graphcond.condensers.interactions import baselines, item_prices, teacher_choice
+from graphcond.condensers.interactions.baselines import proxy_losses
+from graphcond.condensers.interactions.doscond import _OneStep
+from graphcond.condensers.interactions.item_prices import Candidates, best_of_each
+from graphcond.condensers.interactions.teacher_choice import Mixture, fit_teacher
+from graphcond.data import (
+    EDGE,
+    load,
+    make_interactions,
+    split_interactions,
+    train_edges,
+    val_edges,
+    without_test,
+)
+from graphcond.pools import fit_proxies
+from graphcond.seeding import derive, generator
+from graphcond.training import BPR, Fitted, Recommender, UniformNegatives
+
+MF = partial(nn.MF, dim=4)
+
+
+@pytest.fixture(scope="module")
+def women():
+    return without_test(split_interactions(load("southern-women"), seed=0))
+
+
+def tables(users, items, dim=3, seed=0):
+    draw = torch.Generator().manual_seed(seed)
+    return torch.randn(users, dim, generator=draw), torch.randn(items, dim, generator=draw)
+
+
+def test_majority_draws_among_users_of_one_degree_and_a_part_of_the_last():
+    """Six users of two items, three of five: three small users whole and one in half, drawn."""
+    pairs = [(user, item) for user in range(9) for item in range(2 if user < 6 else 5)]
+    data = make_interactions(torch.tensor(pairs).T, 9, 5)
+    data[EDGE].val_edge_index = torch.tensor([[0], [4]])
+    whole, half, items = set(), set(), set()
+    for seed in range(12):
+        kept = train_edges(Majority(ratio=7 / 27, seed=seed)(data))
+        count = torch.bincount(kept[0], minlength=9).tolist()
+        assert sorted(count) == [0] * 5 + [1, 2, 2, 2]
+        assert max(count[6:]) == 0
+        whole.add(tuple(user for user in range(6) if count[user] == 2))
+        half.add(count.index(1))
+        items.add(int(kept[1, kept[0] == count.index(1)]))
+    assert len(whole) > 3
+    assert len(half) > 2
+    assert items == {0, 1}
+
+
+def test_a_proxys_loss_is_the_mean_over_its_negatives_whatever_the_block(women, monkeypatch):
+    proxy = Recommender(*tables(18, 14), Fitted())
+    edges, draw = train_edges(women), generator(5, "svp")
+    sample, total = UniformNegatives(edges, 18, 14), torch.zeros(edges.size(1))
+    for _ in range(3):
+        others = sample(edges[0], draw)
+        gap = proxy.items[edges[1]] - proxy.items[others]
+        total += softplus(-(proxy.users[edges[0]] * gap).sum(1))
+    torch.testing.assert_close(proxy_losses(proxy, women, 3, 5), total / 3)
+    monkeypatch.setattr(baselines, "_BLOCK", 7)
+    torch.testing.assert_close(proxy_losses(proxy, women, 3, 5), total / 3)
+
+
+@pytest.mark.parametrize("factory", [MF, partial(nn.LightGCN, dim=4, num_layers=2)])
+def test_doscond_compares_the_gradients_of_whole_tables(factory, women):
+    """The distance, in tables of the given spread, with a mask of the given temperature, by
+    automatic differentiation.
+    """
+    how = DosCondInteractions(ratio=0.4, recommender=factory, seed=3, temperature=0.7, init_std=0.5)
+    edges = train_edges(women)
+    logits = torch.linspace(-2, 2, edges.size(1))
+    draw = generator(3, "doscond", 4)
+    negatives = UniformNegatives(edges, 18, 14)(edges[0], draw)
+    model = factory(18, 14, seed=derive(3, "tables", 4))
+    own = [0.5 * torch.randn(n, 4, generator=draw) for n in (18, 14)]
+    own = [table.requires_grad_() for table in own]
+    noise = torch.rand(len(logits), generator=draw).clamp(1e-6, 1 - 1e-6)
+    free = logits.clone().requires_grad_()
+    mask = torch.sigmoid((free + torch.log(noise / (1 - noise))) / 0.7)
+    users, items = model.propagate(tuple(own), model.graph(edges))
+    margin = (users[edges[0]] * (items[edges[1]] - items[negatives])).sum(1)
+    losses = softplus(-margin)
+    whole = torch.autograd.grad(losses.sum(), own, retain_graph=True)
+    masked = torch.autograd.grad((mask * losses).sum(), own, create_graph=True)
+    distance = sum(
+        1 - cosine_similarity(one.flatten(), two.flatten(), dim=0)
+        for one, two in zip(masked, whole)
+    )
+    (slope,) = torch.autograd.grad(distance, free)
+    loss, gradient = how._match(women, logits, 4)
+    assert loss == pytest.approx(float(distance.detach()), rel=1e-4)
+    torch.testing.assert_close(gradient, slope, rtol=1e-3, atol=1e-6)
+
+
+def test_doscond_starts_at_the_ratio_and_tells_what_it_learned(women, monkeypatch):
+    seen = []
+
+    def match(self, data, logits, step):
+        seen.append((logits.clone(), step))
+        return 0.5 + step, torch.linspace(-1, 1.5, len(logits))
+
+    monkeypatch.setattr(DosCondInteractions, "_match", match)
+    for ratio, start in ((0.3, 0.3), (1.0, 0.99)):
+        seen.clear()
+        history = DosCondInteractions(ratio=ratio, steps=3, learning_rate=0.2).condense(women)
+        torch.testing.assert_close(torch.sigmoid(seen[0][0]), torch.full_like(seen[0][0], start))
+        assert [step for _, step in seen] == [0, 1, 2]
+        # Adam's first step has the length of its rate.
+        torch.testing.assert_close(
+            (seen[1][0] - seen[0][0]).abs(), torch.full_like(seen[0][0], 0.2), rtol=1e-3, atol=0
+        )
+        records = history.history
+        assert [record["loss"] for record in records] == [0.5, 1.5, 2.5]
+        spread = float(torch.sigmoid(seen[1][0]).std())
+        assert records[0]["probability_std"] == pytest.approx(spread, rel=1e-5)
+
+
+def test_the_tables_of_one_step_have_the_spread_that_is_asked_for():
+    edges = torch.stack([torch.arange(300), torch.arange(300)])
+    made = _OneStep(MF(300, 300), edges, edges[1].flip(0), 0.3, generator(0, "draw"))
+    for table in (made.users, made.items):
+        assert float(table.std()) == pytest.approx(0.3, rel=0.05)
+        assert float(table.mean()) == pytest.approx(0, abs=0.03)
+
+
+def test_candidates_are_scored_alike_in_blocks(monkeypatch):
+    teacher = Recommender(*tables(6, 9), Fitted())
+    edges = torch.tensor([[0, 0, 2, 3, 5], [1, 5, 5, 0, 8]])
+    found = item_prices.candidates(teacher, edges, 2)
+    monkeypatch.setattr(item_prices, "_BLOCK", 2)
+    for one, two in zip(found, item_prices.candidates(teacher, edges, 2)):
+        torch.testing.assert_close(one, two)
+
+
+def test_nothing_to_choose_from_gives_nothing():
+    none = torch.empty(0, dtype=torch.long)
+    assert best_of_each(none, torch.empty(0), torch.tensor([3, 0])).tolist() == []
+
+
+def test_prices_rise_where_too_many_want_an_item_and_fall_elsewhere():
+    """Three users, two items each has to choose between, one place a user: by hand."""
+    pairs = torch.tensor([[0, 0, 1, 1, 2, 2], [0, 1, 0, 1, 0, 1]])
+    scores = torch.tensor([1.0, 0.9, 1.0, 0.2, 1.0, 0.0])
+    options = Candidates(pairs, scores, torch.zeros(6, dtype=torch.bool))
+    count, target = torch.ones(3).long(), torch.tensor([2.0, 1.0])
+    first = 0.3 * torch.tensor([math.log(4 / 3), math.log(1 / 2)])
+    # Now user 0 takes item 1: all is as asked, and prices stay.
+    for rounds, wanted in ((0, torch.zeros(2)), (1, first), (2, first), (9, first)):
+        found = item_prices.item_prices(options, scores, count, target, rounds=rounds)
+        torch.testing.assert_close(found, wanted)
+    even = torch.tensor([1.0, 2.0])
+    second = 0.3 * torch.tensor([math.log(4 / 2), math.log(1 / 3)])
+    taken = torch.tensor([2.0, 1.0]) if float(second[0] - second[1]) < 0.8 else None
+    assert taken is not None
+    third = second + 0.3 / 1.1 * ((taken + 1) / (even + 1)).log()
+    found = item_prices.item_prices(options, scores, count, even, rounds=2)
+    torch.testing.assert_close(found, third)
+
+
+def wide():
+    """Two users who took 130 of 400 items each, and one validation interaction."""
+    pairs = torch.stack([torch.arange(260) % 2, torch.arange(260)])
+    data = make_interactions(pairs, 2, 400)
+    data[EDGE].val_edge_index = torch.tensor([[0], [399]])
+    return data
+
+
+@pytest.mark.parametrize(("ratio", "depth"), [(0.9, 2 * 117), (0.1, 100)])
+def test_a_user_has_twice_its_share_of_candidates_and_a_hundred_at_least(ratio, depth, monkeypatch):
+    seen, take = [], teacher_choice.candidates
+    monkeypatch.setattr(
+        teacher_choice, "candidates", lambda *args: (seen.append(args[2]), take(*args))[1]
+    )
+    teacher = Recommender(*tables(2, 400), Fitted())
+    for mixture in (Mixture(-1.0, 0.0), Mixture(math.inf, 0.0)):
+        TeacherChoice(ratio=ratio, teacher=teacher, mixtures=(mixture,))(wide())
+    assert seen == [depth, 0]
+
+
+def test_candidates_are_no_more_than_the_items(women, monkeypatch):
+    seen, take = [], teacher_choice.candidates
+    monkeypatch.setattr(
+        teacher_choice, "candidates", lambda *args: (seen.append(args[2]), take(*args))[1]
+    )
+    teacher = Recommender(*tables(18, 14), Fitted())
+    TeacherChoice(ratio=0.5, teacher=teacher, mixtures=(Mixture(-1.0, 0.0),))(women)
+    assert seen == [14]
+
+
+def test_one_mixture_is_taken_without_a_trial_and_without_validation_the_first(women, monkeypatch):
+    teacher = Recommender(*tables(18, 14), Fitted())
+    fit = teacher_choice.fit_recommender
+    monkeypatch.setattr(teacher_choice, "fit_recommender", lambda *_, **__: pytest.fail("trained"))
+    alone = TeacherChoice(ratio=0.5, teacher=teacher, mixtures=(Mixture(-1.0, 0.5),))
+    (record,) = alone.condense(women).history
+    assert record["val_ndcg@10"] is None
+    both = TeacherChoice(
+        ratio=0.5, teacher=teacher, mixtures=(Mixture(-1.0, 0.5), Mixture(math.inf, 0.0))
+    )
+    blind = women.clone()
+    blind[EDGE].val_edge_index = val_edges(women)[:, :0]
+    assert math.isnan(both._trial(blind, women))
+    with monkeypatch.context() as patch:
+        patch.setattr(TeacherChoice, "_trial", lambda *_: math.nan)
+        found = both.condense(women)
+    assert (found.report["bonus"], found.report["evenness"]) == (-1.0, 0.5)
+    assert [record["val_ndcg@10"] for record in found.history] == [None, None]
+    monkeypatch.setattr(teacher_choice, "fit_recommender", fit)
+    scores = [record["val_ndcg@10"] for record in both.condense(women).history]
+    assert all(0 <= score <= 1 for score in scores)
+
+
+def test_equal_scores_keep_the_mixture_that_was_tried_first(women, monkeypatch):
+    monkeypatch.setattr(TeacherChoice, "_trial", lambda *_: 0.5)
+    how = TeacherChoice(ratio=0.5, ensemble=0, factors=0, rank=4)
+    assert how.condense(women).report["bonus"] == "-inf"
+
+
+def test_users_share_the_budget_alike_and_their_items_are_priced(women, monkeypatch):
+    """Keys, bonus, room, counts and the charge of a mixture, written out."""
+    teacher = Recommender(*tables(18, 14), Fitted())
+    how = TeacherChoice(ratio=0.55, teacher=teacher, mixtures=(Mixture(-0.5, 0.25),))
+    options = item_prices.candidates(teacher, train_edges(women), 14)
+    price = torch.linspace(-1, 1, 14)
+    monkeypatch.setattr(teacher_choice, "item_prices", lambda *_: price)
+    small, facts = how._mix(women, options, how.mixtures[0])
+    budget = how.budget(women)
+    inside = torch.zeros(18, 14, dtype=torch.bool)
+    inside[tuple(train_edges(small))] = True
+    assert int(inside.sum()) == budget
+    counts = inside.sum(1)
+    assert sorted(set(counts.tolist())) == [budget // 18, budget // 18 + 1]
+    keys = teacher.users @ teacher.items.T - 0.25 * price
+    seen = torch.zeros(18, 14, dtype=torch.bool)
+    seen[tuple(train_edges(women))] = True
+    keys[seen] -= 0.5
+    for user in range(18):
+        best = keys[user].topk(int(counts[user])).indices
+        assert set(best.tolist()) == set(inside[user].nonzero()[:, 0].tolist())
+    assert facts == {
+        "num_pseudo": int((inside & ~seen).sum()),
+        "num_observed": int((inside & seen).sum()),
+    }
+
+
+def test_a_teacher_is_the_mean_of_its_parts_each_with_its_own_seed(women):
+    recipe = BPR(rounds=2, min_steps=2)
+    trained = fit_proxies(MF, women, 2, recipe=recipe, seed=derive(7, "teacher"))
+    factors = training.fit_least_squares(women, 3, seed=derive(7, "factors"))
+    low = training.fit_graph_filter(women, 4, seed=derive(7, "filter"))
+    for parts, sizes in (
+        ((*trained, factors, low), (2, 3, 4)),
+        (trained, (2, 0, 0)),
+        ((factors,), (0, 3, 0)),
+        ((low,), (0, 0, 4)),
+    ):
+        ensemble, width, rank = sizes
+        found = fit_teacher(
+            women, MF, ensemble=ensemble, factors=width, rank=rank, recipe=recipe, seed=7
+        )
+        wanted = training.ensemble(parts)
+        torch.testing.assert_close(found.users @ found.items.T, wanted.users @ wanted.items.T)

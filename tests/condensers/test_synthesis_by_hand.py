@@ -1,0 +1,377 @@
+"""Budgets at their ends, the control beside every made graph, and what makes nodes, written out."""
+
+from __future__ import annotations
+
+import copy
+import warnings
+
+import pytest
+import torch
+import torch.nn.functional as F
+from sklearn.cluster import MiniBatchKMeans
+from torch_geometric.data import Data
+
+from graphcond.condensers import (
+    DistributionMatching,
+    KernelInducingPoints,
+    Partition,
+    RandomNodes,
+    synthesis,
+)
+from graphcond.condensers.budget import interaction_budget, node_budget
+from graphcond.condensers.nodes import distribution_matching, partition
+from graphcond.condensers.nodes.learner import Learner
+from graphcond.condensers.synthesis import linear_accuracy
+from graphcond.data import load, planted_graph, without_test
+from graphcond.errors import NumericalError
+from graphcond.nn.filters import dense_operator
+from graphcond.nn.labelled_nodes import LabelledNodes, propagated
+from graphcond.nn.linear_filters import compose
+from graphcond.nn.synthetic import SyntheticGraph, gcn_norm_dense, synthetic_labels
+from graphcond.seeding import derive, generator
+from graphcond.spaces import PolynomialFilters
+
+
+@pytest.fixture(scope="module")
+def karate():
+    return without_test(load("karate"))
+
+
+@pytest.fixture(scope="module")
+def graph():
+    data = planted_graph(num_nodes=300, num_classes=3, num_features=8, degree=6.0, seed=0)
+    return without_test(data)
+
+
+def dense(data, weight=None):
+    out = torch.zeros(data.num_nodes, data.num_nodes)
+    out[data.edge_index[1], data.edge_index[0]] = 1 if weight is None else weight
+    return out
+
+
+def test_budgets_reach_their_ends(graph):
+    """Floors that floats would miss by a hair; one node a class, and all there are; only classes
+    that were seen are counted.
+    """
+    assert interaction_budget(100, 0.29) == 29
+    assert interaction_budget(4, 0.25) == 1
+    assert interaction_budget(10, 0.19) == 1
+    counts = {"ratio": None, "of": "nodes"}
+    train, val = int(graph.train_mask.sum()), int(graph.val_mask.sum())
+    for nodes, held in ((3, 3), (train, val)):
+        found = node_budget(graph, num_nodes=nodes, num_val=held, **counts)
+        assert (found.num_train, found.num_val) == (nodes, held)
+        assert found.ratio == nodes / 300
+        assert found.ratio_train == nodes / train
+    fewer = copy.copy(graph)
+    fewer.y = torch.where(graph.train_mask & (graph.y == 2), 0, graph.y)
+    assert node_budget(fewer, num_nodes=2, num_val=3, **counts).num_train == 2
+    fewer.y = torch.where(graph.val_mask & (graph.y == 2), 0, graph.y)
+    assert node_budget(fewer, num_nodes=3, num_val=2, **counts).num_val == 2
+
+
+def test_the_edges_that_are_kept_keep_their_weights():
+    data = load("karate")
+    row, col = data.edge_index
+    data.edge_weight = (row.minimum(col) * 34 + row.maximum(col) + 1).float()
+    small = RandomNodes(num_nodes=8, num_val=6)(data)
+    places = small.x.argmax(1)  # karate's features name the nodes
+    row, col = places[small.edge_index]
+    assert small.edge_weight.tolist() == (row.minimum(col) * 34 + row.maximum(col) + 1).tolist()
+
+
+def test_the_share_of_each_class_is_kept_of_labelled_nodes(graph):
+    for part, count in (("train", 11), ("val", 13)):
+        small = RandomNodes(num_nodes=11, num_val=13)(graph)
+        wanted = synthetic_labels(graph.y[graph[f"{part}_mask"]], count)
+        assert torch.equal(small.y[small[f"{part}_mask"]].sort().values, wanted)
+
+
+def ridge_accuracy(data, z, y, hops, ridge=0.1):
+    """The same by the other normal equation, in double precision."""
+    rows, target = z.double(), F.one_hot(y, 3).double()
+    mean, prior = rows.mean(0), target.mean(0)
+    centred = rows - mean
+    level = ridge * centred.square().sum(1).mean()
+    weight = torch.linalg.solve(
+        centred.T @ centred + level * torch.eye(rows.shape[1]), centred.T @ (target - prior)
+    )
+    known = torch.linalg.matrix_power(gcn_norm_dense(dense(data)).double(), hops) @ data.x.double()
+    right = ((known - mean) @ weight + prior).argmax(1) == data.y
+    return float(right[data.val_mask].double().mean())
+
+
+def test_the_controls_model_is_ridge_regression_with_a_prior(graph):
+    """Draws of few nodes whose classes are uneven, so that the prior and the ridge decide."""
+    draw = torch.Generator().manual_seed(0)
+    y = torch.tensor([0, 0, 0, 0, 0, 1, 2])
+    for _ in range(12):
+        rows = torch.randperm(300, generator=draw)[: len(y)]
+        z = graph.x[rows] + torch.randn(len(y), 8, generator=draw)
+        for hops in (0, 2):
+            found = linear_accuracy(graph, z, y, hops)
+            assert found == pytest.approx(ridge_accuracy(graph, z, y, hops))
+
+
+def test_the_control_compares_with_three_random_sets_of_the_same_classes(graph, monkeypatch):
+    seen, answers = [], iter([0.5, 0.3, 0.4, 0.8])
+
+    def judged(data, z, y):
+        seen.append((z, y))
+        return next(answers)
+
+    monkeypatch.setattr(synthesis, "best_linear", judged)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")  # .5 is as good as the mean of the others
+        card = Partition(num_nodes=6, num_val=6, seed=4)(graph).card
+    assert card["linear_accuracy"] == 0.5
+    assert card["linear_accuracy_random"] == pytest.approx(0.5)
+    made, _ = Partition(num_nodes=6, num_val=6, seed=4).part(graph, "train", 6)
+    torch.testing.assert_close(seen[0][0], made.x)  # no edges: two propagations change nothing
+    assert torch.equal(seen[0][1], made.y)
+    operator = gcn_norm_dense(dense(graph))
+    twice = operator @ operator @ graph.x
+    found = []
+    for z, y in seen[1:]:
+        gaps = torch.cdist(z, twice)
+        rows = gaps.argmin(1)
+        assert float(gaps.amin(1).max()) < 1e-3
+        assert graph.train_mask[rows].all()
+        assert torch.equal(y, graph.y[rows])
+        assert torch.equal(y, made.y)
+        found.append(rows.tolist())
+    assert len(found) == 3
+    assert found[0] != found[1] != found[2]
+
+
+def test_a_graph_with_edges_is_judged_after_two_propagations(graph, monkeypatch):
+    seen = []
+    monkeypatch.setattr(synthesis, "best_linear", lambda _, z, y: seen.append(z) or 1.0)
+    x, row = torch.eye(3, 8), torch.tensor([[0, 1, 1, 2], [1, 0, 2, 1]])
+    weight = torch.tensor([0.5, 0.5, 2.0, 2.0])
+    small = Data(x=x, y=torch.arange(3), edge_index=row, edge_weight=weight)
+    Partition(num_nodes=3)._control(graph, small)
+    operator = gcn_norm_dense(dense(small, weight))
+    torch.testing.assert_close(seen[0], operator @ operator @ x)
+
+
+@pytest.mark.parametrize("broken", ["x", "edge_weight"])
+def test_nan_in_features_or_in_weights_stops(broken):
+    small = Data(x=torch.ones(2, 1), edge_weight=torch.ones(2))
+    synthesis._check_finite(small, "train", "Method")
+    small[broken][1] = torch.nan
+    with pytest.raises(NumericalError, match="infinite train nodes"):
+        synthesis._check_finite(small, "train", "Method")
+
+
+def test_many_points_are_clustered_in_batches(monkeypatch):
+    seen = []
+
+    class Watched(MiniBatchKMeans):
+        def fit(self, points, y=None, sample_weight=None):
+            seen.append((self.n_init, self.batch_size, self.random_state, sample_weight))
+            return super().fit(points, y, sample_weight)
+
+    monkeypatch.setattr(partition, "MiniBatchKMeans", Watched)
+    monkeypatch.setattr(partition, "_MANY_POINTS", 5)
+    labels = torch.tensor([0] * 5 + [3] * 6)
+    members = LabelledNodes(torch.arange(11), labels, torch.arange(11) + 1.0)
+    points = torch.tensor([[0.0]] * 5 + [[0.0]] * 3 + [[9.0]] * 3)
+    group = partition.cluster(points, members, torch.tensor([0, 3, 3]), seed=2)
+    (n_init, batch, state, weight), *others = seen
+    assert not others  # five points are not many
+    assert (n_init, batch, state) == (1, 4096, derive(2, "cluster", 3) % 2**32)
+    assert weight.tolist() == list(range(6, 12))
+    assert group[:5].tolist() == [0] * 5
+    assert sorted({tuple(group[5:8].tolist()), tuple(group[8:].tolist())}) == [(1,) * 3, (2,) * 3]
+
+
+def test_an_empty_cluster_takes_the_last_member_of_the_largest():
+    found = partition._fill(torch.tensor([1, 1, 1, 0, 0]), 4)
+    assert found.tolist() == [1, 1, 2, 0, 3]
+    assert partition._fill(torch.tensor([2, 0, 1]), 3).tolist() == [2, 0, 1]
+
+
+def test_clusters_are_numbered_by_class_and_others_have_none():
+    members = LabelledNodes(torch.arange(5), torch.tensor([2, 1, 0, 2, 1]), torch.ones(5))
+    group = partition.cluster(torch.zeros(5, 2), members, torch.tensor([0, 2]), seed=0)
+    assert group.tolist() == [1, -1, 0, 1, -1]
+
+
+def test_the_training_clusters_are_the_teachers_and_the_widest_are_projected(karate, monkeypatch):
+    seen, drawn = [], []
+    cluster, sketch = partition.cluster, partition.sketch
+
+    def clustering(points, members, labels, seed):
+        seen.append((members, labels, seed))
+        return cluster(points, members, labels, seed)
+
+    monkeypatch.setattr(partition, "cluster", clustering)
+    monkeypatch.setattr(
+        partition,
+        "sketch",
+        lambda *args, **options: (drawn.append((args[1:], options)), sketch(*args, **options))[1],
+    )
+    how = Partition(num_nodes=5, num_val=4, seed=3)
+    graph, history = how.part(karate, "train", 5)
+    taught = LabelledNodes.taught(karate, how.teacher)
+    members, labels, seed = seen[0]
+    assert torch.equal(members.labels, taught.labels)
+    assert torch.equal(labels, synthetic_labels(taught.labels, 5))
+    assert seed == derive(3, "train")
+    assert drawn == [((256,), {"entries": 0, "seed": 3})]
+    assert torch.equal(graph.y, labels)
+    assert (graph.num_edges, history) == (0, [])
+
+
+@pytest.mark.parametrize("basis", ["chebyshev", "power"])
+@pytest.mark.parametrize("num_layers", [1, 3])
+def test_kernel_features_of_filters_a_layer(basis, num_layers, karate):
+    """Wider than a block of 256 columns; two layers at least, each with its own filter if told."""
+    wide = copy.copy(karate)
+    wide.x = torch.randn(34, 300, generator=torch.Generator().manual_seed(0))
+    space = PolynomialFilters(order=2, basis=basis, num_layers=num_layers)
+    how = KernelInducingPoints(num_nodes=4, space=space, filters=3)
+    nodes, weight = torch.tensor([3, 0, 20]), dense(karate)
+    layers = max(2, num_layers)
+    operator = dense_operator(weight)
+    powers = [torch.eye(34), operator]
+    while len(powers) <= 2 * layers:
+        twice = operator @ powers[-1]
+        powers.append(2 * twice - powers[-2] if basis == "chebyshev" else twice)
+    found = how._pairs(how._bases(wide, nodes), wide.x, weight, seed=3)
+    assert len(found) == 3
+    lam = space.sample(3, seed=3)
+    composed = compose(lam, layers, basis=basis, per_layer=num_layers > 1)
+    for row, (theirs, mine) in zip(composed, found):
+        wanted = torch.einsum("k,kij->ij", row, torch.stack(powers)) @ wide.x
+        torch.testing.assert_close(mine, wanted, rtol=1e-3, atol=1e-3)
+        torch.testing.assert_close(theirs, wanted[nodes], rtol=1e-3, atol=1e-3)
+
+
+def test_kernel_features_without_a_space_are_of_two_propagations(karate):
+    wide = copy.copy(karate)
+    wide.x = torch.randn(34, 300, generator=torch.Generator().manual_seed(0))
+    nodes, weight = torch.tensor([3, 0, 20]), dense(karate)
+    how = KernelInducingPoints(num_nodes=4)
+    ((theirs, mine),) = how._pairs(how._bases(wide, nodes), wide.x, weight, seed=3)
+    torch.testing.assert_close(theirs, propagated(wide, nodes, 2))
+    torch.testing.assert_close(mine, propagated(wide, torch.arange(34), 2))
+
+
+@pytest.mark.parametrize("space", [None, PolynomialFilters(order=2)])
+def test_kernel_ridge_regression_of_a_weighted_batch_is_summed_over_filters(space, karate):
+    """Gram matrices, ridges, batches, weights and filters, all written out."""
+    draw = torch.Generator().manual_seed(0)
+    members = LabelledNodes(
+        torch.arange(34), torch.arange(34) % 2, torch.rand(34, generator=draw) + 0.1
+    )
+    how = KernelInducingPoints(num_nodes=4, space=space, filters=2, ridges=(0.2, 3.0), batch=10)
+    x, y = torch.randn(4, 34, generator=draw), torch.tensor([0, 0, 1, 1])
+    start = SyntheticGraph.start(x, y, "learned")
+    weight = start.weight().detach()
+    bases = how._bases(karate, members.nodes)
+    index = members.batch(10, 7, 5)
+    scale = bases[0].square().sum(1).mean().sqrt()
+    total, share = 0.0, members.weight[index] / members.weight[index].sum()
+    for theirs, mine in how._pairs(bases[:, index], x, weight, derive(7, "filters", 5)):
+        other, z = (F.pad(rows, (0, 1), value=float(scale)) for rows in (theirs, mine))
+        gram = z @ z.T
+        for ridge in (0.2, 3.0):
+            level = ridge * gram.trace() / 4 * torch.eye(4)
+            fitted = other @ z.T @ torch.linalg.solve(gram + level, F.one_hot(y).float())
+            error = fitted - F.one_hot(members.labels[index])
+            total += float(share @ error.square().sum(1))
+    found = float(how._loss(karate, members, start, 7)(x, weight, 5))
+    assert found == pytest.approx(total, rel=1e-3)
+
+
+def test_learned_nodes_count_their_steps_and_tell_the_mean_loss(karate, monkeypatch):
+    """Every step of every round has its own number and its own edges; the scores of the rounds are
+    of twice propagated features on validation nodes.
+    """
+    seen, drawn = [], []
+    weigh = SyntheticGraph.weight
+
+    def weighing(self, seed=None):
+        drawn.append(seed)
+        return weigh(self, seed)
+
+    def losing(self, data, members, graph, seed):
+        def loss(x, weight, step):
+            seen.append(step)
+            return x.sum() * 0 + weight.sum() * 0 + float(step)
+
+        return loss
+
+    monkeypatch.setattr(SyntheticGraph, "weight", weighing)
+    monkeypatch.setattr(DistributionMatching, "_loss", losing)
+    how = DistributionMatching(
+        num_nodes=4, rounds=2, steps=3, adjacency="learned", keep_best=False, seed=5
+    )
+    _, history = how.part(karate, "train", 4)
+    own = derive(5, "DistributionMatching", "train")
+    assert seen == list(range(6))
+    assert drawn[:6] == [derive(own, "edges", step) for step in range(6)]
+    assert [record["loss"] for record in history] == [1.0, 4.0]
+
+
+def test_a_round_is_judged_by_its_mean_graph_propagated_twice(graph):
+    draw = torch.Generator().manual_seed(0)
+    y = torch.tensor([0, 0, 0, 1, 1, 2])
+    for _ in range(6):
+        x = graph.x[torch.randperm(300, generator=draw)[:6]]
+        start = SyntheticGraph.start(x, y, "bernoulli")
+        with torch.no_grad():
+            start.edge_params["logits"].normal_(generator=draw)
+        operator = gcn_norm_dense(start.weight().detach())
+        wanted = ridge_accuracy(graph, operator @ operator @ x, y, 2)
+        assert Learner(start, 0.1, 0.1, "")._judge(graph) == pytest.approx(wanted)
+
+
+def test_class_means_are_matched_on_batches_of_thinned_members(karate, monkeypatch):
+    """What a step looks at when there are too many nodes, and how often they are propagated."""
+    monkeypatch.setattr(distribution_matching, "_MOST_NODES", 20)
+    draw = torch.Generator().manual_seed(0)
+    members = LabelledNodes(
+        torch.arange(34), torch.arange(34) % 2, torch.rand(34, generator=draw) + 0.1
+    )
+    y = torch.tensor([0, 0, 0, 1])
+    start = SyntheticGraph.start(torch.randn(4, 34, generator=draw), y, "learned")
+    x, weight = start.x.detach(), start.weight().detach()
+    how = DistributionMatching(num_nodes=4, hops=1, width=16, batch=8)
+    loss = how._loss(karate, members, start, seed=7)
+    few = members.thinned(20, 7)
+    assert len(few.nodes) == 20
+    z, ours = propagated(karate, few.nodes, 1), gcn_norm_dense(weight) @ x
+    found = set()
+    for step in (0, 1):
+        index = few.batch(8, 7, step)
+        rows, total = z[index], 0.0
+        random = torch.randn(34, 16, generator=generator(7, "embedding", step))
+        for theirs, mine in ((rows, ours), ((rows @ random).relu(), (ours @ random).relu())):
+            for label, share in ((0, 0.75), (1, 0.25)):
+                inside = few.labels[index] == label
+                part = few.weight[index][inside]
+                mean = (part[:, None] * theirs[inside]).sum(0) / part.sum()
+                gap = mine[y == label].mean(0) - mean
+                total += share * float(gap.square().sum() / mean.square().sum())
+        found.add(total)
+        assert float(loss(x, weight, step)) == pytest.approx(total, rel=1e-3)
+    assert len(found) == 2
+
+
+def test_members_are_drawn_without_repeats_and_keep_labels_and_weights():
+    members = LabelledNodes(torch.arange(9) + 5, torch.arange(9) % 3, torch.arange(9) + 1.0)
+    few = members.thinned(4, seed=1)
+    at = few.nodes - 5
+    assert len(set(at.tolist())) == 4
+    assert torch.equal(few.labels, at % 3)
+    assert torch.equal(few.weight, at + 1.0)
+    assert len({tuple(members.thinned(4, seed).nodes.tolist()) for seed in range(5)}) > 1
+    assert members.thinned(9, seed=1) is members
+    assert members.batch(9, 1, 0).tolist() == list(range(9))
+    batches = [members.batch(8, seed, step) for seed, step in ((1, 0), (1, 1), (2, 0))]
+    assert all(len(set(batch.tolist())) == 8 for batch in batches)
+    assert len({tuple(batch.tolist()) for batch in batches}) == 3
+    assert torch.equal(batches[0], members.batch(8, 1, 0))
