@@ -82,6 +82,7 @@ GUARDS: dict[str, tuple[str, ...]] = {
         "tests/condensers/test_hypergradient_objective.py",
         "tests/condensers/test_node_direction.py",
         "tests/condensers/test_hypergradient_matching.py",
+        "tests/condensers/test_hypergradient_by_hand.py",
     ),
 }
 ALL = ("tests/test_defaults.py", "tests/test_streams.py")

@@ -1,0 +1,379 @@
+"""HCDC in numbers: noise, ranks, looks, rates, starts and records, by independent formulas."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+import torch
+import torch.nn.functional as F
+from scipy.stats import norm, spearmanr
+
+from graphcond.condensers import (
+    GCond,
+    HypergradientMatching,
+    Partition,
+    Pool,
+    RandomNodes,
+    Trajectories,
+    Weights,
+)
+from graphcond.condensers.hcdc import condenser as module
+from graphcond.condensers.hcdc import objective, teachers, trajectories
+from graphcond.condensers.hcdc.objective import Descent, Matching, Students, cut, train_students
+from graphcond.condensers.hcdc.teachers import LinearTeacher, Target, closed_form_target
+from graphcond.data import parts, planted_graph, without_test
+from graphcond.hypergrad import Sensitivity
+from graphcond.nn import PolynomialFilterNet
+from graphcond.nn.linear_filters import best_ridge
+from graphcond.nn.synthetic import SyntheticGraph, synthetic_labels
+from graphcond.seeding import derive, generator
+from graphcond.spaces import PolynomialFilters
+from graphcond.training import FilterTraining
+
+LAM = PolynomialFilters().sample(7, seed=3)
+NET = PolynomialFilterNet(4, hidden=3, num_classes=3)
+QUICK = FilterTraining(epochs=4)
+
+
+@pytest.fixture(scope="module")
+def graph():
+    data = planted_graph(num_nodes=120, num_classes=3, num_features=8, degree=6.0, seed=0)
+    return without_test(data)
+
+
+def condenser(**changed):
+    over = Pool(size=15, batch=4, steps=3, copies=2)
+    return HypergradientMatching(
+        **{"num_nodes": 9, "num_val": 6, "over": over, "recipe": QUICK, **changed}
+    )
+
+
+def run_of(graph, **changed):
+    return module._Run(condenser(**changed), graph, None)
+
+
+def students(copies=2):
+    draw = torch.Generator().manual_seed(0)
+    columns = [
+        {name: torch.randn(v.shape, generator=draw) for name, v in NET.init(7, seed=0).items()}
+        for _ in range(3)
+    ]
+    moved = Sensitivity(tuple(columns), ())
+    return tuple(Students(LAM, NET.init(7, seed=seed), moved) for seed in range(copies))
+
+
+def matching(**changed):
+    draw = torch.Generator().manual_seed(1)
+    loss, accuracy = torch.rand(7, generator=draw) + 0.5, torch.rand(7, generator=draw)
+    target = Target(LAM, loss, accuracy, torch.randn(7, 3, generator=draw))
+    settings = {"weights": Weights(1.0, 1.0, 1.0), **changed}
+    return Matching(NET, students(), target, **settings)
+
+
+def small():
+    draw = torch.Generator().manual_seed(2)
+    x, y = torch.randn(5, 4, generator=draw), torch.tensor([0, 0, 1, 1, 2])
+    start = SyntheticGraph.start(x, y, "learned")
+    with torch.no_grad():
+        start.edge_params["logits"].normal_(generator=draw)
+    return start
+
+
+def test_ranks_become_normal_scores():
+    found = matching()
+    rank = found.target.loss.argsort().argsort().numpy()
+    torch.testing.assert_close(found.wanted, torch.tensor(norm.ppf((rank + 0.5) / 7)).float())
+    plain = matching(weights=Weights(1.0, 1.0, 1.0, ranks=False))
+    torch.testing.assert_close(plain.wanted, plain.target.loss.log())
+
+
+def test_looks_are_means_over_copies_on_the_cut_graph():
+    found, start, rows = matching(), small(), torch.tensor([5, 0, 3])
+    weight = torch.where(start.weight() > 0.4, start.weight(), 0.0).detach()
+    assert 0 < int((weight > 0).sum()) < 20
+    losses, hits = [], []
+    for each in found.copies:
+        params = {name: value[rows] for name, value in each.params.items()}
+        logits = NET(params, LAM[rows], objective.dense_operator(weight), start.x.detach())
+        losses.append(torch.stack([F.cross_entropy(one, start.y) for one in logits]))
+        hits.append((logits.argmax(-1) == start.y).float().mean(1))
+    loss, accuracy = found.scores(start, rows, 0.4)
+    torch.testing.assert_close(loss, torch.stack(losses).mean(0))
+    torch.testing.assert_close(accuracy, torch.stack(hits).mean(0))
+    assert not loss.requires_grad
+
+
+def test_noise_is_of_all_students_spread_and_only_where_a_stream_is_given():
+    found, rows = matching(noise=0.5), torch.tensor([5, 0])
+    weight = found.copies[1].params["weight0"]
+    drawn = torch.randn(2, *weight.shape[1:], generator=generator(9, "noise"))
+    blurred = found._models(found.copies[1], rows, generator(9, "noise"))["weight0"]
+    torch.testing.assert_close(blurred, weight[rows] + 0.5 * weight.std() * drawn)
+    for one, stream in ((found, None), (matching(), generator(9, "noise"))):
+        assert torch.equal(one._models(one.copies[1], rows, stream)["weight0"], weight[rows])
+
+
+def test_distances_are_of_the_copy_and_hypergradients_of_a_third_rounded_up():
+    start, rows = small(), torch.tensor([6, 2, 4, 0])
+    whole = matching()
+    for copy in (0, 1):
+        own = replace(whole, copies=(whole.copies[copy],))
+        assert whole.distance(start, rows, 0.0, copy)[1] == own.distance(start, rows, 0.0)[1]
+    assert whole.distance(start, rows, 0.0, 0)[1] != whole.distance(start, rows, 0.0, 1)[1]
+    found = whole.distance(start, rows, 0.0)[1]["hypergradient"]
+    two = torch.cat([rows[:2], torch.tensor([1, 3, 5])])[:4]  # the same two first
+    assert whole.distance(start, two, 0.0)[1]["hypergradient"] == found
+    other = torch.tensor([6, 1, 4, 0])
+    assert whole.distance(start, other, 0.0)[1]["hypergradient"] != found
+    for weights, names in (
+        (Weights(1.0, 0.0, 0.0), {"hypergradient"}),
+        (Weights(0.0, 1.0, 0.0), {"value", "accuracy"}),
+        (Weights(0.0, 0.0, 1.0), {"value", "accuracy"}),
+    ):
+        total, shown = replace(whole, weights=weights).distance(start, rows, 0.0)
+        assert set(shown) == names
+        kept = next(name for name in names if getattr(weights, name))
+        assert float(total.detach()) == pytest.approx(shown[kept])
+
+
+def test_a_smooth_accuracy_is_the_sigmoid_of_margins_over_the_width():
+    logits = torch.tensor([[[1.0, 0.4, 0.7], [0.2, 0.1, 0.5]], [[0.0, 3.0, 1.0], [2.0, 2.0, 1.0]]])
+    found = objective.soft_accuracy(logits, torch.tensor([0, 2]))
+    margins = torch.tensor([[0.3, 0.3], [-3.0, -1.0]])
+    torch.testing.assert_close(found, torch.sigmoid(margins / 0.3).mean(1))
+
+
+def test_weights_up_to_the_threshold_are_cut():
+    weight = torch.tensor([0.0, 0.2, 0.5, 0.7])
+    assert cut(weight, 0.5).tolist() == pytest.approx([0, 0, 0, 0.7])
+    assert cut(weight, 0.0) is weight
+
+
+def test_rates_are_of_the_features_size_and_a_twentieth_for_what_makes_edges():
+    x, y = torch.tensor([[3.0, 4.0], [0.0, 0.0]]), torch.tensor([0, 1])
+    start = SyntheticGraph.start(x, y, "mlp")
+    rates = Descent(start, 0.1, 0.2, 4).rates
+    assert rates.pop("x") == pytest.approx(0.1 * 2.5)
+    assert set(rates.values()) == {0.01}
+    assert Descent(SyntheticGraph.start(0 * x, y, "learned"), 0.1, 0.2, 4).rates == {
+        "x": 0.1,
+        "logits": 0.2,
+    }
+
+
+def test_a_basis_leaves_out_what_is_rounding():
+    draw = torch.Generator().manual_seed(0)
+    rows = torch.randn(2, 5, generator=draw)
+    x = torch.cat([rows, rows.sum(0, keepdim=True), 1e-9 * torch.randn(1, 5, generator=draw)])
+    basis = objective.feature_basis(x)
+    assert basis.shape == (2, 5)
+    torch.testing.assert_close(x @ basis.T @ basis, x)
+    faint = torch.diag(torch.tensor([1.0, 1e-3, 1e-6]))
+    assert objective.feature_basis(faint).shape == (2, 3)
+
+
+def test_students_are_trained_alike_in_chunks(graph, monkeypatch):
+    run, lam = run_of(graph), PolynomialFilters().sample(11, seed=3)
+    start, sizes = run.net.init(11, seed=0), []
+    whole = train_students(run.condensed, start, lam, QUICK, 0)
+    fitted = objective.fit
+    monkeypatch.setattr(objective, "_CHUNK_WEIGHTS", 1)
+    monkeypatch.setattr(
+        objective,
+        "fit",
+        lambda program, *args, **named: (
+            sizes.append(len(program.lam)),
+            fitted(program, *args, **named),
+        )[1],
+    )
+    for name, value in train_students(run.condensed, start, lam, QUICK, 0).items():
+        torch.testing.assert_close(value, whole[name], rtol=1e-3, atol=1e-4)
+    assert sizes == [8, 3]
+
+
+def test_every_copy_of_the_students_has_its_own_start(graph):
+    run, lam = run_of(graph, seed=5), PolynomialFilters().sample(4, seed=3)
+    problem, columns = run._problem()
+    for copy in (0, 1):
+        seed = derive(5, "students", copy)
+        start = run.net.init(4, seed)
+        start["weight0"] = start["weight0"][:, columns]
+        wanted = train_students(problem, start, lam, QUICK, seed)
+        found = run._students(problem, columns, lam, False, copy)
+        assert found.sensitivity is None
+        assert all(torch.equal(found.params[name], wanted[name]) for name in wanted)
+
+
+def test_the_validation_graph_has_the_classes_of_training_that_validation_knows(graph):
+    less = graph.clone()
+    less.y = torch.where(graph.val_mask & (graph.y == 1), 2, graph.y)
+    less.y[graph.val_mask.nonzero()[0, 0]] = -1
+    start = run_of(less).start()
+    known = less.y[less.train_mask & (less.y != 1)]
+    assert torch.equal(start.y, synthetic_labels(known, 6))
+    names = {tuple(row) for row in less.x[less.val_mask & (less.y >= 0)].tolist()}
+    assert {tuple(row) for row in start.x.detach().tolist()} <= names
+
+
+@pytest.mark.parametrize(
+    "training", [RandomNodes(of="train", ratio=0.5, seed=9), Partition(num_nodes=3, seed=9)]
+)
+def test_the_training_graph_has_this_condensers_budget_and_seed(training, graph):
+    run = run_of(graph, training=training, links=0, seed=4)
+    how = replace(training, ratio=None, num_nodes=9, of="nodes", num_val=6, seed=4)
+    wanted, _ = parts(how(graph))
+    assert torch.equal(run.train_graph.x, wanted.x)
+    assert torch.equal(run.train_graph.y, wanted.y)
+    assert torch.equal(run.train_graph.edge_index, wanted.edge_index)
+
+
+def test_steps_of_a_run_are_those_of_its_plan(graph):
+    assert run_of(graph).steps == 3
+    plan = Trajectories(starts=2, num_seeds=3, epochs=5, warmup=1)
+    run = run_of(graph, over=plan)
+    assert run.steps == 12
+    assert run.descent(run.start()).steps == 12
+
+
+def test_the_card_and_the_record_tell_the_agreement_on_what_was_kept_back(graph, monkeypatch):
+    """The last look is at the result: its figures are those of the card."""
+    seen = []
+    descend = module._Run._descend
+
+    def watched(self, pool, match, descent):
+        descend(self, pool, match, descent)
+        seen.append((match, descent))
+
+    monkeypatch.setattr(module._Run, "_descend", watched)
+    over = Pool(size=30, batch=8, steps=21, copies=2)
+    result = condenser(over=over, threshold=0.3).condense(graph)
+    match, descent = seen[0]
+    rows = torch.arange(0, 30, 5)
+    found = match.scores(descent.graph, rows, 0.3)
+    target = (match.target.loss[rows], match.target.accuracy[rows])
+    for name, ours, theirs in zip(("loss", "accuracy"), found, target):
+        wanted = float(spearmanr(ours, theirs).statistic)
+        assert result.report[f"watched_spearman_{name}"] == pytest.approx(wanted)
+    looks = [entry for entry in result.history if entry["part"] == "watch"]
+    steps = [entry["step"] for entry in result.history if entry["part"] == "match"]
+    assert [entry["step"] for entry in looks] == [0, 20, 21]
+    assert steps[:2] == [0, 20]
+    last = looks[-1]["watched_spearman_loss"]
+    assert result.report["watched_spearman_loss"] == last
+    assert result.report["threshold"] == 0.3
+    assert result.report["teacher"] == "linear"
+    assert result.report["ridge"] == match.target.ridge
+
+
+def test_a_step_draws_its_own_filters_and_noise(graph, monkeypatch):
+    seen, distance = [], Matching.distance
+
+    def spy(self, start, rows, threshold, copy=0, stream=None):
+        seen.append((rows, stream.get_state()))
+        return distance(self, start, rows, threshold, copy, stream)
+
+    monkeypatch.setattr(Matching, "distance", spy)
+    condenser(seed=6)(graph)
+    used = torch.tensor([row for row in range(15) if row % 5])
+    for step, (rows, state) in enumerate(seen):
+        stream = generator(6, "pool", step)
+        assert torch.equal(rows, used[torch.randperm(12, generator=stream)[:4]])
+        assert torch.equal(state, stream.get_state())
+
+
+def test_trajectories_start_anew_and_record_their_first_and_last_distance(graph, monkeypatch):
+    told, fresh, begun = [], [], []
+    distance, make = trajectories.cosine_distance, trajectories.FilterLearner.fresh
+    monkeypatch.setattr(
+        trajectories,
+        "cosine_distance",
+        lambda *args: (told.append(distance(*args).mean()), distance(*args))[1],
+    )
+    monkeypatch.setattr(
+        trajectories.FilterLearner,
+        "fresh",
+        lambda problem, lam, seed, recipe: (
+            fresh.append((lam, seed)),
+            make(problem, lam, seed, recipe),
+        )[1],
+    )
+    begin = teachers._ClosedFormCompanion.start
+    monkeypatch.setattr(
+        teachers._ClosedFormCompanion,
+        "start",
+        lambda self, lam, seed: (begun.append(seed), begin(self, lam, seed))[1],
+    )
+    plan = Trajectories(starts=3, num_seeds=2, epochs=4, warmup=1, every=2)
+    history = condenser(over=plan, seed=6).condense(graph).history
+    records = [entry for entry in history if entry["part"] == "match"]
+    assert [entry["hypergradient_start"] for entry in records] == pytest.approx(
+        [float(told[0].detach()), float(told[3].detach())]
+    )
+    assert [entry["hypergradient"] for entry in records] == pytest.approx(
+        [float(told[2].detach()), float(told[5].detach())]
+    )
+    for repeat in (0, 1):
+        lam, seed = fresh[repeat]
+        wanted = PolynomialFilters().sample(3, seed=derive(6, "trajectories", repeat))
+        assert torch.equal(lam, wanted)
+        assert seed == derive(6, "students", repeat)
+        assert begun[repeat] == derive(6, "teachers", repeat)
+
+
+def test_a_closed_form_is_asked_in_chunks_and_its_ridge_is_of_twenty_draws(graph, monkeypatch):
+    run = run_of(graph, seed=6)
+    lesson, teacher = run.lesson(), LinearTeacher()
+    model, lam = teacher.model(lesson), PolynomialFilters().sample(7, seed=1)
+    whole = closed_form_target(model, lam, 0.5)
+    scores = model.scores(lam.double(), torch.tensor([0.5], dtype=torch.float64))
+    torch.testing.assert_close(whole.loss, scores.loss[0].float())
+    torch.testing.assert_close(whole.accuracy, scores.accuracy[0].float())
+    monkeypatch.setattr(type(model), "chunk", 3)
+    chunked = closed_form_target(model, lam, 0.5)
+    for name in ("loss", "accuracy", "gradient"):
+        torch.testing.assert_close(getattr(chunked, name), getattr(whole, name))
+    drawn = PolynomialFilters().sample(20, seed=derive(6, "ridge"))
+    companion = teacher.companion(lesson)
+    assert companion.facts == {"ridge": best_ridge(model, drawn)}
+    wanted = closed_form_target(model, lam, companion.ridge).gradient
+    torch.testing.assert_close(companion.slopes({}, lam), wanted)
+
+
+def test_a_closed_form_is_made_of_the_networks_layers_and_of_known_nodes(graph, monkeypatch):
+    seen = []
+    data = graph.clone()
+    data.y = graph.y.clone()
+    data.y[graph.train_mask.nonzero()[0, 0]] = -1
+    data.y[graph.val_mask.nonzero()[0, 0]] = -1
+    space = PolynomialFilters(order=3, basis="power", num_layers=3)
+    net = PolynomialFilterNet(8, 4, 5, num_layers=3, basis="power", per_layer=True)
+    lesson = run_of(data, space=space, net=net).lesson()
+    monkeypatch.setattr(
+        LinearTeacher, "maker", lambda self, _: lambda *args, **named: seen.append((args, named))
+    )
+    LinearTeacher().model(lesson)
+    (_, x, y, (train, val), order), named = seen[0]
+    assert x is data.x
+    assert y is data.y
+    assert torch.equal(train, data.train_mask & (data.y >= 0))
+    assert torch.equal(val, data.val_mask & (data.y >= 0))
+    assert order == 3
+    assert named == {"num_classes": 5, "num_layers": 3, "basis": "power", "per_layer": True}
+
+
+def test_answers_come_back_from_a_checkpoint():
+    values = torch.arange(7.0)
+    for gradient, ridge in ((None, None), (torch.ones(7, 3), 0.25)):
+        target = Target(LAM, values, values / 7, gradient, ridge)
+        back = Target.from_tensors(target.tensors())
+        assert torch.equal(back.loss, values)
+        assert torch.equal(back.accuracy, values / 7)
+        assert back.ridge == ridge
+        assert (back.gradient is None) == (gradient is None)
+
+
+def test_the_published_preset_passes_its_budget_on(graph):
+    by_ratio = HypergradientMatching.published(NET, ratio=0.1, seed=2)
+    assert (by_ratio.net, by_ratio.ratio, by_ratio.num_nodes, by_ratio.seed) == (NET, 0.1, None, 2)
+    assert by_ratio.training == GCond()
