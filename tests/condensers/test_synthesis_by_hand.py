@@ -20,9 +20,11 @@ from graphcond.condensers import (
 )
 from graphcond.condensers.budget import interaction_budget, node_budget
 from graphcond.condensers.nodes import distribution_matching, partition
+from graphcond.condensers.nodes.coarsening import _links
 from graphcond.condensers.nodes.learner import Learner
+from graphcond.condensers.nodes.neighbourhoods import sampled_neighbours
 from graphcond.condensers.synthesis import linear_accuracy
-from graphcond.data import load, planted_graph, without_test
+from graphcond.data import Checkpoint, load, planted_graph, without_test
 from graphcond.errors import NumericalError
 from graphcond.nn.filters import dense_operator
 from graphcond.nn.labelled_nodes import LabelledNodes, propagated
@@ -375,3 +377,57 @@ def test_members_are_drawn_without_repeats_and_keep_labels_and_weights():
     assert all(len(set(batch.tolist())) == 8 for batch in batches)
     assert len({tuple(batch.tolist()) for batch in batches}) == 3
     assert torch.equal(batches[0], members.batch(8, 1, 0))
+
+
+def test_links_are_of_both_ways_weigh_one_and_join_no_node_with_itself():
+    one_way = torch.tensor([[0, 1, 2, 2, 4, 4], [1, 2, 2, 1, 0, 3]])
+    data = Data(x=torch.ones(5, 1), edge_index=one_way, edge_weight=torch.arange(6) + 2.0)
+    found = _links(data, torch.tensor([0, 1, 2, 4])).toarray()
+    wanted = [[0, 1, 0, 1], [1, 0, 1, 0], [0, 1, 0, 0], [1, 0, 0, 0]]
+    assert found.tolist() == wanted
+
+
+def test_a_node_is_sampled_once():
+    """A star from its middle: however many hops, no more of it than the fan-out."""
+    spokes = torch.stack([torch.zeros(6, dtype=torch.long), torch.arange(1, 7)])
+    data = Data(x=torch.eye(7), edge_index=torch.cat([spokes, spokes.flip(0)], 1))
+    for hops in (1, 2, 4):
+        found = sampled_neighbours(data, torch.tensor([0]), hops, 2, generator(0, "draw"))
+        assert len(found) == 2
+
+
+def test_a_learner_keeps_every_tenth_round_and_the_last(tmp_path):
+    """And goes on from what it kept: the graph, the best one, its score and its history."""
+    scores = {0: 0.1, 4: 0.9}
+
+    def learner():
+        start = SyntheticGraph.start(torch.zeros(2, 1), torch.tensor([0, 1]), "identity")
+        made = Learner(start, 0.1, 0.1, "")
+        made._judge = lambda _: scores.get(len(played), 0.2)
+        return made
+
+    def play(own):
+        def one(number):
+            played.append(number)
+            with torch.no_grad():
+                own.graph.x.fill_(float(number))
+            if number == stop:
+                raise KeyboardInterrupt
+            return 2.0 * number
+
+        return one
+
+    played, stop = [], 11
+    made = learner()
+    with pytest.raises(KeyboardInterrupt):
+        made.run(12, play(made), "any", Checkpoint(tmp_path / "c", "same"))
+    assert played == list(range(12))
+    stop, made = -1, learner()
+    best, history = made.run(12, play(made), "any", Checkpoint(tmp_path / "c", "same"))
+    assert played == [*range(12), 10, 11]
+    assert float(best.x.detach()[0, 0]) == 3
+    assert [record["loss"] for record in history] == [2.0 * number for number in range(12)]
+    made = learner()
+    again, _ = made.run(12, play(made), "any", Checkpoint(tmp_path / "c", "same"))
+    assert len(played) == 14
+    assert torch.equal(again.x, best.x)

@@ -116,6 +116,42 @@ EQUIVALENT: dict[tuple[str, str, str], str] = {
         "Learner.update",
         "loss.detach() → loss",
     ): "a float has no gradient",
+    (
+        "graphcond/condensers/nodes/kernel_inducing_points.py",
+        "_biased",
+        "return torch.cat([z, scale.expand(len(z), 1)], 1) → return -torch.cat([z,"
+        " scale.expand(len(z), 1)], 1)",
+    ): "both sides of every inner product change their sign",
+    (
+        "graphcond/condensers/nodes/kernel_inducing_points.py",
+        "KernelInducingPoints._layers",
+        "2 → 3",
+    ): "without a space nothing reads it",
+    (
+        "graphcond/condensers/nodes/kernel_inducing_points.py",
+        "KernelInducingPoints._bases",
+        "block.contiguous() → block",
+    ): "how numbers lie in memory",
+    (
+        "graphcond/condensers/nodes/backbones.py",
+        "gradient_distance",
+        "1e-12 → 2e-12",
+    ): "a guard against a division by 0",
+    (
+        "graphcond/condensers/nodes/coreset.py",
+        "KCenter._choose",
+        "(points - points.mean(0)).square().sum → (points - points.mean(0)).square().mean",
+    ): "the nearest is the nearest by the mean, too",
+    (
+        "graphcond/condensers/nodes/learner.py",
+        "",
+        "'train' → 'val'",
+    ): "a name in a type, which nothing reads",
+    (
+        "graphcond/condensers/nodes/coarsening.py",
+        "Coarsening.part",
+        "0 → 1",
+    ): "features of one number would be projected or not: none are",
 }
 """(file, function, change) -> why no test could, or should, tell the difference."""
 

@@ -77,6 +77,7 @@ GUARDS: dict[str, tuple[str, ...]] = {
         "tests/condensers/test_unrolled.py",
         "tests/condensers/test_policy_gradient_planted.py",
         "tests/condensers/test_policy_gradient.py",
+        "tests/condensers/test_policy_gradient_by_hand.py",
     ),
     "graphcond/condensers/hcdc/*.py": (
         "tests/condensers/test_hypergradient_objective.py",
