@@ -21,7 +21,7 @@ from graphcond.condensers import (
 from graphcond.condensers.dconrec import condenser as module
 from graphcond.condensers.dconrec import one_step, outer_loss
 from graphcond.condensers.dconrec.objective import RecommenderObjective
-from graphcond.condensers.dconrec.one_step import Unrolled, UnrolledObjective
+from graphcond.condensers.dconrec.one_step import UnrolledBPR, UnrolledObjective
 from graphcond.condensers.dconrec.outer_loop import OuterLoop, State
 from graphcond.condensers.dconrec.outer_loss import OuterLoss
 from graphcond.data import EDGE, load, split_interactions, train_edges, val_edges, without_test
@@ -50,7 +50,7 @@ def outer_of(data):
 
 def unrolled(data, start="proxy", steps=2, **changed):
     edges = train_edges(data)
-    how = Unrolled(steps=steps, learning_rate=0.3, start=start, dim=4)
+    how = UnrolledBPR(steps=steps, learning_rate=0.3, start=start, dim=4)
     kept = torch.arange(edges.size(1)) < 3
     negatives = UniformNegatives(edges, USERS, ITEMS)
     made = UnrolledObjective(how, edges, kept, outer_of(data), negatives, tables(), 5)
@@ -270,7 +270,7 @@ def test_adam_sees_the_gradient_as_it_is_where_it_is_not_centred():
 
 def method(**changed):
     settings = {"ratio": 0.4, "control": 0, "outer": ValidationInteractions(), **changed}
-    return PolicyGradient(MF, pools.Observed(), inner=Unrolled(start="fresh", dim=4), **settings)
+    return PolicyGradient(MF, pools.Observed(), inner=UnrolledBPR(start="fresh", dim=4), **settings)
 
 
 def pool_of(data, kept=None):
@@ -349,7 +349,7 @@ def test_a_proxy_is_there_where_it_is_needed_and_only_the_first(women):
         (ValidationInteractions(), "items", True),
         (ValidationInteractions(), "fresh", False),
     ):
-        how = PolicyGradient(MF, Given(), ratio=0.4, outer=outer, inner=Unrolled(start=start))
+        how = PolicyGradient(MF, Given(), ratio=0.4, outer=outer, inner=UnrolledBPR(start=start))
         assert how._pool(women).proxies == (proxies[:1] if needed else ())
 
 

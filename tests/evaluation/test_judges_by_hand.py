@@ -1,0 +1,231 @@
+"""What tables say of planted results, in numbers and in the very words."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import replace
+from functools import partial
+
+import pytest
+import torch
+
+from graphcond import nn
+from graphcond.data import load, make_interactions, planted_graph, split_interactions
+from graphcond.data import test_edges as held_out
+from graphcond.evaluation import compare_rankings, evaluate_recommender, make_row, reference
+from graphcond.evaluation import judge as judge_module
+from graphcond.evaluation.node import evaluate_node
+from graphcond.evaluation.recommender import RecommenderReport, _facts, rank_scores
+from graphcond.evaluation.reference import at_least_two
+from graphcond.evaluation.surrogate import SurrogateScores
+from graphcond.evaluation.table import format_report, format_table, name_of_original, summarise
+from graphcond.nn import PolynomialFilterNet
+from graphcond.spaces import PolynomialFilters
+from graphcond.training import (
+    ClassifierTraining,
+    FilterTraining,
+    Fitted,
+    Popularity,
+    Recommender,
+)
+
+NET = PolynomialFilterNet(8, hidden=4, num_classes=3)
+LAM = PolynomialFilters().sample(6, seed=1)
+
+
+@pytest.fixture(scope="module")
+def graph():
+    return planted_graph(num_nodes=120, num_classes=3, num_features=8, degree=6.0, seed=0)
+
+
+@pytest.fixture(scope="module")
+def whole(graph):
+    """A reference whose results are planted."""
+    made = reference(NET, LAM, graph, recipe=FilterTraining(epochs=1))
+    loss = torch.tensor([[1.0, 2.0, 3.0, 4.0, 5.0, 6.0], [2.0, 1.0, 3.0, 4.0, 6.0, 5.0]])
+    accuracy = torch.tensor([[0.9, 0.8, 0.7, 0.6, 0.5, 0.4], [0.4, 0.5, 0.6, 0.7, 0.9, 0.8]])
+    held = torch.tensor([[0.8, 0.6, 0.5, 0.4, 0.3, 0.2], [0.6, 0.8, 0.5, 0.4, 0.3, 0.2]])
+    surrogate = SurrogateScores(loss[0].flip(0), accuracy[0].flip(0), 0.1, 2.0, 0.5)
+    found = {"loss": loss, "accuracy": accuracy, "held_out": held, "surrogate": surrogate}
+    return replace(made, **found, seconds=7.0, peak_mib=9.0)
+
+
+def test_a_reference_tells_its_ceiling_and_what_the_surrogate_ranks(whole):
+    full, surrogate = whole.rows("planted")
+    swaps = 1 - 6 * 4 / (6 * 35)  # two swapped neighbours: the sum of squared gaps is 4
+    assert full["ceiling_loss"] == full["spearman_loss"] == pytest.approx(swaps)
+    assert full["ceiling_accuracy"] == full["spearman_accuracy"]
+    assert full["ceiling_accuracy"] == pytest.approx(1 - 6 * 68 / (6 * 35))
+    assert full["kendall_loss"] == pytest.approx((15 - 2 * 2) / 15)
+    assert (full["seconds_train"], full["peak_mib"]) == (7.0, 9.0)
+    # Each seed picks by its own losses and is paid by the other's test nodes.
+    assert full["accuracy"] == pytest.approx(60)
+    assert full["regret"] == pytest.approx(20)
+    assert surrogate["spearman_loss"] == pytest.approx((-1 - swaps) / 2)
+    assert surrogate["ceiling_loss"] == pytest.approx(swaps)
+    assert surrogate["seconds_train"] == 2.5
+    assert surrogate["accuracy"] == pytest.approx(20)
+    assert surrogate["regret"] == pytest.approx(50)
+    assert (full["method"], surrogate["method"]) == ("Full", "Linear surrogate")
+    assert full["dataset"] == surrogate["dataset"] == "planted"
+
+
+def test_candidates_that_tie_share_the_pick(whole):
+    loss = torch.tensor([1.0, 1.0, 1.0, 2.0, 3.0, 4.0])
+    found = compare_rankings(whole, loss, -loss)
+    assert found["accuracy"] == pytest.approx((70 + 70 + 50) / 3)
+    assert found["regret"] == pytest.approx(70 - (70 + 70 + 50) / 3)
+
+
+def test_a_ceiling_needs_two_seeds():
+    assert at_least_two((5,)) == (5, 6)
+    assert at_least_two((5, 5)) == (5, 6)
+    assert at_least_two((5, 2, 5)) == (5, 2, 5)
+
+
+def rows():
+    return [
+        make_row(dataset="cora", method="A", ratio=0.25, seed=seed, **values)
+        for seed, values in enumerate(
+            (
+                {"accuracy": 80.0, "spearman_loss": 0.5, "seconds_train": 1.234, "num_edges": 1200},
+                {"accuracy": 82.0, "spearman_loss": 0.5, "seconds_train": 1.2341, "bytes": 5_000},
+            )
+        )
+    ] + [make_row(dataset="cora", method="B", regret=math.nan, spearman_loss=1 / 3)]
+
+
+def test_numbers_are_shown_with_their_digits_and_spreads_only_where_a_digit_tells():
+    lines = [
+        [cell.strip() for cell in line.split("|")] for line in format_table(rows()).split("\n")
+    ]
+    assert lines[0][1:-1] == [
+        *("dataset", "method", "ratio", "seeds", "num_edges", "bytes", "accuracy"),
+        *("spearman_loss", "regret", "seconds_train"),
+    ]
+    first = ["cora", "A", "0.25", "2", "1,200", "5,000", "81.0 ± 1.4", "0.5000", "", "1.23"]
+    assert lines[2][1:-1] == first
+    assert lines[3][1:-1] == ["cora", "B", "", "1", "", "", "", "0.3333", "nan", ""]
+    shown = format_table(rows(), columns=("method", "accuracy")).split("\n")
+    assert [cell.strip() for cell in shown[0].split("|")][1:-1] == ["method", "accuracy"]
+    report = [line.split() for line in format_report(rows()).split("\n")]
+    assert report[0] == ["cora", "A", "B"]
+    assert ["accuracy", "81.0", "±", "1.4"] in report
+    assert ["spearman_loss", "0.5000", "0.3333"] in report
+    assert ["seeds", "2", "1"] in report
+    assert set(report[1][0]) == {"-"}
+    (entry,) = summarise(rows()[:2], by=("method",), columns=("accuracy", "ratio"))
+    assert entry == {
+        "method": "A",
+        "seeds": 2,
+        "accuracy": (81.0, pytest.approx(2**0.5)),
+        "ratio": (0.25, 0.0),
+    }
+
+
+def test_a_condensed_set_bears_its_originals_name():
+    assert name_of_original({}) == "unnamed"
+    assert name_of_original({"name": "cora"}) == "cora"
+    assert name_of_original({"condenser": "X()", "dataset": "cora", "name": "mine"}) == "cora"
+    assert name_of_original({"condenser": "X()", "name": "mine"}) == "unnamed"
+
+
+def test_lists_longer_than_the_catalogue_count_its_end_as_misses():
+    data = split_interactions(load("southern-women"), seed=0)
+    model = Recommender(torch.ones(18, 1), torch.arange(14.0)[:, None], Fitted())
+    found = rank_scores(model, data, (14, 20, 3))
+    assert found["recall@20"] == found["recall@14"] == pytest.approx(1)
+    assert found["ndcg@20"] == pytest.approx(found["ndcg@14"], abs=0.05)
+    assert found["recall@3"] < 1
+    # One user, one held-out item in second place of what is left.
+    pairs = torch.tensor([[0], [2]])
+    one = make_interactions(pairs, 1, 3)
+    one["user", "interacts", "item"].test_edge_index = torch.tensor([[0], [0]])
+    last = Recommender(torch.ones(1, 1), torch.arange(3.0)[:, None], Fitted())
+    found = rank_scores(last, one, (1, 2, 5))
+    assert [found[f"recall@{k}"] for k in (1, 2, 5)] == [0, 1, 1]
+    assert found["ndcg@5"] == pytest.approx(1 / math.log2(3))
+    assert held_out(one).tolist() == [[0], [0]]
+
+
+def test_what_a_row_says_of_its_set():
+    data = split_interactions(load("southern-women"), seed=0)
+    full = _facts(data, data)
+    assert (full["method"], full["ratio"], full["ratio_actual"]) == ("Full", 1.0, 1.0)
+    assert (full["num_train"], full["dataset"]) == (18, "southern-women")
+    edges = data["user", "interacts", "item"].edge_index
+    half = make_interactions(edges[:, ::2], 18, 14)
+    found = _facts(half, data)
+    share = half["user", "interacts", "item"].edge_index.size(1) / edges.size(1)
+    assert (found["method"], found["ratio"]) == ("given", share)
+    assert found["num_edges"] == -(-edges.size(1) // 2)
+    half.card = {"condenser": "X()", "method": "X", "ratio": 0.5, "dataset": "women"}
+    found = _facts(half, data)
+    assert (found["method"], found["ratio"], found["dataset"]) == ("X", 0.5, "women")
+    assert found["ratio_actual"] == share
+
+
+def test_a_ceiling_of_nothing_is_no_number():
+    assert math.isnan(RecommenderReport(({"ndcg@10": 0.0}, {"ndcg@10": 0.0})).ceiling())
+    three = RecommenderReport(tuple({"recall@5": value} for value in (0.4, 0.2, 0.9)))
+    assert three.ceiling("recall@5") == pytest.approx(50)
+
+
+def test_without_a_full_report_there_is_no_percent(graph):
+    recipe = ClassifierTraining(epochs=1)
+    (row,) = evaluate_node(
+        partial(nn.GraphNet, kind="gcn", hidden=4), graph, graph, seeds=(2,), recipe=recipe
+    ).rows
+    assert "percent_of_full" not in row
+    assert (row["method"], row["seed"]) == ("Full", 2)
+    assert 0 <= row["accuracy"] <= 100
+    data = split_interactions(load("southern-women"), seed=0)
+    (row,) = evaluate_recommender(Popularity(), data, data, seeds=(2,)).rows
+    assert "percent_of_full" not in row
+
+
+def test_every_set_is_ranked_and_the_ceiling_stands_beside_the_original(graph, whole, monkeypatch):
+    """The surrogate has one row, after those of the original, however many sets there are."""
+    asked = []
+
+    class Ranking:
+        def __init__(self, seeds):
+            self.rows = whole.rows("planted")
+            self.condensed_rows = [{"spearman_loss": 0.1 * seed, "accuracy": 1.0} for seed in seeds]
+
+    monkeypatch.setattr(
+        judge_module,
+        "reference",
+        lambda net, lam, full, seeds: asked.append((net, lam, tuple(seeds))) or whole,
+    )
+    monkeypatch.setattr(
+        judge_module, "calibrate", lambda *_, full, condensed, seeds: Ranking(seeds)
+    )
+    short = partial(evaluate_node, recipe=ClassifierTraining(epochs=1))
+    monkeypatch.setattr(judge_module, "evaluate_node", short)
+    entries = [judge_module.Entry(graph, (3, 4)), judge_module.Entry(graph, (5,), 2.0)]
+    found = judge_module.judge_nodes(graph, entries, seeds=(8,), candidates=6)
+    net, lam, seeds = asked[0]
+    assert (net.hidden, net.num_classes, lam.shape, seeds) == (16, 3, (6, 3), (8, 9))
+    assert [row["method"] for row in found] == ["Full", "Linear surrogate", "Full", "Full", "Full"]
+    assert found[0]["ceiling_loss"] == whole.rows("planted")[0]["ceiling_loss"]
+    assert found[0]["accuracy"] != whole.rows("planted")[0]["accuracy"]
+    assert [row["spearman_loss"] for row in found[2:]] == pytest.approx([0.3, 0.4, 0.5])
+    assert [row["seed"] for row in found[2:]] == [3, 4, 5]
+    assert all(row["accuracy"] != 1.0 for row in found[2:])
+    assert found[4]["seconds_condense"] == 2.0
+    assert "seconds_condense" not in found[3]
+    for row in found:
+        order = [name for name in judge_module.COLUMNS if name in row]
+        assert list(row) == order
+
+
+def test_interactions_without_a_single_hit_have_no_percent(monkeypatch):
+    data = split_interactions(load("southern-women"), seed=0)
+    monkeypatch.setattr(
+        judge_module,
+        "evaluate_recommender",
+        lambda *_, **named: RecommenderReport(({"ndcg@10": 0.0},)),
+    )
+    (row,) = judge_module.judge_interactions(data, [], nn.MF, seeds=(0,))
+    assert math.isnan(row["percent_of_full"])
