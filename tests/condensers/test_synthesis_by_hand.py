@@ -115,6 +115,12 @@ def test_the_controls_model_is_ridge_regression_with_a_prior(graph):
             assert found == pytest.approx(ridge_accuracy(graph, z, y, hops))
 
 
+def test_the_controls_model_may_know_a_class_that_the_graph_has_not():
+    data = planted_graph(num_nodes=60, num_classes=2, num_features=4, degree=4.0, seed=0)
+    z, y = torch.eye(3, 4), torch.tensor([0, 1, 2])
+    assert 0 <= linear_accuracy(data, z, y) <= 1
+
+
 def test_the_control_compares_with_three_random_sets_of_the_same_classes(graph, monkeypatch):
     seen, answers = [], iter([0.5, 0.3, 0.4, 0.8])
 

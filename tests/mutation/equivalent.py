@@ -148,6 +148,17 @@ EQUIVALENT: dict[tuple[str, str, str], str] = {
         "'train' → 'val'",
     ): "a name in a type, which nothing reads",
     (
+        "graphcond/condensers/interactions/doscond.py",
+        "DosCondInteractions._condense",
+        "Adam({'logits': logits}, self.learning_rate, fused=False) → Adam({'logits': logits},"
+        " self.learning_rate)",
+    ): "the same step, rounded otherwise",
+    (
+        "graphcond/condensers/hcdc/objective.py",
+        "train_students",
+        "False → True",
+    ): "looks at validation nodes that nothing reads: slower, to the same weights",
+    (
         "graphcond/condensers/nodes/coarsening.py",
         "Coarsening.part",
         "0 → 1",

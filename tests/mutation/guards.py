@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 ROOT = Path(__file__).parent.parent.parent
+SEARCH = "tests/search/test_search_by_hand.py"
 
 GUARDS: dict[str, tuple[str, ...]] = {
     "graphcond/metrics/*.py": ("tests/metrics", "tests/evaluation/test_which_split.py"),
@@ -35,16 +36,30 @@ GUARDS: dict[str, tuple[str, ...]] = {
     ),
     "graphcond/data/split.py": (
         "tests/data/test_split.py",
+        "tests/data/test_split_by_hand.py",
         "tests/data/test_interactions.py",
         "tests/data/test_protocols.py",
     ),
-    "graphcond/data/protocols.py": ("tests/data/test_split.py", "tests/data/test_protocols.py"),
+    "graphcond/data/protocols.py": (
+        "tests/data/test_split.py",
+        "tests/data/test_split_by_hand.py",
+        "tests/data/test_protocols.py",
+    ),
     "graphcond/pools/*.py": ("tests/pools", "tests/condensers/test_direction.py"),
-    "graphcond/search/descent.py": ("tests/search/test_descent.py",),
-    "graphcond/search/reinforce.py": ("tests/search/test_reinforce.py",),
-    "graphcond/search/ranking.py": ("tests/search/test_ranking.py",),
-    "graphcond/search/models.py": ("tests/search/test_models.py", "tests/search/test_search.py"),
-    "graphcond/search/filters.py": ("tests/search/test_search.py", "tests/search/test_models.py"),
+    "graphcond/search/descent.py": ("tests/search/test_descent.py", SEARCH),
+    "graphcond/search/reinforce.py": ("tests/search/test_reinforce.py", SEARCH),
+    "graphcond/search/ranking.py": ("tests/search/test_ranking.py", SEARCH),
+    "graphcond/search/models.py": (
+        "tests/search/test_models.py",
+        "tests/search/test_search.py",
+        SEARCH,
+    ),
+    "graphcond/search/filters.py": (
+        "tests/search/test_search.py",
+        "tests/search/test_models.py",
+        SEARCH,
+    ),
+    "graphcond/search/promotion.py": ("tests/search/test_search.py", "tests/search/test_faults.py"),
     "graphcond/evaluation/*.py": ("tests/evaluation", "tests/cli/test_cli.py"),
     "graphcond/condensers/*.py": (
         "tests/condensers/test_budget.py",
