@@ -23,7 +23,9 @@ from graphcond.condensers.hcdc import objective, teachers, trajectories
 from graphcond.condensers.hcdc.objective import Descent, Matching, Students, cut, train_students
 from graphcond.condensers.hcdc.teachers import LinearTeacher, Target, closed_form_target
 from graphcond.data import parts, planted_graph, without_test
-from graphcond.hypergrad import Sensitivity
+from graphcond.errors import NumericalError
+from graphcond.hypergrad import Implicit, Sensitivity
+from graphcond.linalg import Neumann
 from graphcond.nn import PolynomialFilterNet
 from graphcond.nn.linear_filters import best_ridge
 from graphcond.nn.synthetic import SyntheticGraph, synthetic_labels
@@ -321,6 +323,13 @@ def test_trajectories_start_anew_and_record_their_first_and_last_distance(graph,
         assert begun[repeat] == derive(6, "teachers", repeat)
 
 
+def test_a_solve_that_diverges_along_a_trajectory_names_its_step(graph):
+    plan = Trajectories(starts=2, num_seeds=1, epochs=2, warmup=0, every=1)
+    wild = Implicit(Neumann(terms=50, step=1e4))
+    with pytest.raises(NumericalError, match="step 0: hypergradients of the condensed graph.*λ = "):
+        condenser(over=plan, hypergradient=wild)(graph)
+
+
 def test_a_closed_form_is_asked_in_chunks_and_its_ridge_is_of_twenty_draws(graph, monkeypatch):
     run = run_of(graph, seed=6)
     lesson, teacher = run.lesson(), LinearTeacher()
@@ -334,7 +343,12 @@ def test_a_closed_form_is_asked_in_chunks_and_its_ridge_is_of_twenty_draws(graph
     for name in ("loss", "accuracy", "gradient"):
         torch.testing.assert_close(getattr(chunked, name), getattr(whole, name))
     drawn = PolynomialFilters().sample(20, seed=derive(6, "ridge"))
+    asked = []
+    monkeypatch.setattr(
+        teachers, "best_ridge", lambda *args: (asked.append(args[1]), best_ridge(*args))[1]
+    )
     companion = teacher.companion(lesson)
+    assert torch.equal(asked[0], drawn)
     assert companion.facts == {"ridge": best_ridge(model, drawn)}
     wanted = closed_form_target(model, lam, companion.ridge).gradient
     torch.testing.assert_close(companion.slopes({}, lam), wanted)

@@ -208,7 +208,10 @@ def test_one_mixture_is_taken_without_a_trial_and_without_validation_the_first(w
     (record,) = alone.condense(women).history
     assert record["val_ndcg@10"] is None
     both = TeacherChoice(
-        ratio=0.5, teacher=teacher, mixtures=(Mixture(-1.0, 0.5), Mixture(math.inf, 0.0))
+        ratio=0.5,
+        teacher=teacher,
+        mixtures=(Mixture(-1.0, 0.5), Mixture(math.inf, 0.0)),
+        recipe=BPR(rounds=2, min_steps=2),
     )
     blind = women.clone()
     blind[EDGE].val_edge_index = val_edges(women)[:, :0]

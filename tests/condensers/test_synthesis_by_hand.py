@@ -23,7 +23,7 @@ from graphcond.condensers.nodes import distribution_matching, partition
 from graphcond.condensers.nodes.coarsening import _links
 from graphcond.condensers.nodes.learner import Learner
 from graphcond.condensers.nodes.neighbourhoods import sampled_neighbours
-from graphcond.condensers.synthesis import linear_accuracy
+from graphcond.condensers.synthesis import best_linear, linear_accuracy
 from graphcond.data import Checkpoint, load, planted_graph, without_test
 from graphcond.errors import NumericalError
 from graphcond.nn.filters import dense_operator
@@ -107,12 +107,15 @@ def test_the_controls_model_is_ridge_regression_with_a_prior(graph):
     """Draws of few nodes whose classes are uneven, so that the prior and the ridge decide."""
     draw = torch.Generator().manual_seed(0)
     y = torch.tensor([0, 0, 0, 0, 0, 1, 2])
+    better = set()
     for _ in range(12):
         rows = torch.randperm(300, generator=draw)[: len(y)]
         z = graph.x[rows] + torch.randn(len(y), 8, generator=draw)
-        for hops in (0, 2):
-            found = linear_accuracy(graph, z, y, hops)
-            assert found == pytest.approx(ridge_accuracy(graph, z, y, hops))
+        wanted = [ridge_accuracy(graph, z, y, hops) for hops in range(4)]
+        assert [linear_accuracy(graph, z, y, hops) for hops in range(4)] == pytest.approx(wanted)
+        assert best_linear(graph, z, y) == pytest.approx(max(wanted[1:3]))
+        better.add(wanted[1] > wanted[2])
+    assert better == {True, False}
 
 
 def test_the_controls_model_may_know_a_class_that_the_graph_has_not():

@@ -159,6 +159,36 @@ EQUIVALENT: dict[tuple[str, str, str], str] = {
         "False → True",
     ): "looks at validation nodes that nothing reads: slower, to the same weights",
     (
+        "graphcond/condensers/hcdc/objective.py",
+        "Matching.distance",
+        "value.detach() → value",
+    ): "a float has no gradient",
+    (
+        "graphcond/condensers/dconrec/one_step.py",
+        "_Outer.forward",
+        "users → items",
+    ): "either tensor gives an empty one of its type and device",
+    (
+        "graphcond/condensers/dconrec/outer_loss.py",
+        "OuterLoss.__call__",
+        "users → items",
+    ): "two columns of the same triplets, asked for their device or their number",
+    (
+        "graphcond/condensers/dconrec/objective.py",
+        "RecommenderObjective._trained",
+        "'inner' → 'outer'",
+    ): "the label of a progress bar",
+    (
+        "graphcond/condensers/selection.py",
+        "induced",
+        "data.x[nodes].clone() → data.x[nodes]",
+    ): "rows picked by their numbers are a copy already",
+    (
+        "graphcond/condensers/synthesis.py",
+        "linear_accuracy",
+        "data.y.max → data.y.min",
+    ): "scores of the classes that are there sum to 1: another, whose score is 0, never wins",
+    (
         "graphcond/condensers/nodes/coarsening.py",
         "Coarsening.part",
         "0 → 1",

@@ -65,7 +65,10 @@ SWAPPED |= {
     "test_edge_index": "val_edge_index",
 }
 MODULES = {"torch", "math", "F", "np"}
-HARMLESS = {"dtype", "device", "seed", "disable", "desc", "leave"}
+HARMLESS = {"dtype", "device", "seed", "disable", "desc", "description", "leave", "stable"}
+"""What a call may leave out: nothing to see comes of it on a CPU, whose sorts keep ties in order;
+seeds have an operator of their own.
+"""
 SHOWN = {"require", "tqdm", "warn", "set_postfix", "close"}
 BUILT_IN = {"min", "max", "sum", "any", "all"}
 WRITTEN = "by hand"
