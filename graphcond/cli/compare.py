@@ -12,8 +12,8 @@ from graphcond.cli.methods import build
 from graphcond.cli.options import Compare
 from graphcond.cli.own_file import columns_of
 from graphcond.cli.source import load_split
-from graphcond.errors import GraphcondError
 from graphcond.evaluation import Entry
+from graphcond.typing import Record
 
 FREE = ("root", "seeds", "candidates", "out", "json")
 """Options that may change when an interrupted comparison is taken up again: each method and seed
@@ -24,21 +24,15 @@ has a checkpoint of its own.
 def run(options: Compare) -> None:
     """Condense with every method and seed, and print one table."""
     check(options)
-    if options.out is None:
-        _compare(options, None)
-        return
-    folder = Path(options.out)
-    with output.held(folder):
-        output.begin(folder, asdict(options), FREE)
-        try:
-            _compare(options, folder)
-        except GraphcondError:
-            output.give_up(folder)
-            raise
-        output.finish(folder)
+    with output.run_into(options.out, asdict(options), FREE) as folder:
+        rows = _judged(options, folder)
+        if folder is not None:
+            write_rows(folder, rows)
+    # Printed last: a reader who has seen enough (`| head`) ends the process.
+    show(rows, options.json)
 
 
-def _compare(options: Compare, folder: Path | None) -> None:
+def _judged(options: Compare, folder: Path | None) -> list[Record]:
     data = load_split(
         options.data,
         options.root,
@@ -66,7 +60,4 @@ def _compare(options: Compare, folder: Path | None) -> None:
             if classes[type(condenser).__name__] > 1:
                 result.data.card = {**result.data.card, "method": name}
             entries.append(Entry(result.data, [condenser.seed], result.report["seconds_condense"]))
-    rows = judge(data, entries, options)
-    if folder is not None:
-        write_rows(folder, rows)
-    show(rows, options.json)
+    return judge(data, entries, options)

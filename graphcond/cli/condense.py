@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import time
 import warnings
 from collections.abc import Mapping
@@ -27,7 +26,7 @@ from graphcond.cli.own_file import (
 from graphcond.cli.source import load_split
 from graphcond.condensers import Condensation, Condenser
 from graphcond.data import content_digest, is_own_file, save
-from graphcond.errors import GraphcondError, require
+from graphcond.errors import require
 from graphcond.evaluation import Entry
 from graphcond.typing import Record
 
@@ -55,14 +54,8 @@ def run(options: Condense) -> None:
         check_data(data)
     method = _method(options, interactions)
     condenser = build(method, data, options, options.seed)
-    folder = None
-    if options.out is not None:
-        folder = Path(options.out)
     written = ""
-    with contextlib.ExitStack() as stack:
-        if folder is not None:
-            stack.enter_context(output.held(folder))
-            output.begin(folder, asdict(options), FREE)
+    with output.run_into(options.out, asdict(options), FREE) as folder:
         result, cpu_seconds = _condensed(condenser, data, folder)
         if interactions:
             _tell(data, result)
@@ -83,7 +76,6 @@ def run(options: Condense) -> None:
             result.report["payback"] = payback(rows, cpu_seconds)
         if folder is not None:
             write_rows(folder, rows, result.report)
-            output.finish(folder)
     # Printed last: a reader who has seen enough (`| head`) ends the process.
     _print(result, rows, interactions)
     if folder is not None:
@@ -111,12 +103,7 @@ def _condensed(condenser: Condenser, data: Any, folder: Path | None) -> tuple[Co
     checkpoint = None
     if folder is not None:
         checkpoint = folder / "checkpoint.safetensors"
-    try:
-        result = condenser.condense(data, checkpoint=checkpoint)
-    except GraphcondError:
-        if folder is not None:
-            output.give_up(folder)
-        raise
+    result = condenser.condense(data, checkpoint=checkpoint)
     # Sums of floats differ in their last digits where another number of threads shares them.
     result.report["threads"] = torch.get_num_threads()
     earlier = max(result.report["seconds_condense"] - (time.perf_counter() - began), 0.0)

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from graphcond.data import check_writable, write_atomically
-from graphcond.errors import StorageError, require
+from graphcond.errors import GraphcondError, StorageError, require
 
 try:
     import fcntl
@@ -23,6 +23,41 @@ CONFIG = "config.yaml"
 """Options that the result in the folder was made with."""
 _OF_A_RESULT = (CONFIG, "history.jsonl", "report.json", "comparison.png")
 _LOCK = ".graphcond.lock"
+
+
+@contextlib.contextmanager
+def run_into(
+    out: str | None, wanted: Mapping[str, Any], free: tuple[str, ...]
+) -> Iterator[Path | None]:
+    """Open the folder of a run; at the end remove what an unfinished run would go on from.
+
+    Args:
+        out: The folder, or None to write nothing.
+        wanted: The run's options.
+        free: Options that may change when an interrupted run is taken up again.
+
+    Yields:
+        The folder's path, or None.
+    """
+    if out is None:
+        yield None
+        return
+    folder = Path(out)
+    with held(folder):
+        begin(folder, wanted, free)
+        try:
+            yield folder
+        except GraphcondError:
+            if not _checkpoints(folder):  # nothing to go on from
+                (folder / UNFINISHED).unlink(missing_ok=True)
+            raise
+        for part in _checkpoints(folder):
+            part.unlink()
+        (folder / UNFINISHED).unlink(missing_ok=True)
+
+
+def _checkpoints(folder: Path) -> list[Path]:
+    return list(folder.glob("checkpoint*.safetensors*"))
 
 
 @contextlib.contextmanager
@@ -95,7 +130,7 @@ def begin(folder: Path, wanted: Mapping[str, Any], free: tuple[str, ...]) -> Non
         InputError: If checkpoints of another run are there.
     """
     note = folder / UNFINISHED
-    if any(folder.glob("checkpoint*.safetensors*")):
+    if _checkpoints(folder):
         try:
             found = json.loads(note.read_text(encoding="utf-8"))
         except (OSError, ValueError):
@@ -128,16 +163,3 @@ def describe_result(
         beside.write_text(lines, encoding="utf-8")
     with write_atomically(folder / CONFIG) as beside:
         beside.write_text(json.dumps(dict(wanted), indent=2) + "\n", encoding="utf-8")
-
-
-def finish(folder: Path) -> None:
-    """Remove what an unfinished run would go on from."""
-    for part in folder.glob("checkpoint*.safetensors*"):
-        part.unlink()
-    (folder / UNFINISHED).unlink(missing_ok=True)
-
-
-def give_up(folder: Path) -> None:
-    """After an error: remove the note of a run that has no checkpoint to go on from."""
-    if not any(folder.glob("checkpoint*.safetensors*")):
-        (folder / UNFINISHED).unlink(missing_ok=True)

@@ -7,7 +7,7 @@ from graphcond.condensers.base import (
     InteractionCondenser,
     NodeCondenser,
 )
-from graphcond.condensers.dconrec.condenser import PolicyGradient, Tail
+from graphcond.condensers.dconrec.condenser import PolicyGradient
 from graphcond.condensers.dconrec.one_step import UnrolledBPR
 from graphcond.condensers.dconrec.outer_loop import Schedule
 from graphcond.condensers.dconrec.outer_loss import (
@@ -17,7 +17,8 @@ from graphcond.condensers.dconrec.outer_loss import (
     ValidationInteractions,
 )
 from graphcond.condensers.hcdc.condenser import HypergradientMatching
-from graphcond.condensers.hcdc.objective import Pool, Weights
+from graphcond.condensers.hcdc.objective import Weights
+from graphcond.condensers.hcdc.pool import Pool
 from graphcond.condensers.hcdc.teachers import (
     LinearTeacher,
     RandomFeaturesTeacher,
@@ -45,6 +46,7 @@ from graphcond.condensers.nodes.partition import Partition
 from graphcond.condensers.nodes.trajectory_matching import TrajectoryMatching
 from graphcond.condensers.selection import NodeSelection
 from graphcond.condensers.synthesis import NodeSynthesis, WorseThanRandomWarning
+from graphcond.pools import Tail
 
 __all__ = [
     "Coarsening",

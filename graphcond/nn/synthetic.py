@@ -100,6 +100,15 @@ def gcn_norm_dense(weight: Tensor) -> Tensor:
     return scale[:, None] * looped * scale
 
 
+def cut(weight: Tensor, threshold: float) -> Tensor:
+    """Return edge weights with those at most ``threshold`` set to zero, which is what the exported
+    graph holds.
+    """
+    if threshold:
+        return weight * (weight > threshold)
+    return weight
+
+
 def export(x: Tensor, y: Tensor, weight: Tensor, threshold: float = 0.0) -> Data:
     """Return a dense synthetic graph as PyG ``Data`` with the edges above a threshold.
 

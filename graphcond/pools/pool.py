@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from dataclasses import dataclass, replace
-from typing import Literal
+from dataclasses import dataclass
 
 import torch
 from torch import Tensor
@@ -113,55 +112,3 @@ def make_pool(
     return DataPool(
         pairs, source[order].to(torch.int8), torch.zeros_like(order, dtype=torch.bool), proxies
     )
-
-
-def keep_tail(
-    pool: DataPool,
-    num_users: int,
-    *,
-    threshold: int,
-    of: Literal["pool", "training"],
-    limit: int | None = None,
-) -> tuple[DataPool, int]:
-    r"""Mark the interactions of long-tailed users as always kept.
-
-    .. math:: D_{tail} = \bigcup_{|D_u| < \epsilon} D_u
-
-    Args:
-        pool: The pool.
-        num_users: U.
-        threshold: ε >= 0; users with fewer interactions are in the tail. 0 leaves the tail empty.
-        of: Whether D_u are the user's interactions in the pool or its observed ones.
-        limit: Most interactions in the tail; ε is lowered to the largest value whose tail fits.
-            None: no limit.
-
-    Returns:
-        The pool with ``kept`` set, and the ε used.
-
-    Raises:
-        InputError: If an argument is out of range.
-
-    Source:
-        DConRec, Eq. 13 (``of="pool"``, no limit).
-    """
-    require(
-        threshold >= 0,
-        f"This needs tail threshold >= 0, but found threshold = {threshold!r}. It is a number of"
-        " interactions per user.",
-    )
-    require(
-        of in ("pool", "training"),
-        f"`of` must be 'pool' or 'training', but it is {of!r}. It says whose interactions count.",
-    )
-    if of == "pool":
-        counted = torch.ones_like(pool.kept)
-    else:
-        counted = pool.origin == OBSERVED
-    degree = torch.bincount(pool.edges[0, counted], minlength=num_users)
-    if limit is not None and threshold:
-        size = torch.bincount(degree[degree < threshold], minlength=threshold) * torch.arange(
-            threshold, device=degree.device
-        )
-        threshold = int((size.cumsum(0) <= limit).sum())
-    kept = counted & (degree < threshold)[pool.edges[0]]
-    return replace(pool, kept=kept), threshold

@@ -20,18 +20,21 @@ from graphcond.condensers import (
 )
 from graphcond.condensers.hcdc import condenser as module
 from graphcond.condensers.hcdc import objective, teachers, trajectories
-from graphcond.condensers.hcdc.objective import Descent, Matching, Students, cut, train_students
-from graphcond.condensers.hcdc.teachers import LinearTeacher, Target, closed_form_target
+from graphcond.condensers.hcdc.objective import Matching, Students, train_students
+from graphcond.condensers.hcdc.pool import PoolForm
+from graphcond.condensers.hcdc.teachers import LinearTeacher
 from graphcond.data import parts, planted_graph, without_test
 from graphcond.errors import NumericalError
 from graphcond.hypergrad import Implicit, Sensitivity
 from graphcond.linalg import Neumann
 from graphcond.nn import PolynomialFilterNet
 from graphcond.nn.linear_filters import best_ridge
-from graphcond.nn.synthetic import SyntheticGraph, synthetic_labels
+from graphcond.nn.synthetic import SyntheticGraph, cut, synthetic_labels
 from graphcond.seeding import derive, generator
 from graphcond.spaces import PolynomialFilters
 from graphcond.training import FilterTraining
+from graphcond.training.filter_answers import Target, closed_form_target
+from graphcond.training.graph_descent import Descent
 
 LAM = PolynomialFilters().sample(7, seed=3)
 NET = PolynomialFilterNet(4, hidden=3, num_classes=3)
@@ -196,13 +199,14 @@ def test_students_are_trained_alike_in_chunks(graph, monkeypatch):
 
 def test_every_copy_of_the_students_has_its_own_start(graph):
     run, lam = run_of(graph, seed=5), PolynomialFilters().sample(4, seed=3)
-    problem, columns = run._problem()
+    form = run.pool_form(Pool(weights=Weights(hypergradient=0.0)))
+    problem, columns = form._problem()
     for copy in (0, 1):
         seed = derive(5, "students", copy)
         start = run.net.init(4, seed)
         start["weight0"] = start["weight0"][:, columns]
         wanted = train_students(problem, start, lam, QUICK, seed)
-        found = run._students(problem, columns, lam, False, copy)
+        found = form._students(problem, columns, lam, copy)
         assert found.sensitivity is None
         assert all(torch.equal(found.params[name], wanted[name]) for name in wanted)
 
@@ -241,13 +245,13 @@ def test_steps_of_a_run_are_those_of_its_plan(graph):
 def test_the_card_and_the_record_tell_the_agreement_on_what_was_kept_back(graph, monkeypatch):
     """The last look is at the result: its figures are those of the card."""
     seen = []
-    descend = module._Run._descend
+    descend = PoolForm._descend
 
-    def watched(self, pool, match, descent):
-        descend(self, pool, match, descent)
+    def watched(self, match, descent):
+        descend(self, match, descent)
         seen.append((match, descent))
 
-    monkeypatch.setattr(module._Run, "_descend", watched)
+    monkeypatch.setattr(PoolForm, "_descend", watched)
     over = Pool(size=30, batch=8, steps=21, copies=2)
     result = condenser(over=over, threshold=0.3).condense(graph)
     match, descent = seen[0]

@@ -16,10 +16,10 @@ from graphcond.condensers import (
     Weights,
 )
 from graphcond.condensers.hcdc import condenser as module
+from graphcond.condensers.hcdc import pool as pool_module
 from graphcond.condensers.hcdc import teachers as teachers_module
 from graphcond.condensers.hcdc import trajectories
 from graphcond.condensers.hcdc.objective import (
-    Descent,
     Matching,
     Students,
     feature_basis,
@@ -31,9 +31,7 @@ from graphcond.condensers.hcdc.teachers import (
     LinearTeacher,
     RandomFeaturesTeacher,
     SharedTeacher,
-    Target,
     TrainedTeacher,
-    closed_form_target,
 )
 from graphcond.data import Checkpoint, load, parts
 from graphcond.errors import FileFormatError, InputError, NumericalError
@@ -45,8 +43,10 @@ from graphcond.nn.linear_filters import best_ridge
 from graphcond.spaces import PolynomialFilters
 from graphcond.testing.contracts import CondenserContract
 from graphcond.training import FilterTraining, filter_graph, train_filters
+from graphcond.training.filter_answers import Target, closed_form_target
 from graphcond.training.filter_problem import FilterLearner, FilterProblem, network_gradients
 from graphcond.training.filter_program import node_losses
+from graphcond.training.graph_descent import Descent
 
 TEACHERS = [LinearTeacher(), RandomFeaturesTeacher(), TrainedTeacher(), SharedTeacher()]
 BY_NAME = {teacher.name: teacher for teacher in TEACHERS}
@@ -118,9 +118,10 @@ def test_the_teachers_answers_are_those_of_their_models():
     def answers(teacher):
         run = module._Run(condenser(teacher=BY_NAME[teacher]), planted(), None)
         lam = run.how.space.sample(6, seed=5)
-        problem, columns = run._problem()
-        students = run._students(problem, columns, lam, True, 0)
-        return run, students, lam, run._target(students, True).slopes()
+        form = run.pool_form(run.how.over)
+        problem, columns = form._problem()
+        students = form._students(problem, columns, lam, 0)
+        return run, students, lam, form._target(students).slopes()
 
     for name in ("linear", "random-features"):
         run, _, lam, found = answers(name)
@@ -541,7 +542,7 @@ def test_settings_reach_problems_sensitivities_and_the_objective(monkeypatch):
         run = run_of(curvature=curvature)
         wanted = curvature == "gauss-newton"
         assert run.condensed.gauss_newton == run.full.gauss_newton == wanted
-    seen, solve = [], module.sensitivity
+    seen, solve = [], pool_module.sensitivity
 
     def spy(problem, params, lam, solver, damping):
         seen.append((solver, damping))
@@ -553,8 +554,8 @@ def test_settings_reach_problems_sensitivities_and_the_objective(monkeypatch):
         made.append(args)
         return Matching(*args)
 
-    monkeypatch.setattr(module, "sensitivity", spy)
-    monkeypatch.setattr(module, "Matching", matching)
+    monkeypatch.setattr(pool_module, "sensitivity", spy)
+    monkeypatch.setattr(pool_module, "Matching", matching)
     how = Implicit(CG(max_steps=7), damping=0.3, direct=False)
     over = Pool(size=10, batch=4, steps=2, copies=2, noise=0.3, weights=Weights(1.0, 0.2, 0.1))
     condenser(hypergradient=how, over=over, teacher=TrainedTeacher())(planted())

@@ -2,11 +2,11 @@ import torch
 
 from graphcond.condensers import Weights
 from graphcond.condensers.hcdc.objective import Matching, Students, soft_accuracy
-from graphcond.condensers.hcdc.teachers import Target
 from graphcond.hypergrad import Sensitivity
 from graphcond.nn import PolynomialFilterNet
 from graphcond.nn.synthetic import SyntheticGraph
 from graphcond.spaces import PolynomialFilters
+from graphcond.training.filter_answers import Target
 
 
 def test_the_objective_is_differentiable_in_the_validation_graph_by_finite_differences():

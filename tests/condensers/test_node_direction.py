@@ -22,8 +22,8 @@ from graphcond.condensers import (
 )
 from graphcond.condensers.hcdc import condenser as hcdc
 from graphcond.condensers.hcdc import trajectories
-from graphcond.condensers.hcdc.objective import Descent, Matching, Students, train_students
-from graphcond.condensers.hcdc.teachers import Target
+from graphcond.condensers.hcdc.objective import Matching, Students, train_students
+from graphcond.condensers.hcdc.pool import PoolForm
 from graphcond.condensers.nodes.backbones import NetBackbone, SGCBackbone, gradient_distance
 from graphcond.condensers.nodes.learner import Learner, Origin
 from graphcond.condensers.synthesis import best_linear, linear_accuracy
@@ -36,7 +36,9 @@ from graphcond.nn.labelled_nodes import LabelledNodes
 from graphcond.nn.synthetic import SyntheticGraph, gcn_norm_dense
 from graphcond.spaces import PolynomialFilters
 from graphcond.training import FilterTraining, filter_graph
+from graphcond.training.filter_answers import Target
 from graphcond.training.filter_problem import FilterLearner, FilterProblem, network_scores
+from graphcond.training.graph_descent import Descent
 
 NET = PolynomialFilterNet(8, hidden=4, num_classes=3)
 LAM = PolynomialFilters().sample(6, seed=1)
@@ -351,14 +353,14 @@ def test_the_default_forms_distance_between_hypergradients_falls(graph, monkeypa
     """D_c and the two other terms over the whole pool, before and after, summed over three seeds:
     with its default weight of .1 the first stays as it was in one of them.
     """
-    before, after, descend = [], [], hcdc._Run._descend
+    before, after, descend = [], [], PoolForm._descend
 
-    def watched(self, pool, match, descent):
-        before.append(match.distance(descent.graph, torch.arange(pool.size), 0.0)[1])
-        descend(self, pool, match, descent)
-        after.append(match.distance(descent.graph, torch.arange(pool.size), 0.0)[1])
+    def watched(self, match, descent):
+        before.append(match.distance(descent.graph, torch.arange(over.size), 0.0)[1])
+        descend(self, match, descent)
+        after.append(match.distance(descent.graph, torch.arange(over.size), 0.0)[1])
 
-    monkeypatch.setattr(hcdc._Run, "_descend", watched)
+    monkeypatch.setattr(PoolForm, "_descend", watched)
     over = Pool(size=20, batch=16, steps=60, copies=1)
     for seed in range(3):
         HypergradientMatching(**SMALL, over=over, seed=seed).condense(graph)

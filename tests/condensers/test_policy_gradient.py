@@ -8,8 +8,9 @@ import pytest
 import torch
 
 from graphcond import masks, nn, pools
+from graphcond.condensers import Tail
 from graphcond.condensers.dconrec import outer_loop
-from graphcond.condensers.dconrec.condenser import ONE_EPOCH, PolicyGradient, Tail
+from graphcond.condensers.dconrec.condenser import ONE_EPOCH, PolicyGradient
 from graphcond.condensers.dconrec.one_step import UnrolledBPR
 from graphcond.condensers.dconrec.outer_loop import Schedule, State, resumed
 from graphcond.condensers.dconrec.outer_loss import (

@@ -46,7 +46,7 @@ from graphcond.errors import require
 from graphcond.masks import CappedSimplex, Estimator, OneStep, Reinforce
 from graphcond.nn import RecommenderFactory
 from graphcond.pairs import pair_keys
-from graphcond.pools import OBSERVED, PSEUDO, DataPool, PoolBuilder, fit_proxies, keep_tail
+from graphcond.pools import OBSERVED, PSEUDO, DataPool, PoolBuilder, Tail, fit_proxies, keep_tail
 from graphcond.seeding import derive
 from graphcond.training import BPR, UniformNegatives, fit_recommender
 
@@ -56,42 +56,6 @@ ONE_EPOCH = BPR(min_steps=1, rounds=1, learning_rate=0.02)
 The paper leaves its rate open. At a model's own .002 one pass leaves the outer loss at ln 2 = .6931
 (Last.fm: .6930), so that no mask is better than another; at .02 it falls.
 """
-
-
-@dataclass(frozen=True)
-class Tail:
-    """Compensation for long-tailed users: their interactions are always kept.
-
-    Args:
-        threshold: ε >= 0; users with fewer interactions are in the tail; 0 for no compensation.
-        of: Whether a user's interactions are those in the pool (Eq. 13) or the observed ones.
-        budget: ``"included"``: the tail counts, |D_s ∪ D_tail| ≤ r |D|, and ε is lowered until the
-            tail takes at most half of it; ``"extra"``: the tail comes on top, as in the paper, and
-            the set grows past r.
-
-    Source:
-        DConRec, Section 3.3.3.
-    """
-
-    threshold: int = 10
-    of: Literal["pool", "training"] = "pool"
-    budget: Literal["included", "extra"] = "included"
-
-    def __post_init__(self) -> None:
-        require(
-            self.budget in ("included", "extra"),
-            f"`budget` must be 'included' or 'extra', but it is {self.budget!r}."
-            " It says whether the tail counts.",
-        )
-        require(
-            self.of in ("pool", "training"),
-            f"`of` must be 'pool' or 'training', but it is {self.of!r}."
-            " It says whose interactions are counted.",
-        )
-        require(
-            self.threshold >= 0,
-            f"`threshold` must be at least 0, but it is {self.threshold}. 0 compensates nobody.",
-        )
 
 
 @final

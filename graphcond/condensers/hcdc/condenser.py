@@ -4,51 +4,35 @@ are the original's.
 
 from __future__ import annotations
 
-import math
-import time
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from typing import Literal, final
 
 import torch
 from torch import Tensor
 from torch_geometric.data import Data
-from tqdm import tqdm
 
 from graphcond.condensers.base import Draft, NodeCondenser
-from graphcond.condensers.hcdc.objective import (
-    Descent,
-    Matching,
-    Pool,
-    Students,
-    feature_basis,
-    narrowed,
-    train_students,
-)
-from graphcond.condensers.hcdc.teachers import Lesson, LinearTeacher, SharedTeacher, Target, Teacher
+from graphcond.condensers.hcdc.pool import Pool, PoolForm
+from graphcond.condensers.hcdc.teachers import Lesson, LinearTeacher, SharedTeacher, Teacher
 from graphcond.condensers.hcdc.trajectories import Setting, Trajectories, follow
 from graphcond.condensers.nodes.gradient_matching import GCond
 from graphcond.condensers.nodes.partition import Partition
 from graphcond.condensers.synthesis import NodeSynthesis
 from graphcond.data import Checkpoint, parts, union
 from graphcond.data.progress import Progress
-from graphcond.errors import NumericalError, require
-from graphcond.hypergrad import Implicit, sensitivity
+from graphcond.errors import require
+from graphcond.hypergrad import Implicit
 from graphcond.linalg import CG, Neumann
-from graphcond.metrics import spearman
 from graphcond.nn.adjacency import Adjacency, AdjacencyName, homophilous_start, make_adjacency
 from graphcond.nn.filters import PolynomialFilterNet, filter_operator
 from graphcond.nn.synthetic import SyntheticGraph, class_samples, export, synthetic_labels
-from graphcond.seeding import derive, generator
+from graphcond.seeding import derive
 from graphcond.spaces import PolynomialFilters
 from graphcond.training.filter_graphs import FilterGraph, filter_graph
-from graphcond.training.filter_problem import FilterProblem, check_solution
+from graphcond.training.filter_problem import FilterProblem
 from graphcond.training.filter_program import FilterTraining
+from graphcond.training.graph_descent import Descent
 from graphcond.typing import Tensors
-
-# Steps between two looks at the λ that are kept back, which nothing learns from.
-_REFRESH = 20
 
 
 @final
@@ -187,7 +171,7 @@ class HypergradientMatching(NodeCondenser):
             follow(self.over, run.setting(), descent, run.progress)
             val_graph = descent.graph.to_data(self.threshold)
         else:
-            val_graph = run.match(self.over)
+            val_graph = run.pool_form(self.over).match(lambda basis: run.descent(run.start(basis)))
         facts = {"teacher": self.teacher.name, "threshold": self.threshold, **run.facts}
         return Draft(union(run.train_graph, val_graph), run.progress.history, facts)
 
@@ -327,132 +311,15 @@ class _Run:
             how.seed,
         )
 
-    def match(self, pool: Pool) -> Data:
-        """Run the pool form and return the validation graph."""
+    def pool_form(self, pool: Pool) -> PoolForm:
+        """Return what the pool form runs on."""
         how = self.how
-        wanted = bool(pool.weights.hypergradient)
-        lam = how.space.sample(pool.size, seed=derive(how.seed, "pool")).to(self.data.x)
-        # Weights outside the span of S_train's features are noise of their start: S_val keeps out
-        # of it, and students are small.
-        basis = self.progress.stage("basis", lambda: {"rows": feature_basis(self.train_graph.x)})[
-            "rows"
-        ]
-        problem, columns = self._problem()
-        with self._timed("students"):
-            copies = tuple(
-                self._students(problem, columns, lam, wanted, copy) for copy in range(pool.copies)
-            )
-        target = self._target(copies[0], wanted)
-        if target.ridge is not None:
-            self.facts["ridge"] = target.ridge
-        net = replace(self.net, num_features=basis.size(0))
-        seen = tuple(students.seen(basis[:, columns]) for students in copies)
-        matching = Matching(net, seen, target, pool.weights, how.hypergradient.direct, pool.noise)
-        descent = self.descent(self.start(basis))
-        with self._timed("match"):
-            self._descend(pool, matching, descent)
-        val_graph = descent.graph.to_data(how.threshold)
-        val_graph.x = val_graph.x @ basis
-        return val_graph
-
-    def _problem(self) -> tuple[FilterProblem, Tensor]:
-        """Return what students are trained on and its features' columns; on the original they need
-        weights for all features.
-        """
-        if self.how.teacher.reads_students:
-            return self.condensed, torch.arange(self.net.num_features, device=self.data.x.device)
-        return narrowed(self.condensed)
-
-    @contextmanager
-    def _timed(self, part: str) -> Iterator[None]:
-        start = time.perf_counter()
-        yield
-        self.progress.history.append(
-            {"step": self.steps, "part": part, "seconds": round(time.perf_counter() - start, 3)}
+        return PoolForm(
+            pool,
+            self.lesson(),
+            how.teacher,
+            self.condensed,
+            how.threshold,
+            self.progress,
+            self.facts,
         )
-
-    def _students(
-        self, problem: FilterProblem, columns: Tensor, lam: Tensor, gradients: bool, copy: int
-    ) -> Students:
-        how = self.how
-        seed = derive(self.how.seed, "students", copy)
-        start = self.net.init(lam.size(0), seed, dtype=lam.dtype, device=lam.device)
-        start["weight0"] = start["weight0"][:, columns]
-        params = train_students(problem, start, lam, how.recipe, seed)
-        if not gradients:
-            return Students(lam, params)
-        moved = sensitivity(
-            problem.bilevel(), params, lam, how.hypergradient.solver, how.hypergradient.damping
-        )
-        for solution in moved.solutions:
-            check_solution(solution, lam, "sensitivities of the condensed training graph")
-        return Students(lam, params, moved)
-
-    def _target(self, students: Students, gradients: bool) -> Target:
-        """Return the teacher's answers, once for a run and its resumptions."""
-
-        def ask() -> Tensors:
-            teacher = self.how.teacher
-            lesson = self.lesson()
-            return teacher.target(lesson, students.lam, students.params, gradients).tensors()
-
-        return Target.from_tensors(self.progress.stage("teacher", ask))
-
-    def _descend(self, pool: Pool, matching: Matching, descent: Descent) -> None:
-        kept = torch.arange(pool.size, device=self.data.x.device)
-        # Every fifth λ is never fitted: their agreement is what the card states.
-        watched = kept[::5]
-        used = kept[kept % 5 > 0]
-        first = self.progress.done("match")
-        if first:
-            descent.load_state_dict(self.progress.get("match"))
-        for step in tqdm(
-            range(first, pool.steps),
-            initial=first,
-            total=pool.steps,
-            desc="hypergradient matching",
-            disable=None,
-            leave=False,
-        ):
-            threshold = self._threshold(step, pool)
-            if step % _REFRESH == 0:
-                if step > first:
-                    self.progress.note("match", step, descent.state_dict)
-                self._look(step, matching, descent, watched, threshold)
-            stream = generator(self.how.seed, "pool", step)
-            rows = used[torch.randperm(len(used), generator=stream)[: pool.batch].to(used.device)]
-            try:
-                objective, found = matching.distance(
-                    descent.graph, rows, threshold, step % pool.copies, stream
-                )
-            except NumericalError as error:
-                raise NumericalError(f"Matching step {step}: {error}") from error
-            descent.step(objective)
-            if step % _REFRESH == 0:
-                self.progress.history.append({"step": step, "part": "match", **found})
-        self._look(pool.steps, matching, descent, watched, self.how.threshold)
-
-    def _threshold(self, step: int, pool: Pool) -> float:
-        # The first half moves all edges: a cut one has no slope, and would never come back.
-        if 2 * step >= pool.steps:
-            return self.how.threshold
-        return 0.0
-
-    def _look(
-        self, step: int, matching: Matching, descent: Descent, watched: Tensor, threshold: float
-    ) -> None:
-        """Note the agreement on the λ that were kept back."""
-        loss, accuracy = matching.scores(descent.graph, watched, threshold)
-        target = matching.target
-        pairs = {
-            "loss": (loss, target.loss[watched]),
-            "accuracy": (accuracy, target.accuracy[watched]),
-        }
-        found = {
-            f"watched_spearman_{name}": spearman(ours.double(), theirs.double())
-            for name, (ours, theirs) in pairs.items()
-        }
-        # A graph that gives all candidates one score ranks nothing: NaN, which no file holds.
-        agreement = {name: value for name, value in found.items() if not math.isnan(value)}
-        self.progress.history.append({"step": step, "part": "watch", **agreement})
-        self.facts |= agreement

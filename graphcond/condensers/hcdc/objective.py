@@ -4,21 +4,18 @@ the original corrects it.
 
 from __future__ import annotations
 
-import math
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from functools import cached_property, partial
 
 import torch
 from torch import Tensor
 
-from graphcond.condensers.hcdc.teachers import Target
-from graphcond.data.stateful import Stateful
 from graphcond.errors import InputError, require
 from graphcond.hypergrad import Sensitivity, cosine_distance, pearson_distance
 from graphcond.nn.filters import PolynomialFilterNet, dense_operator
-from graphcond.nn.synthetic import SyntheticGraph
+from graphcond.nn.synthetic import SyntheticGraph, cut
 from graphcond.seeding import generator
-from graphcond.training.adam import Adam
+from graphcond.training.filter_answers import Target
 from graphcond.training.filter_problem import FilterProblem
 from graphcond.training.filter_program import (
     FilterProgram,
@@ -84,12 +81,11 @@ def feature_basis(x: Tensor) -> Tensor:
     return kept
 
 
-def narrowed(problem: FilterProblem) -> tuple[FilterProblem, Tensor]:
-    """Return the problem on those features [k] of the condensed training graph that some node has,
-    and their columns.
+def dense_features(problem: FilterProblem) -> Tensor:
+    """Return the features [n, d] of the condensed training graph.
 
-    Training leaves the other weights what their start and the weight decay make of them, and no
-    node that lies in the span of the training nodes' features sees them.
+    Raises:
+        InputError: If they are sparse.
     """
     x = problem.graph.x
     if not isinstance(x, Tensor):
@@ -97,6 +93,17 @@ def narrowed(problem: FilterProblem) -> tuple[FilterProblem, Tensor]:
             "The condensed training graph must have dense features, but they are sparse. Convert"
             " them with `to_dense()`: condensed graphs are small."
         )
+    return x
+
+
+def narrowed(problem: FilterProblem) -> tuple[FilterProblem, Tensor]:
+    """Return the problem on those features [k] of the condensed training graph that some node has,
+    and their columns.
+
+    Training leaves the other weights what their start and the weight decay make of them, and no
+    node that lies in the span of the training nodes' features sees them.
+    """
+    x = dense_features(problem)
     columns = (x != 0).any(0).nonzero()[:, 0]
     require(
         len(columns) > 0,
@@ -174,53 +181,6 @@ class Weights:
             min(found) >= 0 < max(found),
             f"This needs weights ≥ 0, one of them > 0, but found weights = {found!r}. Weigh what"
             " the validation graph shall agree in.",
-        )
-
-
-@dataclass(frozen=True)
-class Pool:
-    """The extended space as a pool of i.i.d. λ: everything about them is computed once, a step then
-    needs no Hessian solve.
-
-    Args:
-        size: Hyperparameters P ≥ 10; every fifth is kept back to watch the agreement, none is used
-            in judging.
-        batch: Hyperparameters in a step, ≥ 2; hypergradients, which cost several losses, are
-            compared at a third of them.
-        steps: Steps on the validation graph, ≥ 1.
-        copies: Seeds from which the P models are trained on S_train, ≥ 1, taken in turn; one is
-            fitted with its own noise.
-        noise: Standard deviation ≥ 0 of noise on the models' first-layer weights in a step, in
-            units of theirs, for losses and accuracies: the graph then ranks models of seeds it
-            never saw, and hardly less those it did.
-        weights: What counts in the objective; ``Weights(1, 0, 0)`` is the paper's D_c alone.
-    """
-
-    size: int = 128
-    batch: int = 48
-    steps: int = 200
-    copies: int = 2
-    noise: float = 0.4
-    weights: Weights = field(default_factory=Weights)
-
-    def __post_init__(self) -> None:
-        require(
-            self.size >= 10,
-            f"`size` must be at least 10, but it is {self.size!r}. A pool of 128 is usual.",
-        )
-        require(
-            self.batch >= 2,
-            f"`batch` must be at least 2, but it is {self.batch!r}. Correlations need two values;"
-            " 48 is usual.",
-        )
-        require(
-            self.steps >= 1, f"`steps` must be at least 1, but it is {self.steps!r}. 200 is usual."
-        )
-        require(
-            self.copies >= 1, f"`copies` must be at least 1, but it is {self.copies!r}. 2 is usual."
-        )
-        require(
-            self.noise >= 0, f"`noise` must be at least 0, but it is {self.noise!r}. 0.4 is usual."
         )
 
 
@@ -366,48 +326,3 @@ def soft_accuracy(logits: Tensor, y: Tensor, width: float = _MARGIN) -> Tensor:
     own = torch.nn.functional.one_hot(y, logits.size(-1)).bool()
     margin = (logits * own).sum(-1) - logits.masked_fill(own, -torch.inf).amax(-1)
     return torch.sigmoid(margin / width).mean(1)
-
-
-def cut(weight: Tensor, threshold: float) -> Tensor:
-    """Return edge weights with those at most ``threshold`` set to zero, which is what the exported
-    graph holds.
-    """
-    if threshold:
-        return weight * (weight > threshold)
-    return weight
-
-
-class Descent(Stateful):
-    """Adam on a synthetic graph with cosine-annealed rates; its state can be stored and read back.
-
-    Args:
-        graph: Where it starts.
-        learning_rate: Adam's first step for features, in units of their root mean square.
-        edge_learning_rate: Adam's first step for edge logits; an adjacency's other parameters learn
-            at a twentieth of it.
-        steps: Steps of the schedule.
-    """
-
-    def __init__(
-        self, graph: SyntheticGraph, learning_rate: float, edge_learning_rate: float, steps: int
-    ) -> None:
-        self.graph = graph
-        self.steps = steps
-        self.done = torch.zeros((), dtype=torch.int64)
-        # Features that are all 0 have no scale of their own.
-        scale = float(graph.x.detach().square().mean().sqrt()) or 1.0
-        known = {"x": learning_rate * scale, "logits": edge_learning_rate}
-        # Weights of a network that makes edges act on all of them at once.
-        self.rates = {name: known.get(name, edge_learning_rate / 20) for name in graph.params}
-        self.optimiser = Adam(graph.params, self.rates, fused=False)
-
-    def step(self, objective: Tensor) -> None:
-        """Move the graph against the objective's gradient."""
-        fade = 0.5 * (1 + math.cos(math.pi * int(self.done) / self.steps))
-        self.optimiser.set_rates({name: fade * rate for name, rate in self.rates.items()})
-        self.optimiser.descend(objective)
-        self.done += 1
-
-    def state_dict(self) -> Tensors:
-        """Return the graph, Adam's state and the number of steps, live."""
-        return {**self.optimiser.state_dict(), "done": self.done}

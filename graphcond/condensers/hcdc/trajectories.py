@@ -8,13 +8,13 @@ import torch
 from torch import Tensor
 from tqdm import tqdm
 
-from graphcond.condensers.hcdc.objective import Descent, cut
 from graphcond.condensers.hcdc.teachers import Companion
 from graphcond.data.progress import Progress
 from graphcond.errors import require
 from graphcond.hypergrad import BilevelProblem, Implicit, cosine_distance
 from graphcond.linalg import Solution
 from graphcond.nn.filters import dense_operator
+from graphcond.nn.synthetic import cut
 from graphcond.seeding import derive
 from graphcond.spaces import PolynomialFilters
 from graphcond.training.filter_problem import (
@@ -23,6 +23,7 @@ from graphcond.training.filter_problem import (
     check_solution,
 )
 from graphcond.training.filter_program import FilterTraining, check_finite, node_losses
+from graphcond.training.graph_descent import Descent
 from graphcond.typing import Tensors
 
 
