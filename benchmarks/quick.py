@@ -18,7 +18,7 @@ NO_TABLE = ("benchmarks.quick", "benchmarks.readme")
 """What runs, or writes the pages of, the others."""
 
 INSTEAD = {
-    "benchmarks.faults": "--count 2 --inputs 1 --kills 1 --out {out}",
+    "benchmarks.faults": "--count 2 --inputs 1 --faults 1 --kills 1 --out {out}",
     "benchmarks.kernels": (
         "--graphs reddit --share 0.002 --widths 8 --seconds 0.05 --out {out}/kernels.json"
     ),

@@ -22,7 +22,7 @@ from graphcond.data import (
     split_interactions,
 )
 from graphcond.nn import MF
-from graphcond.training import BPR
+from graphcond.training import BPR, FilterTraining
 
 _QUICK = BPR(rounds=1, min_steps=1)
 
@@ -42,6 +42,11 @@ def node_condensers() -> dict[str, Condenser]:
         "DistributionMatching": condensers.DistributionMatching(**learned),
         "KernelInducingPoints": condensers.KernelInducingPoints(**learned),
         "TrajectoryMatching": condensers.TrajectoryMatching(**learned),
+        "HypergradientMatching": condensers.HypergradientMatching(
+            over=condensers.Pool(size=10, batch=6, steps=4, copies=1),
+            recipe=FilterTraining(epochs=4),
+            **few,
+        ),
     }
     return made
 

@@ -19,7 +19,7 @@ import tempfile
 import time
 import traceback
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -72,6 +72,7 @@ class Fault:
         full: Whether that operation and all later ones find the disk full, instead of a kill.
         sent: The signal that is sent; 0: none.
         after: Seconds after which it is sent.
+        more: Seconds after which later runs of the same command are sent it, too, one each.
         size: Bytes beyond which no file can grow; 0: no limit.
         twin: Whether the same command runs beside it.
     """
@@ -81,6 +82,7 @@ class Fault:
     full: bool = False
     sent: int = 0
     after: float = 0.0
+    more: tuple[float, ...] = ()
     size: int = 0
     twin: bool = False
 
@@ -94,6 +96,7 @@ KINDS = (
     "disk full from a file operation on",
     "no file may grow beyond a size",
     "two processes on one --out",
+    "four kills at random times, a run each",
 )
 
 
@@ -129,6 +132,10 @@ def try_kills(kind: str, command: str, numbers: range, seed: int = 0) -> Tally:
             if fault.sent and status == 0:
                 shutil.rmtree(folder.parent)
                 continue
+            tally.kills += _was_killed(status)
+            for after in fault.more:
+                again, _ = _call(folder, command, replace(fault, after=after))
+                tally.kills += _was_killed(again)
             judge_end(tally, fault, status, told, folder, command, want)
             shutil.rmtree(folder.parent)
     return tally
@@ -184,7 +191,14 @@ def _fault(kind: str, number: int, stream: random.Random, seconds: float) -> Fau
         return Fault(kind, operation=number + 1, full=True)
     if kind == KINDS[5]:
         return Fault(kind, size=stream.randrange(1024, 16_384))
-    return Fault(kind, twin=True, after=late / 4)
+    if kind == KINDS[6]:
+        return Fault(kind, twin=True, after=late / 4)
+    more = tuple(stream.uniform(0.0, seconds) for _ in range(3))
+    return Fault(kind, sent=signal.SIGKILL, after=late, more=more)
+
+
+def _was_killed(status: int) -> bool:
+    return status in (_KILLED, -signal.SIGKILL)
 
 
 @functools.cache

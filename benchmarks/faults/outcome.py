@@ -26,11 +26,13 @@ class Tally:
         ends: Counts of ``right``, ``refused`` and ``wrong``.
         wrong: What went wrong, once for each kind of error.
         ended: Whether there is nothing further of the kind to try.
+        kills: How many runs were killed for it; a try can kill several.
     """
 
     ends: Counter[str] = field(default_factory=Counter)
     wrong: dict[str, str] = field(default_factory=dict)
     ended: bool = False
+    kills: int = 0
 
     def note(self, end: str, kind: str = "", story: str = "") -> None:
         """Count one try."""
@@ -41,7 +43,8 @@ class Tally:
     def row(self) -> dict[str, Any]:
         """Return the counts as a row of a record."""
         counts = {name: self.ends[name] for name in ("right", "refused", "wrong")}
-        return {"tried": sum(counts.values()), **counts}
+        kills = {"kills": self.kills} if self.kills else {}
+        return {"tried": sum(counts.values()), **counts, **kills}
 
 
 def attempt(tally: Tally, story: str, call: Callable[[], object]) -> None:
