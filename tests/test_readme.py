@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from graphcond.cli.main import COMMANDS, parser
+from graphcond.cli.parsing import COMMANDS, parser
 
 ROOT = Path(__file__).parent.parent
 README = (ROOT / "README.md").read_text(encoding="utf-8")

@@ -30,6 +30,7 @@ import graphcond.cli.search
 import graphcond.evaluation.judge
 from benchmarks.faults.outcome import Tally
 from graphcond import condensers
+from graphcond.cli import parsing
 from graphcond.evaluation import evaluate_node
 from graphcond.training import ClassifierTraining
 
@@ -204,8 +205,8 @@ def _was_killed(status: int) -> bool:
 @functools.cache
 def _warm() -> None:
     """Make children cheap: one parser for all, a judge that trains shortly."""
-    parser = command_line.parser()
-    command_line.parser = lambda: parser
+    parser = parsing.parser()
+    parsing.parser = lambda: parser
 
     short = functools.partial(evaluate_node, recipe=ClassifierTraining(epochs=2))
     graphcond.evaluation.judge.evaluate_node = short  # type: ignore[attr-defined]

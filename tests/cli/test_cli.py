@@ -10,9 +10,10 @@ import numpy as np
 import pytest
 
 from graphcond.cli.judging import as_json
-from graphcond.cli.main import COMMANDS, main
+from graphcond.cli.main import main
 from graphcond.cli.methods import INTERACTIONS, NODES, build
 from graphcond.cli.options import Budget
+from graphcond.cli.parsing import COMMANDS
 from graphcond.condensers.nodes.learner import Learner
 from graphcond.data import load
 from graphcond.evaluation import COLUMNS

@@ -5,7 +5,9 @@ from __future__ import annotations
 import json
 import shlex
 import signal
-from collections.abc import Iterator
+import subprocess
+import sys
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import pytest
@@ -16,6 +18,8 @@ SCRIPT = """
 import math
 import os
 import signal
+import subprocess
+import sys
 from pathlib import Path
 
 HERE = Path(__file__).parent
@@ -167,3 +171,18 @@ def test_ctrl_c_while_the_library_is_imported(
     monkeypatch.setattr("graphcond.cli.main.import_module", interrupted)
     assert main(["search", "karate", "--out", "runs"]) == 130
     assert "run it again" in capsys.readouterr().err
+
+
+def test_ctrl_c_while_options_are_parsed(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def interrupted(words: Sequence[str]) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("graphcond.cli.parsing.parsed", interrupted)
+    assert main(["condense", "karate"]) == 130
+    assert capsys.readouterr().err == "graphcond: interrupted; nothing was kept\n"
+    # what takes long to import is imported where Ctrl-C is met
+    code = "import sys, graphcond.cli.main; print('jsonargparse' in sys.modules)"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout == "False\n"

@@ -689,3 +689,10 @@ def test_a_closed_form_teacher_reads_training_labels_and_is_scored_on_validation
         assert torch.equal(answers(data).loss, plain.loss) != moves
     correct = plain.accuracy.double() * int(planted().val_mask.sum())
     assert torch.allclose(correct, correct.round(), atol=1e-4)
+
+
+def test_parts_without_a_common_class_are_refused():
+    data = planted()
+    data.y = torch.where(data.val_mask, 2, data.y % 2)
+    with pytest.raises(InputError, match="a class in common.*Split again"):
+        condenser()(data)

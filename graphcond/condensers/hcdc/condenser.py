@@ -187,6 +187,13 @@ class _Run:
         self.facts = dict[str, float]()
         self.progress = Progress(checkpoint)
         self.checkpoint = checkpoint
+        require(
+            bool(torch.isin(data.y[data.train_mask], data.y[data.val_mask]).any()),
+            "`train_mask` and `val_mask` must have a class in common, but training nodes are of"
+            f" classes {data.y[data.train_mask].unique().tolist()[:9]} and validation nodes of"
+            f" {data.y[data.val_mask].unique().tolist()[:9]}. Split again:"
+            " `split_nodes(data, seed=0)`.",
+        )
         per_layer = how.space.num_layers > 1
         self.net = how.net or PolynomialFilterNet(
             data.num_features, 16, int(data.y.max()) + 1, basis=how.space.basis, per_layer=per_layer
