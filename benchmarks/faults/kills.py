@@ -16,12 +16,15 @@ import shutil
 import signal
 import sys
 import tempfile
+import threading
 import time
 import traceback
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
+
+from tqdm import tqdm
 
 import graphcond.cli.compare
 import graphcond.cli.condense
@@ -36,6 +39,8 @@ from graphcond.training import ClassifierTraining
 
 _KILLED = 137
 _CRASHED = 99
+_HUNG = 124
+_SECONDS = 600
 _EVENTS = ("open", "os.rename", "os.remove", "os.rmdir", "os.truncate", "os.mkdir")
 _CLOCKED = (b"seconds", b"peak_mib", b"pays_from")
 _UNLIKE = (".png", ".journal", ".csv")
@@ -251,13 +256,23 @@ def _call(folder: Path, command: str, fault: Fault) -> tuple[int, str]:
     if fault.sent:
         time.sleep(fault.after)
         os.kill(child, fault.sent)
-    _, ended = os.waitpid(child, 0)
+    status = _wait(child)
     if twin is not None:
-        _, other = os.waitpid(twin, 0)
-        ended = max(
-            ended, other, key=lambda each: abs(os.waitstatus_to_exitcode(each)) not in (0, 2)
-        )
-    return os.waitstatus_to_exitcode(ended), told.read_text(encoding="utf-8")[-600:]
+        status = max(status, _wait(twin), key=lambda each: abs(each) not in (0, 2))
+    return status, told.read_text(encoding="utf-8")[-600:]
+
+
+def _wait(child: int) -> int:
+    """Return the exit status of a process, -9 after SIGKILL; one that hangs is ended."""
+    late = time.monotonic() + _SECONDS
+    while time.monotonic() < late:
+        ended, status = os.waitpid(child, os.WNOHANG)
+        if ended:
+            return os.waitstatus_to_exitcode(status)
+        time.sleep(0.005)
+    os.kill(child, signal.SIGKILL)
+    os.waitpid(child, 0)
+    return _HUNG
 
 
 def _start(folder: Path, command: str, fault: Fault, told: Path) -> int:
@@ -268,6 +283,8 @@ def _start(folder: Path, command: str, fault: Fault, told: Path) -> int:
     status = _CRASHED
     try:
         signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell's `&` ignores it
+        # tqdm's own lock is one for all forked processes, and a killed one never gives it back
+        tqdm.set_lock(threading.RLock())
         with told.open("w") as stream:
             os.dup2(stream.fileno(), 1)
             os.dup2(stream.fileno(), 2)
