@@ -5,8 +5,11 @@ alone.
 from __future__ import annotations
 
 import hashlib
+from numbers import Integral
 
 import torch
+
+from graphcond.errors import require
 
 
 def derive(seed: int, *names: str | int) -> int:
@@ -19,10 +22,18 @@ def derive(seed: int, *names: str | int) -> int:
     Returns:
         An integer in [0, 2^63), the same on every machine and Python version.
 
+    Raises:
+        InputError: If the seed is no whole number: 1.5 and 1 would be one stream.
+
     Example:
         >>> derive(0, "split") == derive(0, "split"), derive(0, "split") == derive(0, "init")
         (True, False)
     """
+    require(
+        isinstance(seed, Integral),
+        f"`seed` must be a whole number, but it is {seed!r}. Any will do; it makes the run"
+        " repeatable.",
+    )
     text = "/".join([str(int(seed)), *map(str, names)])
     return int.from_bytes(hashlib.blake2b(text.encode(), digest_size=8).digest(), "little") >> 1
 

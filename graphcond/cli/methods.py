@@ -166,6 +166,13 @@ def _own(module: str, attribute: str) -> Builder:
         f" {found!r}. Derive it from NodeCondenser or InteractionCondenser.",
         error=UnknownNameError,
     )
+    missing = sorted(getattr(found, "__abstractmethods__", ()))
+    require(
+        not missing,
+        f"{module}.{attribute} is a base of condensers: it has no {', '.join(missing)}. Name a"
+        " class that has.",
+        error=UnknownNameError,
+    )
     builder: Builder = found
     return builder
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 import sys
 from collections.abc import Sequence
@@ -108,4 +109,9 @@ def parsed(words: Sequence[str]) -> tuple[str, dict[str, object]]:
     """
     chosen = parser().parse_args(_spelled(words))
     name: str = chosen.subcommand
-    return name, {key: value for key, value in vars(chosen[name]).items() if key != "config"}
+    given = {key: value for key, value in vars(chosen[name]).items() if key != "config"}
+    # shells leave `--out=~/run` as it is, and files of options know no shell
+    return name, {
+        key: os.path.expanduser(value) if isinstance(value, str) else value
+        for key, value in given.items()
+    }

@@ -117,7 +117,7 @@ def _reserve(target: Path) -> Path:
         f"{str(target)!r} is no name of a file. Take the zero byte out.",
         error=StorageError,
     )
-    named = bool(target.name) and not target.is_dir()
+    named = bool(target.name) and not os.path.isdir(target)
     require(
         named,
         f"This needs a path of a file, but found path = {str(target)!r}. It is a folder; name a"

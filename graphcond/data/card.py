@@ -134,8 +134,9 @@ def find_card(name: str) -> Card:
         if wanted == card.name or wanted in card.aliases:
             return card
     near = get_close_matches(wanted, names(), n=3)
+    similar = f"Similar are {', '.join(near)}; known" if near else "Known"
     raise UnknownNameError(
-        f"There is no data set {name!r}. Similar are {near}; known are"
+        f"There is no data set {name!r}. {similar} are"
         f" {', '.join(names())}. Or give the path of a .csv, .inter, .npz or .safetensors file or"
         " of a LightGCN folder."
     )

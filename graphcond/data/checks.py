@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 from typing import Any
 
+import numpy as np
 import torch
 from torch import Tensor
 from torch_geometric.data import Data, Dataset
@@ -12,8 +13,6 @@ from torch_geometric.data import Data, Dataset
 from graphcond.errors import InputError, require
 
 _FEW_CLASSES = 1000
-
-
 """Labels below this pass on any graph: a sample of a larger one may have few of its classes."""
 
 
@@ -32,11 +31,7 @@ def check_nodes(data: Data) -> None:
     """
     check_graph(data)
     for name in ("train_mask", "val_mask"):
-        require(
-            isinstance(data.get(name), Tensor),
-            f"This needs a tensor `{name}`, but found {type(data.get(name)).__name__!r}. Use"
-            " `split_nodes(data, seed=0)`.",
-        )
+        _check_is_mask(data, name)
     for name in ("train_mask", "val_mask", "test_mask"):
         if name in data:
             _check_mask(data[name], name, data.y)
@@ -71,7 +66,12 @@ def check_graph(data: Data) -> None:
         require(
             isinstance(data.get(name), Tensor),
             f"`data` must have a tensor `{name}`, but it is a {type(data.get(name)).__name__}."
-            f" {cure}",
+            f" {_as_tensor(data.get(name), name) or cure}",
+        )
+        require(
+            not (data[name].is_meta or data[name].is_nested),
+            f"`{name}` must be a tensor of numbers in rows and columns, but it is a"
+            f" {'meta' if data[name].is_meta else 'nested'} tensor. Make an ordinary one.",
         )
     x = data.x
     y = data.y
@@ -85,11 +85,21 @@ def check_graph(data: Data) -> None:
         x.dim() == 2 and x.numel() > 0,
         f"Features `x` must be of shape [n, d], but they are {list(x.shape)}. {cure}",
     )
+    require(
+        int(data.num_nodes or 0) == count,
+        f"`x` must have a row per node, but it has {count} rows, and `num_nodes` is"
+        f" {data.num_nodes}. Set `data.num_nodes = None`, or give every node its features.",
+    )
     exact = x.dtype in (torch.float32, torch.float64)
+    cure = "`data.x.float()`"
+    if x.is_complex():
+        cure = "`torch.view_as_real(data.x).flatten(1)`, which has both parts side by side"
+    elif x.is_quantized:
+        cure = "`data.x.dequantize()`"
     require(
         exact,
         f"This needs features `x` of float32 or float64, but found dtype = {str(x.dtype)}. Convert"
-        " with `data.x.float()`.",
+        f" with {cure}.",
     )
     require(
         x.layout == torch.strided,
@@ -115,6 +125,43 @@ def check_is_graph(data: object) -> None:
     require(
         isinstance(data, Data),
         f"Node data must be a PyG `Data`, but they are a {type(data).__name__}. {cure}",
+    )
+    check_card(data)
+
+
+def check_card(data: Any) -> None:
+    """Raise if the attribute that tells where a data set comes from holds something else.
+
+    Args:
+        data: A graph or interactions.
+    """
+    card = data.get("card")
+    require(
+        card is None or isinstance(card, dict),
+        f"`data.card` must be a dictionary, but it is a {type(card).__name__}. It tells where data"
+        " come from and how they were split: give your own attribute another name.",
+    )
+
+
+def _as_tensor(value: object, name: str) -> str:
+    """Return how what is no tensor becomes one, nothing where it cannot."""
+    if isinstance(value, (np.ndarray, list, tuple)):
+        return f"Convert it: `data.{name} = torch.as_tensor(data.{name})`."
+    return ""
+
+
+def _check_is_mask(data: Data, name: str) -> None:
+    value = data.get(name)
+    cure = "Use `split_nodes(data, seed=0)`."
+    if isinstance(value, (range, slice)):
+        cure = (
+            f"Make a mask of it: `mask = torch.zeros({data.num_nodes}, dtype=torch.bool)`, then"
+            " `mask[ids] = True`."
+        )
+    require(
+        isinstance(value, Tensor),
+        f"`data` must have a tensor `{name}`, but it is a {type(value).__name__}."
+        f" {_as_tensor(value, name) or cure}",
     )
 
 
@@ -157,7 +204,7 @@ def check_labels(y: Any, count: int, made: bool = False) -> None:
     require(
         low >= -1,
         f"Labels `y` must be ≥ 0, or -1 for unlabelled, but the smallest is {low}. Number the"
-        " classes from 0.",
+        " classes from 0; of unknown ones make `torch.where(data.y < 0, -1, data.y)`.",
     )
     # A network has an output for every number up to the largest label. A condensed graph may hold
     # few nodes of many classes.
@@ -181,11 +228,7 @@ def check_part(data: Data, part: str) -> None:
     """
     check_graph(data)
     name = f"{part}_mask"
-    require(
-        isinstance(data.get(name), Tensor),
-        f"`data` must have a tensor `{name}`, but it is a {type(data.get(name)).__name__}. Use"
-        " `split_nodes(data, seed=0)`.",
-    )
+    _check_is_mask(data, name)
     _check_mask(data[name], name, data.y)
 
 
@@ -193,10 +236,14 @@ def _check_edges(data: Data, count: int) -> None:
     edge_index = data.edge_index
     shape = tuple(edge_index.shape)
     kind = str(edge_index.dtype)
+    cure = "Sources in row 0, targets in row 1."
+    if edge_index.layout != torch.strided:
+        cure = "Of a sparse matrix take `matrix.to_sparse_coo().coalesce().indices()`."
+    elif len(shape) == 2 and shape[1] == 2:
+        cure = "Transpose it: `data.edge_index.t()`."
     require(
-        len(shape) == 2 and shape[0] == 2,
-        f"`edge_index` must be of shape [2, m], but its shape is {shape}. Sources in row 0, targets"
-        " in row 1.",
+        len(shape) == 2 and shape[0] == 2 and edge_index.layout == torch.strided,
+        f"`edge_index` must be of shape [2, m], but its shape is {shape}. {cure}",
     )
     # uint8 indices would be taken for a mask
     whole = edge_index.dtype in (torch.int64, torch.int32, torch.int16)
@@ -232,6 +279,12 @@ def check_weight(weight: Tensor | None, count: int) -> None:
     """
     if weight is not None:
         require(
+            isinstance(weight, Tensor) and weight.layout == torch.strided,
+            "`edge_weight` must be a dense tensor, but it is a"
+            f" {getattr(weight, 'layout', type(weight).__name__)}."
+            f" {_as_tensor(weight, 'edge_weight') or 'Give every edge a number.'}",
+        )
+        require(
             tuple(weight.shape) == (count,),
             f"`edge_weight` must have one entry per edge, but found shape = {tuple(weight.shape)},"
             f" edges = {count!r}. Leave it out or mend its length.",
@@ -247,7 +300,7 @@ def check_weight(weight: Tensor | None, count: int) -> None:
 
 def _check_mask(mask: Any, name: str, y: Tensor) -> None:
     known = isinstance(mask, Tensor) and mask.dtype == torch.bool
-    cure = "It has one truth value per node."
+    cure = _as_tensor(mask, name) or "It has one truth value per node."
     if isinstance(mask, Tensor) and not known:
         flags = mask.shape == y.shape and bool(((mask == 0) | (mask == 1)).all())
         cure = "Convert with `.bool()`."
@@ -261,10 +314,13 @@ def _check_mask(mask: Any, name: str, y: Tensor) -> None:
         f"`{name}` must be of type bool, but it is"
         f" {getattr(mask, 'dtype', type(mask).__name__)}. {cure}",
     )
+    cure = "It must have a truth value for each node of these data."
+    if mask.dim() == 2 and len(mask) == len(y):
+        cure = "Choose one split, for example `mask[:, 0]`."
     require(
         mask.shape == y.shape,
         f"This needs `{name}` of shape [n], but found shape = {tuple(mask.shape)}, n = {len(y)!r}."
-        " Choose one split, for example `mask[:, 0]`.",
+        f" {cure}",
     )
     require(
         bool(mask.any()), f"This needs a node in `{name}`. The split is empty; use `split_nodes`."

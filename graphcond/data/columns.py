@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from difflib import get_close_matches
+from numbers import Real
 
 from graphcond.errors import FileFormatError, InputError, require
 
@@ -68,7 +69,7 @@ class Columns:
             )
         level = self.min_rating
         require(
-            level is None or (isinstance(level, (int, float)) and level == level),
+            level is None or (isinstance(level, Real) and level == level),
             f"`min_rating` must be a number, but it is {level!r}. Lower ratings are left out.",
         )
 
@@ -112,6 +113,13 @@ class Columns:
             )
             if found:
                 places[kind] = found[0]
+        for place in sorted(set(places.values())):
+            kinds = [kind for kind, other in places.items() if other == place]
+            require(
+                len(kinds) == 1,
+                f"The column {names[place].strip()!r} of {path!r} cannot be {' and '.join(kinds)}"
+                " at once. Name another one.",
+            )
         if self.min_rating is not None:
             require(
                 "rating" in places,

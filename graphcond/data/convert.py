@@ -54,6 +54,11 @@ def from_networkx(
         >>> data.num_nodes, data.num_edges, data.card["classes"]
         (34, 156, ['Mr. Hi', 'Officer'])
     """
+    require(
+        hasattr(graph, "nodes") and hasattr(graph, "edges"),
+        f"`graph` must be a networkx graph, but it is a {type(graph).__name__}. Make one, for"
+        " example with `networkx.Graph(edges)`.",
+    )
     place = {node: i for i, node in enumerate(graph.nodes)}
     require(len(place) > 0, "This needs a graph with nodes, but it is empty. Add nodes.")
     weights: dict[tuple[int, int], float] = {}

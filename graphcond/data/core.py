@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from numbers import Integral
+
 import torch
 from torch import Tensor
 from torch_geometric.data import HeteroData
@@ -35,7 +37,7 @@ def k_core(data: HeteroData, k: int) -> HeteroData:
         ([[0, 0, 1, 1], [0, 1, 0, 1]], 1)
     """
     require(
-        isinstance(k, int) and k >= 1,
+        isinstance(k, Integral) and k >= 1,
         f"`k` must be a whole number of at least 1, but it is {k!r}. 5 and 10 are usual.",
     )
     require(

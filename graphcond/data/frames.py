@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from numbers import Integral
 from typing import Any, final
 
 import numpy as np
@@ -114,7 +115,7 @@ def make_table(
     card: dict[str, Any] = {}
     if min_rating is not None:
         kept = read["rating"] >= min_rating
-        card = {"min_rating": min_rating, "rows_dropped": int((~kept).sum())}
+        card = {"min_rating": float(min_rating), "rows_dropped": int((~kept).sum())}
     elif "rating" in read:
         card = {"ratings": "kept, not used: a row of any rating is an interaction (min_rating)"}
     if "weight" in read:
@@ -126,14 +127,20 @@ def _floats(values: Any, kind: str, path: str, where: Callable[[int], str]) -> n
     import pandas
 
     array = np.asarray(values)
+    require(
+        array.dtype.kind not in "cmM",
+        f"The column {kind!r} of {path!r} must hold real numbers, but it is of {array.dtype}."
+        f" Convert it, or take no such column (--{kind} '').",
+        error=FileFormatError,
+    )
     numbers = pandas.to_numeric(pandas.Series(array), errors="coerce").to_numpy(dtype=np.float64)
-    bad = np.flatnonzero(~np.isfinite(numbers))
+    bad = np.flatnonzero(~(np.abs(numbers) <= np.finfo(np.float32).max))
     if len(bad):
         found = array[int(bad[0])]
         shown = found.item() if hasattr(found, "item") else found
         raise FileFormatError(
-            f"The {kind} {shown!r} in {where(int(bad[0]))} of {path!r} is no finite number. Mend it"
-            f" (decimals have a point), or take no such column (--{kind} '')."
+            f"The {kind} {shown!r} in {where(int(bad[0]))} of {path!r} is no finite number of 32"
+            f" bits. Mend it (decimals have a point), or take no such column (--{kind} '')."
         )
     low = np.flatnonzero(numbers < 0) if kind == "weight" else bad
     if len(low):
@@ -147,7 +154,9 @@ def _floats(values: Any, kind: str, path: str, where: Callable[[int], str]) -> n
 def _parts(values: Any, path: str, where: Callable[[int], str]) -> np.ndarray:
     import pandas
 
-    codes, distinct = pandas.factorize(pandas.Series(np.asarray(values)).astype(str))
+    texts = pandas.Series(np.asarray(values)).astype(str)
+    # without the option what is missing would be -1, which is the last of the parts
+    codes, distinct = pandas.factorize(texts, use_na_sentinel=False)
     known = np.array([_PARTS.get(str(word).strip().lower(), -1) for word in distinct])
     parts = known[codes] if len(codes) else np.empty(0, dtype=np.int64)
     bad = np.flatnonzero(parts < 0)
@@ -206,7 +215,8 @@ def frame_table(frame: Any, columns: Columns, path: str) -> Table:
         f"A table must be a frame of pandas or polars, or a table of arrow, but this is a"
         f" {type(frame).__name__}. Make a `pandas.DataFrame` of it.",
     )
-    names = [str(column) for column in names or ()]
+    keys = list(names or ())  # pandas numbers columns without names
+    names = [str(column) for column in keys]
     places = columns.find(names, path)
     for kind in ("user", "item"):
         require(
@@ -219,19 +229,33 @@ def frame_table(frame: Any, columns: Columns, path: str) -> Table:
     def where(row: int) -> str:
         return f"row {row + 1}"
 
-    taken = {kind: _column(frame, names[place]) for kind, place in places.items()}
+    taken = {kind: _column(frame, keys[place]) for kind, place in places.items()}
+    lengths = {kind: len(column) for kind, column in taken.items()}
+    require(
+        len(set(lengths.values())) == 1,
+        f"All columns must have a value for each row, but their lengths are {lengths}. Mend them.",
+    )
     ids = {kind: _number(taken.pop(kind), kind, path, where) for kind in ("user", "item")}
     return make_table(path, ids, taken, columns.min_rating, where)
 
 
-def _column(frame: Any, name: str) -> np.ndarray:
+def _column(frame: Any, name: Any) -> np.ndarray:
     column = frame[name]
     require(
         getattr(column, "ndim", 1) == 1,
         f"There are several columns called {name!r}. Rename all but one.",
     )
     convert = getattr(column, "to_numpy", None)
-    return np.asarray(column if convert is None else convert())
+    try:
+        array = np.asarray(column if convert is None else convert())
+    except ValueError:  # lists of several lengths
+        array = np.empty((0, 0))
+    require(
+        array.ndim == 1,
+        f"The column {name!r} must hold one value a row, but it holds lists. Give each of their"
+        " entries a row.",
+    )
+    return array
 
 
 def _number(values: np.ndarray, kind: str, path: str, where: Callable[[int], str]) -> Ids:
@@ -246,23 +270,36 @@ def _number(values: np.ndarray, kind: str, path: str, where: Callable[[int], str
         error=FileFormatError,
     )
     if np.issubdtype(values.dtype, np.floating):
-        broken = np.flatnonzero((values != np.floor(values)) | (np.abs(values) > 2**53))
+        exact = 2 ** (np.finfo(values.dtype).nmant + 1)  # beyond, ids have been rounded
+        broken = np.flatnonzero((values != np.floor(values)) | (np.abs(values) > exact))
         require(
             not len(broken),
             f"The {kind} in {where(int(broken[0])) if len(broken) else ''} of {path!r} is"
-            f" {values[broken[0]] if len(broken) else ''}, which is no whole number. Bring ids as"
-            " texts or whole numbers.",
+            f" {values[broken[0]] if len(broken) else ''}, which is no whole number that"
+            f" {values.dtype} holds exactly. Bring ids as texts or whole numbers.",
             error=FileFormatError,
         )
         values = values.astype(np.int64)
     if np.issubdtype(values.dtype, np.integer):
         return number_integers(values, kind, path)
-    codes, distinct = pandas.factorize(values.astype(object))
-    types = sorted({type(value).__name__ for value in distinct})
+    try:
+        codes, distinct = pandas.factorize(values.astype(object))
+    except TypeError:  # lists and the like: named below
+        distinct = values
+    if all(isinstance(value, Integral) and not isinstance(value, bool) for value in distinct):
+        big = next((value for value in distinct if abs(value) >= 2**63), None)
+        require(
+            big is None,
+            f"The {kind} {big} of {path!r} does not fit into 64 bits. Bring ids as texts.",
+            error=FileFormatError,
+        )
+        whole = np.array([int(value) for value in distinct], dtype=np.int64)
+        return number_integers(whole[codes], kind, path)
+    types = sorted({"str" if isinstance(word, str) else type(word).__name__ for word in distinct})
     require(
-        types in (["str"], []),
+        types == ["str"],
         f"The {kind}s of {path!r} must all be texts or all whole numbers, but they are of type"
         f" {' and '.join(types)}. Convert the column, for example with `.astype(str)`.",
         error=InputError,
     )
-    return number_texts(codes, list(distinct), kind, path, where)
+    return number_texts(codes, [str(text) for text in distinct], kind, path, where)

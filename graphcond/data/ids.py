@@ -77,6 +77,13 @@ def number_texts(
             f"The {kind} in {where(row)} of {path!r} is missing{f' ({found})' if found else ''}."
             " Fill it in or drop the row."
         )
+    twice = next((word for word in sorted(odd) if word.removesuffix(".0") in whole), None)
+    require(
+        twice is None,
+        f"The {kind}s of {path!r} are called both {twice!r} and {str(twice)[:-2]!r}, which a"
+        " program that reads numbers takes for one. Write all of them as whole numbers.",
+        error=FileFormatError,
+    )
     ordered: list[Any] = sorted(used) if odd else sorted(map(int, whole))
     place = {str(word): i for i, word in enumerate(ordered)}
     table = np.array([place.get(word, -1) for word in bare], dtype=np.int64)

@@ -25,7 +25,7 @@ from graphcond.data.card import Card, find_card, verify_counts
 from graphcond.data.checks import check_graph
 from graphcond.data.columns import Columns
 from graphcond.data.interactions import EDGE, num_items, num_users
-from graphcond.data.lightgcn import read_lightgcn
+from graphcond.data.lightgcn import FILES, read_lightgcn
 from graphcond.data.raw import cache_root, raw_folder
 from graphcond.data.recbole import read_inter
 from graphcond.data.recommendation import read_arrays, read_interactions
@@ -243,8 +243,15 @@ def _read_file(path: Path, columns: Columns) -> Data | HeteroData:
         else "Known are .safetensors, .npz, .csv, .tsv, .inter, .parquet, and LightGCN's"
         " `train.txt` or its folder."
     )
+    if path.suffix == ".txt":
+        cure = (
+            "LightGCN's files are called `train.txt`, `valid.txt` and `test.txt`; call a table .csv"
+            " or .tsv."
+        )
+    elif path.suffix.lower() in _SUFFIXES:
+        cure = f"Its ending must be written in small letters: {path.suffix.lower()}."
     require(
-        path.is_dir() or path.suffix == ".txt",
+        path.is_dir() or path.name in FILES,
         f"{str(path)!r} is of a form that graphcond does not read. {cure}",
         error=FileFormatError,
     )

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 from torch_geometric.data import Dataset, HeteroData
 
-from graphcond.data.checks import check_weight
+from graphcond.data.checks import check_card, check_weight
 from graphcond.data.interactions import (
     EDGE,
     check_pairs,
@@ -72,6 +72,7 @@ def check_pair_stores(data: HeteroData) -> None:
         f"Interactions must have an edge type {EDGE}, but the edge types are {data.edge_types}."
         " Make the data with `make_interactions` or `from_hetero`.",
     )
+    check_card(data)
     store = data[EDGE]
     for kind in ("user", "item"):
         count = _stated_count(data, kind)

@@ -197,6 +197,13 @@ def check_text(path: str, raw: bytes) -> None:
         path: The file, for messages.
         raw: Its bytes.
     """
+    packed = {b"\x1f\x8b": "gunzip", b"PK\x03\x04": "unzip"}.get(raw[: 4 if raw[:1] == b"P" else 2])
+    require(
+        packed is None,
+        f"{path!r} is compressed. Unpack it first, with `{packed}`; an Excel file must be saved as"
+        " CSV in UTF-8.",
+        error=FileFormatError,
+    )
     zero = raw.find(b"\0")
     require(
         zero < 0,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import math
+from collections.abc import Iterable
 from numbers import Integral, Real
 from typing import Any, Literal, TypeAlias, get_args
 
@@ -102,7 +103,7 @@ def _check_splittable(
         " It says who is held out.",
     )
     require(
-        all(isinstance(share, Real) for share in ratios),
+        isinstance(ratios, Iterable) and all(isinstance(share, Real) for share in ratios),
         f"`ratios` must be numbers, but they are {ratios!r}. Usual are (0.8, 0.1, 0.1).",
     )
     require(

@@ -202,6 +202,8 @@ def _read(
 ) -> tuple[dict[str, Tensor], dict[str, Any]]:
     cure = "Write it again with graphcond; a file that was cut short cannot be mended."
     path = path_of(path)
+    if path.suffix in (".csv", ".tsv", ".inter", ".parquet", ".npz"):
+        cure = "`load` reads other forms; `condense` writes this one as condensed.safetensors."
     require(
         path.is_file(),
         f"This needs an existing file, but found path = {str(path)!r}. Check the path.",

@@ -40,8 +40,8 @@ def seconds(values: Any, path: str, where: Callable[[int], str]) -> np.ndarray:
         missing = np.flatnonzero(np.isnat(array))
         _refuse(missing, array, path, where, "is missing")
         return array.astype("datetime64[s]").astype(np.int64)
-    if array.dtype == bool or not np.issubdtype(array.dtype, np.number):
-        numbers = _numbers(array)
+    if not np.issubdtype(array.dtype, np.number):
+        numbers = None if array.dtype == bool else _numbers(array)
         if numbers is None:
             return _texts(array, path, where)
         array = numbers
@@ -95,7 +95,7 @@ def _texts(array: np.ndarray, path: str, where: Callable[[int], str]) -> np.ndar
     import pandas
 
     texts = pandas.Series(array.astype(object)).astype(str).str.strip()
-    codes, distinct = pandas.factorize(texts)
+    codes, distinct = pandas.factorize(texts, use_na_sentinel=False)  # NaN is no time, too
     read = pandas.to_datetime(
         pandas.Series(distinct, dtype=object), utc=True, format="ISO8601", errors="coerce"
     )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from numbers import Integral
 from typing import Literal, TypeAlias
 
 import torch
@@ -69,7 +70,7 @@ class PolynomialFilterNet:
         for name in ("num_features", "hidden", "num_classes", "num_layers"):
             value = getattr(self, name)
             require(
-                isinstance(value, int) and value >= 1,
+                isinstance(value, Integral) and int(value) >= 1,
                 f"`{name}` must be a positive whole number, but it is {value!r}. It is a size.",
             )
         require(

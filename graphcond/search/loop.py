@@ -41,19 +41,27 @@ def work(
         deadline: Time of :func:`time.monotonic` after which no trial is started.
         stop: Whether to end early, asked before every trial.
     """
-    while time.monotonic() < deadline and not stop():
-        ledger.free()
-        if _exhausted(ledger):
-            places = min(budget, len(ledger.trials()))
-        else:
-            places = budget
-        trial = ledger.take(places)
-        if trial is not None:
-            _try(ledger, trial, objective)
-        elif ledger.unfinished(places):
-            time.sleep(_PAUSE)
-        else:
-            return
+    study = ledger.study
+    # As in `study.optimize`, objectives and samplers may stop the study.
+    state = study._thread_local
+    before = state.in_optimize_loop
+    state.in_optimize_loop = True
+    try:
+        while time.monotonic() < deadline and not stop() and not study._stop_flag:
+            ledger.free()
+            if _exhausted(ledger):
+                places = min(budget, len(ledger.trials()))
+            else:
+                places = budget
+            trial = ledger.take(places)
+            if trial is not None:
+                _try(ledger, trial, objective)
+            elif ledger.unfinished(places):
+                time.sleep(_PAUSE)
+            else:
+                return
+    finally:
+        state.in_optimize_loop = before
 
 
 def work_in_threads(

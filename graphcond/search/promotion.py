@@ -6,7 +6,7 @@ import math
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from graphcond.errors import require
-from graphcond.search.study import TrialObjective, fault, fixed, require_optuna
+from graphcond.search.study import TrialObjective, fault, fixed, require_optuna, whole
 
 if TYPE_CHECKING:
     from optuna import Study
@@ -47,7 +47,7 @@ def promote(study: Study, objective: TrialObjective, top: int = 5) -> list[Promo
         InputError: If ``top`` is not positive, or the study has several objectives.
     """
     require(
-        top >= 1,
+        whole("top", top) >= 1,
         f"`top` must be at least 1, but it is {top}."
         " It is the number of candidates that are trained on the original.",
     )

@@ -6,6 +6,7 @@ import math
 import time
 import warnings
 from collections.abc import Mapping
+from numbers import Integral, Real
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, Protocol
 
@@ -100,6 +101,15 @@ def search(
     """
     _check_counts(trials, workers, n_jobs)
     optuna = require_optuna()
+    _check_choices(direction, timeout)
+    for kind, given in (("Sampler", sampler), ("Pruner", pruner)):
+        base = getattr(getattr(optuna, f"{kind.lower()}s"), f"Base{kind}")
+        require(
+            given is None or isinstance(given, base),
+            f"`{kind.lower()}` must be one of optuna.{kind.lower()}s, made, but it is {given!r}."
+            " Leave it away, or call its class.",
+        )
+    seed = whole("seed", seed)
     # They need Optuna, which is an extra.
     from graphcond.search.ledger import Ledger
     from graphcond.search.loop import work_in_threads
@@ -141,6 +151,7 @@ def search(
     distinct = finite and sampler is None
     presence = presence_on(study, study._storage)
     ledger = Ledger(study, presence, distinct)
+    study._stop_flag = False
     try:
         ledger.free(unowned=True)
         job = Job(study, objective, trials, distinct, seconds)
@@ -190,17 +201,42 @@ def require_optuna() -> Any:
 
 
 def _check_counts(trials: int, workers: int, n_jobs: int) -> None:
+    counts = {"trials": trials, "workers": workers, "n_jobs": n_jobs}
+    of = {"trials": "candidates", "workers": "processes", "n_jobs": "threads"}
+    for name, count in counts.items():
+        require(
+            whole(name, count) >= 1,
+            f"`{name}` must be at least 1, but it is {count}. It is the number of {of[name]}.",
+        )
+
+
+def whole(name: str, value: object) -> int:
+    """Return a whole number, Python's or NumPy's, as Python's.
+
+    Args:
+        name: What it is called, for messages.
+        value: What was given.
+
+    Raises:
+        InputError: If it is something else.
+    """
     require(
-        trials >= 1,
-        f"`trials` must be at least 1, but it is {trials}. It is the number of candidates.",
+        isinstance(value, Integral) and not isinstance(value, bool),
+        f"`{name}` must be a whole number, but it is {value!r}. Pass a number such as 3.",
+    )
+    return int(value)  # type: ignore[call-overload, no-any-return]
+
+
+def _check_choices(direction: object, timeout: object) -> None:
+    require(
+        direction in (None, "maximize", "minimize"),
+        f"`direction` must be 'maximize' or 'minimize', but it is {direction!r}. It says which"
+        " values are better.",
     )
     require(
-        workers >= 1,
-        f"`workers` must be at least 1, but it is {workers}. It is the number of processes.",
-    )
-    require(
-        n_jobs >= 1,
-        f"`n_jobs` must be at least 1, but it is {n_jobs}. It is the number of threads.",
+        timeout is None or (isinstance(timeout, Real) and float(timeout) >= 0),
+        f"`timeout` must be a number of seconds, but it is {timeout!r}. Leave it away to go on to"
+        " the end.",
     )
 
 
@@ -217,7 +253,7 @@ def _tell(study: Study, finished: int, asked: int) -> None:
     if finished < asked:
         warnings.warn(
             f"{finished} trials were finished, but {asked} were asked for:"
-            " the space has no more candidates, or the time was up.",
+            " the space has no more candidates, the time was up, or the study was stopped.",
             stacklevel=3,
         )
     reasons = [reason for reason in map(fault, study.get_trials(deepcopy=False)) if reason]

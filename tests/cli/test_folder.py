@@ -113,3 +113,12 @@ def test_the_report_is_there_whatever_becomes_of_the_print(tmp_path: Path, how: 
             assert process.wait() == 0
     assert len(json.loads((tmp_path / "report.json").read_text())["rows"]) == 2
     assert UNFINISHED not in names(tmp_path)
+
+
+def test_home_is_found_where_no_shell_looks_for_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("HOME", str(tmp_path))
+    words = ["condense", "karate", "--method", "random", "--num_nodes", "4", "--judge", "false"]
+    assert main([*words, "--out=~/run"]) == 0
+    assert (tmp_path / "run" / "report.json").is_file()

@@ -56,7 +56,11 @@ def test_a_condenser_of_ones_own_is_taken(
     words = ["condense", "karate", "--num_nodes", "4", "--judge", "false", "--method"]
     assert main([*words, "mine.First"]) == 0
     assert "First" in capsys.readouterr().out
-    for wrong, said in (("mine.Second", "cannot be imported"), ("json.loads", "subclass")):
+    for wrong, said in (
+        ("mine.Second", "cannot be imported"),
+        ("json.loads", "subclass"),
+        ("graphcond.condensers.Condenser", "a base of condensers"),
+    ):
         assert main([*words, wrong]) == 2
         assert said in capsys.readouterr().err
 

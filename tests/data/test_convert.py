@@ -90,6 +90,7 @@ def test_a_label_that_is_missing_in_a_table_is_unknown() -> None:
     ("graph", "options", "law"),
     [
         (networkx.Graph(), {}, "a graph with nodes"),
+        ([(0, 1)], {}, "must be a networkx graph, but it is a list"),
         (networkx.path_graph(3), {"label": "club"}, "an attribute 'club'"),
         (
             networkx.path_graph(3),

@@ -6,6 +6,7 @@ import copy
 from functools import partial
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
 from torch_geometric.data import Data, HeteroData
@@ -16,6 +17,7 @@ from graphcond.data import (
     check_interactions,
     check_nodes,
     from_hetero,
+    k_core,
     planted_graph,
     planted_interactions,
     split_interactions,
@@ -50,6 +52,25 @@ CURES: dict[str, tuple[str, Any, str]] = {
     "y of [n, 1]": ("y", lambda g: g.y[:, None], r"squeeze\(1\)"),
     "one feature": ("x", lambda g: g.x[:, 0], r"data\.x\[:, None\]"),
     "a label per mille": ("y", lambda g: g.y * 50_000, r"return_inverse=True"),
+    "labels of NumPy": ("y", lambda g: g.y.numpy(), r"torch\.as_tensor\(data\.y\)"),
+    "-100 for no label": ("y", lambda g: torch.where(g.test_mask, -100, g.y), r"y < 0, -1"),
+    "a mask of NumPy": ("train_mask", lambda g: g.train_mask.numpy(), r"as_tensor\(data\.train_m"),
+    "a list as a mask": ("test_mask", lambda g: g.test_mask.tolist(), r"as_tensor\(data\.test_m"),
+    "a range as a mask": ("val_mask", lambda g: range(40), r"mask\[ids\] = True"),
+    "a short mask": ("val_mask", lambda g: g.val_mask[:50], "for each node of these data"),
+    "masks of many splits": ("val_mask", lambda g: g.val_mask[:, None], r"mask\[:, 0\]"),
+    "complex features": ("x", lambda g: g.x.cfloat(), "view_as_real"),
+    "features nowhere": ("x", lambda g: g.x.to("meta"), "a meta tensor"),
+    "edges as rows": ("edge_index", lambda g: g.edge_index.t(), r"edge_index\.t\(\)"),
+    "a sparse matrix": (
+        "edge_index",
+        lambda g: torch.sparse_coo_tensor(g.edge_index, torch.ones(g.num_edges), (240, 240)),
+        r"indices\(\)",
+    ),
+    "weights of NumPy": ("edge_weight", lambda g: torch.ones(g.num_edges).numpy(), "as_tensor"),
+    "one weight for all": ("edge_weight", lambda g: 1.0, "Give every edge a number"),
+    "another number of nodes": ("num_nodes", lambda g: 250, r"data\.num_nodes = None"),
+    "a card of one's own": ("card", lambda g: "ace of hearts", "another name"),
 }
 
 
@@ -103,6 +124,28 @@ def test_few_nodes_of_many_classes_pass_once_condensed(graph: Data) -> None:
         check_nodes(graph)
     graph.card = {"condenser": "made elsewhere"}
     check_nodes(graph)
+
+
+@pytest.mark.parametrize("seed", [1.5, "a", None, float("nan")])
+def test_seeds_are_whole_numbers_everywhere(graph: Data, seed: Any) -> None:
+    pairs = planted_interactions(60, 80, 1000)
+    for call in (
+        lambda: split_nodes(graph, seed=seed),
+        lambda: split_interactions(pairs, seed=seed),
+        lambda: condensers.RandomInteractions(ratio=0.5, seed=seed)(split()),
+    ):
+        with pytest.raises(InputError, match="`seed` must be a whole number"):
+            call()
+
+
+def test_numbers_of_numpy_are_numbers() -> None:
+    pairs = planted_interactions(60, 80, 1000)
+    assert torch.equal(
+        k_core(pairs, np.int64(3))[EDGE].edge_index, k_core(pairs, 3)[EDGE].edge_index
+    )
+    assert nn.PolynomialFilterNet(np.int64(3), 4, 2).num_features == 3
+    with pytest.raises(InputError, match="`ratios` must be numbers"):
+        split_interactions(pairs, ratios=None)  # type: ignore[arg-type]
 
 
 def _no_items(data: HeteroData) -> None:

@@ -76,7 +76,7 @@ def test_planted_sets_load_by_name() -> None:
 
 
 def test_unknown_names_list_near_ones() -> None:
-    with pytest.raises(UnknownNameError, match=r"Similar are \['cora'") as caught:
+    with pytest.raises(UnknownNameError, match=r"Similar are cora") as caught:
         load("coraa")
     assert "digits" in str(caught.value)
     assert isinstance(caught.value, LookupError)

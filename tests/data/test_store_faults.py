@@ -23,7 +23,7 @@ from graphcond.data import (
     write_atomically,
 )
 from graphcond.data import store as module
-from graphcond.errors import FileFormatError, GraphcondError, InputError
+from graphcond.errors import FileFormatError, GraphcondError, InputError, StorageError
 
 
 class PaperGraph(Data):
@@ -210,3 +210,8 @@ def test_what_is_no_path_is_refused(path: object) -> None:
         read(path)  # type: ignore[arg-type]
     with pytest.raises(GraphcondError, match="A path of a file is needed"):
         save(path, Data(**plain()))  # type: ignore[arg-type]
+
+
+def test_a_name_that_is_too_long_is_told(tmp_path: Path) -> None:
+    with pytest.raises(StorageError, match="File name too long"):
+        save(tmp_path / ("n" * 300 + ".safetensors"), Data(x=torch.ones(1, 1)))

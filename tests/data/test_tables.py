@@ -105,6 +105,11 @@ def test_dense_ids_need_no_map(tmp_path: Path) -> None:
         ("a.jsonl", "no table", "from_frame"),
         ("a.inter", "uid:token\tmovie:token\n1\t2\n", "no column that is known to hold the items"),
         ("a.npz", "no archive", "is no readable .npz"),
+        ("a.csv", "user,item\n1,2\n1.0,3\n", "called both '1.0' and '1'"),
+        ("a.csv", "user,item,rating\n1,2,1e300\n", "no finite number of 32 bits"),
+        ("a.CSV", "user,item\n1,2\n", r"in small letters: \.csv"),
+        ("ratings.txt", "1 2\n", "call a table .csv"),
+        ("a.csv", "PK\x03\x04", "is compressed.*unzip"),
     ],
 )
 def test_faulty_tables_are_named(tmp_path: Path, name: str, text: str, law: str) -> None:
@@ -278,6 +283,8 @@ def test_columns_are_taken_by_name(tmp_path: Path) -> None:
         load(file, columns=dataclasses.replace(columns, min_rating=6))
     with pytest.raises(InputError, match="no column 'artikle'.*Did you mean 'artikel'"):
         load(file, columns=dataclasses.replace(columns, item="artikle"))
+    with pytest.raises(InputError, match="'zeit' of .* cannot be item and time at once"):
+        load(file, columns=dataclasses.replace(columns, item="zeit"))
     with pytest.raises(FileFormatError, match="no column of ratings"):
         load(file, columns=dataclasses.replace(columns, rating="", min_rating=4))
     with pytest.raises(InputError, match="a data set with a card"):

@@ -2,6 +2,7 @@
 
 import math
 
+import numpy as np
 import optuna
 import pytest
 
@@ -135,3 +136,55 @@ def test_pruned_trials_are_finished():
     study = search(pruned, 4, finite=True)
     states = [trial.state.name for trial in study.trials]
     assert sorted(states) == ["COMPLETE"] * 2 + ["PRUNED"] * 2
+
+
+@pytest.mark.parametrize(
+    ("given", "law"),
+    [
+        ({"trials": 1.5}, "`trials` must be a whole number"),
+        ({"trials": "3"}, "`trials` must be a whole number"),
+        ({"workers": None}, "`workers` must be a whole number"),
+        ({"n_jobs": 0}, "`n_jobs` must be at least 1"),
+        ({"seed": "a"}, "`seed` must be a whole number"),
+        ({"timeout": math.nan}, "`timeout` must be a number of seconds"),
+        ({"timeout": "5"}, "`timeout` must be a number of seconds"),
+        ({"direction": "max"}, "`direction` must be"),
+        ({"sampler": "tpe"}, "`sampler` must be one of"),
+        ({"sampler": optuna.samplers.TPESampler}, "call its class"),
+        ({"pruner": "median"}, "`pruner` must be one of"),
+    ],
+)
+def test_arguments_of_another_kind_are_named(given, law):
+    with pytest.raises(InputError, match=law):
+        search(numbers, **{"trials": 2, **given})
+
+
+def test_numbers_of_numpy_are_numbers(tmp_path):
+    study = search(numbers, np.int64(2), seed=np.int64(1), journal=tmp_path / "run.log")
+    same = search(numbers, 2, seed=1, journal=tmp_path / "run.log")
+    assert [trial.params for trial in study.trials] == [trial.params for trial in same.trials]
+    assert len(promote(study, lambda trial: 1.0, np.int64(1))) == 1
+    with pytest.raises(InputError, match="`top` must be a whole number"):
+        promote(study, lambda trial: 1.0, 1.5)
+
+
+def test_a_grid_that_is_spent_ends_the_search():
+    grid = optuna.samplers.GridSampler({"a": [1, 5]}, seed=0)
+    with pytest.warns(UserWarning, match="2 trials were finished, but 6"):
+        study = search(numbers, 6, sampler=grid)
+    assert sorted(trial.params["a"] for trial in study.trials) == [1, 5]
+
+
+def test_an_objective_may_stop_the_study():
+    def stopping(trial):
+        if trial.number == 1:
+            trial.study.stop()
+        return numbers(trial)
+
+    study = optuna.create_study()
+    with pytest.warns(UserWarning, match="the study was stopped"):
+        search(stopping, 6, study=study)
+    assert len(study.trials) == 2
+    study.optimize(numbers, n_trials=1)  # what the search set for it is taken back
+    search(numbers, 6, study=study)
+    assert len(study.trials) == 6
