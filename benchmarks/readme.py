@@ -121,6 +121,7 @@ LONG: dict[str, Callable[[], str]] = {
     "continuous-search": node.continuous_search,
     "node-ablations": node.ablations,
     "nas-bench-graph": nas.rankings,
+    "supernets": nas.supernets,
     "accuracy": node.accuracy,
     "accuracy-in-full": node.accuracy_in_full,
     "node-transfer": node.transfer,

@@ -5,10 +5,21 @@ from __future__ import annotations
 from collections.abc import Sequence
 from statistics import mean
 
-from benchmarks.tables import MARK, Row, grid, record, rows_of, several, source, spread
+from benchmarks.tables import (
+    MARK,
+    Row,
+    grid,
+    methods_of,
+    record,
+    rows_of,
+    several,
+    source,
+    spread,
+)
 
 RANKINGS = "nas_bench_graph_rankings.json"
 PURPOSE = "node_purpose.json"
+SUPERNETS = "node_supernets.json"
 DATASETS = ("cora", "citeseer", "pubmed")
 
 
@@ -63,3 +74,16 @@ def purposes() -> str:
                     cells[method, column] = several(some, (column,), (digit,))
         parts.append(grid(f"{name}, {own[0]['count']}", cells, list(digits)))
     return "\n\n".join(parts)
+
+
+def supernets() -> str:
+    """What searches on a supernet choose, beside random search of the same CPU seconds."""
+    rows = rows_of(SUPERNETS)
+    digits = {"test": 1, "mean_network": 1, "random_search": 1, "trainings": 0, "cpu_seconds": 1}
+    cells = {}
+    for method in methods_of(rows):
+        own = [row for row in rows if row["method"] == method]
+        line = f"{method}{MARK * any(row['stale'] for row in own)}"
+        for column, digit in digits.items():
+            cells[line, column] = several(own, (column,), (digit,), usual=len(own))
+    return "\n\n".join([source(SUPERNETS), grid("256 networks, five graphs", cells, list(digits))])

@@ -22,6 +22,7 @@ from graphcond.nn.losses import (
 from graphcond.nn.operation_forest import ForestGraph, OperationForest, Tree
 from graphcond.nn.operation_supernet import (
     OperationSupernet,
+    soft_weights,
     straight_through,
     supernet_problem,
 )
@@ -74,6 +75,7 @@ __all__ = [
     "ridge_filters",
     "shared_gradient",
     "stored_bases",
+    "soft_weights",
     "straight_through",
     "supernet_problem",
     "synthetic_labels",

@@ -10,16 +10,20 @@ from graphcond.search.promotion import Promotion, promote
 from graphcond.search.ranking import Interval, RankReport, rank_report
 from graphcond.search.script import ScriptObjective
 from graphcond.search.study import fault, search
+from graphcond.search.supernet import DARTSPT, GDAS, SupernetChoice
 
 __all__ = [
+    "DARTSPT",
     "Descended",
     "FilterDescent",
     "FilterObjective",
+    "GDAS",
     "Interval",
     "ModelObjective",
     "Promotion",
     "RankReport",
     "ScriptObjective",
+    "SupernetChoice",
     "draw_history",
     "fault",
     "history_rows",
