@@ -180,7 +180,7 @@ def test_a_basis_leaves_out_what_is_rounding():
 
 def test_students_are_trained_alike_in_chunks(graph, monkeypatch):
     run, lam = run_of(graph), PolynomialFilters().sample(11, seed=3)
-    start, sizes = run.net.init(11, seed=0), []
+    start, sizes, draws = run.net.init(11, seed=0), [], []
     whole = train_students(run.condensed, start, lam, QUICK, 0)
     fitted = objective.fit
     monkeypatch.setattr(objective, "_CHUNK_WEIGHTS", 1)
@@ -189,12 +189,15 @@ def test_students_are_trained_alike_in_chunks(graph, monkeypatch):
         "fit",
         lambda program, *args, **named: (
             sizes.append(len(program.lam)),
+            draws.append(program.draw(3).get_state()),
             fitted(program, *args, **named),
         )[1],
     )
-    for name, value in train_students(run.condensed, start, lam, QUICK, 0).items():
+    for name, value in train_students(run.condensed, start, lam, QUICK, 6).items():
         torch.testing.assert_close(value, whole[name], rtol=1e-3, atol=1e-4)
     assert sizes == [8, 3]
+    for first, state in zip((0, 8), draws):
+        assert torch.equal(state, generator(6, "students", first, 3).get_state())
 
 
 def test_every_copy_of_the_students_has_its_own_start(graph):

@@ -10,7 +10,12 @@ import torch
 from torch.nn.functional import cosine_similarity, softplus
 
 from graphcond import nn, training
-from graphcond.condensers import DosCondInteractions, Majority, TeacherChoice
+from graphcond.condensers import (
+    DosCondInteractions,
+    Majority,
+    RandomInteractions,
+    TeacherChoice,
+)
 from graphcond.condensers.interactions import baselines, item_prices, teacher_choice
 from graphcond.condensers.interactions.baselines import proxy_losses
 from graphcond.condensers.interactions.doscond import _OneStep
@@ -188,6 +193,16 @@ def test_a_user_has_twice_its_share_of_candidates_and_a_hundred_at_least(ratio, 
     for mixture in (Mixture(-1.0, 0.0), Mixture(math.inf, 0.0)):
         TeacherChoice(ratio=ratio, teacher=teacher, mixtures=(mixture,))(wide())
     assert seen == [depth, 0]
+
+
+def test_a_set_of_more_items_than_users_is_whole_and_its_card_counts_users_and_weights():
+    data = wide()
+    card = RandomInteractions(ratio=1.0)(data).card
+    assert (card["num_edges"], card["num_train"], card["num_new"]) == (260, 2, 0)
+    assert (card["ratio_actual"], card["ratio"]) == (1.0, 1.0)
+    assert "weights" not in card
+    data[EDGE].edge_weight = torch.arange(260.0)
+    assert RandomInteractions(ratio=0.5)(data).card["weights"] == "kept, not used"
 
 
 def test_candidates_are_no_more_than_the_items(women, monkeypatch):

@@ -325,6 +325,10 @@ def test_learned_nodes_count_their_steps_and_tell_the_mean_loss(karate, monkeypa
     assert seen == list(range(6))
     assert drawn[:6] == [derive(own, "edges", step) for step in range(6)]
     assert [record["loss"] for record in history] == [1.0, 4.0]
+    both = how.condense(karate).history
+    assert [(record["part"], record["step"]) for record in both] == [
+        *(("train", 0), ("train", 1), ("val", 0), ("val", 1))
+    ]
 
 
 def test_a_round_is_judged_by_its_mean_graph_propagated_twice(graph):

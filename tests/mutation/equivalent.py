@@ -189,6 +189,32 @@ EQUIVALENT: dict[tuple[str, str, str], str] = {
         "data.y.max → data.y.min",
     ): "scores of the classes that are there sum to 1: another, whose score is 0, never wins",
     (
+        "graphcond/condensers/selection.py",
+        "induced",
+        "data.y[nodes].clone() → data.y[nodes]",
+    ): "rows picked by their numbers are a copy already",
+    (
+        "graphcond/condensers/selection.py",
+        "NodeSelection._condense",
+        "torch.bincount(synthetic_labels(data.y[nodes], count), minlength=int(data.y.max()) + 1) →"
+        " torch.bincount(synthetic_labels(data.y[nodes], count))",
+    ): "classes after the last that is wanted are asked for no node",
+    (
+        "graphcond/condensers/budget.py",
+        "node_budget",
+        "1 → 2",
+    ): "a graph without nodes has been refused before",
+    (
+        "graphcond/condensers/budget.py",
+        "",
+        "'train' → 'val'",
+    ): "a name in a type, which nothing reads",
+    (
+        "graphcond/condensers/base.py",
+        "NodeCondenser._check",
+        "self.budget(data) → pass",
+    ): "every method asks for its budget before it does anything else",
+    (
         "graphcond/condensers/nodes/coarsening.py",
         "Coarsening.part",
         "0 → 1",

@@ -67,6 +67,7 @@ GUARDS: dict[str, tuple[str, ...]] = {
         "tests/condensers/test_node_direction.py",
         "tests/condensers/test_settings_reach.py",
         "tests/condensers/test_synthesis_by_hand.py",
+        "tests/condensers/test_interactions_by_hand.py",
     ),
     "graphcond/condensers/nodes/*.py": (
         "tests/condensers/test_settings_reach.py",
