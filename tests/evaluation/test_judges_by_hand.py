@@ -10,8 +10,9 @@ import pytest
 import torch
 
 from graphcond import nn
-from graphcond.data import load, make_interactions, planted_graph, split_interactions
+from graphcond.data import EDGE, load, make_interactions, planted_graph, split_interactions
 from graphcond.data import test_edges as held_out
+from graphcond.errors import InputError
 from graphcond.evaluation import compare_rankings, evaluate_recommender, make_row, reference
 from graphcond.evaluation import judge as judge_module
 from graphcond.evaluation.node import evaluate_node
@@ -23,6 +24,7 @@ from graphcond.nn import PolynomialFilterNet
 from graphcond.spaces import PolynomialFilters
 from graphcond.training import (
     ClassifierTraining,
+    ClosedFormRecommender,
     FilterTraining,
     Fitted,
     Popularity,
@@ -229,3 +231,24 @@ def test_interactions_without_a_single_hit_have_no_percent(monkeypatch):
     )
     (row,) = judge_module.judge_interactions(data, [], nn.MF, seeds=(0,))
     assert math.isnan(row["percent_of_full"])
+
+
+def test_judges_show_no_test_part_to_what_they_train_and_refuse_sets_that_hold_it(graph):
+    seen = []
+
+    class Noted(ClosedFormRecommender):
+        def fit(self, train, seed=0):
+            seen.append(set(train[EDGE].keys()))
+            return Popularity().fit(train)
+
+    data = split_interactions(load("southern-women"), seed=0)
+    (row,) = evaluate_recommender(Noted(), data, data, ks=(3,), seeds=(0,)).rows
+    assert "test_edge_index" not in seen[0]
+    assert {"ndcg@3", "ndcg@10", "recall@3", "recall@10"} <= set(row)
+    told = graph.clone()
+    told.train_mask = graph.train_mask | graph.test_mask
+    with pytest.raises(InputError, match="test"):
+        evaluate_node(nn.GraphNet, told, graph, seeds=(0,), recipe=ClassifierTraining(epochs=1))
+    cheat = make_interactions(torch.cat([data[EDGE].edge_index, held_out(data)], 1), 18, 14)
+    with pytest.raises(InputError, match="test"):
+        evaluate_recommender(Popularity(), cheat, data, seeds=(0,))
