@@ -22,9 +22,17 @@ from graphcond.condensers.dconrec import condenser as module
 from graphcond.condensers.dconrec import one_step, outer_loss
 from graphcond.condensers.dconrec.objective import RecommenderObjective
 from graphcond.condensers.dconrec.one_step import UnrolledBPR, UnrolledObjective
-from graphcond.condensers.dconrec.outer_loop import OuterLoop, State
+from graphcond.condensers.dconrec.outer_loop import OuterLoop, State, optimise, resumed
 from graphcond.condensers.dconrec.outer_loss import OuterLoss
-from graphcond.data import EDGE, load, split_interactions, train_edges, val_edges, without_test
+from graphcond.data import (
+    EDGE,
+    Checkpoint,
+    load,
+    split_interactions,
+    train_edges,
+    val_edges,
+    without_test,
+)
 from graphcond.masks import CappedSimplex
 from graphcond.seeding import derive, generator
 from graphcond.training import BPR, BPRProgram, Fitted, Recommender, UniformNegatives, fit
@@ -276,6 +284,25 @@ def test_adam_sees_the_gradient_less_its_mean_where_it_is_centred(centred):
         own.grad = grad - grad.mean() if centred else grad
         adam.step()
     torch.testing.assert_close(state.probs, own.detach(), rtol=0, atol=1e-5)
+
+
+def test_an_interrupt_keeps_the_steps_that_were_finished(tmp_path, monkeypatch):
+    loop, _ = loop_of(Schedule(steps=5))
+    state, step = State(torch.full((20,), 0.4)), OuterLoop.step
+
+    def stopping(self, state):
+        if len(state.history) == 2:
+            raise KeyboardInterrupt
+        step(self, state)
+
+    monkeypatch.setattr(OuterLoop, "step", stopping)
+    with pytest.raises(KeyboardInterrupt):
+        optimise(loop, state, Checkpoint(tmp_path / "c", "same"))
+    found, pool = resumed(Checkpoint(tmp_path / "c", "same"))
+    assert [record["step"] for record in found.history] == [0, 1]
+    assert torch.equal(found.probs, state.probs)
+    assert torch.equal(pool.origin, loop.pool.origin)
+    assert resumed(None) is None
 
 
 def method(**changed):
