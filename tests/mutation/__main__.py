@@ -21,7 +21,7 @@ from typing import Any
 from tests.mutation.child import preload, run
 from tests.mutation.guards import ALL, ROOT, core
 from tests.mutation.operators import WRITTEN, Mutant, changed, mutants
-from tests.mutation.record import RESULTS, Record, digest
+from tests.mutation.record import RESULTS, Record, digest, located
 
 REACH = ROOT / ".cache" / "mutation.json"
 PASSED = (0, 4, 5)
@@ -112,14 +112,17 @@ def check(record: Record, chosen: list[Mutant], seconds: float) -> int:
     start, tried, alive = time.perf_counter(), 0, 0
     for mutant in chosen:
         row = record.rows.get(mutant.name)
-        if row is None or row["outcome"] != "killed" or "::" not in row["by"]:
+        killer = None
+        if row is not None and row["outcome"] == "killed":
+            killer = located(row["by"])
+        if killer is None:
             continue
         if time.perf_counter() - start > seconds:
             break
         tried += 1
-        if attempt(mutant, [row["by"]], COLLECTING) is None:
+        if attempt(mutant, [killer], COLLECTING) is None:
             alive += 1
-            print(f"{where(mutant)}: {mutant.change}\n  survives {row['by']}")
+            print(f"{where(mutant)}: {mutant.change}\n  survives {killer}")
     print(f"{tried} mutants of the record, {alive} of them survive the test that killed them")
     return int(alive > 0 or tried == 0)
 

@@ -6,7 +6,9 @@ import datetime
 import hashlib
 import json
 import platform
+import re
 from collections.abc import Iterable
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -65,7 +67,7 @@ class Record:
         rows = [row for row in rows if row["function"] == mutant.function]
         own = self.rows.get(mutant.name)
         found = [row["by"] for row in ([own] if own else []) + rows if row["outcome"] == "killed"]
-        there = [test for test in found if "::" in test and (ROOT / test.split("::")[0]).exists()]
+        there = [place for test in found if (place := located(test)) is not None]
         return list(dict.fromkeys(there))[:most]
 
     def keep(self, known: Iterable[Mutant]) -> None:
@@ -108,6 +110,28 @@ class Record:
             counts = found.setdefault(str(Path(row["file"]).parent), {})
             counts[row["outcome"]] = counts.get(row["outcome"], 0) + 1
         return {folder: dict(sorted(found[folder].items())) for folder in sorted(found)}
+
+
+def located(test: str) -> str | None:
+    """Return where a test is now: where it was, or in the one file that it has moved to; None where
+    there is none of its name.
+    """
+    file, _, name = test.partition("::")
+    homes = _homes().get(name.split("::")[0].split("[")[0], [])
+    if file in homes or (name and file.startswith("graphcond/") and (ROOT / file).exists()):
+        return test
+    return f"{homes[0]}::{name}" if len(homes) == 1 else None
+
+
+@cache
+def _homes() -> dict[str, list[str]]:
+    """Return the files that hold a test or a class of tests, by its name."""
+    found: dict[str, list[str]] = {}
+    for path in sorted((ROOT / "tests").rglob("test_*.py")):
+        text = path.read_text(encoding="utf-8")
+        for name in re.findall(r"^(?:def|class) (\w+)", text, re.MULTILINE):
+            found.setdefault(name, []).append(path.relative_to(ROOT).as_posix())
+    return found
 
 
 def digest(path: Path) -> str:

@@ -7,6 +7,7 @@ import sys
 
 from tests.mutation.guards import ROOT, core
 from tests.mutation.operators import changed, mutants
+from tests.mutation.record import located
 
 SOURCE = '''
 from graphcond.seeding import generator
@@ -74,3 +75,12 @@ def test_the_tests_see_the_changed_file_and_the_disk_does_not():
     assert kept == "0 None", done.stderr[-2000:]
     assert broken.startswith("1 tests/metrics/test_classification.py::")
     assert (ROOT / file).read_text() == text
+
+
+def test_a_killer_is_found_where_it_has_moved():
+    own = "tests/mutation/test_mutation.py::test_a_killer_is_found_where_it_has_moved"
+    doctest = "graphcond/seeding.py::graphcond.seeding.derive"
+    assert [located(test) for test in (own, doctest)] == [own, doctest]
+    assert located(own.replace("test_mutation.py", "test_before.py") + "[0]") == own + "[0]"
+    assert located("tests/mutation/test_mutation.py::test_that_never_was") is None
+    assert located("(time or memory)") is None
