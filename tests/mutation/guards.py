@@ -33,6 +33,7 @@ GUARDS: dict[str, tuple[str, ...]] = {
         "tests/condensers/test_hypergradient_objective.py",
         "tests/condensers/test_hypergradient_matching.py",
         "tests/condensers/test_node_direction.py",
+        "tests/condensers/test_hypergradient_by_hand.py",
     ),
     "graphcond/data/split.py": (
         "tests/data/test_split.py",
