@@ -109,7 +109,7 @@ def read_lines(file: Path) -> tuple[np.ndarray, np.ndarray]:
     """
     raw = file.read_bytes()
     check_text(str(file), raw)
-    text = raw.decode("utf-8").replace("\r\n", "\n").replace("\r", "\n")
+    text = raw.decode("utf-8-sig").replace("\r\n", "\n").replace("\r", "\n")
     lines = [line.split() for line in text.split("\n")]
     lengths = np.array([len(line) for line in lines], dtype=np.int64)
     try:

@@ -32,6 +32,7 @@ from graphcond.data.recommendation import read_arrays, read_interactions
 from graphcond.data.store import read, save
 from graphcond.data.tables import read_csv, read_parquet
 from graphcond.errors import FileFormatError, GraphcondError, InputError, UnknownNameError, require
+from graphcond.pairs import widened
 
 # What numpy, zipfile and their like raise on files of another form or with a broken part.
 _UNREADABLE = (
@@ -280,7 +281,8 @@ def _load_arrays(path: Path, columns: Columns) -> Data | HeteroData:
                     stacklevel=4,
                 )
             return _graph(
-                {name: torch.from_numpy(raw[name]) for name in known if name in found}, path.stem
+                {name: _tensor(raw[name], name, path) for name in known if name in found},
+                path.stem,
             )
     if "adj_indptr" in found:
         data: Data | HeteroData = citation.shchur(path)
@@ -288,6 +290,21 @@ def _load_arrays(path: Path, columns: Columns) -> Data | HeteroData:
         data = read_arrays(path, columns)
     data.card["name"] = path.parent.name if path.stem == "interactions" else path.stem
     return data
+
+
+def _tensor(array: np.ndarray, name: str, path: Path) -> Tensor:
+    """Return an array of any byte order and width as a tensor."""
+    cure = f"Write numbers, for example `{name}.astype('float32')`."
+    if name == "y":
+        cure = "Number the classes: `numpy.unique(y, return_inverse=True)[1]`."
+    require(
+        array.dtype.kind in "biufc",
+        f"The array {name!r} of {str(path)!r} must hold numbers, but it is of {array.dtype}."
+        f" {cure}",
+    )
+    if array.dtype == np.longdouble:
+        array = array.astype(np.float64)
+    return torch.from_numpy(array.astype(array.dtype.newbyteorder("="), copy=False))
 
 
 def _graph(arrays: dict[str, Tensor], name: str) -> Data:
@@ -302,6 +319,7 @@ def _graph(arrays: dict[str, Tensor], name: str) -> Data:
     )
     x, y = arrays["x"], arrays.get("y")
     arrays["x"] = x if x.dtype in (torch.float32, torch.float64) else x.float()
+    arrays["edge_index"] = widened(arrays["edge_index"])
     if "edge_weight" in arrays:
         arrays["edge_weight"] = arrays["edge_weight"].to(arrays["x"].dtype)
     arrays["y"] = (

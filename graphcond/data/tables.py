@@ -230,6 +230,12 @@ def arrow_table(path: str | os.PathLike[str]) -> Any:
         path: The file.
     """
     parquet = arrow_parquet(str(path))
+    require(
+        not os.path.isdir(path),
+        f"{str(path)!r} is a folder of Parquet files. pandas reads it:"
+        " `from_frame(pandas.read_parquet(path))` takes the frame.",
+        error=FileFormatError,
+    )
     raw = Path(path).read_bytes()
     try:
         return parquet.read_table(io.BytesIO(raw))

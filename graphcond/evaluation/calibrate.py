@@ -105,8 +105,9 @@ def calibrate(
     condensed = plain(condensed)
     check_nodes(condensed)
     require(
-        lam.dim() == 2 and lam.size(0) >= 5,
-        f"This needs at least five candidates, but found lam = {tuple(lam.shape)!r}."
+        isinstance(lam, Tensor) and lam.dim() == 2 and lam.size(0) >= 5,
+        "This needs a tensor of at least five candidates, but found lam ="
+        f" {tuple(getattr(lam, 'shape', ())) or type(lam).__name__!r}."
         " space.sample(80, seed=1) is usual.",
     )
     if isinstance(full, Data):

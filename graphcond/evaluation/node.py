@@ -13,7 +13,7 @@ from torch_geometric.data import Data
 from graphcond.ambient import steady
 from graphcond.data import check_apart, check_nodes, sparsified, without_test
 from graphcond.data.plain import plain
-from graphcond.errors import NumericalError, require
+from graphcond.errors import InputError, NumericalError, require
 from graphcond.evaluation.calibrate import condensed_facts
 from graphcond.evaluation.seeds import whole_numbers
 from graphcond.evaluation.table import Report, make_row
@@ -94,9 +94,16 @@ def evaluate_node(
     facts = {**condensed_facts(without_test(train)), **_whole(train, test)}
     for seed in whole_numbers("seeds", seeds, "range(3)"):
         with Measure() as cost:
-            model = factory(test.num_features, classes, seed=seed).to(
-                device=test.x.device, dtype=test.x.dtype
-            )
+            try:
+                model = factory(test.num_features, classes, seed=seed).to(
+                    device=test.x.device, dtype=test.x.dtype
+                )
+            except TypeError as error:
+                raise InputError(
+                    "`factory` must make a network when it is called as factory(num_features,"
+                    f" num_classes, seed=0), but: {error}. Pass nn.GraphNet, or a function that"
+                    " takes `seed`."
+                ) from error
             _warn_if_blind(model, train)
             # Validation nodes of the original stop the training, so that every set stops alike.
             train_classifier(model, train, without_test(test), recipe=recipe, seed=seed)

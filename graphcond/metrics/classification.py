@@ -28,9 +28,14 @@ def accuracy(logits: Tensor, y: Tensor, mask: Tensor | None = None) -> Tensor:
         >>> accuracy(torch.tensor([[2.0, 1.0], [0.0, 3.0]]), torch.tensor([0, 0]))
         tensor(0.5000)
     """
+    require(
+        isinstance(logits, Tensor) and isinstance(y, Tensor),
+        f"Logits and labels must be tensors, but they are a {type(logits).__name__} and a"
+        f" {type(y).__name__}. Convert them with `torch.as_tensor`.",
+    )
     y = widened(y)
     require(
-        y.dim() == 1 and logits.dim() >= 2 and logits.size(-2) == y.numel(),
+        y.dim() == 1 and logits.dim() >= 2 and logits.size(-2) == y.numel() and logits.size(-1) > 0,
         f"Logits [..., n, C] and labels [n] must agree in n, but they are {tuple(logits.shape)} and"
         f" {tuple(y.shape)}. Give a row of logits for each label.",
     )

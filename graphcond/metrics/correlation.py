@@ -7,7 +7,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from graphcond.errors import require
+from graphcond.errors import InputError, require
 from graphcond.pairs import widened
 
 
@@ -139,8 +139,11 @@ def regret(truth: Tensor, chooser: Tensor) -> float:
 
 def _checked(first: Tensor, second: Tensor) -> tuple[Tensor, Tensor]:
     """Return two score lists that can be compared, of types that torch computes with."""
-    first = widened(torch.as_tensor(first))
-    second = widened(torch.as_tensor(second))
+    try:
+        first = widened(torch.as_tensor(first))
+        second = widened(torch.as_tensor(second))
+    except (TypeError, ValueError, RuntimeError) as error:
+        raise InputError(f"Scores must be numbers, but: {error}. Pass two tensors.") from error
     require(
         not (first.is_complex() or second.is_complex()),
         "Scores must be real numbers, but some are complex. Take their real part.",

@@ -5,6 +5,7 @@ many at once.
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from numbers import Integral
 from typing import Any, ClassVar, Protocol
 
 import torch
@@ -90,8 +91,9 @@ class EmbeddingRecommender(torch.nn.Module, ABC):
             "num_models": num_models,
         }
         require(
-            min(counts.values()) >= 1,
-            f"Sizes must be positive, but they are {counts}. Give the counts of the data set.",
+            all(isinstance(count, Integral) and int(count) >= 1 for count in counts.values()),
+            f"Sizes must be positive whole numbers, but they are {counts}. Give the counts of the"
+            " data set.",
         )
         require(
             0 <= dropout < 1 and init_std > 0,
@@ -159,6 +161,17 @@ class EmbeddingRecommender(torch.nn.Module, ABC):
 
     def forward(self, edge_index: Tensor, graph: CSR | None = None) -> Tensor:
         """Return the scores [B] of user-item pairs [2, B]; differentiable to any order."""
+        require(
+            isinstance(edge_index, Tensor) and edge_index.dim() == 2 and len(edge_index) == 2,
+            "Pairs must be a tensor [2, B], users in row 0 and items in row 1, but they are"
+            f" {tuple(getattr(edge_index, 'shape', ())) or type(edge_index).__name__!r}. Stack"
+            " both.",
+        )
+        require(
+            # -1 would be the last one; elsewhere asking would make the device wait
+            edge_index.device.type != "cpu" or not edge_index.numel() or int(edge_index.min()) >= 0,
+            "Ids of users and items must be at least 0, but one is negative. Number them from 0.",
+        )
         users, items = self.embeddings(graph)
         try:
             pairs = widened(edge_index)

@@ -5,6 +5,7 @@ worker is tried again.
 from __future__ import annotations
 
 import contextlib
+import os
 import secrets
 import threading
 import time
@@ -82,11 +83,19 @@ class LockedFile(Presence):
     def __init__(self, beside: Path) -> None:
         super().__init__()
         self._beside = beside
-        # Locked before it has its name, so that nobody takes it for a dead worker's.
-        young = beside.with_name(f"{beside.name}.{self.token}.young")
-        self._stream: IO[bytes] = open(young, "xb")  # noqa: SIM115 (held until the end)
-        fcntl.flock(self._stream, fcntl.LOCK_EX)
-        young.rename(self._file(self.token))
+        self._stream: IO[bytes] = self._held()
+
+    def _held(self) -> IO[bytes]:
+        """Return the worker's file, locked."""
+        file = self._file(self.token)
+        while True:
+            stream = open(file, "wb")  # noqa: SIM115 (held until the end)
+            fcntl.flock(stream, fcntl.LOCK_EX)
+            # Until it was locked, another worker may have taken it for a dead one's.
+            with contextlib.suppress(FileNotFoundError):
+                if os.path.samestat(os.fstat(stream.fileno()), os.stat(file)):
+                    return stream
+            stream.close()
 
     def alive(self, token: str) -> bool:
         """Return whether the worker's file is locked; the file of a dead one is removed.

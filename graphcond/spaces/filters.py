@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from numbers import Integral
 from typing import TYPE_CHECKING, Literal
 
 import torch
@@ -45,8 +46,9 @@ class PolynomialFilters(SearchSpace):
 
     def __post_init__(self) -> None:
         require(
-            self.order >= 0,
-            f"`order` must be at least 0, but it is {self.order}. It is the polynomial's degree.",
+            isinstance(self.order, Integral) and self.order >= 0,
+            f"`order` must be a whole number of at least 0, but it is {self.order!r}."
+            " It is the polynomial's degree.",
         )
         require(
             self.num_layers >= 1,
@@ -84,7 +86,10 @@ class PolynomialFilters(SearchSpace):
         Returns:
             λ [n, H].
         """
-        require(n >= 1, f"`n` must be at least 1, but it is {n}. It counts the candidates.")
+        require(
+            isinstance(n, Integral) and not isinstance(n, bool) and n >= 1,
+            f"`n` must be at least 1, and whole, but it is {n!r}. It counts the candidates.",
+        )
         return (
             torch.rand(n, self.size, generator=generator(seed, "space")) * (self.high - self.low)
             + self.low

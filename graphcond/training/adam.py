@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from numbers import Integral, Real
 from typing import final
 
 import torch
@@ -30,11 +31,12 @@ class AdamTraining:
 
     def __post_init__(self) -> None:
         require(
-            self.epochs >= 1,
-            f"`epochs` must be at least 1, but it is {self.epochs!r}. It is the number of steps.",
+            isinstance(self.epochs, Integral) and self.epochs >= 1,
+            f"`epochs` must be a whole number of at least 1, but it is {self.epochs!r}."
+            " It is the number of steps.",
         )
         require(
-            self.learning_rate > 0,
+            isinstance(self.learning_rate, Real) and self.learning_rate > 0,
             f"`learning_rate` must be positive, but it is {self.learning_rate!r}. 0.01 is usual.",
         )
         require(

@@ -7,6 +7,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
+from numbers import Integral
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +18,7 @@ from torch_geometric.data import HeteroData
 from graphcond.ambient import steady
 from graphcond.data import EDGE, Checkpoint, describe, digest, num_items, num_users, train_edges
 from graphcond.data.pair_checks import check_pair_stores
-from graphcond.errors import require
+from graphcond.errors import InputError, require
 from graphcond.nn.losses import SharedNegatives, Triplets, bpr_gradient, shared_gradient
 from graphcond.nn.recommender import EmbeddingRecommender, RecommenderFactory
 from graphcond.seeding import generator
@@ -73,8 +74,9 @@ class BPR:
         }
         sizes["batch_size"] = 1 if self.batch_size is None else self.batch_size
         require(
-            min(sizes.values()) >= 1,
-            f"Sizes of BPR must be positive, but they are {sizes}. Raise the one below 1.",
+            all(isinstance(size, Integral) and int(size) >= 1 for size in sizes.values()),
+            f"Sizes of BPR must be positive whole numbers, but they are {sizes}. Raise the"
+            " one below 1.",
         )
         require(
             self.learning_rate is None or self.learning_rate > 0,
@@ -130,7 +132,13 @@ def fit_recommender(
     weight = None
     if recipe.weighted:
         weight = train[EDGE].get("edge_weight")
-    model = factory(num_users(train), num_items(train), seed=seed).to(edges.device)
+    try:
+        model = factory(num_users(train), num_items(train), seed=seed).to(edges.device)
+    except TypeError as error:
+        raise InputError(
+            "`factory` must make a model when it is called as factory(num_users, num_items,"
+            f" seed=0), but: {error}. Pass for example partial(nn.MF, dim=64)."
+        ) from error
     weight = None if weight is None else weight.to(model.user.dtype)
     looks = RankingLooks(
         val,

@@ -34,9 +34,10 @@ from graphcond.data import (
 from graphcond.data.plain import plain
 from graphcond.data.unused import unused
 from graphcond.errors import FileFormatError, InputError, StorageError
-from graphcond.evaluation import evaluate_node
+from graphcond.evaluation import evaluate_node, evaluate_recommender
 from graphcond.nn import MF, GraphNet
-from graphcond.training import ClassifierTraining
+from graphcond.spaces import PolynomialFilters
+from graphcond.training import BPR, ClassifierTraining
 
 NARROW = (torch.uint8, torch.int8, torch.int16, torch.int32)
 UNSIGNED = (torch.uint16, torch.uint32, torch.uint64)
@@ -317,3 +318,62 @@ def test_attributes_that_are_not_taken_over_are_said() -> None:
 def test_what_is_no_path_is_refused(path: Any) -> None:
     with pytest.raises(StorageError, match="file"):
         save(path, Data(x=torch.ones(1, 1)))
+
+
+def test_what_makes_no_model_is_named() -> None:
+    data = planted_graph(num_nodes=60, num_classes=2, num_features=4)
+    pairs = split_interactions(planted_interactions(30, 40, 300))
+    for factory in (None, lambda features, classes: torch.nn.Linear(features, classes)):
+        with pytest.raises(InputError, match=r"`factory` must make a network.*seed"):
+            evaluate_node(factory, data, data, seeds=[0])  # type: ignore[arg-type]
+        with pytest.raises(InputError, match=r"`factory` must make a model.*partial"):
+            evaluate_recommender(factory, pairs, pairs, seeds=[0])  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(
+    "pairs", [[[-1], [0]], [[0], [-1]], [[0], [5]], [0, 1], [[0], [1], [2]], [[0.0], [1.0]]]
+)
+def test_pairs_that_a_model_cannot_score_are_named(pairs: Any) -> None:
+    with pytest.raises(InputError):
+        MF(3, 5, dim=4)(torch.tensor(pairs))
+    with pytest.raises(InputError, match=r"a tensor \[2, B\]"):
+        MF(3, 5, dim=4)(pairs)
+
+
+@pytest.mark.parametrize("size", [1.5, "3", None])
+def test_sizes_are_whole_numbers(size: Any) -> None:
+    for make in (
+        lambda: MF(3, size, dim=4),
+        lambda: PolynomialFilters(order=size),
+        lambda: PolynomialFilters().sample(size),
+        lambda: ClassifierTraining(epochs=size),
+        lambda: BPR(rounds=size),
+        lambda: condensers.GCond(num_nodes=4, steps=size),
+    ):
+        with pytest.raises(InputError, match="whole"):
+            make()
+
+
+def test_metrics_name_what_is_no_number() -> None:
+    for scores in (["a", "b"], None):
+        with pytest.raises(InputError, match="Scores must be numbers"):
+            metrics.spearman(scores, torch.ones(2))  # type: ignore[arg-type]
+    for logits, y in ((np.eye(2), np.arange(2)), (torch.empty(2, 0), torch.zeros(2).long())):
+        with pytest.raises(InputError):
+            metrics.accuracy(logits, y)  # type: ignore[arg-type]
+
+
+def test_arrays_of_another_make_are_read_or_named(tmp_path: Path) -> None:
+    x, edges = np.eye(3, dtype=">f4"), np.array([[0, 1], [1, 0]])
+    y = np.array([0, 1, 0])
+    for given in (edges.astype(">i8"), edges.astype(np.uint16)):
+        np.savez(tmp_path / "a.npz", x=x, edge_index=given, y=y)
+        assert load(tmp_path / "a.npz").edge_index.tolist() == edges.tolist()
+    np.savez(tmp_path / "a.npz", x=x, edge_index=edges, y=np.array(["a", "b", "a"]))
+    with pytest.raises(InputError, match="'y' .* must hold numbers.*return_inverse=True"):
+        load(tmp_path / "a.npz")
+    (tmp_path / "part.parquet").mkdir()
+    with pytest.raises(FileFormatError, match="a folder of Parquet files"):
+        load(tmp_path / "part.parquet")
+    (tmp_path / "train.txt").write_text("\ufeff0 1\n1 2\n", encoding="utf-8")
+    assert load(tmp_path)[EDGE].edge_index.tolist() == [[0, 1], [1, 2]]

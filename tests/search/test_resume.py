@@ -1,8 +1,10 @@
 """A search that was killed ends like one that was not."""
 
+import fcntl
 import json
 import os
 import time
+from pathlib import Path
 
 import optuna
 import pytest
@@ -189,3 +191,26 @@ def test_optuna_reads_the_journal(tmp_path):
     )
     there = optuna.load_study(study_name="search", storage=storage)
     assert [trial.params for trial in there.trials] == [trial.params for trial in study.trials]
+
+
+def test_a_workers_file_that_was_never_locked_is_removed(tmp_path):
+    (tmp_path / "run.log.dead.alive").touch()
+    presence = LockedFile(tmp_path / "run.log")
+    assert [path.name for path in tmp_path.glob("*.alive")] != []
+    presence.leave()
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_workers_file_that_was_taken_for_a_dead_ones_is_made_again(tmp_path, monkeypatch):
+    lock, taken = fcntl.flock, []
+
+    def late(stream, how):
+        if not taken:
+            taken.append(stream.name)
+            Path(stream.name).unlink()
+        lock(stream, how)
+
+    monkeypatch.setattr(fcntl, "flock", late)
+    presence = LockedFile(tmp_path / "run.log")
+    assert Path(taken[0]).exists()
+    presence.leave()

@@ -5,6 +5,7 @@ from __future__ import annotations
 from abc import abstractmethod
 from collections.abc import Callable
 from dataclasses import dataclass
+from numbers import Integral
 from typing import Literal, TypeAlias, final
 
 import torch
@@ -202,7 +203,10 @@ class GraphLearning(NodeSynthesis):
                 value in known,
                 f"`{name}` must be one of {', '.join(known)}, but it is {value!r}. Pick one.",
             )
-        require(self.steps >= 1, f"`steps` must be at least 1, but it is {self.steps!r}. Raise it.")
+        require(
+            isinstance(self.steps, Integral) and self.steps >= 1,
+            f"`steps` must be at least 1, and whole, but it is {self.steps!r}. Raise it.",
+        )
         for name in ("learning_rate", "edge_learning_rate"):
             rate = getattr(self, name)
             require(rate > 0, f"`{name}` must be positive, but it is {rate!r}. 0.01 is usual.")
