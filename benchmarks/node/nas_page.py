@@ -34,10 +34,8 @@ import matplotlib.pyplot as plt  # noqa: E402
 PROMOTED = 5
 HIDDEN = ("gradient norm", "SynFlow")
 """Rankings of the table that the figure leaves out: they are worse than random search."""
-CURVE = "condensed, whole curve"
-"""Added after the best half's order was seen to fade on CiteSeer. On the networks that settings
-were chosen on, both do equally well.
-"""
+FREE = ("random readout", "prior order")
+"""Rankings that train nothing and that the condensed graph's is mixed with, in equal parts."""
 _RIDGE = np.logspace(0, 5, 12)
 
 
@@ -158,8 +156,6 @@ def _scores(route: str, blocks: Sequence[dict[str, Any]]) -> list[tuple[str, Ten
         ]
     looks = torch.cat([torch.tensor(each["looks"]) for each in blocks], 1)
     found = [(route, best_half(looks), 1.0)]
-    if route == "condensed":
-        found.append((CURVE, whole_curve(looks), 1.0))
     if route == "early stopping":
         found.append(("successive halving", *halving(looks)))
     return found
@@ -171,11 +167,6 @@ def best_half(looks: Tensor) -> Tensor:
     The published figure is the best epoch's; one look alone is noisy, and half of them are not.
     """
     return looks.sort(0).values[len(looks) // 2 :].mean(0)
-
-
-def whole_curve(looks: Tensor) -> Tensor:
-    """Return the mean rank of each network over all looks [n]: how soon it is good counts, too."""
-    return torch.from_numpy(rankdata(looks.numpy(), axis=1).mean(0))
 
 
 def halving(looks: Tensor) -> tuple[Tensor, float]:
@@ -209,36 +200,32 @@ def _blocks(store: Store, dataset: str, route: str, seed: int) -> list[dict[str,
         found.append(store.get(**key))
 
 
-def combined(found: Sequence[Ranking]) -> list[Ranking]:
-    """Return the rankings that mix the condensed graph's scores with what is free.
-
-    One is smoothed over networks that look alike; one is the mean rank with the random readout's;
-    one is both.
+def combined(trained: Ranking, free: Sequence[Ranking]) -> list[Ranking]:
+    """Return the condensed graph's ranking smoothed over networks that look alike, and its mean
+    rank with each of others, plain and smoothed.
     """
+    features = tree_features(SPACE.decode(SPACE.sample(len(trained.score), seed=trained.seed)))
+    found = list[Ranking]()
+    for each in (None, *free):
+        mixed = trained
+        if each is not None:
+            score = sum(torch.from_numpy(rankdata(one.score)) for one in (trained, each))
+            name, seconds = f"{trained.name} and {each.name}", trained.seconds + each.seconds
+            mixed = replace(trained, name=name, score=score, seconds=seconds)
+            found.append(mixed)
+        score = torch.from_numpy(smoothed(features, rankdata(mixed.score)))
+        found.append(replace(mixed, name=f"{mixed.name}, smoothed", score=score))
+    return found
+
+
+def mixtures(found: Sequence[Ranking]) -> list[Ranking]:
+    """Return what the condensed graph's ranking gives together with those that train nothing."""
     named = {each.name: each for each in found}
-    mixed = list[Ranking]()
-    for name in ("condensed", CURVE):
-        if name in named:
-            mixed += _mixed(named[name], named.get("random readout"))
-    return mixed
-
-
-def _mixed(trained: Ranking, free: Ranking | None) -> list[Ranking]:
-    """Return a ranking smoothed, and its mean rank with a free one, plain and smoothed."""
-    trees = SPACE.decode(SPACE.sample(len(trained.score), seed=trained.seed))
-    features = tree_features(trees)
-
-    def smooth(ranking: Ranking) -> Ranking:
-        score = torch.from_numpy(smoothed(features, rankdata(ranking.score)))
-        return replace(ranking, name=f"{ranking.name}, smoothed", score=score)
-
-    mixed = [smooth(trained)]
-    if free is not None and len(free.score) == len(trained.score):
-        score = sum(torch.from_numpy(rankdata(each.score)) for each in (trained, free))
-        seconds = trained.seconds + free.seconds
-        both = replace(trained, name=f"{trained.name} and readout", score=score, seconds=seconds)
-        mixed += [both, smooth(both)]
-    return mixed
+    trained = named.get("condensed")
+    if trained is None:
+        return []
+    free = [named[name] for name in FREE if name in named]
+    return combined(trained, [each for each in free if len(each.score) == len(trained.score)])
 
 
 def looked_up(like: Ranking, table: Table) -> list[Ranking]:
@@ -359,7 +346,8 @@ def main() -> None:
             found = recorded(store, table, dataset, seed)
             if found:
                 longest = max(found, key=lambda each: len(each.score))
-                rankings += found + combined(found) + looked_up(longest, table)
+                found += looked_up(longest, table)
+                rankings += found + mixtures(found)
                 rows.append(random_row(longest))
     summary = Store(
         options.out / f"nas_bench_graph{quick}_rankings.json",
@@ -367,7 +355,7 @@ def main() -> None:
         force=True,
     )
     for row in [ranking.row() for ranking in rankings] + rows:
-        summary.add(row, code=(Ranking, recorded, combined, looked_up, random_row))
+        summary.add(row, code=(Ranking, recorded, mixtures, looked_up, random_row))
     draw(rankings, options.out / f"nas_bench_graph{quick}.png")
 
 

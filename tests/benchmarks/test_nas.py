@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -14,7 +15,7 @@ from torch_geometric.data import Data
 from benchmarks.node import nas_features, nas_page, nas_zero_cost
 from benchmarks.node.nas_bench_graph import BLOCK, KEY
 from benchmarks.node.nas_features import smoothed, tree_features
-from benchmarks.node.nas_page import Ranking, best_half, combined, halving, recorded
+from benchmarks.node.nas_page import Ranking, best_half, halving, mixtures, recorded
 from benchmarks.node.nas_table import PROTOCOLS, SPACE, Table, read_table
 from benchmarks.node.nas_zero_cost import ZERO_COST, zero_cost
 from benchmarks.store import Store
@@ -115,11 +116,6 @@ def test_the_better_half_of_the_looks_counts() -> None:
     assert best_half(looks).tolist() == pytest.approx([0.7, 0.6])
 
 
-def test_on_the_whole_curve_every_look_counts_alike() -> None:
-    looks = torch.tensor([[0.1, 0.2, 0.3], [0.9, 0.2, 0.3], [0.9, 0.8, 0.7]])
-    assert nas_page.whole_curve(looks).tolist() == pytest.approx([7 / 3, 5 / 3, 2.0])
-
-
 def test_regret_is_of_the_best_by_validation_among_the_promoted() -> None:
     found = ranking([4, 3, 2, 1], [0.5, 0.7, 0.9, 0.6], [0.50, 0.72, 0.70, 0.80])
     assert found.regret(1) == pytest.approx(30)
@@ -188,15 +184,28 @@ def test_rankings_are_read_from_blocks_without_a_gap(tmp_path: Path, table: Tabl
         for route in ("condensed", "early stopping"):
             store.add(base | row | {"route": route}, code=())
     found = {each.name: each for each in recorded(store, table, "cora", 5)}
-    assert set(found) == {"condensed", nas_page.CURVE, "early stopping", "successive halving"}
+    assert set(found) == {"condensed", "early stopping", "successive halving"}
     places = table.rows(SPACE.decode(SPACE.sample(2 * BLOCK, seed=5)))
     mine = found["condensed"]
     assert torch.equal(mine.truth, table.valid["cora"][places])
     assert torch.allclose(mine.score.float(), best_half(torch.cat([looks[0], looks[1]], 1)))
     assert mine.seconds == 21.0
     assert 11.0 < found["successive halving"].seconds < 21.0
-    mixed = [each.name for each in combined(list(found.values()))]
-    assert mixed == ["condensed, smoothed", f"{nas_page.CURVE}, smoothed"]
+    assert [each.name for each in mixtures(list(found.values()))] == ["condensed, smoothed"]
+
+
+def test_a_mixture_is_the_mean_rank_and_costs_both() -> None:
+    known = [0.5, 0.7, 0.9]
+    trained = ranking([1, 3, 2], known, known)
+    prior = ranking([9, 1, 5], known, known, name="prior order")
+    plain, mixed, smooth = mixtures([trained, prior])
+    assert plain.name == "condensed, smoothed"
+    assert mixed.name == "condensed and prior order"
+    assert mixed.score.tolist() == [4, 4, 4]
+    assert mixed.seconds == trained.seconds + prior.seconds
+    assert smooth.name == "condensed and prior order, smoothed"
+    shorter = replace(prior, score=prior.score[:2])
+    assert [each.name for each in mixtures([trained, shorter])] == ["condensed, smoothed"]
 
 
 def test_what_others_say_is_looked_up_and_never_the_truth_itself(table: Table) -> None:
