@@ -24,7 +24,7 @@ class ForestTraining:
         learning_rate: Its rate. A network that learns slowly has to be seen to learn slowly: on 100
             networks of NAS-Bench-Graph (seed 100, which no table shows) rates of .02, .05 and the
             published .2 rank CiteSeer's at Spearman .77, .65 and .46, and .02, .05 and .1 Cora's at
-            .69, .68 and .62. PubMed's are at .21 to .26 for all rates from .01 to .05.
+            .69, .68 and .62. PubMed's networks need more epochs, not another rate.
         momentum: Its momentum: .9 makes 40 epochs of it go as far as 400 without.
         weight_decay: L2 penalty.
         looks: How often validation nodes are looked at, evenly spread.
