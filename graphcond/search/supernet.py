@@ -99,13 +99,13 @@ class SupernetSearch:
                 seed=self.seed,
             ).to(data.x)
             lam = torch.zeros(len(self.links), len(self.operations)).to(data.x)
-            run = _Run(net, lam.requires_grad_(), data, self.recipe, self.learning_rate)
+            run = _SupernetRun(net, lam.requires_grad_(), data, self.recipe, self.learning_rate)
             losses = [self._epoch(run, epoch) for epoch in range(self.recipe.epochs)]
             picks = self._picks(run)
         names = tuple(self.operations[pick] for pick in picks)
         return SupernetChoice(names, run.lam.detach(), losses)
 
-    def _epoch(self, run: _Run, epoch: int) -> float:
+    def _epoch(self, run: _SupernetRun, epoch: int) -> float:
         """Move θ, then λ unless it still waits; return the validation loss."""
         run.train(self._weights(run.lam.detach(), epoch))
         return run.move(self._weights(run.lam, epoch), epoch >= self.warmup * self.recipe.epochs)
@@ -114,7 +114,7 @@ class SupernetSearch:
         """Return the mixture [places, operations] that an epoch computes with."""
         raise NotImplementedError
 
-    def _picks(self, run: _Run) -> list[int]:
+    def _picks(self, run: _SupernetRun) -> list[int]:
         """Return the index of each place's operation."""
         return [int(pick) for pick in run.lam.argmax(1)]
 
@@ -190,7 +190,7 @@ class DARTSPT(SupernetSearch):
     def _weights(self, lam: Tensor, epoch: int) -> Tensor:
         return soft_weights(lam)
 
-    def _picks(self, run: _Run) -> list[int]:
+    def _picks(self, run: _SupernetRun) -> list[int]:
         weights = soft_weights(run.lam.detach())
         count = len(self.operations)
         stream = generator(self.seed, "supernet search", "places")
@@ -216,7 +216,7 @@ def _without(weights: Tensor, place: int, operation: int) -> Tensor:
     return left
 
 
-class _Run:
+class _SupernetRun:
     """A supernet in training on a graph."""
 
     def __init__(

@@ -14,7 +14,7 @@ from graphcond.data import planted_graph
 from graphcond.errors import InputError
 from graphcond.nn import OperationSupernet, soft_weights
 from graphcond.search import DARTSPT, GDAS
-from graphcond.search.supernet import _Run, _without
+from graphcond.search.supernet import _SupernetRun, _without
 from graphcond.seeding import generator
 from graphcond.training import AdamTraining
 
@@ -37,9 +37,9 @@ def made(name: str, **changed: Any) -> Any:
     return SEARCHES[name](**(shared | changed))
 
 
-def run_of(data: Data, dropout: float = 0.5) -> _Run:
+def run_of(data: Data, dropout: float = 0.5) -> _SupernetRun:
     net = OperationSupernet(8, 3, LINKS, OPERATIONS, hidden=8, dropout=dropout)
-    return _Run(net, torch.zeros(2, 3, requires_grad=True), data, BRIEF, 0.05)
+    return _SupernetRun(net, torch.zeros(2, 3, requires_grad=True), data, BRIEF, 0.05)
 
 
 def accuracy(operations: tuple[str, ...], data: Data) -> float:
@@ -135,14 +135,18 @@ def test_darts_pt_keeps_what_is_missed_most_whatever_its_weight(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     # λ stays even, so that its argmax is the first operation everywhere.
-    monkeypatch.setattr(_Run, "move", lambda self, *given: 0.0)
+    monkeypatch.setattr(_SupernetRun, "move", lambda self, *given: 0.0)
     monkeypatch.setattr(
-        _Run, "validated", lambda self, weights: (0.5, -1.0 - float(weights[0, 0] + weights[1, 2]))
+        _SupernetRun,
+        "validated",
+        lambda self, weights: (0.5, -1.0 - float(weights[0, 0] + weights[1, 2])),
     )
     seen = []
-    train = _Run.train
+    train = _SupernetRun.train
     monkeypatch.setattr(
-        _Run, "train", lambda self, weights: (seen.append(weights.clone()), train(self, weights))
+        _SupernetRun,
+        "train",
+        lambda self, weights: (seen.append(weights.clone()), train(self, weights)),
     )
     found = made("DARTSPT", between=2)(noisy(4, nodes=120))
     # What lowers the score when it is *present* is missed least.
@@ -154,17 +158,17 @@ def test_darts_pt_keeps_what_is_missed_most_whatever_its_weight(
 
 def test_gdas_trains_one_operation_a_place_and_cools(monkeypatch: pytest.MonkeyPatch) -> None:
     seen, gradients = [], []
-    train, move = _Run.train, _Run.move
+    train, move = _SupernetRun.train, _SupernetRun.move
     monkeypatch.setattr(
-        _Run, "train", lambda self, weights: (seen.append(weights), train(self, weights))
+        _SupernetRun, "train", lambda self, weights: (seen.append(weights), train(self, weights))
     )
 
-    def watched(self: _Run, *given: Any) -> float:
+    def watched(self: _SupernetRun, *given: Any) -> float:
         loss = move(self, *given)
         gradients.append(float(self.lam.grad.abs().max()))
         return loss
 
-    monkeypatch.setattr(_Run, "move", watched)
+    monkeypatch.setattr(_SupernetRun, "move", watched)
     search = made("GDAS", recipe=AdamTraining(epochs=30), temperatures=(100.0, 1.0), warmup=0.0)
     search(noisy(5, nodes=120))
     assert all(sorted(row.tolist()) == [0, 0, 1] for each in seen for row in each.detach().round())
