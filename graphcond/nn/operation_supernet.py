@@ -165,7 +165,13 @@ def straight_through(
 def soft_weights(
     lam: Tensor, temperature: float = 1.0, stream: torch.Generator | None = None
 ) -> Tensor:
-    """Return softmax((λ + g) / temperature), as :func:`straight_through` describes it."""
+    """Return softmax((λ + g) / temperature).
+
+    Args:
+        lam: Logits λ [places, operations].
+        temperature: Above 0.
+        stream: Generator of the Gumbel noise g; None adds none.
+    """
     require(
         temperature > 0,
         f"`temperature` must be above 0, but it is {temperature}. 1 is usual.",
