@@ -6,7 +6,15 @@ from __future__ import annotations
 
 import ast
 
-SPOKEN = ("require", "warn")
+SPOKEN = (
+    "require",
+    "require_at_least",
+    "require_one_of",
+    "require_positive",
+    "require_range",
+    "require_share",
+    "warn",
+)
 """Calls that only speak to the user."""
 
 

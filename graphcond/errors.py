@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 
 class GraphcondError(Exception):
     """Base of every error raised on purpose by graphcond."""
@@ -51,3 +53,50 @@ def require(holds: bool, message: str, *, error: type[GraphcondError] = InputErr
     """
     if not holds:
         raise error(message)
+
+
+def require_at_least(least: float, hint: str, **values: float) -> None:
+    """Raise unless numbers are large enough.
+
+    Args:
+        least: The smallest that is allowed.
+        hint: What they are, or what is usual: a sentence.
+        **values: The numbers, by the names that the user knows.
+
+    Raises:
+        InputError: If one is below, or NaN.
+
+    Example:
+        >>> require_at_least(1, "10 is usual.", steps=0)
+        Traceback (most recent call last):
+        ...
+        graphcond.errors.InputError: `steps` must be at least 1, but it is 0. 10 is usual.
+    """
+    for name, value in values.items():
+        require(value >= least, f"`{name}` must be at least {least}, but it is {value!r}. {hint}")
+
+
+def require_positive(hint: str, **values: float) -> None:
+    """Raise unless numbers are above 0; as :func:`require_at_least`."""
+    for name, value in values.items():
+        require(value > 0, f"`{name}` must be positive, but it is {value!r}. {hint}")
+
+
+def require_share(hint: str, **values: float) -> None:
+    """Raise unless numbers are in [0, 1); as :func:`require_at_least`."""
+    for name, value in values.items():
+        require(0 <= value < 1, f"`{name}` must be in [0, 1), but it is {value!r}. {hint}")
+
+
+def require_range(low: float, high: float, hint: str, **values: float) -> None:
+    """Raise unless numbers are in [low, high]; as :func:`require_at_least`."""
+    for name, value in values.items():
+        told = f"`{name}` must be from {low} to {high}, but it is {value!r}. {hint}"
+        require(low <= value <= high, told)
+
+
+def require_one_of(allowed: Sequence[str], hint: str, **values: str) -> None:
+    """Raise unless words are among those allowed; as :func:`require_at_least`."""
+    known = " or ".join(map(repr, allowed))
+    for name, value in values.items():
+        require(value in allowed, f"`{name}` must be {known}, but it is {value!r}. {hint}")

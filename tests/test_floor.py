@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import math
 import mmap
 import os
+from functools import partial
 
 import pytest
 import torch
@@ -11,7 +13,17 @@ import torch.distributed as dist
 import torch.multiprocessing as mp
 
 from graphcond import distributed
-from graphcond.errors import BudgetError, GraphcondError, require
+from graphcond.errors import (
+    BudgetError,
+    GraphcondError,
+    InputError,
+    require,
+    require_at_least,
+    require_one_of,
+    require_positive,
+    require_range,
+    require_share,
+)
 from graphcond.measure import Measure
 from graphcond.seeding import derive, generator
 
@@ -22,6 +34,35 @@ def test_an_error_names_law_facts_and_cure() -> None:
     assert isinstance(caught.value, ValueError)
     assert isinstance(caught.value, GraphcondError)
     require(True, "nothing")
+
+
+@pytest.mark.parametrize(
+    ("law", "good", "bad", "said"),
+    [
+        (
+            partial(require_at_least, 2),
+            (2, 3.5),
+            (1, math.nan),
+            "`k` must be at least 2, but it is",
+        ),
+        (require_positive, (0.1,), (0, -1, math.nan), "`k` must be positive, but it is"),
+        (require_share, (0, 0.9), (1, -0.1, math.nan), r"`k` must be in \[0, 1\), but it is"),
+        (partial(require_range, 1, 3), (1, 3), (0, 4), "`k` must be from 1 to 3, but it is"),
+        (
+            partial(require_one_of, ("a", "b")),
+            ("a", "b"),
+            ("c", "ab"),
+            "`k` must be 'a' or 'b', but",
+        ),
+    ],
+)
+def test_laws_of_one_value_hold_at_their_ends(law, good, bad, said) -> None:
+    for value in good:
+        law("2 is usual.", k=value, other=good[0])
+    for value in bad:
+        with pytest.raises(InputError, match=said) as caught:
+            law("2 is usual.", other=good[0], k=value)
+        assert str(caught.value).endswith(f"{value!r}. 2 is usual.")
 
 
 def test_streams_are_independent_and_stable() -> None:

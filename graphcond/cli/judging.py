@@ -17,7 +17,7 @@ from torch_geometric.data import HeteroData
 from graphcond import nn
 from graphcond.cli.options import Protocol
 from graphcond.data import EDGE, write_atomically
-from graphcond.errors import require
+from graphcond.errors import require, require_at_least
 from graphcond.evaluation import Entry, format_report, judge_interactions, judge_nodes, summarise
 from graphcond.evaluation.plot import plot_comparison
 from graphcond.typing import Record
@@ -25,11 +25,7 @@ from graphcond.typing import Record
 
 def check(options: Protocol) -> None:
     """Raise, before any work, unless the protocol can be followed."""
-    require(
-        options.seeds >= 1,
-        f"`seeds` must be at least 1, but it is {options.seeds!r}. It is the number of repeats per"
-        " row; 3 is usual.",
-    )
+    require_at_least(1, "It is the number of repeats per row; 3 is usual.", seeds=options.seeds)
     enough = options.candidates == 0 or options.candidates >= 5
     require(
         getattr(options, "out", None) != "",

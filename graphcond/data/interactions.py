@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 from torch_geometric.data import HeteroData
 
-from graphcond.errors import require
+from graphcond.errors import require, require_at_least
 from graphcond.pairs import pair_keys, widened
 
 EDGE = ("user", "interacts", "item")
@@ -222,11 +222,7 @@ def check_pairs(pairs: Any, num_users: int, num_items: int, name: str) -> None:
         f"This needs `{name}` of an integer type, but found dtype = {str(pairs.dtype)}. Convert it"
         f" with `{name}.long()` after checking that no id was rounded.",
     )
-    require(
-        num_users > 0 and num_items > 0,
-        f"This needs at least one user and one item, but found num_users = {num_users!r}, num_items"
-        f" = {num_items!r}. Give the counts.",
-    )
+    require_at_least(1, "Give the counts.", num_users=num_users, num_items=num_items)
     if pairs.numel() == 0:
         return
     pairs = widened(pairs)

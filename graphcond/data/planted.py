@@ -10,7 +10,7 @@ from torch_geometric.utils import to_undirected
 from graphcond.ambient import steady
 from graphcond.data.interactions import EDGE, make_interactions
 from graphcond.data.split import split_nodes
-from graphcond.errors import require
+from graphcond.errors import require, require_at_least, require_range, require_share
 from graphcond.pairs import pair_keys
 from graphcond.seeding import generator
 
@@ -45,16 +45,8 @@ def planted_graph(
         >>> planted_graph(num_nodes=100).edge_index.shape[0]
         2
     """
-    require(
-        num_classes >= 2,
-        f"`num_classes` must be at least 2, but it is {num_classes!r}. Classes are what is"
-        " planted.",
-    )
-    require(
-        0 <= homophily <= 1,
-        f"`homophily` must be in [0, 1], but it is {homophily!r}. It is the share of edges inside a"
-        " class.",
-    )
+    require_at_least(2, "Classes are what is planted.", num_classes=num_classes)
+    require_range(0, 1, "It is the share of edges inside a class.", homophily=homophily)
     require(
         num_nodes >= 10 * num_classes,
         f"This needs at least 10 nodes per class, but found num_nodes = {num_nodes!r}. Ask for more"
@@ -114,10 +106,7 @@ def planted_interactions(
         >>> 0.1 < float(data["user", "interacts", "item"].useless.float().mean()) < 0.3
         True
     """
-    require(
-        0 <= useless < 1,
-        f"`useless` must be in [0, 1), but it is {useless!r}. It is a share of the interactions.",
-    )
+    require_share("It is a share of the interactions.", useless=useless)
     pairs_possible = num_users * num_items
     require(
         num_users <= num_interactions <= pairs_possible // 4,

@@ -13,7 +13,7 @@ from torch_geometric.data import Data
 from torch_geometric.utils import to_networkx
 
 from graphcond.data import write_atomically
-from graphcond.errors import InputError, require
+from graphcond.errors import InputError, require, require_range
 from graphcond.evaluation.table import COLUMNS, summarise
 from graphcond.typing import Record
 
@@ -76,11 +76,7 @@ def draw_graph(data: Data, path: str | Path, *, seed: int = 0) -> None:
         " Interactions are not drawn.",
     )
     nodes = int(data.num_nodes or 0)
-    require(
-        0 < nodes <= _MOST_NODES,
-        f"This needs a graph of 1 to {_MOST_NODES} nodes, but found nodes = {nodes!r}. Condense it"
-        " first, or draw a subgraph.",
-    )
+    require_range(1, _MOST_NODES, "Condense it first, or draw a subgraph.", nodes=nodes)
     plt = _pyplot()
     names = [name for name in ("edge_weight",) if data.get(name) is not None]
     graph = to_networkx(data, to_undirected=True, edge_attrs=names, remove_self_loops=True)

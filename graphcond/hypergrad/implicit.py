@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 import torch
 from torch import Tensor
 
-from graphcond.errors import require
+from graphcond.errors import require_at_least
 from graphcond.hypergrad.problem import BilevelProblem, Hypergradient, leaves, partials
 from graphcond.linalg import CG, Damped, LinearSolver, Solution
 from graphcond.typing import Tensors
@@ -36,10 +36,8 @@ class Implicit(Hypergradient):
     direct: bool = True
 
     def __post_init__(self) -> None:
-        require(
-            self.damping >= 0,
-            f"`damping` must be at least 0, but it is {self.damping!r}. A negative shift makes the"
-            " curvature less definite.",
+        require_at_least(
+            0, "A negative shift makes the curvature less definite.", damping=self.damping
         )
 
     def __call__(self, problem: BilevelProblem, params: Tensors, lam: Tensor) -> Tensor:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from graphcond.errors import require
+from graphcond.errors import require_at_least, require_positive
 from graphcond.hypergrad.problem import BilevelProblem, Hypergradient, gradients, partials
 from graphcond.linalg import vectors
 from graphcond.typing import Tensors
@@ -31,15 +31,11 @@ class Unrolled(Hypergradient):
     learning_rate: float = 0.1
 
     def __post_init__(self) -> None:
-        require(
-            self.steps >= 1,
-            f"`steps` must be at least 1, but it is {self.steps!r}. Without a step nothing depends"
-            " on λ but the direct term.",
+        require_at_least(
+            1, "Without a step nothing depends on λ but the direct term.", steps=self.steps
         )
-        require(
-            self.learning_rate > 0,
-            f"`learning_rate` must be positive, but it is {self.learning_rate!r}. Take less than 2"
-            " / λ_max of the inner Hessian.",
+        require_positive(
+            "Take less than 2 / λ_max of the inner Hessian.", learning_rate=self.learning_rate
         )
 
     def __call__(self, problem: BilevelProblem, params: Tensors, lam: Tensor) -> Tensor:

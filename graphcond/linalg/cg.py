@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from graphcond.errors import require
+from graphcond.errors import require_at_least
 from graphcond.linalg import vectors
 from graphcond.linalg.operators import LinearOperator
 from graphcond.linalg.solver import LinearSolver, Solution
@@ -40,16 +40,10 @@ class CG(LinearSolver):
     tolerance: float = 1e-6
 
     def __post_init__(self) -> None:
-        require(
-            self.max_steps >= 1,
-            f"`max_steps` must be at least 1, but it is {self.max_steps!r}. Ten steps are within"
-            " 1e-4 of the exact direction on Cora.",
+        require_at_least(
+            1, "Ten steps are within 1e-4 of the exact direction on Cora.", max_steps=self.max_steps
         )
-        require(
-            self.tolerance >= 0,
-            f"`tolerance` must be at least 0, but it is {self.tolerance!r}. It is the relative"
-            " residual to stop at.",
-        )
+        require_at_least(0, "It is the relative residual to stop at.", tolerance=self.tolerance)
 
     def _solve(self, operator: LinearOperator, b: Tensors) -> Solution:
         batched = operator.batched

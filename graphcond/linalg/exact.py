@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import torch
 
-from graphcond.errors import NumericalError, require
+from graphcond.errors import NumericalError, require, require_at_least
 from graphcond.linalg import vectors
 from graphcond.linalg.operators import LinearOperator
 from graphcond.linalg.solver import LinearSolver, Solution
@@ -30,10 +30,8 @@ class Exact(LinearSolver):
     tolerance: float = 1e-4
 
     def __post_init__(self) -> None:
-        require(
-            self.tolerance >= 0,
-            f"`tolerance` must be at least 0, but it is {self.tolerance!r}. It is the relative"
-            " residual that counts as converged.",
+        require_at_least(
+            0, "It is the relative residual that counts as converged.", tolerance=self.tolerance
         )
 
     def _solve(self, operator: LinearOperator, b: Tensors) -> Solution:

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from graphcond import seeding
-from graphcond.errors import require
+from graphcond.errors import require, require_at_least
 from graphcond.linalg import vectors
 from graphcond.linalg.operators import LinearOperator
 from graphcond.linalg.solver import LinearSolver, Solution
@@ -29,11 +29,7 @@ def largest_eigenvalue(
     Returns:
         |λ|_max from below, scalar, or ``[B]`` if batched.
     """
-    require(
-        steps >= 1,
-        f"`steps` must be at least 1, but it is {steps!r}. Thirty products are usually within a few"
-        " percent.",
-    )
+    require_at_least(1, "Thirty products are usually within a few percent.", steps=steps)
     device = next(iter(like.values())).device
     source = seeding.generator(seed, "power iteration", device=device)
     vector = {
@@ -76,23 +72,13 @@ class Neumann(LinearSolver):
     guarded: bool = True
 
     def __post_init__(self) -> None:
-        require(
-            self.terms >= 1,
-            f"`terms` must be at least 1, but it is {self.terms!r}. The paper uses 5 to 20.",
-        )
+        require_at_least(1, "The paper uses 5 to 20.", terms=self.terms)
         require(
             self.step is None or self.step > 0,
             f"`step` must be positive, but it is {self.step!r}. Leave it None for 1 / λ_max.",
         )
-        require(
-            self.power_steps >= 1,
-            f"`power_steps` must be at least 1, but it is {self.power_steps!r}. 20 is usual.",
-        )
-        require(
-            self.tolerance >= 0,
-            f"`tolerance` must be at least 0, but it is {self.tolerance!r}. It is the relative"
-            " residual to stop at.",
-        )
+        require_at_least(1, "20 is usual.", power_steps=self.power_steps)
+        require_at_least(0, "It is the relative residual to stop at.", tolerance=self.tolerance)
 
     def _solve(self, operator: LinearOperator, b: Tensors) -> Solution:
         batched = operator.batched

@@ -11,7 +11,7 @@ from typing import overload
 import torch
 from torch import Tensor
 
-from graphcond.errors import require
+from graphcond.errors import require, require_at_least
 from graphcond.seeding import generator
 
 BLOCK = 1 << 16
@@ -85,11 +85,7 @@ class BernoulliMask:
         Returns:
             A sequence of K masks ``[P]``.
         """
-        require(
-            samples >= 1,
-            f"`samples` must be at least 1, but it is {samples!r}. It is the number K of masks per"
-            " step.",
-        )
+        require_at_least(1, "It is the number K of masks per step.", samples=samples)
         return Draws(self, samples, seed)
 
     def log_prob(self, masks: Tensor) -> Tensor:

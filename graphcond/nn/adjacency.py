@@ -10,7 +10,7 @@ import torch
 import torch.nn.functional as F  # noqa: N812
 from torch import Tensor
 
-from graphcond.errors import UnknownNameError, require
+from graphcond.errors import UnknownNameError, require, require_at_least, require_positive
 from graphcond.seeding import generator
 from graphcond.typing import Tensors
 
@@ -134,10 +134,7 @@ class Bernoulli(Adjacency):
     low: float = -4.0
 
     def __post_init__(self) -> None:
-        require(
-            self.temperature > 0,
-            f"`temperature` must be positive, but it is {self.temperature!r}. 0.5 is usual.",
-        )
+        require_positive("0.5 is usual.", temperature=self.temperature)
 
     def init(self, x: Tensor, y: Tensor, seed: int = 0) -> Tensors:
         """Return ``{"logits": [n, n]}``."""
@@ -184,14 +181,8 @@ class PairMLP(Adjacency):
     warmup: int = 60
 
     def __post_init__(self) -> None:
-        require(
-            self.hidden >= 1,
-            f"`hidden` must be at least 1, but it is {self.hidden!r}. 64 is usual.",
-        )
-        require(
-            self.warmup >= 0,
-            f"`warmup` must be at least 0, but it is {self.warmup!r}. 60 is usual.",
-        )
+        require_at_least(1, "64 is usual.", hidden=self.hidden)
+        require_at_least(0, "60 is usual.", warmup=self.warmup)
 
     def init(self, x: Tensor, y: Tensor, seed: int = 0) -> Tensors:
         """Return ``left``, ``right`` [d, h], ``weight1`` [h, h], ``weight2`` [h], ``bias2`` [] and

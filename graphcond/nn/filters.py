@@ -10,7 +10,7 @@ from typing import Literal, TypeAlias
 import torch
 from torch import Tensor
 
-from graphcond.errors import require
+from graphcond.errors import require, require_at_least, require_one_of
 from graphcond.seeding import generator
 from graphcond.sparse import CSR, apply, chebyshev, powers, scaled_laplacian, spmm
 from graphcond.typing import Tensors
@@ -73,11 +73,7 @@ class PolynomialFilterNet:
                 isinstance(value, Integral) and int(value) >= 1,
                 f"`{name}` must be a positive whole number, but it is {value!r}. It is a size.",
             )
-        require(
-            self.basis in ("chebyshev", "power"),
-            f"`basis` must be 'chebyshev' or 'power', but it is {self.basis!r}. Pick one of the"
-            " two.",
-        )
+        require_one_of(("chebyshev", "power"), "Pick one of the two.", basis=self.basis)
 
     @property
     def widths(self) -> list[tuple[int, int]]:
@@ -127,11 +123,7 @@ class PolynomialFilterNet:
             ``{"weight0": [B, d, h], "bias0": [B, h], "weight1": …}``. Memory order is [d, B, h],
             which makes ``X @ W`` one product.
         """
-        require(
-            batch >= 1,
-            f"`batch` must be at least 1, but it is {batch!r}. It is the number of models trained"
-            " at once.",
-        )
+        require_at_least(1, "It is the number of models trained at once.", batch=batch)
         params: Tensors = {}
         for layer, (fan_in, fan_out) in enumerate(self.widths):
             bound = math.sqrt(6 / (fan_in + fan_out))

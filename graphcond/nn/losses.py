@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 from torch.nn.functional import normalize, softplus
 
-from graphcond.errors import require
+from graphcond.errors import require, require_at_least, require_positive
 
 
 class Triplets(NamedTuple):
@@ -135,11 +135,7 @@ class SharedNegatives(ABC):
     cosine: bool = True
 
     def __post_init__(self) -> None:
-        require(
-            self.negatives >= 1,
-            f"`negatives` must be at least 1, but it is {self.negatives}."
-            " It is the number of items a batch shares.",
-        )
+        require_at_least(1, "It is the number of items a batch shares.", negatives=self.negatives)
 
     @abstractmethod
     def losses(self, positive: Tensor, negative: Tensor) -> Tensor:
@@ -181,10 +177,7 @@ class SampledSoftmax(SharedNegatives):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        require(
-            self.temperature > 0,
-            f"`temperature` must be positive, but it is {self.temperature}. 0.1 is usual.",
-        )
+        require_positive("0.1 is usual.", temperature=self.temperature)
 
     def losses(self, positive: Tensor, negative: Tensor) -> Tensor:
         """Return the cross-entropies [B]."""
@@ -214,10 +207,10 @@ class CosineContrastive(SharedNegatives):
     def __post_init__(self) -> None:
         super().__post_init__()
         require(
-            -1 <= self.margin < 1 and self.weight > 0,
-            "`margin` must be in [-1, 1) and `weight` positive, but they are"
-            f" {self.margin} and {self.weight}. 0.6 and 100 are usual.",
+            -1 <= self.margin < 1,
+            f"`margin` must be in [-1, 1), but it is {self.margin!r}. 0.6 is usual.",
         )
+        require_positive("100 is usual.", weight=self.weight)
 
     def losses(self, positive: Tensor, negative: Tensor) -> Tensor:
         """Return the sums of both parts [B]."""

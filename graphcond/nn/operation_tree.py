@@ -17,7 +17,7 @@ from torch_geometric.nn import (
     SAGEConv,
 )
 
-from graphcond.errors import UnknownNameError, require
+from graphcond.errors import UnknownNameError, require, require_share
 from graphcond.seeding import derive
 
 Operation = Literal["gat", "gcn", "gin", "cheb", "sage", "arma", "graph", "fc", "skip"]
@@ -157,10 +157,7 @@ def _check(
         hidden >= _HEADS and hidden % _HEADS == 0,
         f"`hidden` must be a multiple of {_HEADS}, but it is {hidden}. GAT's heads share it.",
     )
-    require(
-        0 <= dropout < 1,
-        f"`dropout` must be in [0, 1), but it is {dropout}. 0 switches it off.",
-    )
+    require_share("0 switches it off.", dropout=dropout)
 
 
 def _layer(operation: Operation, fan_in: int, hidden: int) -> torch.nn.Module:

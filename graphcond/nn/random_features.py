@@ -10,7 +10,7 @@ from typing import final
 import torch
 from torch import Tensor
 
-from graphcond.errors import require
+from graphcond.errors import require_at_least
 from graphcond.nn.filters import Basis, Operator, filter_features, polynomial, stored_bases
 from graphcond.nn.linear_filters import RidgeScores, centred_labels
 from graphcond.seeding import generator
@@ -151,10 +151,8 @@ def random_filters(
         InputError: If a mask is empty or there is no hidden layer.
     """
     target, val_target = centred_labels(y, masks, num_classes, torch.float64)
-    require(
-        num_layers >= 2,
-        f"`num_layers` must be at least 2, but it is {num_layers!r}. Without a hidden layer the"
-        " model is linear: ridge_filters.",
+    require_at_least(
+        2, "Without a hidden layer the model is linear: ridge_filters.", num_layers=num_layers
     )
     width = max(_WIDTH[0], min(_WIDTH[1], _NUMBERS // x.size(0)))
     features = filter_features(x)

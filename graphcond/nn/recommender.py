@@ -11,7 +11,7 @@ from typing import Any, ClassVar, Protocol
 import torch
 from torch import Tensor
 
-from graphcond.errors import require
+from graphcond.errors import require, require_positive, require_share
 from graphcond.nn.inputs import check_ids
 from graphcond.pairs import widened
 from graphcond.seeding import generator
@@ -95,11 +95,8 @@ class EmbeddingRecommender(torch.nn.Module, ABC):
             f"Sizes must be positive whole numbers, but they are {counts}. Give the counts of the"
             " data set.",
         )
-        require(
-            0 <= dropout < 1 and init_std > 0,
-            "A model must have 0 <= dropout < 1 and init_std > 0, but it has"
-            f" dropout={dropout} and init_std={init_std}. Change the one that is out of range.",
-        )
+        require_share("0 switches it off.", dropout=dropout)
+        require_positive("0.05 and 0.1 are usual.", init_std=init_std)
         require(
             (num_layers >= 1) == self.uses_graph and num_layers >= 0,
             f"`num_layers` must be at least 1 for LightGCN and 0 for MF, but it is {num_layers!r}."

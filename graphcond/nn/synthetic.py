@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 from torch_geometric.data import Data
 
-from graphcond.errors import BudgetError, require
+from graphcond.errors import BudgetError, require, require_share
 from graphcond.nn.adjacency import Adjacency, AdjacencyName, make_adjacency
 from graphcond.seeding import generator
 from graphcond.typing import Tensors
@@ -125,10 +125,7 @@ def export(x: Tensor, y: Tensor, weight: Tensor, threshold: float = 0.0) -> Data
     Raises:
         InputError: If the threshold is outside its range.
     """
-    require(
-        0 <= threshold < 1,
-        f"`threshold` must be in [0, 1), but it is {threshold!r}. Edge weights lie in [0, 1].",
-    )
+    require_share("Edge weights lie in [0, 1].", threshold=threshold)
     weight = weight.detach()
     keep = (weight > threshold) & ~torch.eye(len(y), dtype=torch.bool, device=weight.device)
     edge_index = keep.nonzero().T.contiguous()

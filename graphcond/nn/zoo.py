@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 from torch_geometric.nn import APPNP, ChebConv, GATConv, GCNConv, GINConv, SAGEConv, SGConv
 
-from graphcond.errors import UnknownNameError, require
+from graphcond.errors import UnknownNameError, require, require_at_least, require_share
 from graphcond.nn.inputs import check_graph_inputs
 from graphcond.pairs import widened
 from graphcond.seeding import derive
@@ -112,16 +112,11 @@ class GraphNet(torch.nn.Module):
             f" {', '.join(known)}.",
             error=UnknownNameError,
         )
-        sizes = (num_features, num_classes, hidden, num_layers)
-        require(
-            min(sizes) >= 1,
-            "This needs `num_features`, `num_classes`, `hidden` and `num_layers` >= 1, but found"
-            f" sizes = {sizes!r}. Check the arguments.",
+        require_at_least(
+            1, "It is a size.", num_features=num_features, num_classes=num_classes, hidden=hidden
         )
-        require(
-            0 <= dropout < 1,
-            f"`dropout` must be in [0, 1), but it is {dropout!r}. 0 switches it off.",
-        )
+        require_at_least(1, "2 is usual.", num_layers=num_layers)
+        require_share("0 switches it off.", dropout=dropout)
         self.kind, self.dropout, self.num_classes = kind, dropout, num_classes
         self.num_features = num_features
         widths = [num_features, *[hidden] * (num_layers - 1), num_classes]

@@ -11,7 +11,7 @@ from torch import Tensor
 from torch_geometric.data import HeteroData
 
 from graphcond.data import num_items, num_users, train_edges, val_edges
-from graphcond.errors import require
+from graphcond.errors import require_at_least, require_one_of, require_positive
 from graphcond.nn import RecommenderFactory
 from graphcond.pools.pool import PSEUDO, DataPool, PoolBuilder, make_pool
 from graphcond.seeding import derive
@@ -53,26 +53,16 @@ class ProxyTopK(PoolBuilder):
     block: int = 512
 
     def __post_init__(self) -> None:
-        require(
-            self.ratio > 0,
-            f"`ratio` must be positive, but it is {self.ratio!r}. It is the number of pseudo"
-            " interactions per observed one.",
+        require_positive(
+            "It is the number of pseudo interactions per observed one.", ratio=self.ratio
         )
-        require(
-            self.quota in ("degree", "sqrt", "uniform", "global"),
-            "`quota` must be 'degree' or 'sqrt' or 'uniform' or 'global', but it is"
-            f" {self.quota!r}. It says how the pseudo interactions are shared among users.",
+        require_one_of(
+            ("degree", "sqrt", "uniform", "global"),
+            "It says how the pseudo interactions are shared among users.",
+            quota=self.quota,
         )
-        require(
-            self.ensemble >= 1,
-            f"`ensemble` must be at least 1, but it is {self.ensemble!r}. It is the number of"
-            " proxies.",
-        )
-        require(
-            self.block >= 1,
-            f"`block` must be at least 1, but it is {self.block!r}. It is the number of users"
-            " scored at once.",
-        )
+        require_at_least(1, "It is the number of proxies.", ensemble=self.ensemble)
+        require_at_least(1, "It is the number of users scored at once.", block=self.block)
 
     def __call__(self, data: HeteroData, *, seed: int) -> DataPool:
         """Train the proxies and take their favourites; see :class:`PoolBuilder`."""

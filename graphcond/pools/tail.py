@@ -7,7 +7,7 @@ from typing import Literal
 
 import torch
 
-from graphcond.errors import require
+from graphcond.errors import require_at_least, require_one_of
 from graphcond.pools.pool import OBSERVED, DataPool
 
 
@@ -31,20 +31,11 @@ class Tail:
     budget: Literal["included", "extra"] = "included"
 
     def __post_init__(self) -> None:
-        require(
-            self.budget in ("included", "extra"),
-            f"`budget` must be 'included' or 'extra', but it is {self.budget!r}."
-            " It says whether the tail counts.",
+        require_one_of(
+            ("included", "extra"), "It says whether the tail counts.", budget=self.budget
         )
-        require(
-            self.of in ("pool", "training"),
-            f"`of` must be 'pool' or 'training', but it is {self.of!r}."
-            " It says whose interactions are counted.",
-        )
-        require(
-            self.threshold >= 0,
-            f"`threshold` must be at least 0, but it is {self.threshold}. 0 compensates nobody.",
-        )
+        require_one_of(("pool", "training"), "It says whose interactions are counted.", of=self.of)
+        require_at_least(0, "0 compensates nobody.", threshold=self.threshold)
 
 
 def keep_tail(
@@ -76,15 +67,8 @@ def keep_tail(
     Source:
         DConRec, Eq. 13 (``of="pool"``, no limit).
     """
-    require(
-        threshold >= 0,
-        f"This needs tail threshold >= 0, but found threshold = {threshold!r}. It is a number of"
-        " interactions per user.",
-    )
-    require(
-        of in ("pool", "training"),
-        f"`of` must be 'pool' or 'training', but it is {of!r}. It says whose interactions count.",
-    )
+    require_at_least(0, "It is a number of interactions per user.", threshold=threshold)
+    require_one_of(("pool", "training"), "It says whose interactions count.", of=of)
     if of == "pool":
         counted = torch.ones_like(pool.kept)
     else:

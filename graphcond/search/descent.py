@@ -9,7 +9,7 @@ from torch import Tensor
 from torch_geometric.data import Data
 
 from graphcond.data import check_nodes
-from graphcond.errors import require
+from graphcond.errors import require_at_least, require_positive
 from graphcond.hypergrad import Implicit
 from graphcond.linalg import CG
 from graphcond.nn import PolynomialFilterNet
@@ -76,13 +76,9 @@ class FilterDescent:
     seed: int = 0
 
     def __post_init__(self) -> None:
-        for name in ("starts", "moves", "between"):
-            count = getattr(self, name)
-            require(count >= 1, f"`{name}` must be at least 1, but it is {count}. Raise it.")
-        require(
-            self.learning_rate > 0,
-            f"`learning_rate` must be positive, but it is {self.learning_rate}. 0.1 is usual.",
-        )
+        counts = {"starts": self.starts, "moves": self.moves, "between": self.between}
+        require_at_least(1, "Raise it.", **counts)
+        require_positive("0.1 is usual.", learning_rate=self.learning_rate)
 
     def __call__(self, data: Data, *, starts: Tensor | None = None) -> Descended:
         """Descend on a graph, condensed or original.

@@ -14,7 +14,7 @@ import torch
 from scipy.stats import DegenerateDataWarning, bootstrap
 from torch import Tensor
 
-from graphcond.errors import require
+from graphcond.errors import require, require_range
 from graphcond.metrics import kendall, regret, spearman
 from graphcond.search.study import fault
 
@@ -123,11 +123,7 @@ def rank_report(
         f"Two lists of at least 3 scores are compared, but they hold {found.numel()} and"
         f" {truth.numel()}. Score the same candidates twice.",
     )
-    require(
-        1 <= top < found.numel(),
-        f"`top` must be from 1 to {found.numel() - 1}, but it is {top}."
-        " It is the length of the shortlist.",
-    )
+    require_range(1, found.numel() - 1, "It is the length of the shortlist.", top=top)
     sign = 1.0
     if minimizing:
         sign = -1.0

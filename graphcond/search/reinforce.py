@@ -10,7 +10,7 @@ from optuna.samplers import BaseSampler, RandomSampler
 from optuna.trial import FrozenTrial, TrialState
 from torch import Tensor
 
-from graphcond.errors import require
+from graphcond.errors import require_positive, require_share
 from graphcond.search.samplers import PerTrial
 from graphcond.search.study import fault
 from graphcond.seeding import generator
@@ -124,14 +124,8 @@ class ReinforceSampler(BaseSampler):
         baseline_decay: float = 0.95,
         entropy_weight: float = 1e-4,
     ) -> None:
-        require(
-            learning_rate > 0,
-            f"`learning_rate` must be above 0, but it is {learning_rate}. It is Adam's step size.",
-        )
-        require(
-            0 <= baseline_decay < 1,
-            f"`baseline_decay` must be in [0, 1), but it is {baseline_decay}. 0.95 is usual.",
-        )
+        require_positive("It is Adam's step size.", learning_rate=learning_rate)
+        require_share("0.95 is usual.", baseline_decay=baseline_decay)
         self.space = space
         self.seed = seed
         self.learning_rate = learning_rate

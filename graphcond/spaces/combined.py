@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import torch
 from torch import Tensor
 
-from graphcond.errors import require
+from graphcond.errors import require, require_at_least
 from graphcond.seeding import derive
 from graphcond.spaces.space import SearchSpace
 
@@ -64,7 +64,7 @@ class Product(SearchSpace):
         Returns:
             λ [n, H].
         """
-        require(n >= 1, f"`n` must be at least 1, but it is {n}. It counts the candidates.")
+        require_at_least(1, "It counts the candidates.", n=n)
         parts = []
         for place, space in enumerate(self.spaces):
             parts.append(_rounds(space, n, derive(seed, "product", place)))

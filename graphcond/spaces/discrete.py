@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 from torch.nn.functional import one_hot
 
-from graphcond.errors import require
+from graphcond.errors import require_range
 from graphcond.seeding import generator
 from graphcond.spaces.space import SearchSpace
 
@@ -80,11 +80,7 @@ class DiscreteSpace(SearchSpace):
         Raises:
             InputError: If ``n`` is not positive, or larger than the space.
         """
-        require(
-            1 <= n <= len(self),
-            f"The number of models must be from 1 to {len(self)}, but `n` is {n}."
-            " Ask for fewer candidates.",
-        )
+        require_range(1, len(self), "The space holds no more candidates.", n=n)
         stream = generator(seed, "space")
         if len(self) <= _LISTED:
             return self._one_hot(self._digits(torch.randperm(len(self), generator=stream)[:n]))

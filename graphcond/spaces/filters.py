@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Literal
 import torch
 from torch import Tensor
 
-from graphcond.errors import require
+from graphcond.errors import require, require_at_least, require_one_of
 from graphcond.seeding import generator
 from graphcond.spaces.space import SearchSpace
 
@@ -50,15 +50,10 @@ class PolynomialFilters(SearchSpace):
             f"`order` must be a whole number of at least 0, but it is {self.order!r}."
             " It is the polynomial's degree.",
         )
-        require(
-            self.num_layers >= 1,
-            f"`num_layers` must be at least 1, but it is {self.num_layers}."
-            " 1 means coefficients shared by all layers.",
+        require_at_least(
+            1, "1 means coefficients shared by all layers.", num_layers=self.num_layers
         )
-        require(
-            self.basis in ("chebyshev", "power"),
-            f"`basis` must be 'chebyshev' or 'power', but it is {self.basis!r}. Pick one.",
-        )
+        require_one_of(("chebyshev", "power"), "Pick one.", basis=self.basis)
         require(
             self.low < self.high,
             f"`low` must be below `high`, but they are {self.low} and {self.high}."

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, get_args
 
-from graphcond.errors import require
+from graphcond.errors import require, require_at_least
 from graphcond.nn.graph_nas import (
     Activation,
     Aggregator,
@@ -76,10 +76,7 @@ class GraphNAS(DiscreteSpace):
     widths: tuple[int, ...] = (4, 8, 16, 32, 64, 128, 256)
 
     def __post_init__(self) -> None:
-        require(
-            self.num_layers >= 1,
-            f"`num_layers` must be at least 1, but it is {self.num_layers}. GraphNAS takes 2.",
-        )
+        require_at_least(1, "GraphNAS takes 2.", num_layers=self.num_layers)
         for name in ("attentions", "aggregators", "activations", "heads", "widths"):
             values: Sequence[object] = getattr(self, name)
             require(

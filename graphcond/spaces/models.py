@@ -11,7 +11,7 @@ from typing import Any, get_args
 import torch
 from torch import Tensor
 
-from graphcond.errors import require
+from graphcond.errors import require, require_positive
 from graphcond.nn.zoo import GraphNet, Kind
 from graphcond.spaces.discrete import DiscreteSpace
 
@@ -116,11 +116,7 @@ class ModelChoices(DiscreteSpace):
         Returns:
             Weights [n, H] that sum to 1 in every group.
         """
-        require(
-            temperature > 0,
-            f"`temperature` must be above 0, but it is {temperature}."
-            " 1.0 is usual; lower is nearer to one-hot.",
-        )
+        require_positive("1.0 is usual; lower is nearer to one-hot.", temperature=temperature)
         if stream is not None:
             uniform = torch.rand(
                 lam.shape, generator=stream, dtype=lam.dtype, device=lam.device

@@ -10,7 +10,7 @@ from typing import Any, final
 import torch
 from torch import Tensor
 
-from graphcond.errors import require
+from graphcond.errors import require_range
 from graphcond.nn.operation_tree import OPERATIONS, Operation, OperationTree
 from graphcond.seeding import generator
 from graphcond.spaces.discrete import DiscreteSpace
@@ -165,10 +165,7 @@ class NasBenchGraph(DiscreteSpace):
             InputError: If ``n`` is not positive, or larger than the space.
         """
         every = _every_choice()
-        require(
-            1 <= n <= len(every),
-            f"`n` must be from 1 to {len(every)}, but it is {n}. The space has no more networks.",
-        )
+        require_range(1, len(every), "The space has no more networks.", n=n)
         picks = torch.randperm(len(every), generator=generator(seed, "space"))[:n].tolist()
         return self.encode([every[pick] for pick in picks])
 

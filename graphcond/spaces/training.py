@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import torch
 from torch import Tensor
 
-from graphcond.errors import require
+from graphcond.errors import require, require_at_least
 from graphcond.seeding import generator
 from graphcond.spaces.space import SearchSpace
 
@@ -95,7 +95,7 @@ class TrainingRanges(SearchSpace):
         Returns:
             λ [n, 3].
         """
-        require(n >= 1, f"`n` must be at least 1, but it is {n}. It counts the candidates.")
+        require_at_least(1, "It counts the candidates.", n=n)
         return torch.rand(n, self.size, generator=generator(seed, "space"))
 
     def contains(self, lam: Tensor) -> Tensor:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from graphcond.errors import require
+from graphcond.errors import require, require_positive
 from graphcond.sparse.csr import CSR
 from graphcond.sparse.pattern import Pattern, indptr_of
 from graphcond.sparse.sddmm import sddmm
@@ -97,11 +97,7 @@ def scaled_laplacian(csr: CSR, lambda_max: float = 2.0) -> CSR:
 
     Source: Defferrard et al. 2016, section 2.1.
     """
-    require(
-        lambda_max > 0,
-        f"`lambda_max` must be positive, but it is {lambda_max!r}. 2 bounds every normalised"
-        " Laplacian.",
-    )
+    require_positive("2 bounds every normalised Laplacian.", lambda_max=lambda_max)
     normal = gcn_norm(csr, self_loops=False)
     if normal.value is None:
         raise RuntimeError("a normalised matrix has entries")

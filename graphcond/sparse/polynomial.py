@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from graphcond.errors import require
+from graphcond.errors import require, require_at_least
 from graphcond.sparse.csr import CSR
 from graphcond.sparse.spmm import spmm
 
@@ -88,9 +88,7 @@ def powers(operator: CSR | Tensor, x: Tensor, order: int) -> list[Tensor]:
 
 
 def _check(operator: CSR | Tensor, x: Tensor, order: int) -> None:
-    require(
-        order >= 0, f"`order` must be at least 0, but it is {order!r}. It is the highest degree."
-    )
+    require_at_least(0, "It is the highest degree.", order=order)
     if isinstance(operator, CSR):
         size = tuple(operator.size)
     else:

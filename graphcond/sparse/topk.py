@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from graphcond.errors import require
+from graphcond.errors import require, require_at_least, require_range
 from graphcond.sparse.csr import CSR
 
 
@@ -61,16 +61,8 @@ def _check(users: Tensor, items: Tensor, k: int, exclude: CSR | None, block: int
         "`users` must have the shape [m, d] and `items` [n, d], but found users ="
         f" {tuple(users.shape)!r}, items = {tuple(items.shape)!r}. Both need one width.",
     )
-    require(
-        1 <= k <= items.size(0),
-        f"This needs 1 <= `k` <= number of items, but found k = {k!r}, items = {items.size(0)!r}."
-        " It is how many columns to return.",
-    )
-    require(
-        block >= 1,
-        f"`block` must be at least 1, but it is {block!r}. It is the number of rows scored at"
-        " once.",
-    )
+    require_range(1, items.size(0), "It is how many columns to return.", k=k)
+    require_at_least(1, "It is the number of rows scored at once.", block=block)
     if exclude is not None:
         require(
             exclude.size == (users.size(0), items.size(0)),

@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from graphcond.errors import require
+from graphcond.errors import require_at_least
 from graphcond.seeding import generator
 from graphcond.sparse import CSR, spmm
 
@@ -32,11 +32,8 @@ def leading_directions(
 
     Source: Halko et al., SIAM Review 2011, algorithm 4.4.
     """
-    require(
-        rank >= 1 and sweeps >= 1,
-        f"`rank` and `sweeps` must be at least 1, but they are {rank} and {sweeps}."
-        " Rank counts singular vectors, sweeps the rounds that find them.",
-    )
+    require_at_least(1, "It counts singular vectors.", rank=rank)
+    require_at_least(1, "It counts the rounds that find them.", sweeps=sweeps)
     width = min(rank + _MORE, *matrix.size)
     start = torch.randn(matrix.size[1], width, generator=generator(seed, "subspace"))
     basis = torch.linalg.qr(start.to(matrix.indptr.device)).Q

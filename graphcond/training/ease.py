@@ -11,7 +11,7 @@ from torch_geometric.data import HeteroData
 
 from graphcond.ambient import steady
 from graphcond.data.pair_checks import check_pair_stores
-from graphcond.errors import require
+from graphcond.errors import require_positive
 from graphcond.sparse import CSR, spmm
 from graphcond.training.ranker import ItemWeights, interaction_matrix, rows_of
 
@@ -51,7 +51,7 @@ def fit_ease(train: HeteroData, ridge: float = 200.0) -> DenseItemWeights:
     Source: Steck, WWW 2019, equations 8 and 9.
     """
     check_pair_stores(train)
-    require(ridge > 0, f"`ridge` must be positive, but it is {ridge}. 200 suits sets of a million.")
+    require_positive("200 suits sets of a million.", ridge=ridge)
     met = interaction_matrix(train)
     system = gram(met)
     system.diagonal().add_(ridge)

@@ -12,7 +12,7 @@ from torch import Tensor
 from torch.nn.functional import cross_entropy
 
 from graphcond.data.stateful import joined
-from graphcond.errors import NumericalError, require
+from graphcond.errors import NumericalError, require, require_share
 from graphcond.nn.filters import PolynomialFilterNet
 from graphcond.training.adam import Adam, AdamTraining
 from graphcond.training.filter_graphs import FilterGraph
@@ -39,10 +39,7 @@ class FilterTraining(AdamTraining):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        require(
-            0 <= self.dropout < 1,
-            f"`dropout` must be in [0, 1), but it is {self.dropout!r}. 0 switches it off.",
-        )
+        require_share("0 switches it off.", dropout=self.dropout)
 
 
 def node_losses(logits: Tensor, y: Tensor) -> Tensor:

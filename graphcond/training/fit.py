@@ -15,7 +15,7 @@ from tqdm import tqdm
 
 from graphcond.data import Checkpoint
 from graphcond.data.stateful import Stateful, joined, part_of
-from graphcond.errors import NumericalError, require
+from graphcond.errors import NumericalError, require, require_at_least
 from graphcond.training.stopping import EarlyStopping
 from graphcond.typing import Tensors
 
@@ -89,10 +89,7 @@ def fit(
         NumericalError: If a loss or a score is NaN.
         FileFormatError: If the checkpoint belongs to another run.
     """
-    require(
-        epochs >= 1,
-        f"`epochs` must be at least 1, but it is {epochs!r}. It is the most epochs to train.",
-    )
+    require_at_least(1, "It is the most epochs to train.", epochs=epochs)
     history = Fitted()
     best = dict[str, Tensor]()
     if checkpoint is not None and (kept := checkpoint.load()) is not None:

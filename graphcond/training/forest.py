@@ -10,7 +10,7 @@ from torch import Tensor
 from torch.nn.functional import cross_entropy
 from torch_geometric.data import Data
 
-from graphcond.errors import require
+from graphcond.errors import require, require_at_least, require_range
 from graphcond.nn import ForestGraph, OperationForest, Tree
 from graphcond.seeding import derive
 
@@ -47,12 +47,8 @@ class ForestTraining:
     block: int = 20
 
     def __post_init__(self) -> None:
-        require(
-            1 <= self.looks <= self.epochs,
-            f"`looks` must be from 1 to {self.epochs}, the epochs, but it is {self.looks}."
-            " 10 are usual.",
-        )
-        require(self.block >= 1, f"`block` must be at least 1, but it is {self.block}. Raise it.")
+        require_range(1, self.epochs, "It is at most the epochs; 10 is usual.", looks=self.looks)
+        require_at_least(1, "Raise it.", block=self.block)
 
 
 @dataclass(frozen=True)

@@ -13,7 +13,7 @@ from torch_geometric.data import HeteroData
 from graphcond.ambient import steady
 from graphcond.data import train_edges
 from graphcond.data.pair_checks import check_pair_stores
-from graphcond.errors import require
+from graphcond.errors import require, require_at_least
 from graphcond.sparse import CSR, bipartite_norm, spmm
 from graphcond.training.directions import leading_directions
 from graphcond.training.fit import Fitted
@@ -101,10 +101,7 @@ def fit_gfcf(
 
     Source: Shen et al., CIKM 2021, equation 11; α = 0.3 is theirs.
     """
-    require(
-        ideal >= 0,
-        f"`ideal` must not be negative, but it is {ideal}. It is the weight of the low pass.",
-    )
+    require_at_least(0, "It is the weight of the low pass.", ideal=ideal)
     met = interaction_matrix(train)
     normal = bipartite_norm(met)
     _, vectors = leading_directions(normal, rank, sweeps=sweeps, seed=seed)

@@ -11,7 +11,7 @@ from torch_geometric.data import HeteroData
 from graphcond.ambient import steady
 from graphcond.data import num_items, num_users, train_edges
 from graphcond.data.pair_checks import check_pair_stores
-from graphcond.errors import require
+from graphcond.errors import require, require_at_least, require_positive
 from graphcond.seeding import generator
 from graphcond.training.fit import Fitted
 from graphcond.training.ranker import Recommender
@@ -58,16 +58,8 @@ def fit_least_squares(
     check_pair_stores(train)
     edges = train_edges(train)
     size = (num_users(train), num_items(train))
-    require(
-        dim >= 1 and sweeps >= 1,
-        f"This needs `dim` >= 1 and `sweeps` >= 1, but found dim = {dim!r}, sweeps = {sweeps!r}."
-        " Check them.",
-    )
-    require(
-        unobserved > 0 and ridge > 0,
-        f"This needs `unobserved` > 0 and `ridge` > 0, but found unobserved = {unobserved!r}, ridge"
-        f" = {ridge!r}. Check them.",
-    )
+    require_at_least(1, "64 and 12 are usual.", dim=dim, sweeps=sweeps)
+    require_positive("0.1 and 0.003 are usual.", unobserved=unobserved, ridge=ridge)
     require(
         edges.size(1) > 0,
         f"This needs at least one interaction, but found interactions = {edges.size(1)!r}. The set"

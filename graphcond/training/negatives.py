@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from graphcond.errors import require
+from graphcond.errors import require_at_least
 from graphcond.pairs import pair_keys
 
 _ROUNDS = 20
@@ -31,11 +31,8 @@ class UniformNegatives:
     """
 
     def __init__(self, edge_index: Tensor, num_users: int, num_items: int) -> None:
-        require(
-            min(num_users, num_items) >= 1,
-            f"`num_users` and `num_items` must be positive, but they are {num_users} and"
-            f" {num_items}. Give the counts of the data set.",
-        )
+        hint = "Give the counts of the data set."
+        require_at_least(1, hint, num_users=num_users, num_items=num_items)
         self.num_users = num_users
         self.num_items = num_items
         # With several models side by side the rows of the users go on beyond one model's.

@@ -12,7 +12,7 @@ from torch_geometric.data import HeteroData
 
 from graphcond.ambient import steady
 from graphcond.data import num_items, num_users, train_edges
-from graphcond.errors import require
+from graphcond.errors import require, require_range
 from graphcond.sparse import CSR
 from graphcond.sparse.pattern import Pattern
 from graphcond.training.fit import Fitted
@@ -56,10 +56,7 @@ class Ranker(ABC):
             Scores [U, k] and item ids [U, k], best first; -inf and -1 where nothing is left.
         """
         num_users, num_items = self.size
-        require(
-            1 <= k <= num_items,
-            f"`k` must be in [1, {num_items}], but it is {k}. It is the length of the lists.",
-        )
+        require_range(1, num_items, "It is the length of the lists.", k=k)
         out = None
         if exclude is not None:
             out = CSR.from_edges(exclude[0], exclude[1], self.size)

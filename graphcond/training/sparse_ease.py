@@ -11,7 +11,7 @@ from torch import Tensor
 from torch_geometric.data import HeteroData
 
 from graphcond.data import train_edges
-from graphcond.errors import require
+from graphcond.errors import require_at_least, require_positive
 from graphcond.sparse import CSR
 from graphcond.training.ranker import ItemWeights, interaction_matrix, rows_of
 
@@ -68,11 +68,8 @@ def fit_sparse_ease(
     Source: EASE (Steck, WWW 2019) on the support of an item-based neighbourhood, as fsSLIM (Ning
         and Karypis, ICDM 2011, section 4.3.1) chooses it.
     """
-    require(
-        ridge > 0 and neighbours >= 1,
-        "`ridge` must be positive and `neighbours` at least 1, but they are"
-        f" {ridge} and {neighbours}. 50 and 64 are usual.",
-    )
+    require_positive("50 is usual.", ridge=ridge)
+    require_at_least(1, "64 is usual.", neighbours=neighbours)
     taken = interaction_matrix(train)
     edges, size = train_edges(train), taken.size
     shared = _shared_users(edges, size)

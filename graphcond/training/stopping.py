@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 
-from graphcond.errors import NumericalError, require
+from graphcond.errors import NumericalError, require, require_at_least
 
 
 @dataclass(frozen=True)
@@ -31,21 +31,9 @@ class EarlyStopping:
     min_delta: float = 0.0
 
     def __post_init__(self) -> None:
-        require(
-            self.patience >= 1,
-            f"`patience` must be at least 1, but it is {self.patience!r}. It counts validation"
-            " looks.",
-        )
-        require(
-            self.every >= 1,
-            f"`every` must be at least 1, but it is {self.every!r}. It counts epochs between two"
-            " looks.",
-        )
-        require(
-            self.min_delta >= 0,
-            f"`min_delta` must be at least 0, but it is {self.min_delta!r}. It is the smallest rise"
-            " that counts.",
-        )
+        require_at_least(1, "It counts validation looks.", patience=self.patience)
+        require_at_least(1, "It counts epochs between two looks.", every=self.every)
+        require_at_least(0, "It is the smallest rise that counts.", min_delta=self.min_delta)
 
     def due(self, epoch: int) -> bool:
         """Whether the score is looked at after ``epoch`` (counted from 0)."""

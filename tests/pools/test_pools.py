@@ -150,7 +150,7 @@ def test_bad_arguments(data):
             pools.ProxyTopK(mf, **wrong)
     with pytest.raises(InputError, match="at least one pool"):
         pools.Union()
-    with pytest.raises(InputError, match="tail threshold"):
+    with pytest.raises(InputError, match="`threshold` must be at least 0"):
         pools.keep_tail(pools.Observed()(data, seed=0), 40, threshold=-1, of="pool")
     with pytest.raises(InputError, match="edges"):
         pools.DataPool(torch.zeros(2, 3), torch.zeros(2), torch.zeros(3))

@@ -20,7 +20,7 @@ def test_samples_are_distinct_and_extend_each_other():
     lam = space.sample(40, seed=3)
     assert len(lam.unique(dim=0)) == 40
     assert torch.equal(space.sample(7, seed=3), lam[:7])
-    with pytest.raises(InputError, match="number of models"):
+    with pytest.raises(InputError, match="`n` must be from 1 to 40, but it is 41"):
         space.sample(41)
 
 

@@ -42,7 +42,7 @@ from graphcond.data import (
     val_edges,
     with_interactions,
 )
-from graphcond.errors import require
+from graphcond.errors import require, require_at_least, require_one_of
 from graphcond.masks import CappedSimplex, Estimator, OneStep, Reinforce
 from graphcond.nn import RecommenderFactory
 from graphcond.pairs import pair_keys
@@ -111,10 +111,8 @@ class PolicyGradient(InteractionCondenser):
     control: int = 1
 
     def __post_init__(self) -> None:
-        require(
-            self.cap in ("interactions", "pool"),
-            f"`cap` must be 'interactions' or 'pool', but it is {self.cap!r}."
-            " It says what the ratio is a share of.",
+        require_one_of(
+            ("interactions", "pool"), "It says what the ratio is a share of.", cap=self.cap
         )
         require(
             self.cap == "interactions" or self.tail.budget == "extra",
@@ -132,10 +130,7 @@ class PolicyGradient(InteractionCondenser):
                 isinstance(given, kind),
                 f"`{name}` must be a {kind.__name__}, but it is {given!r}. See PolicyGradient.",
             )
-        require(
-            self.control >= 0,
-            f"`control` must be at least 0, but it is {self.control}. It is a number of trainings.",
-        )
+        require_at_least(0, "It is a number of trainings.", control=self.control)
 
     @classmethod
     def published(

@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 
 from graphcond.condensers.dconrec.outer_loss import OuterLoss
-from graphcond.errors import require
+from graphcond.errors import require, require_one_of
 from graphcond.nn import Triplets, bpr_gradient
 from graphcond.seeding import derive, generator
 from graphcond.training import UniformNegatives
@@ -60,10 +60,10 @@ class UnrolledBPR:
         for name in ("learning_rate", "init_std"):
             size = getattr(self, name)
             require(size > 0, f"`{name}` must be positive, but it is {size}. Raise it.")
-        require(
-            self.start in ("items", "proxy", "fresh"),
-            f"`start` must be 'items' or 'proxy' or 'fresh', but it is {self.start!r}. It says"
-            " where the inner training starts.",
+        require_one_of(
+            ("items", "proxy", "fresh"),
+            "It says where the inner training starts.",
+            start=self.start,
         )
 
 

@@ -19,7 +19,7 @@ from graphcond.data import (
     train_edges,
     val_edges,
 )
-from graphcond.errors import require
+from graphcond.errors import require, require_at_least
 from graphcond.pools import DataPool
 from graphcond.seeding import derive, generator
 from graphcond.training import UniformNegatives
@@ -109,10 +109,8 @@ class TeacherFavourites(OuterInteractions):
     needs_proxy: ClassVar[bool] = True
 
     def __post_init__(self) -> None:
-        require(
-            self.length >= 1,
-            f"`length` must be at least 1, but it is {self.length}."
-            " It counts the favourites of each user; 10 is usual.",
+        require_at_least(
+            1, "It counts the favourites of each user; 10 is usual.", length=self.length
         )
 
     def edges(self, data: HeteroData, pool: DataPool, seed: int) -> Tensor:

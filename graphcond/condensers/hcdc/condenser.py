@@ -20,7 +20,7 @@ from graphcond.condensers.nodes.partition import Partition
 from graphcond.condensers.synthesis import NodeSynthesis
 from graphcond.data import Checkpoint, parts, union
 from graphcond.data.progress import Progress
-from graphcond.errors import require
+from graphcond.errors import require, require_at_least, require_one_of, require_share
 from graphcond.hypergrad import Implicit
 from graphcond.linalg import CG, Neumann
 from graphcond.nn.adjacency import Adjacency, AdjacencyName, homophilous_start, make_adjacency
@@ -95,28 +95,21 @@ class HypergradientMatching(NodeCondenser):
             isinstance(self.teacher, Teacher),
             f"`teacher` must be a Teacher, but it is {self.teacher!r}. Pass LinearTeacher().",
         )
-        require(
-            0 <= self.threshold < 1,
-            f"`threshold` must be in [0, 1), but it is {self.threshold}."
-            " Edge weights lie in [0, 1].",
-        )
+        require_share("Edge weights lie in [0, 1].", threshold=self.threshold)
         for name in ("learning_rate", "edge_learning_rate"):
             rate = getattr(self, name)
             require(rate > 0, f"`{name}` must be positive, but it is {rate!r}. 0.2 is usual.")
-        require(
-            self.links >= 0,
-            f"`links` must be at least 0, but it is {self.links}. 2 is usual, 0 adds none.",
-        )
+        require_at_least(0, "2 is usual, 0 adds none.", links=self.links)
         make_adjacency(self.adjacency)
         require(
             self.teacher.is_network or self.hypergradient.direct,
             "A teacher in closed form always has the direct term, but `hypergradient` is"
             f" {self.hypergradient}. Pass teacher=TrainedTeacher() to leave it out.",
         )
-        require(
-            self.curvature in ("gauss-newton", "hessian"),
-            "`curvature` must be 'gauss-newton' or 'hessian', but it is"
-            f" {self.curvature!r}. Gauss-Newton products are positive definite.",
+        require_one_of(
+            ("gauss-newton", "hessian"),
+            "Gauss-Newton products are positive definite.",
+            curvature=self.curvature,
         )
 
     @classmethod

@@ -24,7 +24,7 @@ from graphcond.condensers.hcdc.objective import (
 )
 from graphcond.condensers.hcdc.teachers import Lesson, Teacher
 from graphcond.data.progress import Progress
-from graphcond.errors import NumericalError, require
+from graphcond.errors import NumericalError, require_at_least
 from graphcond.hypergrad import sensitivity
 from graphcond.metrics import spearman
 from graphcond.seeding import derive, generator
@@ -64,24 +64,11 @@ class Pool:
     weights: Weights = field(default_factory=Weights)
 
     def __post_init__(self) -> None:
-        require(
-            self.size >= 10,
-            f"`size` must be at least 10, but it is {self.size!r}. A pool of 128 is usual.",
-        )
-        require(
-            self.batch >= 2,
-            f"`batch` must be at least 2, but it is {self.batch!r}. Correlations need two values;"
-            " 48 is usual.",
-        )
-        require(
-            self.steps >= 1, f"`steps` must be at least 1, but it is {self.steps!r}. 200 is usual."
-        )
-        require(
-            self.copies >= 1, f"`copies` must be at least 1, but it is {self.copies!r}. 2 is usual."
-        )
-        require(
-            self.noise >= 0, f"`noise` must be at least 0, but it is {self.noise!r}. 0.4 is usual."
-        )
+        require_at_least(10, "A pool of 128 is usual.", size=self.size)
+        require_at_least(2, "Correlations need two values; 48 is usual.", batch=self.batch)
+        require_at_least(1, "200 is usual.", steps=self.steps)
+        require_at_least(1, "2 is usual.", copies=self.copies)
+        require_at_least(0, "0.4 is usual.", noise=self.noise)
 
 
 @dataclass(frozen=True, eq=False)

@@ -10,7 +10,7 @@ from tqdm import tqdm
 
 from graphcond.condensers.hcdc.teachers import Companion
 from graphcond.data.progress import Progress
-from graphcond.errors import require
+from graphcond.errors import require, require_at_least, require_positive
 from graphcond.hypergrad import BilevelProblem, Implicit, cosine_distance
 from graphcond.linalg import Solution
 from graphcond.nn.filters import dense_operator
@@ -63,21 +63,17 @@ class Trajectories:
         return self.epochs - self.warmup
 
     def __post_init__(self) -> None:
-        counts = (self.starts, self.num_seeds, self.epochs, self.every)
-        require(
-            min(counts) >= 1,
-            f"This needs `starts`, `num_seeds`, `epochs`, `every` ≥ 1, but found {counts!r}."
-            " 16 starts, 2 seeds, 80 epochs, a move of λ every 10.",
-        )
+        require_at_least(1, "16 are usual.", starts=self.starts)
+        require_at_least(1, "2 are usual.", num_seeds=self.num_seeds)
+        require_at_least(1, "80 epochs and a move every 10 are usual.", epochs=self.epochs)
+        require_at_least(1, "A move of λ every 10 epochs is usual.", every=self.every)
         require(
             0 <= self.warmup < self.epochs,
             f"`warmup` must be in [0, epochs), but found warmup = {self.warmup!r}, epochs ="
             f" {self.epochs!r}. 30 of 80 is usual.",
         )
-        require(
-            self.learning_rate > 0,
-            f"`learning_rate` must be positive, but it is {self.learning_rate!r}. It is the length"
-            " of a move of λ; 0.05 is usual.",
+        require_positive(
+            "It is the length of a move of λ; 0.05 is usual.", learning_rate=self.learning_rate
         )
 
 

@@ -19,7 +19,7 @@ from graphcond.data import (
     num_users,
     train_edges,
 )
-from graphcond.errors import require
+from graphcond.errors import require_at_least
 from graphcond.nn.recommender import MF, RecommenderFactory
 from graphcond.pools import fit_proxies
 from graphcond.seeding import derive, generator
@@ -105,10 +105,7 @@ class SelectionViaProxy(InteractionCondenser):
     repeats: int = 8
 
     def __post_init__(self) -> None:
-        require(
-            self.repeats >= 1,
-            f"`repeats` must be at least 1, but it is {self.repeats!r}. 8 is usual.",
-        )
+        require_at_least(1, "8 is usual.", repeats=self.repeats)
 
     @abstractmethod
     def _order(self, losses: Tensor) -> Tensor:

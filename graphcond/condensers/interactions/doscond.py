@@ -14,7 +14,7 @@ from tqdm import tqdm
 
 from graphcond.condensers.base import Draft, InteractionCondenser
 from graphcond.data import Checkpoint, kept_interactions, num_items, num_users, train_edges
-from graphcond.errors import require
+from graphcond.errors import require, require_at_least
 from graphcond.nn.recommender import MF, EmbeddingRecommender, RecommenderFactory
 from graphcond.seeding import derive, generator
 from graphcond.training import Adam, UniformNegatives
@@ -59,9 +59,7 @@ class DosCondInteractions(InteractionCondenser):
     init_std: float = 0.3
 
     def __post_init__(self) -> None:
-        require(
-            self.steps >= 1, f"`steps` must be at least 1, but it is {self.steps!r}. 50 is usual."
-        )
+        require_at_least(1, "50 is usual.", steps=self.steps)
         for name, usual in (("learning_rate", "0.1"), ("temperature", "1"), ("init_std", "0.3")):
             require(
                 getattr(self, name) > 0,

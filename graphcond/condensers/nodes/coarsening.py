@@ -16,7 +16,7 @@ from torch_geometric.utils import to_scipy_sparse_matrix
 
 from graphcond.condensers.synthesis import NodeSynthesis
 from graphcond.data import Checkpoint
-from graphcond.errors import require
+from graphcond.errors import require_at_least
 from graphcond.nn.labelled_nodes import LabelledNodes
 from graphcond.nn.synthetic import synthetic_labels
 from graphcond.nn.teacher import RidgeTeacher, propagate, propagation, sketch
@@ -53,10 +53,7 @@ class Coarsening(NodeSynthesis):
     teacher: RidgeTeacher = RidgeTeacher()
 
     def __post_init__(self) -> None:
-        require(
-            self.hops >= 0,
-            f"`hops` must be at least 0, but it is {self.hops}. It counts propagations.",
-        )
+        require_at_least(0, "It counts propagations.", hops=self.hops)
 
     def part(
         self, data: Data, part: str, count: int, checkpoint: Checkpoint | None = None

@@ -10,7 +10,7 @@ from torch import Tensor
 from torch_geometric.data import Data
 
 from graphcond.condensers.selection import NodeSelection
-from graphcond.errors import require
+from graphcond.errors import require_at_least
 from graphcond.nn.labelled_nodes import propagated
 
 
@@ -21,10 +21,7 @@ class EmbeddedSelection(NodeSelection):
     hops: int = 2
 
     def __post_init__(self) -> None:
-        require(
-            self.hops >= 0,
-            f"`hops` must be at least 0, but it is {self.hops!r}. 0 means raw features.",
-        )
+        require_at_least(0, "0 means raw features.", hops=self.hops)
 
     def _embed(self, data: Data, nodes: Tensor) -> Tensor:
         return propagated(data, nodes, self.hops)

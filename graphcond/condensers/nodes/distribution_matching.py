@@ -10,7 +10,7 @@ from torch import Tensor
 from torch_geometric.data import Data
 
 from graphcond.condensers.nodes.learner import LearnedNodes, Loss
-from graphcond.errors import require
+from graphcond.errors import require_at_least
 from graphcond.nn.labelled_nodes import LabelledNodes, propagated
 from graphcond.nn.losses import relative_square
 from graphcond.nn.synthetic import SyntheticGraph, gcn_norm_dense
@@ -52,14 +52,9 @@ class DistributionMatching(LearnedNodes):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        require(self.hops >= 0, f"`hops` must be at least 0, but it is {self.hops!r}. 2 is usual.")
-        require(
-            self.width >= 1, f"`width` must be at least 1, but it is {self.width!r}. 64 is usual."
-        )
-        require(
-            self.batch >= 1,
-            f"`batch` must be at least 1, but it is {self.batch!r}. 1,024 is usual.",
-        )
+        require_at_least(0, "2 is usual.", hops=self.hops)
+        require_at_least(1, "64 is usual.", width=self.width)
+        require_at_least(1, "1,024 is usual.", batch=self.batch)
 
     def _loss(self, data: Data, members: LabelledNodes, graph: SyntheticGraph, seed: int) -> Loss:
         members = members.thinned(_MOST_NODES, seed)

@@ -18,7 +18,7 @@ from graphcond.condensers.nodes.backbones import (
     gradient_distance,
 )
 from graphcond.condensers.nodes.learner import GraphLearning, Learner, Play, Start, Targets
-from graphcond.errors import require
+from graphcond.errors import require, require_at_least
 from graphcond.nn.adjacency import Adjacency, AdjacencyName, Identity, make_adjacency
 from graphcond.nn.filters import PolynomialFilterNet
 from graphcond.nn.labelled_nodes import LabelledNodes
@@ -70,10 +70,7 @@ class GradientCondenser(GraphLearning):
         for name in ("num_seeds", "batch"):
             count = getattr(self, name)
             require(count >= 1, f"`{name}` must be at least 1, but it is {count}. Raise it.")
-        require(
-            self.inner >= 0,
-            f"`inner` must be at least 0, but it is {self.inner}. 0 never trains the backbone.",
-        )
+        require_at_least(0, "0 never trains the backbone.", inner=self.inner)
         require(
             isinstance(self.net, PolynomialFilterNet) or self.space is None,
             f"`space` needs a filter network as `net`, but `net` is {self.net!r}. Only its filters"

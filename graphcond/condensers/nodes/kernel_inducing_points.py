@@ -12,7 +12,7 @@ from torch import Tensor
 from torch_geometric.data import Data
 
 from graphcond.condensers.nodes.learner import LearnedNodes, Loss
-from graphcond.errors import require
+from graphcond.errors import require, require_at_least
 from graphcond.nn.filters import dense_operator
 from graphcond.nn.labelled_nodes import LabelledNodes
 from graphcond.nn.linear_filters import compose
@@ -65,14 +65,8 @@ class KernelInducingPoints(LearnedNodes):
             len(self.ridges) > 0 and min(self.ridges) > 0,
             f"`ridges` must be positive, but it is {self.ridges!r}. 0.1 and 1 are usual.",
         )
-        require(
-            self.filters >= 1,
-            f"`filters` must be at least 1, but it is {self.filters!r}. It counts filters a step.",
-        )
-        require(
-            self.batch >= 1,
-            f"`batch` must be at least 1, but it is {self.batch!r}. 1,024 is usual.",
-        )
+        require_at_least(1, "It counts filters a step.", filters=self.filters)
+        require_at_least(1, "1,024 is usual.", batch=self.batch)
 
     def _loss(self, data: Data, members: LabelledNodes, graph: SyntheticGraph, seed: int) -> Loss:
         members = members.thinned(_MOST_NODES, seed)

@@ -10,7 +10,7 @@ from torch import Tensor
 from torch_geometric.data import Data
 
 from graphcond.condensers.selection import NodeSelection, induced
-from graphcond.errors import require
+from graphcond.errors import require_at_least
 from graphcond.seeding import generator
 from graphcond.sparse import CSR
 
@@ -52,10 +52,8 @@ class SampledNeighbourhoods(NodeSelection):
     fan_out: int = 5
 
     def __post_init__(self) -> None:
-        require(
-            self.hops >= 1 and self.fan_out >= 1,
-            f"`hops` and `fan_out` must be at least 1, but they are {self.hops} and"
-            f" {self.fan_out}. Without neighbours take RandomNodes.",
+        require_at_least(
+            1, "Without neighbours take RandomNodes.", hops=self.hops, fan_out=self.fan_out
         )
 
     def _choose(self, points: Tensor, count: int, stream: torch.Generator) -> Tensor:

@@ -18,7 +18,7 @@ from torch_geometric.data import Data
 
 from graphcond.condensers.synthesis import NodeSynthesis
 from graphcond.data import Checkpoint
-from graphcond.errors import require
+from graphcond.errors import require, require_one_of
 from graphcond.nn.filters import filter_features
 from graphcond.nn.labelled_nodes import LabelledNodes
 from graphcond.nn.synthetic import synthetic_labels
@@ -151,10 +151,7 @@ class Partition(NodeSynthesis):
     teacher: RidgeTeacher = RidgeTeacher()
 
     def __post_init__(self) -> None:
-        require(
-            self.labels in ("teacher", "train"),
-            f"`labels` must be 'teacher' or 'train', but it is {self.labels!r}. Pick one.",
-        )
+        require_one_of(("teacher", "train"), "Pick one.", labels=self.labels)
         for name, hops in (("hops", self.hops), ("cluster_hops", self.cluster_hops)):
             require(
                 hops >= 0,

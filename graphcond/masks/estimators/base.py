@@ -13,7 +13,7 @@ from typing import ClassVar, Generic, Protocol, TypeVar
 import torch
 from torch import Tensor
 
-from graphcond.errors import NumericalError, require
+from graphcond.errors import NumericalError, require, require_at_least
 from graphcond.masks.bernoulli import CLAMP, BernoulliMask, Draws
 
 
@@ -109,11 +109,8 @@ class ScoreFunction(Estimator[Goal]):
     least: ClassVar[int] = 2
 
     def __post_init__(self) -> None:
-        require(
-            self.samples >= self.least,
-            f"`samples` must be at least {self.least}, but it is {self.samples!r}. It is the number"
-            " of masks per step; a baseline needs a second one.",
-        )
+        hint = "It is the number of masks per step; a baseline needs a second one."
+        require_at_least(self.least, hint, samples=self.samples)
 
     @staticmethod
     @abstractmethod

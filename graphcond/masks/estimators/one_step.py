@@ -9,7 +9,7 @@ from typing import Literal
 import torch
 from torch import Tensor
 
-from graphcond.errors import NumericalError, require
+from graphcond.errors import NumericalError, require, require_at_least, require_one_of
 from graphcond.masks.bernoulli import BernoulliMask
 from graphcond.masks.estimators.base import Estimate, Estimator, RelaxedObjective, halves
 from graphcond.seeding import derive
@@ -41,16 +41,8 @@ class OneStep(Estimator[RelaxedObjective]):
     at: Literal["mean", "sample"] = "mean"
 
     def __post_init__(self) -> None:
-        require(
-            self.samples >= 1,
-            f"`samples` must be at least 1, but it is {self.samples!r}. It is the number of inner"
-            " runs per step.",
-        )
-        require(
-            self.at in ("mean", "sample"),
-            f"`at` must be 'mean' or 'sample', but it is {self.at!r}. It says where the loss is"
-            " differentiated.",
-        )
+        require_at_least(1, "It is the number of inner runs per step.", samples=self.samples)
+        require_one_of(("mean", "sample"), "It says where the loss is differentiated.", at=self.at)
 
     def __call__(self, objective: RelaxedObjective, mask: BernoulliMask, *, seed: int) -> Estimate:
         """Estimate the gradient at ``mask.probs``; see :class:`Estimator`."""
