@@ -63,8 +63,5 @@ def _peak_mib() -> float:
         line = next(line for line in _STATUS.read_text().splitlines() if line.startswith("VmHWM"))
         return int(line.split()[1]) / 1024
     except (OSError, StopIteration):
-        if sys.platform == "darwin":
-            unit = 2**20
-        else:
-            unit = 2**10
+        unit = 2**20 if sys.platform == "darwin" else 2**10
         return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / unit

@@ -10,8 +10,7 @@ from graphcond.cli import folder as output
 from graphcond.cli.judging import check, check_data, judge, show, write_rows
 from graphcond.cli.methods import build
 from graphcond.cli.options import Compare
-from graphcond.cli.own_file import columns_of
-from graphcond.cli.source import load_split
+from graphcond.cli.source import load_original
 from graphcond.evaluation import Entry
 from graphcond.typing import Record
 
@@ -33,15 +32,7 @@ def run(options: Compare) -> None:
 
 
 def _judged(options: Compare, folder: Path | None) -> list[Record]:
-    data = load_split(
-        options.data,
-        options.root,
-        options.split,
-        options.seed,
-        None,
-        columns_of(options),
-        options.k_core,
-    )
+    data = load_original(options)
     check_data(data)
     names = list(dict.fromkeys(name.strip() for name in ["random", *options.methods.split(",")]))
     makers = {

@@ -12,18 +12,17 @@ from typing import Any
 import torch
 
 from graphcond.cli import folder as output
-from graphcond.cli.judging import check, check_data, describe, judge, write_rows
-from graphcond.cli.methods import PROPOSING, PURPOSES, build, control, find, kind_of, preset
+from graphcond.cli.judging import check, check_data, describe, judge_beside_random, write_rows
+from graphcond.cli.methods import PROPOSING, PURPOSES, build, find, kind_of, preset
 from graphcond.cli.options import Condense
 from graphcond.cli.own_file import (
-    columns_of,
     count_proposals,
     payback,
     payback_line,
     proposals_line,
     write_own_file,
 )
-from graphcond.cli.source import load_split
+from graphcond.cli.source import load_original
 from graphcond.condensers import Condensation, Condenser
 from graphcond.data import content_digest, is_own_file, save
 from graphcond.errors import require
@@ -45,10 +44,7 @@ def run(options: Condense) -> None:
     source = None
     if is_own_file(options.data) and Path(options.data).exists():
         source = content_digest(options.data)
-    columns = columns_of(options)
-    data = load_split(
-        options.data, options.root, options.split, options.seed, None, columns, options.k_core
-    )
+    data = load_original(options)
     interactions = kind_of(data) == "interactions"
     if options.judge:
         check_data(data)
@@ -100,9 +96,7 @@ def _condensed(condenser: Condenser, data: Any, folder: Path | None) -> tuple[Co
     """
     start = time.process_time()
     began = time.perf_counter()
-    checkpoint = None
-    if folder is not None:
-        checkpoint = folder / "checkpoint.safetensors"
+    checkpoint = folder / "checkpoint.safetensors" if folder is not None else None
     result = condenser.condense(data, checkpoint=checkpoint)
     # Sums of floats differ in their last digits where another number of threads shares them.
     result.report["threads"] = torch.get_num_threads()
@@ -149,17 +143,12 @@ def _tell(data: Any, result: Condensation) -> None:
 
 def _judged(data: Any, result: Condensation, options: Condense) -> list[Record]:
     seeds = range(options.seed, options.seed + options.seeds)
-    entries = [Entry(result.data, seeds, result.report["seconds_condense"])]
-    if not result.report["method"].startswith("Random"):
-        random = control(data, result.data, options, options.seed).condense(data)
-        entries.append(Entry(random.data, seeds, random.report["seconds_condense"]))
-    return judge(data, entries, options)
+    entry = Entry(result.data, seeds, result.report["seconds_condense"])
+    return judge_beside_random(data, entry, options, options)
 
 
 def _shown(value: Any) -> str:
     if isinstance(value, Mapping):  # the split; its digests are for programs
         told = {key: each for key, each in value.items() if key != "digests"}
         return ", ".join(f"{key} {each}" for key, each in told.items() if each is not None)
-    if isinstance(value, float):
-        return f"{value:.4g}"
-    return str(value)
+    return f"{value:.4g}" if isinstance(value, float) else str(value)

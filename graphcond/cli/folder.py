@@ -9,7 +9,8 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from graphcond.data import check_writable, write_atomically
+from graphcond.data import check_writable
+from graphcond.data.atomic import write_lines
 from graphcond.errors import GraphcondError, StorageError, require
 
 try:
@@ -143,8 +144,7 @@ def begin(folder: Path, wanted: Mapping[str, Any], free: tuple[str, ...]) -> Non
             f" Finish that run (--config {UNFINISHED}), delete its checkpoint files, or choose"
             " another --out.",
         )
-    with write_atomically(note) as beside:
-        beside.write_text(json.dumps(dict(wanted), indent=2) + "\n", encoding="utf-8")
+    write_lines(note, [json.dumps(dict(wanted), indent=2)])
 
 
 def forget_last_result(folder: Path) -> None:
@@ -157,9 +157,7 @@ def describe_result(
     folder: Path, wanted: Mapping[str, Any], history: tuple[Mapping[str, Any], ...]
 ) -> None:
     """Write the options and the history of the result in the folder."""
-    with write_atomically(folder / "history.jsonl") as beside:
-        # In sorted order, as records come back from a checkpoint.
-        lines = "".join(json.dumps(dict(record), sort_keys=True) + "\n" for record in history)
-        beside.write_text(lines, encoding="utf-8")
-    with write_atomically(folder / CONFIG) as beside:
-        beside.write_text(json.dumps(dict(wanted), indent=2) + "\n", encoding="utf-8")
+    # In sorted order, as records come back from a checkpoint.
+    lines = (json.dumps(dict(record), sort_keys=True) for record in history)
+    write_lines(folder / "history.jsonl", lines)
+    write_lines(folder / CONFIG, [json.dumps(dict(wanted), indent=2)])

@@ -15,8 +15,10 @@ from typing import Any
 from torch_geometric.data import HeteroData
 
 from graphcond import nn
-from graphcond.cli.options import Protocol
-from graphcond.data import EDGE, write_atomically
+from graphcond.cli.methods import control
+from graphcond.cli.options import Budget, Protocol
+from graphcond.data import EDGE
+from graphcond.data.atomic import write_lines
 from graphcond.errors import require, require_at_least
 from graphcond.evaluation import Entry, format_report, judge_interactions, judge_nodes, summarise
 from graphcond.evaluation.plot import plot_comparison
@@ -40,10 +42,8 @@ def check(options: Protocol) -> None:
 
 def check_data(data: Any) -> None:
     """Raise, before any work, unless the data have a part to judge on."""
-    if isinstance(data, HeteroData):
-        held = "test_edge_index" in data[EDGE]
-    else:
-        held = "test_mask" in data
+    graph = not isinstance(data, HeteroData)
+    held = "test_mask" in data if graph else "test_edge_index" in data[EDGE]
     require(
         held,
         "This needs a test split. Give the data a test part (`test_mask`, `test_edge_index`), or"
@@ -59,6 +59,17 @@ def judge(data: Any, entries: Sequence[Entry], options: Protocol) -> list[Record
     if isinstance(data, HeteroData):
         return judge_interactions(data, entries, partial(nn.MF, dim=64), seeds=seeds)
     return judge_nodes(data, entries, seeds=seeds, candidates=options.candidates)
+
+
+def judge_beside_random(data: Any, entry: Entry, budget: Budget, options: Protocol) -> list[Record]:
+    """Return the rows of the original, of a set and, unless it is random itself, of a random one of
+    its size.
+    """
+    entries = [entry]
+    if not entry.data.card["method"].startswith("Random"):
+        random = control(data, entry.data, budget, options.seed).condense(data)
+        entries.append(Entry(random.data, entry.seeds, random.report["seconds_condense"]))
+    return judge(data, entries, options)
 
 
 def describe(rows: Sequence[Record]) -> str:
@@ -119,8 +130,7 @@ def write_rows(folder: Path, rows: Sequence[Record], card: dict[str, Any] | None
         name = "report.json"
         content = {"card": card, "rows": content}
     (folder / "comparison.png").unlink(missing_ok=True)  # it shows the rows before these
-    with write_atomically(folder / name) as beside:
-        beside.write_text(as_json(content) + "\n", encoding="utf-8")
+    write_lines(folder / name, [as_json(content)])
     if not rows:
         return
     if importlib.util.find_spec("matplotlib") is None:

@@ -100,9 +100,7 @@ PROPOSING = "TeacherChoice"
 
 def kind_of(data: Any) -> str:
     """Return the kind of a data set, as cards name it."""
-    if isinstance(data, HeteroData):
-        return "interactions"
-    return "nodes"
+    return "interactions" if isinstance(data, HeteroData) else "nodes"
 
 
 def find(name: str, kind: str) -> Builder:
@@ -198,11 +196,7 @@ def build(name: str, data: Any, options: Budget, seed: int, **changed: Any) -> C
     if options.ratio is None and options.num_nodes is None:
         budget["ratio"] = RATIO[kind]
     if kind == "nodes":
-        budget |= {
-            "num_nodes": options.num_nodes,
-            "of": options.of,
-            "num_val": options.num_val,
-        }
+        budget |= {"num_nodes": options.num_nodes, "of": options.of, "num_val": options.num_val}
     return builder(**{**budget, **changed})
 
 
@@ -236,17 +230,10 @@ def control(data: Any, condensed: Any, options: Budget, seed: int) -> Condenser:
         seed: The control's seed.
     """
     card = condensed.card
-    if isinstance(data, HeteroData):
-        return build("random", data, options, seed, ratio=card["ratio_actual"])
-    return build(
-        "random",
-        data,
-        options,
-        seed,
-        ratio=None,
-        num_nodes=card["num_train"],
-        num_val=card["num_val"],
-    )
+    size = {"ratio": card.get("ratio_actual")}
+    if kind_of(data) == "nodes":
+        size = {"ratio": None, "num_nodes": card["num_train"], "num_val": card["num_val"]}
+    return build("random", data, options, seed, **size)
 
 
 def summaries() -> dict[str, dict[str, str]]:

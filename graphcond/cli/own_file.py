@@ -105,9 +105,7 @@ def payback(rows: Sequence[Record], seconds_condense: float) -> dict[str, Any]:
         for method in methods[:2]
     )
     saved = full - condensed
-    trainings = None
-    if saved > 0:
-        trainings = math.ceil(seconds_condense / saved)
+    trainings = math.ceil(seconds_condense / saved) if saved > 0 else None
     return {
         "cpu_seconds_train_full": full,
         "cpu_seconds_train_condensed": condensed,
@@ -125,9 +123,7 @@ def payback_line(found: dict[str, Any]) -> str:
     if not found:
         return ""
     count = found["pays_from_trainings"]
-    when = "condensing never pays"
-    if count:
-        when = f"condensing pays from {count} trainings on"
+    when = f"condensing pays from {count} trainings on" if count else "condensing never pays"
     return (
         f"Training takes {found['cpu_seconds_train_full']:.2f} CPU seconds on everything and"
         f" {found['cpu_seconds_train_condensed']:.2f} on the condensed set; condensing took"

@@ -18,7 +18,8 @@ from graphcond.cli.cost import Timed, cost, cost_line
 from graphcond.cli.endings import interruptible, warnings_as_lines
 from graphcond.cli.options import Search
 from graphcond.cli.source import load_split
-from graphcond.data import check_split, check_writable, digest, read, without_test, write_atomically
+from graphcond.data import check_split, check_writable, digest, read, without_test
+from graphcond.data.atomic import write_lines
 from graphcond.errors import InputError, require
 from graphcond.evaluation import evaluate_node, held_out_accuracy
 from graphcond.search import (
@@ -111,11 +112,10 @@ def _search_graph(options: Search) -> None:
         "winner": best[0].params,
         "promoted": [_plain(each) for each in best],
     }
-    _write(options, study, found)
     costs = {}
     if options.condensed is not None:
         costs = cost(study, options.condensed, each, len(best))
-    _write_cost(options, costs)
+    _write(options, study, found, costs)
     if options.json:
         print(json.dumps(found, indent=2))
         return
@@ -239,23 +239,19 @@ def _plain(each: Promotion) -> dict[str, Any]:
     return {name: None if value != value else value for name, value in plain.items()}
 
 
-def _write(options: Search, study: Study, found: dict[str, Any]) -> None:
+def _write(
+    options: Search, study: Study, found: dict[str, Any], costs: dict[str, Any] | None = None
+) -> None:
     if options.out is None:
         return
     folder = Path(options.out)
     write_history(study, folder / "history.csv")
     with suppress(InputError):  # a picture needs matplotlib, which is an extra
         draw_history(study, folder / "history.png")
-    with write_atomically(folder / "search.json") as beside:
-        beside.write_text(json.dumps(found, indent=2) + "\n", encoding="utf-8")
-
-
-def _write_cost(options: Search, costs: dict[str, Any]) -> None:
-    """Write what the search cost; apart from what it found, which is the same at every start."""
-    if options.out is None or not costs:
-        return
-    with write_atomically(Path(options.out) / "cost.json") as beside:
-        beside.write_text(json.dumps(costs, indent=2) + "\n", encoding="utf-8")
+    write_lines(folder / "search.json", [json.dumps(found, indent=2)])
+    # Apart from what was found, which is the same at every start.
+    if costs:
+        write_lines(folder / "cost.json", [json.dumps(costs, indent=2)])
 
 
 def _describe(found: dict[str, Any], seconds: float, promoted: float) -> str:

@@ -7,6 +7,8 @@ from typing import Any, Literal
 
 from torch_geometric.data import Data, HeteroData
 
+from graphcond.cli.options import Protocol
+from graphcond.cli.own_file import columns_of
 from graphcond.data import (
     EDGE,
     Columns,
@@ -62,18 +64,26 @@ def load_split(
         if "val_edge_index" in data[EDGE]:
             return data
         if split is None:
-            split = "per-user"
-            if is_own_file(name) and "split" in data[EDGE]:
-                split = "published"
+            given = is_own_file(name) and "split" in data[EDGE]
+            split = "published" if given else "per-user"
         return split_interactions(data, seed=seed, strategy=split)
     require(
         split in (None, "per-user"),
         f"--split {split} is for interactions, but this is a graph. A graph keeps the split it"
         " comes with, or gets a seeded one: leave --split away.",
     )
-    if "train_mask" in data:
-        return data
-    return _split(data, seed)
+    return data if "train_mask" in data else _split(data, seed)
+
+
+def load_original(options: Protocol, condensed: Any = None) -> Any:
+    """Load and split the data set that options name.
+
+    Args:
+        options: Of a command that judges.
+        condensed: As for :func:`load_split`.
+    """
+    chosen = (options.data, options.root, options.split, options.seed)
+    return load_split(*chosen, condensed, columns_of(options), options.k_core)
 
 
 def _split(data: Data, seed: int) -> Data:

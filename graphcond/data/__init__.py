@@ -44,13 +44,7 @@ from graphcond.data.pixels import from_images
 from graphcond.data.planted import planted_graph, planted_interactions
 from graphcond.data.provenance import check_apart, check_split, split_again, split_record
 from graphcond.data.recbole import write_inter
-from graphcond.data.split import (
-    Strategy,
-    split_interactions,
-    split_nodes,
-    test_edges,
-    without_test,
-)
+from graphcond.data.split import Strategy, split_interactions, split_nodes, test_edges, without_test
 from graphcond.data.statistics import statistics
 from graphcond.data.store import load_state, read, save, save_state
 from graphcond.data.tables import write_parquet

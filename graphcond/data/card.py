@@ -71,9 +71,7 @@ def cards_folder() -> Path:
     """
     package = Path(__file__).resolve().parent.parent
     installed = package / "datasets"
-    if installed.is_dir():
-        return installed
-    return package.parent / "datasets"
+    return installed if installed.is_dir() else package.parent / "datasets"
 
 
 @lru_cache(maxsize=1)

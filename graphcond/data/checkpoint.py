@@ -102,9 +102,7 @@ class Checkpoint:
 
     def _placed(self, name: str, value: Tensor) -> Tensor:
         """Return a tensor on the run's device; Adam keeps its step counts on the host."""
-        if name.rpartition(".")[2] == "step":
-            return value
-        return value.to(self.device)
+        return value if name.rpartition(".")[2] == "step" else value.to(self.device)
 
     def due(self) -> bool:
         """Whether the last write is long enough ago."""
@@ -146,10 +144,7 @@ def digest(*parts: Data | HeteroData | Tensor | str | None) -> str:
     """
     found = hashlib.blake2b(digest_size=16)
     for part in parts:
-        if isinstance(part, (Data, HeteroData)):
-            stores = part.stores
-        else:
-            stores = [{"": part}]
+        stores = part.stores if isinstance(part, (Data, HeteroData)) else [{"": part}]
         for store in stores:
             for name in sorted(key for key in store.keys() if key != "card"):  # noqa: SIM118
                 found.update(f"{store._key if hasattr(store, '_key') else ''} {name} ".encode())

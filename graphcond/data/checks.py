@@ -75,9 +75,7 @@ def check_graph(data: Data) -> None:
         )
     x = data.x
     y = data.y
-    count = 0
-    if x.dim():
-        count = x.size(0)
+    count = x.size(0) if x.dim() else 0
     cure = "Give every node at least one feature."
     if x.dim() == 1:
         cure = "One feature per node is a column: `data.x[:, None]`."

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from difflib import get_close_matches
 from numbers import Real
 
-from graphcond.errors import FileFormatError, InputError, require
+from graphcond.errors import FileFormatError, require
 
 USUAL = {
     "user": ("user", "user_id", "userid", "uid", "u", "customer", "customer_id", "visitor_id"),
@@ -102,9 +102,7 @@ class Columns:
                 continue
             known = {plainly(name) for name in usual}
             found = [i for i, name in enumerate(plain) if name in known]
-            option = ""
-            if kind != "split":
-                option = f" Say which with `{kind}` (--{kind})."
+            option = f" Say which with `{kind}` (--{kind})." if kind != "split" else ""
             require(
                 len(found) < 2,
                 f"The header of {path!r} has several columns of the {kind}:"
@@ -130,6 +128,24 @@ class Columns:
         return places
 
 
+def check_found(kind: str, places: Mapping[str, int], names: Sequence[str], path: str) -> None:
+    """Raise unless a table has the column of the users or the items.
+
+    Args:
+        kind: ``"user"`` or ``"item"``.
+        places: What :meth:`Columns.find` found.
+        names: All columns.
+        path: The table's name in messages.
+    """
+    require(
+        kind in places,
+        f"{path!r} has no column that is known to hold the {kind}s; its header is"
+        f" {', '.join(repr(name.strip()) for name in names)}. Name the column with `{kind}`"
+        f" (--{kind}), or write a header.",
+        error=FileFormatError,
+    )
+
+
 def plainly(name: str) -> str:
     """Return a column's name as names are compared: lower case, without RecBole's type.
 
@@ -149,14 +165,11 @@ def _named(wanted: str, names: Sequence[str], plain: Sequence[str], kind: str, p
     like = [i for i, name in enumerate(plain) if name == plainly(wanted)]
     found = exact or like
     near = get_close_matches(wanted, [name.strip() for name in names], n=1)
-    hint = ""
-    if near:
-        hint = f" Did you mean {near[0]!r}?"
+    hint = f" Did you mean {near[0]!r}?" if near else ""
     require(
         len(found) > 0,
         f"{path!r} has no column {wanted!r} for the {kind}; it has"
         f" {', '.join(repr(name.strip()) for name in names)}.{hint}",
-        error=InputError,
     )
     require(
         len(found) == 1,

@@ -70,9 +70,7 @@ def k_core(data: HeteroData, k: int) -> HeteroData:
         "items_dropped": sizes[1] - items.numel(),
     }
     values = {name: store[name][keep] for name in ("split", "rating", "timestamp") if name in store}
-    weight = None
-    if "edge_weight" in store:
-        weight = store.edge_weight[keep]
+    weight = store.edge_weight[keep] if "edge_weight" in store else None
     out = make_interactions(
         torch.stack([user, item]),
         users.numel(),

@@ -11,11 +11,11 @@ import numpy as np
 import torch
 from torch_geometric.data import HeteroData
 
-from graphcond.data.columns import Columns
+from graphcond.data.columns import Columns, check_found
 from graphcond.data.ids import Ids, number_integers, number_texts
 from graphcond.data.interactions import make_interactions
 from graphcond.data.times import seconds
-from graphcond.errors import FileFormatError, InputError, require
+from graphcond.errors import FileFormatError, require
 
 _PARTS = {"train": 0, "valid": 1, "val": 1, "validation": 1, "test": 2, "0": 0, "1": 1, "2": 2}
 
@@ -219,12 +219,7 @@ def frame_table(frame: Any, columns: Columns, path: str) -> Table:
     names = [str(column) for column in keys]
     places = columns.find(names, path)
     for kind in ("user", "item"):
-        require(
-            kind in places,
-            f"{path!r} has no column that is known to hold the {kind}s; it has"
-            f" {', '.join(map(repr, names))}. Name it with `{kind}` (--{kind}).",
-            error=FileFormatError,
-        )
+        check_found(kind, places, names, path)
 
     def where(row: int) -> str:
         return f"row {row + 1}"
@@ -300,6 +295,5 @@ def _number(values: np.ndarray, kind: str, path: str, where: Callable[[int], str
         types == ["str"],
         f"The {kind}s of {path!r} must all be texts or all whole numbers, but they are of type"
         f" {' and '.join(types)}. Convert the column, for example with `.astype(str)`.",
-        error=InputError,
     )
     return number_texts(codes, [str(text) for text in distinct], kind, path, where)

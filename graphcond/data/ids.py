@@ -38,9 +38,7 @@ class Ids:
             return None
         if isinstance(self.known, np.ndarray):
             dense = len(self.known) > 0 and self.known[0] == 0 and self.known[-1] + 1 == self.size
-            if dense:
-                return None
-            return torch.from_numpy(self.known)
+            return None if dense else torch.from_numpy(self.known)
         return list(self.known)
 
 

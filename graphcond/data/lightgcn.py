@@ -90,9 +90,7 @@ def folder_of(path: str | os.PathLike[str]) -> Path:
         path: The folder or a file in it.
     """
     path = Path(path)
-    if path.is_dir():
-        return path
-    return path.parent
+    return path if path.is_dir() else path.parent
 
 
 def read_lines(file: Path) -> tuple[np.ndarray, np.ndarray]:

@@ -74,9 +74,7 @@ class NodeDataset:
         if index not in (0, -1):
             raise IndexError("A node set holds one graph: index 0.")
         data = copy.copy(self._data)
-        if self.transform is None:
-            return data
-        return self.transform(data)
+        return data if self.transform is None else self.transform(data)
 
     def __len__(self) -> int:
         """Return 1."""

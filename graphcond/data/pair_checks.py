@@ -101,9 +101,7 @@ def _stated_count(data: HeteroData, kind: str) -> Any:
     if store.get("num_nodes") is not None:
         return store["num_nodes"]
     features = store.get("x")
-    if isinstance(features, Tensor) and features.dim():
-        return features.size(0)
-    return None
+    return features.size(0) if isinstance(features, Tensor) and features.dim() else None
 
 
 def _check_distinct(data: HeteroData) -> None:

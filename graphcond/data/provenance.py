@@ -11,13 +11,7 @@ import torch
 from torch import Tensor
 from torch_geometric.data import Data, HeteroData
 
-from graphcond.data.interactions import (
-    EDGE,
-    interaction_part,
-    num_items,
-    num_users,
-    train_edges,
-)
+from graphcond.data.interactions import EDGE, interaction_part, num_items, num_users, train_edges
 from graphcond.data.split import split_interactions, split_nodes, test_edges
 from graphcond.errors import require
 from graphcond.pairs import pair_keys
@@ -61,10 +55,7 @@ def split_again(data: Data | HeteroData, record: Mapping[str, Any]) -> Data | He
         The split data; data with a split of their own stay as they are.
     """
     interactions = isinstance(data, HeteroData)
-    if interactions:
-        own = "val_edge_index" in data[EDGE]
-    else:
-        own = "train_mask" in data
+    own = "val_edge_index" in data[EDGE] if interactions else "train_mask" in data
     if own or record.get("strategy") == "own":
         return data
     split: Any = split_interactions if interactions else split_nodes
@@ -190,7 +181,5 @@ def _digest(data: Data | HeteroData, part: str) -> str | None:
 
 def _words(record: Mapping[str, Any]) -> str:
     name = record.get("strategy") or record.get("source", "unknown")
-    told = ""
-    if record.get("seed") is not None:
-        told = f", seed {record['seed']}"
+    told = f", seed {record['seed']}" if record.get("seed") is not None else ""
     return f"the {name} split{told}"

@@ -144,10 +144,7 @@ def _write_pairs(path: Path, pairs: Tensor, data: HeteroData) -> Path:
     columns = []
     for kind, index in zip(("user", "item"), pairs.tolist()):
         ids = data[kind].get("original_id")
-        if isinstance(ids, Tensor):
-            known = ids.tolist()
-        else:
-            known = ids
+        known = ids.tolist() if isinstance(ids, Tensor) else ids
         columns.append(index if known is None else [known[i] for i in index])
     lines = ("\t".join(csv_cell(str(word), "\t", False) for word in pair) for pair in zip(*columns))
     return write_lines(path, ["user_id:token\titem_id:token", *lines])

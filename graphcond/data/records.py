@@ -77,9 +77,7 @@ class Records:
         for mark in (b"\r\n", b"\n", b"\r"):
             if self.raw.startswith(mark, begin):
                 return mark
-        if number:
-            return self.line_end(0)
-        return b"\n"
+        return self.line_end(0) if number else b"\n"
 
     def columns(self, wanted: dict[str, int], text: set[str], first: int) -> pandas.DataFrame:
         """Return some columns of all rows from ``first`` on.
@@ -146,17 +144,13 @@ def find_records(path: str, raw: bytes, delimiter: str | None = None) -> Records
             row has more or fewer fields than the first.
     """
     check_text(path, raw)
-    begin = 0
-    if raw.startswith(_BOM):
-        begin = len(_BOM)
+    begin = len(_BOM) if raw.startswith(_BOM) else 0
     require(bool(raw[begin:].strip()), f"{path!r} is empty. Check the path.", error=FileFormatError)
     if delimiter is None:
         delimiter = _delimiter(raw, begin)
     quoted = delimiter in (",", ";", "|") and b'"' in raw
     array = np.frombuffer(raw, dtype=np.uint8)
-    inside = None
-    if quoted:
-        inside = _inside_quotes(path, raw, array, begin, delimiter)
+    inside = _inside_quotes(path, raw, array, begin, delimiter) if quoted else None
     _check_returns(path, raw, array, inside)
     newline = _NEWLINE if b"\n" in raw else _RETURN
     ends = _outside(array, newline, inside)
@@ -184,9 +178,7 @@ def line_of(raw: bytes, place: int) -> int:
     Returns:
         One more than the line ends before it.
     """
-    newline = b"\r"
-    if b"\n" in raw:
-        newline = b"\n"
+    newline = b"\n" if b"\n" in raw else b"\r"
     return raw.count(newline, 0, place) + 1
 
 
@@ -228,9 +220,7 @@ def _delimiter(raw: bytes, begin: int) -> str:
     lines = raw[begin : begin + _BLOCK].splitlines()
     first = next((line for line in lines if line.strip()), b"")
     found = max(_MARKS, key=lambda mark: first.count(mark.encode()))
-    if found.encode() in first:
-        return found
-    return " "
+    return found if found.encode() in first else " "
 
 
 def _inside_quotes(

@@ -253,9 +253,7 @@ def split_nodes(
     if data.num_nodes is not None:
         nodes = data.num_nodes
     else:
-        nodes = 0
-        if y is not None:
-            nodes = len(y)
+        nodes = len(y) if y is not None else 0
     check_labels(y, int(nodes))
     y = y.long()
     require(
@@ -276,17 +274,11 @@ def split_nodes(
         quota = (counts * train).round().long().clamp(min=1)
     chosen = rank < quota[labels]
     rest = order[~chosen]
-    if isinstance(val, Integral):
-        num_val = val
-    else:
-        num_val = round(val * len(order))
+    num_val = val if isinstance(val, Integral) else round(val * len(order))
     if test is None:
         num_test = len(rest) - num_val
     else:
-        if isinstance(test, Integral):
-            num_test = test
-        else:
-            num_test = round(test * len(order))
+        num_test = test if isinstance(test, Integral) else round(test * len(order))
     require(
         int(chosen.sum()) > 0 and num_val > 0 and num_test > 0 and num_val + num_test <= len(rest),
         "This needs a split with nodes in every part and no more than there are, but found"

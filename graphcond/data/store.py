@@ -99,9 +99,7 @@ def save(path: str | os.PathLike[str], data: Data | HeteroData) -> None:
             else:
                 plain[key] = encoded(value)
         stores.append({"type": kind, "plain": plain})
-    name = "HeteroData"
-    if isinstance(data, Data):
-        name = "Data"
+    name = "Data" if isinstance(data, Data) else "HeteroData"
     _write(path, name, tensors, {"stores": stores})
 
 
@@ -118,10 +116,7 @@ def read(path: str | os.PathLike[str]) -> Data | HeteroData:
         FileFormatError: If the file is truncated, foreign or of a newer format.
     """
     tensors, header = _read(path, ("Data", "HeteroData"))
-    if header["kind"] == "Data":
-        data = Data()
-    else:
-        data = HeteroData()
+    data = Data() if header["kind"] == "Data" else HeteroData()
     stores = []
     for entry in header["stores"]:
         kind = entry["type"]

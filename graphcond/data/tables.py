@@ -13,7 +13,7 @@ import numpy as np
 from torch_geometric.data import HeteroData
 
 from graphcond.data.atomic import write_atomically
-from graphcond.data.columns import Columns, plainly
+from graphcond.data.columns import Columns, check_found, plainly
 from graphcond.data.frames import Table, frame_table, make_table
 from graphcond.data.ids import Ids, number_texts
 from graphcond.data.records import Records, find_records
@@ -83,7 +83,7 @@ def read_table(path: str | os.PathLike[str], columns: Columns) -> TextTable:
     names, first = _header(records, columns)
     places = columns.find(names, str(path))
     for kind in ("user", "item"):
-        _check_present(kind, places, names, str(path))
+        check_found(kind, places, names, str(path))
     marked = {"origin": plain.index("origin")} if "origin" in (plain := _plain(names)) else {}
     frame = records.columns({**places, **marked}, _TEXT | {"origin"}, first)
     proposals = _proposals(frame) if marked else 0
@@ -137,16 +137,6 @@ def _header(records: Records, columns: Columns) -> tuple[list[str], int]:
 
 def _is_number(cell: str) -> bool:
     return cell.strip().strip('"').lstrip("-").replace(".", "", 1).isdigit()
-
-
-def _check_present(kind: str, places: dict[str, int], names: list[str], path: str) -> None:
-    require(
-        kind in places,
-        f"{path!r} has no column that is known to hold the {kind}s; its first line has"
-        f" {', '.join(repr(name.strip()) for name in names)}. Name it with `{kind}` (--{kind}), or"
-        " write a header line.",
-        error=FileFormatError,
-    )
 
 
 def _categories(column: Any) -> tuple[np.ndarray, list[str]]:

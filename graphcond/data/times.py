@@ -110,10 +110,7 @@ def _refuse(
 ) -> None:
     if len(rows):
         value = array[int(rows[0])]
-        if hasattr(value, "item"):
-            shown = value.item()
-        else:
-            shown = value
+        shown = value.item() if hasattr(value, "item") else value
         require(
             False,
             f"The time {shown!r} in {where(int(rows[0]))} of {path!r} {what}. Mend it, name another"

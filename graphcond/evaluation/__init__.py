@@ -6,12 +6,7 @@ from graphcond.evaluation.calibrate import CalibrationReport, calibrate
 from graphcond.evaluation.judge import Entry, judge_interactions, judge_nodes
 from graphcond.evaluation.node import NodeReport, evaluate_node
 from graphcond.evaluation.recommender import RecommenderReport, evaluate_recommender
-from graphcond.evaluation.reference import (
-    Reference,
-    compare_rankings,
-    held_out_accuracy,
-    reference,
-)
+from graphcond.evaluation.reference import Reference, compare_rankings, held_out_accuracy, reference
 from graphcond.evaluation.surrogate import SurrogateScores, linear_surrogate
 from graphcond.evaluation.table import COLUMNS, format_report, format_table, make_row, summarise
 from graphcond.typing import NodeModelFactory

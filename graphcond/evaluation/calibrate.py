@@ -118,13 +118,7 @@ def calibrate(
             f" {condensed.num_features!r}. Judge a graph condensed from this data set.",
         )
         check_apart(condensed, full)
-        whole = reference(
-            net,
-            lam,
-            full,
-            seeds=at_least_two(seeds),
-            recipe=recipe,
-        )
+        whole = reference(net, lam, full, seeds=at_least_two(seeds), recipe=recipe)
         whole_name = str((full.get("card") or {}).get("name", "unnamed"))
     else:
         whole = full

@@ -109,9 +109,7 @@ def judge_nodes(
     # Small and shallow on purpose: this many filters are trained on the original, too.
     net = PolynomialFilterNet(full.num_features, hidden=16, num_classes=int(full.y.max()) + 1)
     lam = PolynomialFilters(order=2).sample(max(candidates, 1), seed=derive(0, "judge"))
-    known = None
-    if candidates:
-        known = reference(net, lam, full, seeds=at_least_two(seeds))
+    known = reference(net, lam, full, seeds=at_least_two(seeds)) if candidates else None
     for number, entry in enumerate(entries):
         report = evaluate_node(GraphNet, entry.data, full, seeds=entry.seeds, full=whole)
         ranking = None

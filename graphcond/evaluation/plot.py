@@ -122,9 +122,7 @@ def _panel(axis: Any, name: str, entries: list[dict[str, Any]]) -> None:
 
 def _label(entry: dict[str, Any]) -> str:
     method = str(entry.get("method"))
-    if "ratio" in entry:
-        return f"{method} {entry['ratio']:.3g}"
-    return method
+    return f"{method} {entry['ratio']:.3g}" if "ratio" in entry else method
 
 
 def _pyplot() -> Any:

@@ -70,9 +70,7 @@ class Report:
 
     def std(self, column: str) -> float:
         """Return the sample standard deviation of a column over seeds, 0 for one seed."""
-        if len(self.rows) > 1:
-            return float(np.std(self._values(column), ddof=1))
-        return 0.0
+        return float(np.std(self._values(column), ddof=1)) if len(self.rows) > 1 else 0.0
 
     def __str__(self) -> str:
         """Return the table, mean ± std over seeds."""
@@ -135,9 +133,7 @@ def summarise(
             entries = [row.get(name) for row in members]
             values = [float(value) for value in entries if isinstance(value, (int, float))]
             if values and name not in (*by, "seed"):
-                spread = 0.0
-                if len(values) > 1:
-                    spread = float(np.std(values, ddof=1))
+                spread = float(np.std(values, ddof=1)) if len(values) > 1 else 0.0
                 entry[name] = (float(np.mean(values)), spread)
         summary.append(entry)
     return summary

@@ -54,9 +54,7 @@ class ConditionalPoisson:
         target = torch.logit(inclusion)
         working = inclusion
         # An expansion is not exact, so that more than a few rounds correct nothing.
-        rounds = 4
-        if inclusion.numel() <= EXACT:
-            rounds = 200
+        rounds = 200 if inclusion.numel() <= EXACT else 4
         for _ in range(rounds):
             now = cls(working, size).inclusion()
             working = torch.sigmoid(

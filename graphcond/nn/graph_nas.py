@@ -93,9 +93,7 @@ class AttentionLayer(MessagePassing):
         concat: bool = True,
         dropout: float = 0.0,
     ) -> None:
-        pooled = "sum"
-        if choice.aggregator != "mlp":
-            pooled = choice.aggregator
+        pooled = choice.aggregator if choice.aggregator != "mlp" else "sum"
         super().__init__(aggr=pooled, node_dim=0)
         self.attention = choice.attention
         self.aggregator = choice.aggregator
@@ -106,10 +104,7 @@ class AttentionLayer(MessagePassing):
         self.weight = torch.nn.Parameter(torch.empty(in_channels, self.heads * out_channels))
         self.left = torch.nn.Parameter(torch.empty(1, self.heads, out_channels))
         self.right = torch.nn.Parameter(torch.empty(1, self.heads, out_channels))
-        if concat:
-            width = self.heads * out_channels
-        else:
-            width = out_channels
+        width = self.heads * out_channels if concat else out_channels
         self.bias = torch.nn.Parameter(torch.empty(width))
         general = choice.attention == "generalized_linear"
         self.general = torch.nn.Linear(out_channels, 1, bias=False) if general else None

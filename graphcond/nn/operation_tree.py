@@ -7,15 +7,7 @@ from typing import Literal, final, get_args
 
 import torch
 from torch import Tensor
-from torch_geometric.nn import (
-    ARMAConv,
-    ChebConv,
-    GATConv,
-    GCNConv,
-    GINConv,
-    GraphConv,
-    SAGEConv,
-)
+from torch_geometric.nn import ARMAConv, ChebConv, GATConv, GCNConv, GINConv, GraphConv, SAGEConv
 
 from graphcond.errors import UnknownNameError, require, require_share
 from graphcond.seeding import derive

@@ -100,18 +100,12 @@ class RandomFilters:
         inner = features[self.train].double()
         outer = features[self.val].double()
         dual = inner.size(0) <= inner.size(1)
-        if dual:
-            system = inner @ inner.T
-        else:
-            system = inner.T @ inner
+        system = inner @ inner.T if dual else inner.T @ inner
         eye = torch.eye(system.size(0), dtype=system.dtype, device=system.device)
         factor = torch.linalg.cholesky(
             system + (ridges.to(system) * inner.size(0)).view(-1, 1, 1) * eye
         )
-        if dual:
-            right = self.target
-        else:
-            right = inner.T @ self.target
+        right = self.target if dual else inner.T @ self.target
         weight = torch.cholesky_solve(right.expand(len(ridges), -1, -1), factor)
         return (outer @ inner.T if dual else outer) @ weight
 
@@ -159,10 +153,7 @@ def random_filters(
     draw = torch.randn(
         x.size(1), width, generator=generator(seed, "random filters", 0), dtype=x.dtype
     ).to(x.device)
-    if isinstance(features, CSR):
-        mixed = spmm(features, draw)
-    else:
-        mixed = features @ draw
+    mixed = spmm(features, draw) if isinstance(features, CSR) else features @ draw
     # Of size 1, so that one list of ridges suits counts of words and pixels alike.
     mixed = mixed / mixed.square().mean().sqrt().clamp(min=1e-12)
     mixes = [

@@ -76,8 +76,7 @@ class FilterDescent:
     seed: int = 0
 
     def __post_init__(self) -> None:
-        counts = {"starts": self.starts, "moves": self.moves, "between": self.between}
-        require_at_least(1, "Raise it.", **counts)
+        require_at_least(1, "Raise it.", starts=self.starts, moves=self.moves, between=self.between)
         require_positive("0.1 is usual.", learning_rate=self.learning_rate)
 
     def __call__(self, data: Data, *, starts: Tensor | None = None) -> Descended:

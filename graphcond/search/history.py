@@ -28,17 +28,12 @@ def history_rows(study: Study) -> list[dict[str, Any]]:
         Dicts with ``number``, ``state``, ``value`` (None for a trial that failed or did not
         finish), ``best`` (the best value up to here), ``seconds``, ``fault`` and the parameters.
     """
-    if study.direction.name == "MINIMIZE":
-        better = min
-    else:
-        better = max
+    better = min if study.direction.name == "MINIMIZE" else max
     best: float | None = None
     rows = []
     for trial in study.get_trials(deepcopy=False):
         reason = fault(trial)
-        value = None
-        if not reason:
-            value = trial.value
+        value = trial.value if not reason else None
         if value is not None and trial.state.name == "COMPLETE":
             best = value if best is None else better(best, value)
         lasted = trial.duration

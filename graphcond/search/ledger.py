@@ -75,10 +75,7 @@ class Ledger:
         """
         for trial in self.trials((TrialState.RUNNING,)):
             owner = trial.system_attrs.get(OWNER)
-            if owner is None:
-                dead = unowned
-            else:
-                dead = not self.presence.alive(owner)
+            dead = unowned if owner is None else not self.presence.alive(owner)
             if dead:
                 self._set_state(trial.number, TrialState.WAITING)
 
@@ -92,9 +89,7 @@ class Ledger:
         for trial in counted[:budget]:
             if trial.state == TrialState.WAITING and self._claim(trial.number):
                 return Trial(self.study, self._trial_id(trial.number))
-        if len(counted) < budget:
-            return self._create(budget)
-        return None
+        return self._create(budget) if len(counted) < budget else None
 
     def release(self, trial: Trial) -> None:
         """Let a trial wait for another worker, with the parameters it has.
@@ -123,10 +118,7 @@ class Ledger:
             value = worst(self.study)
         if fault != now.system_attrs.get(FAULT):
             self._storage.set_trial_system_attr(self._trial_id(trial.number), FAULT, fault)
-        if value is None:
-            state = TrialState.PRUNED
-        else:
-            state = TrialState.COMPLETE
+        state = TrialState.PRUNED if value is None else TrialState.COMPLETE
         try:
             self.study.tell(trial, value, state=state)
         except (ValueError, optuna.exceptions.UpdateFinishedTrialError):
@@ -175,9 +167,7 @@ class Ledger:
         now: FrozenTrial = self._storage.get_trial(self._trial_id(trial.number))
         owner = now.system_attrs.get(OWNER)
         running = now.state == TrialState.RUNNING
-        if running and owner == self.presence.token:
-            return now
-        return None
+        return now if running and owner == self.presence.token else None
 
     def _repeats(self, trial: Trial) -> bool:
         """Return whether an earlier trial has the same parameters."""
@@ -203,6 +193,4 @@ class Ledger:
 
 def worst(study: Study) -> float:
     """Return what is worse than any number in a study."""
-    if study.direction == StudyDirection.MINIMIZE:
-        return math.inf
-    return -math.inf
+    return math.inf if study.direction == StudyDirection.MINIMIZE else -math.inf

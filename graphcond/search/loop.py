@@ -49,10 +49,7 @@ def work(
     try:
         while time.monotonic() < deadline and not stop() and not study._stop_flag:
             ledger.free()
-            if _exhausted(ledger):
-                places = min(budget, len(ledger.trials()))
-            else:
-                places = budget
+            places = min(budget, len(ledger.trials())) if _exhausted(ledger) else budget
             trial = ledger.take(places)
             if trial is not None:
                 _try(ledger, trial, objective)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from graphcond.errors import require
+from graphcond.errors import require_at_least
 from graphcond.search.study import TrialObjective, fault, fixed, require_optuna, whole
 
 if TYPE_CHECKING:
@@ -46,18 +46,13 @@ def promote(study: Study, objective: TrialObjective, top: int = 5) -> list[Promo
     Raises:
         InputError: If ``top`` is not positive, or the study has several objectives.
     """
-    require(
-        whole("top", top) >= 1,
-        f"`top` must be at least 1, but it is {top}."
-        " It is the number of candidates that are trained on the original.",
-    )
+    hint = "It is the number of candidates that are trained on the original."
+    require_at_least(1, hint, top=whole("top", top))
     require_optuna()
     from graphcond.search.storage import check_single
 
     check_single(study)
-    sign = 1.0
-    if study.direction.name == "MINIMIZE":
-        sign = -1.0
+    sign = -1.0 if study.direction.name == "MINIMIZE" else 1.0
     found = [_promoted(params, small, objective) for params, small in _best(study, sign)[:top]]
     return sorted(found, key=lambda each: _order(each.full, sign))
 
@@ -87,6 +82,4 @@ def _promoted(params: dict[str, Any], small: float, objective: TrialObjective) -
 
 def _order(value: float, sign: float) -> tuple[bool, float]:
     """Return a key that puts the best first and NaN last."""
-    if math.isnan(value):
-        return (True, 0.0)
-    return (False, -sign * value)
+    return (True, 0.0) if math.isnan(value) else (False, -sign * value)

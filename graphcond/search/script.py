@@ -55,9 +55,7 @@ class ScriptObjective:
             trial: A trial.
         """
         function = self._function()
-        if self.data is None:
-            return function(trial)
-        return function(trial, data=self.data)
+        return function(trial) if self.data is None else function(trial, data=self.data)
 
     def _function(self) -> Any:
         path, _, name = self.source.rpartition(":")
@@ -67,10 +65,7 @@ class ScriptObjective:
             " Name the file and the function.",
         )
         found = getattr(_module(str(Path(path).resolve())), name, None)
-        require(
-            callable(found),
-            f"{path!r} has no function {name!r}. Name one that takes a trial.",
-        )
+        require(callable(found), f"{path!r} has no function {name!r}. Name one that takes a trial.")
         return found
 
 

@@ -65,9 +65,7 @@ def presence_on(study: Study, storage: BaseStorage | None) -> Presence:
     if storage is None or isinstance(storage, InMemoryStorage):
         return InProcess()
     file = _file(storage)
-    if file is None or not LOCKS:
-        return Heartbeat(study)
-    return LockedFile(file)
+    return Heartbeat(study) if file is None or not LOCKS else LockedFile(file)
 
 
 def open_study(
@@ -93,10 +91,7 @@ def open_study(
     """
     try:
         study = optuna.create_study(
-            storage=storage,
-            study_name=name,
-            direction=direction or "maximize",
-            load_if_exists=True,
+            storage=storage, study_name=name, direction=direction or "maximize", load_if_exists=True
         )
         check_single(study)
         found = study.user_attrs.get(SETTINGS)
@@ -123,9 +118,7 @@ def check_single(study: Study) -> None:
 def check_direction(study: Study, direction: str | None) -> None:
     """Raise if a study goes in another direction than asked for."""
     minimising = study.direction == StudyDirection.MINIMIZE
-    found = "maximize"
-    if minimising:
-        found = "minimize"
+    found = "minimize" if minimising else "maximize"
     require(
         direction in (None, found),
         f"`direction` is {direction!r}, but the study that is there has {found!r}."
@@ -164,9 +157,7 @@ _DAMAGED = (
 
 
 def _damaged(storage: BaseStorage | None, error: Exception) -> FileFormatError:
-    path = None
-    if storage is not None:
-        path = _file(storage)
+    path = _file(storage) if storage is not None else None
     return FileFormatError(_DAMAGED.format(path=str(path), error=repr(error)))
 
 
@@ -193,11 +184,7 @@ def _file(storage: BaseStorage) -> Path | None:
     if isinstance(storage, JournalStorage):
         # Optuna's storage does not say which file its backend writes.
         backend = storage._backend
-        if isinstance(backend, JournalFile):
-            return backend.path
-        return None
+        return backend.path if isinstance(backend, JournalFile) else None
     uncached: Any = getattr(storage, "_backend", storage)  # a data base may be behind a cache
     url = str(getattr(uncached, "url", ""))
-    if url.startswith(_SQLITE):
-        return Path(url.removeprefix(_SQLITE))
-    return None
+    return Path(url.removeprefix(_SQLITE)) if url.startswith(_SQLITE) else None

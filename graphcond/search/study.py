@@ -10,7 +10,7 @@ from numbers import Integral, Real
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, Protocol
 
-from graphcond.errors import InputError, require
+from graphcond.errors import InputError, require, require_at_least
 
 if TYPE_CHECKING:
     from optuna import Study
@@ -143,10 +143,7 @@ def search(
         study.sampler = sampler or _default_sampler(finite, seed)
     if pruner is not None or own:
         study.pruner = pruner or optuna.pruners.NopPruner()
-    if timeout is None:
-        seconds = math.inf
-    else:
-        seconds = timeout
+    seconds = math.inf if timeout is None else timeout
     deadline = time.monotonic() + seconds
     distinct = finite and sampler is None
     presence = presence_on(study, study._storage)
@@ -201,13 +198,9 @@ def require_optuna() -> Any:
 
 
 def _check_counts(trials: int, workers: int, n_jobs: int) -> None:
-    counts = {"trials": trials, "workers": workers, "n_jobs": n_jobs}
-    of = {"trials": "candidates", "workers": "processes", "n_jobs": "threads"}
-    for name, count in counts.items():
-        require(
-            whole(name, count) >= 1,
-            f"`{name}` must be at least 1, but it is {count}. It is the number of {of[name]}.",
-        )
+    require_at_least(1, "It is the number of candidates.", trials=whole("trials", trials))
+    require_at_least(1, "It is the number of processes.", workers=whole("workers", workers))
+    require_at_least(1, "It is the number of threads.", n_jobs=whole("n_jobs", n_jobs))
 
 
 def whole(name: str, value: object) -> int:
@@ -243,9 +236,7 @@ def _check_choices(direction: object, timeout: object) -> None:
 def _default_sampler(finite: bool, seed: int) -> BaseSampler:
     from graphcond.search.samplers import Exhaustive, PerTrial, make_tpe
 
-    if finite:
-        return Exhaustive(seed)
-    return PerTrial(make_tpe, seed)
+    return Exhaustive(seed) if finite else PerTrial(make_tpe, seed)
 
 
 def _tell(study: Study, finished: int, asked: int) -> None:
@@ -259,9 +250,7 @@ def _tell(study: Study, finished: int, asked: int) -> None:
     reasons = [reason for reason in map(fault, study.get_trials(deepcopy=False)) if reason]
     if reasons:
         all_of_them = len(reasons) == finished
-        number = "All"
-        if not all_of_them:
-            number = str(len(reasons))
+        number = str(len(reasons)) if not all_of_them else "All"
         warnings.warn(
             f"{number} of {finished} trials failed and count as worse than any number."
             f" The first: {reasons[0]}.",

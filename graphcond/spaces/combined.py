@@ -65,10 +65,8 @@ class Product(SearchSpace):
             λ [n, H].
         """
         require_at_least(1, "It counts the candidates.", n=n)
-        parts = []
-        for place, space in enumerate(self.spaces):
-            parts.append(_rounds(space, n, derive(seed, "product", place)))
-        return torch.cat(parts, 1)
+        seeds = [derive(seed, "product", place) for place in range(len(self.spaces))]
+        return torch.cat([_rounds(space, n, own) for space, own in zip(self.spaces, seeds)], 1)
 
     def contains(self, lam: Tensor) -> Tensor:
         """Return which rows every part contains its share of.
@@ -107,10 +105,7 @@ class Product(SearchSpace):
 
 def _rounds(space: SearchSpace, n: int, seed: int) -> Tensor:
     """Return n rows of a space, going through a finite one as often as needed."""
-    if hasattr(space, "__len__"):
-        count = len(space)
-    else:
-        count = n
+    count = len(space) if hasattr(space, "__len__") else n
     rounds: list[Tensor] = []
     for start in range(0, n, count):
         # A whole round but the last, so that a longer sample starts with the shorter one.

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from abc import abstractmethod
+from collections.abc import Sequence
 from itertools import product
 from typing import TYPE_CHECKING, Any
 
@@ -11,7 +12,7 @@ import torch
 from torch import Tensor
 from torch.nn.functional import one_hot
 
-from graphcond.errors import require_range
+from graphcond.errors import require, require_range
 from graphcond.seeding import generator
 from graphcond.spaces.space import SearchSpace
 
@@ -138,3 +139,16 @@ class DiscreteSpace(SearchSpace):
     def _one_hot(self, picks: Tensor) -> Tensor:
         columns = [one_hot(picks[:, group], size) for group, size in enumerate(self.groups)]
         return torch.cat(columns, 1).float()
+
+
+def check_choices(**choices: Sequence[object]) -> None:
+    """Raise unless there is a choice, and none twice.
+
+    Args:
+        **choices: By the names of the fields.
+    """
+    for name, values in choices.items():
+        require(
+            len(values) > 0 and len(set(values)) == len(values),
+            f"`{name}` must be distinct, but it is {tuple(values)}. List every choice once.",
+        )

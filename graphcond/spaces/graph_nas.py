@@ -2,19 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, get_args
 
-from graphcond.errors import require, require_at_least
-from graphcond.nn.graph_nas import (
-    Activation,
-    Aggregator,
-    Attention,
-    GraphNASNet,
-    LayerChoice,
-)
-from graphcond.spaces.discrete import DiscreteSpace
+from graphcond.errors import require_at_least
+from graphcond.nn.graph_nas import Activation, Aggregator, Attention, GraphNASNet, LayerChoice
+from graphcond.spaces.discrete import DiscreteSpace, check_choices
 
 
 @dataclass(frozen=True)
@@ -77,12 +70,8 @@ class GraphNAS(DiscreteSpace):
 
     def __post_init__(self) -> None:
         require_at_least(1, "GraphNAS takes 2.", num_layers=self.num_layers)
-        for name in ("attentions", "aggregators", "activations", "heads", "widths"):
-            values: Sequence[object] = getattr(self, name)
-            require(
-                len(values) > 0 and len(set(values)) == len(values),
-                f"`{name}` must be distinct, but it is {tuple(values)}. List every choice once.",
-            )
+        check_choices(attentions=self.attentions, aggregators=self.aggregators)
+        check_choices(activations=self.activations, heads=self.heads, widths=self.widths)
 
     @property
     def options(self) -> dict[str, tuple[Any, ...]]:
@@ -103,15 +92,14 @@ class GraphNAS(DiscreteSpace):
         Args:
             values: One choice of each name.
         """
-        layers = []
-        for layer in range(self.num_layers):
-            layers.append(
-                LayerChoice(
-                    values[f"attention{layer}"],
-                    values[f"aggregator{layer}"],
-                    values[f"activation{layer}"],
-                    values[f"heads{layer}"],
-                    values.get(f"hidden{layer}", 0),
-                )
+        layers = (
+            LayerChoice(
+                values[f"attention{layer}"],
+                values[f"aggregator{layer}"],
+                values[f"activation{layer}"],
+                values[f"heads{layer}"],
+                values.get(f"hidden{layer}", 0),
             )
+            for layer in range(self.num_layers)
+        )
         return GraphNASChoice(tuple(layers))

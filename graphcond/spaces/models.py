@@ -4,16 +4,15 @@ relaxation.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, get_args
 
 import torch
 from torch import Tensor
 
-from graphcond.errors import require, require_positive
+from graphcond.errors import require_positive
 from graphcond.nn.zoo import GraphNet, Kind
-from graphcond.spaces.discrete import DiscreteSpace
+from graphcond.spaces.discrete import DiscreteSpace, check_choices
 
 # HCDC's table has every kind of the zoo but APPNP.
 KINDS: tuple[Kind, ...] = tuple(kind for kind in get_args(Kind) if kind != "appnp")
@@ -83,12 +82,7 @@ class ModelChoices(DiscreteSpace):
     depths: tuple[int, ...] = (2, 4)
 
     def __post_init__(self) -> None:
-        for name in ("kinds", "widths", "depths"):
-            values: Sequence[object] = getattr(self, name)
-            require(
-                len(values) > 0 and len(set(values)) == len(values),
-                f"`{name}` must be distinct, but it is {tuple(values)}. List every choice once.",
-            )
+        check_choices(kinds=self.kinds, widths=self.widths, depths=self.depths)
 
     @property
     def options(self) -> dict[str, tuple[Any, ...]]:

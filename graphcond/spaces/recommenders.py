@@ -61,9 +61,7 @@ class RecommenderChoice:
         loss = None
         if self.loss != "BPR":
             loss = SampledSoftmax(
-                self.negatives,
-                cosine=self.loss == "cosine softmax",
-                temperature=self.temperature,
+                self.negatives, cosine=self.loss == "cosine softmax", temperature=self.temperature
             )
         recipe = replace(
             base or BPR(),

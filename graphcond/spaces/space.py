@@ -116,6 +116,4 @@ def _plain(value: Any) -> Any:
 
 
 def _tuples(value: Any) -> Any:
-    if isinstance(value, list):
-        return tuple(_tuples(each) for each in value)
-    return value
+    return tuple(_tuples(each) for each in value) if isinstance(value, list) else value

@@ -222,9 +222,7 @@ class CSR:
 
 def shape_of(tensor: Tensor | None) -> tuple[int, ...] | None:
     """Return a tensor's shape for a message, None for none."""
-    if tensor is None:
-        return None
-    return tuple(tensor.shape)
+    return None if tensor is None else tuple(tensor.shape)
 
 
 def _rising(key: Tensor) -> bool:

@@ -67,9 +67,7 @@ def as_csr(source: Any, num_nodes: int | None = None) -> CSR:
 
 
 def _detached(value: Tensor | None) -> Tensor | None:
-    if value is None:
-        return None
-    return value.detach()
+    return None if value is None else value.detach()
 
 
 def _from_torch_csr(source: Tensor) -> CSR:
@@ -100,9 +98,7 @@ def _from_torch_coo(source: Tensor) -> CSR:
 def _from_edges(source: Tensor, num_nodes: int | None) -> CSR:
     if num_nodes is None and hasattr(source, "sparse_size"):
         sizes = [size for size in source.sparse_size() if size is not None]
-        num_nodes = None
-        if len(sizes) == 2:
-            num_nodes = max(sizes)
+        num_nodes = max(sizes) if len(sizes) == 2 else None
     if num_nodes is None:
         raise InputError(
             "`num_nodes` must be given with an `edge_index`. Isolated nodes cannot be seen from"
@@ -174,10 +170,7 @@ def to_scipy(csr: CSR) -> Any:
     """Return a ``scipy.sparse.csr_array``, repeated entries kept."""
     from scipy.sparse import csr_array
 
-    if csr.value is None:
-        value = torch.ones(csr.nnz)
-    else:
-        value = csr.value.detach()
+    value = torch.ones(csr.nnz) if csr.value is None else csr.value.detach()
     parts = (value.cpu().numpy(), csr.indices.cpu().numpy(), csr.indptr.cpu().numpy())
     return csr_array(parts, shape=csr.size)
 

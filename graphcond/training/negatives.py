@@ -31,8 +31,7 @@ class UniformNegatives:
     """
 
     def __init__(self, edge_index: Tensor, num_users: int, num_items: int) -> None:
-        hint = "Give the counts of the data set."
-        require_at_least(1, hint, num_users=num_users, num_items=num_items)
+        require_at_least(1, "Give the counts.", num_users=num_users, num_items=num_items)
         self.num_users = num_users
         self.num_items = num_items
         # With several models side by side the rows of the users go on beyond one model's.

@@ -158,8 +158,6 @@ def rows_of(csr: CSR, start: int, stop: int) -> CSR:
     low = int(csr.indptr[start])
     high = int(csr.indptr[stop])
     pattern = Pattern(
-        csr.indptr[start : stop + 1] - low,
-        csr.indices[low:high],
-        (stop - start, csr.size[1]),
+        csr.indptr[start : stop + 1] - low, csr.indices[low:high], (stop - start, csr.size[1])
     )
     return CSR(pattern, None if csr.value is None else csr.value[low:high])

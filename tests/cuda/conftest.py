@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from graphcond.sparse.backends import use
-from graphcond.testing import EdgeList
+from tests.edge_lists import EdgeList
 
 DEVICE = os.environ.get("GRAPHCOND_TEST_DEVICE", "cuda")
 INTERPRETED = os.environ.get("TRITON_INTERPRET") == "1"

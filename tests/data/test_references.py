@@ -9,10 +9,10 @@ from torch_geometric.nn.models import LightGCN
 from graphcond.testing import (
     awkward_graph,
     awkward_interactions,
-    dense,
     small_graph,
     small_interactions,
 )
+from tests import dense
 
 
 def test_adjacency_passes_messages_from_row_0_to_row_1() -> None:

@@ -10,7 +10,7 @@ from graphcond.nn import MF, GraphNet, LightGCN, filter_operator
 from graphcond.nn.adjacency import Bernoulli, Identity, Learned, PairMLP, homophilous_start
 from graphcond.nn.synthetic import SyntheticGraph
 from graphcond.nn.teacher import RidgeTeacher, Taught, propagation, sketch, smooth
-from graphcond.testing import dense
+from tests import dense
 
 PATH = torch.stack([torch.arange(6), torch.arange(1, 7)])
 PATH = torch.cat([PATH, PATH.flip(0)], 1)

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from graphcond.sparse.backends import use
-from graphcond.testing import EdgeList
+from tests.edge_lists import EdgeList
 
 INTERPRETED = os.environ.get("TRITON_INTERPRET") == "1"
 

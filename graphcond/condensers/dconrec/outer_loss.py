@@ -109,9 +109,7 @@ class TeacherFavourites(OuterInteractions):
     needs_proxy: ClassVar[bool] = True
 
     def __post_init__(self) -> None:
-        require_at_least(
-            1, "It counts the favourites of each user; 10 is usual.", length=self.length
-        )
+        require_at_least(1, "It counts a user's favourites; 10 is usual.", length=self.length)
 
     def edges(self, data: HeteroData, pool: DataPool, seed: int) -> Tensor:
         """Return every active user with each of its favourites ``[2, V]``."""

@@ -17,11 +17,7 @@ from graphcond.nn.filters import dense_operator
 from graphcond.nn.synthetic import cut
 from graphcond.seeding import derive
 from graphcond.spaces import PolynomialFilters
-from graphcond.training.filter_problem import (
-    FilterLearner,
-    FilterProblem,
-    check_solution,
-)
+from graphcond.training.filter_problem import FilterLearner, FilterProblem, check_solution
 from graphcond.training.filter_program import FilterTraining, check_finite, node_losses
 from graphcond.training.graph_descent import Descent
 from graphcond.typing import Tensors
@@ -72,9 +68,7 @@ class Trajectories:
             f"`warmup` must be in [0, epochs), but found warmup = {self.warmup!r}, epochs ="
             f" {self.epochs!r}. 30 of 80 is usual.",
         )
-        require_positive(
-            "It is the length of a move of λ; 0.05 is usual.", learning_rate=self.learning_rate
-        )
+        require_positive("A move of λ of 0.05 is usual.", learning_rate=self.learning_rate)
 
 
 @dataclass(frozen=True)

@@ -12,13 +12,7 @@ from torch.nn.functional import softplus
 from torch_geometric.data import HeteroData
 
 from graphcond.condensers.base import Draft, InteractionCondenser
-from graphcond.data import (
-    Checkpoint,
-    kept_interactions,
-    num_items,
-    num_users,
-    train_edges,
-)
+from graphcond.data import Checkpoint, kept_interactions, num_items, num_users, train_edges
 from graphcond.errors import require_at_least
 from graphcond.nn.recommender import MF, RecommenderFactory
 from graphcond.pools import fit_proxies

@@ -45,9 +45,7 @@ from graphcond.training import (
     fit_least_squares,
     fit_recommender,
 )
-from graphcond.training import (
-    ensemble as mean_of,
-)
+from graphcond.training import ensemble as mean_of
 from graphcond.typing import Record
 
 

@@ -114,11 +114,7 @@ class Learner:
         return float(loss.detach())
 
     def run(
-        self,
-        rounds: int,
-        play: Play,
-        judge: Data | None,
-        checkpoint: Checkpoint | None,
+        self, rounds: int, play: Play, judge: Data | None, checkpoint: Checkpoint | None
     ) -> tuple[SyntheticGraph, list[Record]]:
         """Play every round.
 

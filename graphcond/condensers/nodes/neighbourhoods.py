@@ -52,9 +52,7 @@ class SampledNeighbourhoods(NodeSelection):
     fan_out: int = 5
 
     def __post_init__(self) -> None:
-        require_at_least(
-            1, "Without neighbours take RandomNodes.", hops=self.hops, fan_out=self.fan_out
-        )
+        require_at_least(1, "Or take RandomNodes.", hops=self.hops, fan_out=self.fan_out)
 
     def _choose(self, points: Tensor, count: int, stream: torch.Generator) -> Tensor:
         return torch.randperm(len(points), generator=stream)[:count].to(points.device)

@@ -154,8 +154,7 @@ class Partition(NodeSynthesis):
         require_one_of(("teacher", "train"), "Pick one.", labels=self.labels)
         for name, hops in (("hops", self.hops), ("cluster_hops", self.cluster_hops)):
             require(
-                hops >= 0,
-                f"`{name}` must be at least 0, but it is {hops}. It counts propagations.",
+                hops >= 0, f"`{name}` must be at least 0, but it is {hops}. It counts propagations."
             )
 
     def part(

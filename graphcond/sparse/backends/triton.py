@@ -55,9 +55,7 @@ def spmm(
     # Factors reach a program in fp32; one that would be rounded is applied outside of it.
     if not (_fits_single(alpha) and _fits_single(beta)):
         out = spmm(pattern, value, x, 1.0, 0.0, None).mul_(alpha)
-        if z is None:
-            return out
-        return out.add_(z.detach(), alpha=beta)
+        return out if z is None else out.add_(z.detach(), alpha=beta)
     rows = pattern.size[0]
     width = x.size(1)
     x, out = x.detach().contiguous(), x.new_empty(rows, width)
@@ -66,14 +64,8 @@ def spmm(
     if pattern.size[1] == 0:  # an empty tensor has no address that a program could be given
         x = x.new_zeros(1, width)
     # Programs without a `z` or a `value` never read what stands in their places.
-    if z is None:
-        base = out
-    else:
-        base = z.detach().contiguous()
-    if value is None:
-        entries = x
-    else:
-        entries = value.detach().contiguous()
+    base = out if z is None else z.detach().contiguous()
+    entries = x if value is None else value.detach().contiguous()
     pieces = pattern.pieces(cut)
     blocks = shape(width)
     wide = x.dtype == torch.float64

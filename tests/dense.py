@@ -16,10 +16,7 @@ def adjacency(edge_index: Tensor, num_nodes: int, edge_weight: Tensor | None = N
         num_nodes: Number of nodes n.
         edge_weight: Weights [m], 1 if None.
     """
-    if edge_weight is None:
-        weight = torch.ones(edge_index.size(1))
-    else:
-        weight = edge_weight
+    weight = torch.ones(edge_index.size(1)) if edge_weight is None else edge_weight
     matrix = torch.zeros(num_nodes, num_nodes, dtype=torch.double)
     return matrix.index_put((edge_index[1], edge_index[0]), weight.double(), accumulate=True)
 
