@@ -102,7 +102,9 @@ class Columns:
                 continue
             known = {plainly(name) for name in usual}
             found = [i for i, name in enumerate(plain) if name in known]
-            option = f" Say which with `{kind}` (--{kind})." if kind != "split" else ""
+            option = ""
+            if kind != "split":
+                option = f" Say which with `{kind}` (--{kind})."
             require(
                 len(found) < 2,
                 f"The header of {path!r} has several columns of the {kind}:"

@@ -93,7 +93,9 @@ class AttentionLayer(MessagePassing):
         concat: bool = True,
         dropout: float = 0.0,
     ) -> None:
-        pooled = choice.aggregator if choice.aggregator != "mlp" else "sum"
+        pooled = choice.aggregator
+        if pooled == "mlp":
+            pooled = "sum"
         super().__init__(aggr=pooled, node_dim=0)
         self.attention = choice.attention
         self.aggregator = choice.aggregator

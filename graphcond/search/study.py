@@ -250,7 +250,9 @@ def _tell(study: Study, finished: int, asked: int) -> None:
     reasons = [reason for reason in map(fault, study.get_trials(deepcopy=False)) if reason]
     if reasons:
         all_of_them = len(reasons) == finished
-        number = str(len(reasons)) if not all_of_them else "All"
+        number = "All"
+        if not all_of_them:
+            number = str(len(reasons))
         warnings.warn(
             f"{number} of {finished} trials failed and count as worse than any number."
             f" The first: {reasons[0]}.",
