@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 
 from graphcond.data.stateful import Stateful, joined
-from graphcond.errors import require
+from graphcond.errors import require, require_at_least
 from graphcond.typing import Tensors
 
 
@@ -39,10 +39,7 @@ class AdamTraining:
             isinstance(self.learning_rate, Real) and self.learning_rate > 0,
             f"`learning_rate` must be positive, but it is {self.learning_rate!r}. 0.01 is usual.",
         )
-        require(
-            self.weight_decay >= 0,
-            f"`weight_decay` must be at least 0, but it is {self.weight_decay!r}. 5e-4 is usual.",
-        )
+        require_at_least(0, "5e-4 is usual.", weight_decay=self.weight_decay)
 
 
 @final

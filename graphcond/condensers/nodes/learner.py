@@ -17,7 +17,7 @@ from graphcond.condensers.nodes.partition import Partition
 from graphcond.condensers.synthesis import NodeSynthesis, linear_accuracy
 from graphcond.data import Checkpoint
 from graphcond.data.stateful import joined, part_of
-from graphcond.errors import NumericalError, require
+from graphcond.errors import NumericalError, require, require_share
 from graphcond.nn.adjacency import Adjacency, AdjacencyName, Identity, make_adjacency
 from graphcond.nn.labelled_nodes import LabelledNodes, propagated
 from graphcond.nn.synthetic import SyntheticGraph, class_samples, gcn_norm_dense, synthetic_labels
@@ -206,11 +206,7 @@ class GraphLearning(NodeSynthesis):
         for name in ("learning_rate", "edge_learning_rate"):
             rate = getattr(self, name)
             require(rate > 0, f"`{name}` must be positive, but it is {rate!r}. 0.01 is usual.")
-        require(
-            0 <= self.threshold < 1,
-            f"`threshold` must be in [0, 1), but it is {self.threshold!r}. Edge weights lie in"
-            " [0, 1].",
-        )
+        require_share("Edge weights lie in [0, 1].", threshold=self.threshold)
         make_adjacency(self.adjacency)
 
     def part(
