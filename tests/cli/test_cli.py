@@ -196,7 +196,7 @@ def test_compare_prints_the_rows_alone_as_json(capsys: pytest.CaptureFixture[str
     [
         ("condense karate --ratio 1.4", "`ratio` must be in (0, 1]"),
         ("condense southern-women --ratio 0", "`ratio` must be in (0, 1]"),
-        ("condense no-such-set", "known are"),
+        ("condense no-such-set", "Known are"),
         ("condense no-such-file.csv", "There is no file 'no-such-file.csv'"),
         ("condense karate --candidates 3", "`candidates` must be 0 or at least 5"),
         ("compare karate --seeds 0", "`seeds` must be at least 1"),
