@@ -294,6 +294,14 @@ def random_row(like: Ranking) -> dict[str, Any]:
     }
 
 
+def _crowds(ranking: str) -> bool:
+    """Whether a figure has no room for a ranking. The best other data set is another one for other
+    networks.
+    """
+    crowding = ("trainings", "smoothed", "other data set")
+    return ranking in HIDDEN or any(each in ranking for each in crowding)
+
+
 def draw(rankings: Sequence[Ranking], path: Path, most: int = 20) -> None:
     """Draw test regret against CPU seconds, mean over seeds, one panel a data set."""
     names = [name for name in PROTOCOLS if any(each.dataset == name for each in rankings)]
@@ -301,18 +309,19 @@ def draw(rankings: Sequence[Ranking], path: Path, most: int = 20) -> None:
         1, len(names), figsize=(4.6 * len(names), 3.6), squeeze=False, layout="constrained"
     )
     sizes = range(1, most + 1)
+    # A ranking has one colour in all panels.
+    shown = dict.fromkeys(each.name for each in rankings if not _crowds(each.name))
+    colours = {ranking: f"C{place}" for place, ranking in enumerate(shown)}
     for panel, name in zip(panels[0], names):
         mine = [each for each in rankings if each.dataset == name]
         seeds = {each.seed for each in mine}
-        for ranking in dict.fromkeys(each.name for each in mine):
+        for ranking, colour in colours.items():
             same = [each for each in mine if each.name == ranking]
-            crowding = "trainings" in ranking or "smoothed" in ranking or ranking in HIDDEN
-            # The best other data set is another one for other networks.
-            if crowding or len(same) < len(seeds):
+            if len(same) < len(seeds):
                 continue
             seconds = [same[0].seconds + size * same[0].full for size in sizes]
             curve = np.mean([[each.regret(size) for size in sizes] for each in same], 0)
-            panel.plot(seconds, curve, label=ranking)
+            panel.plot(seconds, curve, colour, label=ranking)
         ones = [next(each for each in mine if each.seed == seed) for seed in seeds]
         curve = np.mean([random_curve(each, most) for each in ones], 0)
         seconds = [size * mine[0].full for size in sizes]
