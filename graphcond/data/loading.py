@@ -298,6 +298,12 @@ def _tensor(array: np.ndarray, name: str, path: Path) -> Tensor:
     if name == "y":
         cure = "Number the classes: `numpy.unique(y, return_inverse=True)[1]`."
     require(
+        isinstance(array, np.ndarray),  # else the archive's member is no array of numpy
+        f"The array {name!r} of {str(path)!r} is damaged: it does not begin as one of numpy's."
+        " Write it again with `numpy.savez`.",
+        error=FileFormatError,
+    )
+    require(
         array.dtype.kind in "biufc",
         f"The array {name!r} of {str(path)!r} must hold numbers, but it is of {array.dtype}."
         f" {cure}",

@@ -13,6 +13,8 @@ from abc import ABC, abstractmethod
 from pathlib import Path
 from typing import IO, TYPE_CHECKING
 
+from graphcond.errors import StorageError
+
 try:
     import fcntl
 except ImportError:  # Windows has none
@@ -89,7 +91,13 @@ class LockedFile(Presence):
         """Return the worker's file, locked."""
         file = self._file(self.token)
         while True:
-            stream = open(file, "wb")  # noqa: SIM115 (held until the end)
+            try:
+                stream = open(file, "wb")  # noqa: SIM115 (held until the end)
+            except OSError as error:
+                raise StorageError(
+                    f"{str(file)!r} cannot be written: {error.strerror}. Free some space, or keep"
+                    " the trials elsewhere."
+                ) from error
             fcntl.flock(stream, fcntl.LOCK_EX)
             # Until it was locked, another worker may have taken it for a dead one's.
             with contextlib.suppress(FileNotFoundError):

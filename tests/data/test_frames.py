@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import datetime
+import zipfile
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 import torch
 
-from graphcond.data import EDGE, Columns, from_frame, train_edges
-from graphcond.errors import InputError
+from graphcond.data import EDGE, Columns, from_frame, load, train_edges
+from graphcond.errors import FileFormatError, InputError
 
 pandas = pytest.importorskip("pandas")
 ROWS = {"user": ["b", "a"], "item": [9, 7]}
@@ -98,3 +100,12 @@ def test_a_lowest_rating_of_numpy_is_a_number_of_the_card() -> None:
     small = from_frame({**ROWS, "rating": [1, 3]}, Columns(min_rating=np.float32(2)))  # type: ignore[arg-type]
     assert type(small.card["min_rating"]) is float
     assert train_edges(small).size(1) == 1
+
+
+def test_a_member_of_an_archive_that_is_no_array_is_named(tmp_path: Path) -> None:
+    path = tmp_path / "a.npz"
+    np.savez(path, x=np.eye(3), edge_index=np.array([[0], [1]]))
+    with zipfile.ZipFile(path, "a") as archive:
+        archive.writestr("y.npy", b"no array")
+    with pytest.raises(FileFormatError, match="'y' .* is damaged"):
+        load(path)

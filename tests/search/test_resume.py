@@ -214,3 +214,8 @@ def test_a_workers_file_that_was_taken_for_a_dead_ones_is_made_again(tmp_path, m
     presence = LockedFile(tmp_path / "run.log")
     assert Path(taken[0]).exists()
     presence.leave()
+
+
+def test_a_workers_file_that_cannot_be_written_is_told(tmp_path):
+    with pytest.raises(StorageError, match="cannot be written"):
+        LockedFile(tmp_path / "nowhere" / "run.log")
