@@ -46,6 +46,11 @@ def run(options: Condense) -> None:
         source = content_digest(options.data)
     data = load_original(options)
     interactions = kind_of(data) == "interactions"
+    require(
+        not options.parquet or (interactions and source is not None and options.out is not None),
+        f"--parquet writes a table of your own again, but the data are {options.data!r} and --out"
+        f" is {options.out!r}. Leave it out, or give a file of interactions and a folder.",
+    )
     if options.judge:
         check_data(data)
     method = _method(options, interactions)

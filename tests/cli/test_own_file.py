@@ -118,6 +118,16 @@ def test_the_leak_of_leave_last_out_is_said_in_one_line(
     assert json.loads(capsys.readouterr().out)[0]["method"] == "Full"
 
 
+@pytest.mark.parametrize("data", ["karate", "southern-women"])
+def test_parquet_without_a_table_of_ones_own_is_refused(
+    data: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    out = tmp_path / "out"
+    assert main(["condense", data, "--parquet", "--out", str(out)]) == 2
+    assert "--parquet writes a table of your own" in capsys.readouterr().err
+    assert not out.exists()
+
+
 def test_parquet_on_request(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     parquet = pytest.importorskip("pyarrow.parquet")
     file, out = _shop(tmp_path), tmp_path / "out"
