@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from dataclasses import dataclass, field
 from typing import final
 
@@ -11,7 +12,7 @@ from torch.nn.functional import cross_entropy, one_hot
 from torch_geometric.data import Data
 
 from graphcond.data import check_nodes
-from graphcond.errors import require
+from graphcond.errors import require, require_at_least, require_positive, require_share
 from graphcond.nn import OPERATIONS, Operation, OperationSupernet, soft_weights, straight_through
 from graphcond.seeding import derive, generator
 from graphcond.training import Adam, AdamTraining
@@ -33,7 +34,7 @@ class SupernetChoice:
 
 
 @dataclass(frozen=True, kw_only=True)
-class SupernetSearch:
+class SupernetSearch(ABC):
     """Base of searches that train one supernet's weights θ and logits λ in turn.
 
     An epoch moves θ down the training loss and λ down the validation loss, a step of Adam each. λ's
@@ -66,14 +67,8 @@ class SupernetSearch:
     seed: int = 0
 
     def __post_init__(self) -> None:
-        require(
-            self.learning_rate > 0,
-            f"`learning_rate` must be positive, but it is {self.learning_rate}. 0.05 is usual.",
-        )
-        require(
-            0 <= self.warmup < 1,
-            f"`warmup` must be at least 0 and below 1, but it is {self.warmup}. 0.5 is usual.",
-        )
+        require_positive("0.05 is usual.", learning_rate=self.learning_rate)
+        require_share("0.5 is usual.", warmup=self.warmup)
 
     def __call__(self, data: Data) -> SupernetChoice:
         """Search on a graph, condensed or original.
@@ -110,9 +105,9 @@ class SupernetSearch:
         run.train(self._weights(run.lam.detach(), epoch))
         return run.move(self._weights(run.lam, epoch), epoch >= self.warmup * self.recipe.epochs)
 
+    @abstractmethod
     def _weights(self, lam: Tensor, epoch: int) -> Tensor:
         """Return the mixture [places, operations] that an epoch computes with."""
-        raise NotImplementedError
 
     def _picks(self, run: _SupernetRun) -> list[int]:
         """Return the index of each place's operation."""
@@ -182,10 +177,7 @@ class DARTSPT(SupernetSearch):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        require(
-            self.between >= 0,
-            f"`between` must be at least 0, but it is {self.between}. 10 is usual.",
-        )
+        require_at_least(0, "10 is usual.", between=self.between)
 
     def _weights(self, lam: Tensor, epoch: int) -> Tensor:
         return soft_weights(lam)

@@ -97,7 +97,8 @@ def test_dates_of_python_are_times() -> None:
 
 
 def test_a_lowest_rating_of_numpy_is_a_number_of_the_card() -> None:
-    small = from_frame({**ROWS, "rating": [1, 3]}, Columns(min_rating=np.float32(2)))  # type: ignore[arg-type]
+    columns = Columns(min_rating=np.float32(2))  # type: ignore[arg-type]
+    small = from_frame({**ROWS, "rating": [1, 3]}, columns)
     assert type(small.card["min_rating"]) is float
     assert train_edges(small).size(1) == 1
 
