@@ -18,7 +18,6 @@ from graphcond.condensers.nodes.backbones import (
 )
 from graphcond.condensers.nodes.learner import Learner, Origin
 from graphcond.condensers.nodes.partition import Partition
-from graphcond.data import load, without_test
 from graphcond.nn import GraphNet, PolynomialFilterNet, dense_operator
 from graphcond.nn.adjacency import Learned
 from graphcond.nn.labelled_nodes import LabelledNodes, propagated
@@ -27,11 +26,6 @@ from graphcond.seeding import derive
 from graphcond.spaces import PolynomialFilters
 
 Y = torch.tensor([0, 0, 1, 1, 1])
-
-
-@pytest.fixture(scope="module")
-def karate():
-    return without_test(load("karate"))
 
 
 @pytest.fixture(scope="module")

@@ -4,7 +4,7 @@ import torch.nn.functional as F
 
 from graphcond.condensers.nodes.backbones import NetBackbone, SGCBackbone, gradient_distance
 from graphcond.condensers.nodes.gradient_matching import DosCond, GCond, GCondX, GradientMatching
-from graphcond.data import load, parts, without_test
+from graphcond.data import load, parts
 from graphcond.errors import InputError, NumericalError, UnknownNameError
 from graphcond.nn.filters import PolynomialFilterNet
 from graphcond.nn.labelled_nodes import LabelledNodes
@@ -22,11 +22,6 @@ class TestGradientMatching(CondenserContract):
 
     def data(self):
         return load("karate")
-
-
-@pytest.fixture(scope="module")
-def karate():
-    return without_test(load("karate"))
 
 
 def weighted(n, seed=0):

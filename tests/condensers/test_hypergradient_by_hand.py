@@ -23,7 +23,7 @@ from graphcond.condensers.hcdc import objective, teachers, trajectories
 from graphcond.condensers.hcdc.objective import Matching, Students, train_students
 from graphcond.condensers.hcdc.pool import PoolForm
 from graphcond.condensers.hcdc.teachers import LinearTeacher
-from graphcond.data import parts, planted_graph, without_test
+from graphcond.data import parts
 from graphcond.errors import NumericalError
 from graphcond.hypergrad import Implicit, Sensitivity
 from graphcond.linalg import Neumann
@@ -39,12 +39,6 @@ from graphcond.training.graph_descent import Descent
 LAM = PolynomialFilters().sample(7, seed=3)
 NET = PolynomialFilterNet(4, hidden=3, num_classes=3)
 QUICK = FilterTraining(epochs=4)
-
-
-@pytest.fixture(scope="module")
-def graph():
-    data = planted_graph(num_nodes=120, num_classes=3, num_features=8, degree=6.0, seed=0)
-    return without_test(data)
 
 
 def condenser(**changed):

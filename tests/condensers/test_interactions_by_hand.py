@@ -23,23 +23,15 @@ from graphcond.condensers.interactions.item_prices import Candidates, best_of_ea
 from graphcond.condensers.interactions.teacher_choice import Mixture, fit_teacher
 from graphcond.data import (
     EDGE,
-    load,
     make_interactions,
-    split_interactions,
     train_edges,
     val_edges,
-    without_test,
 )
 from graphcond.pools import fit_proxies
 from graphcond.seeding import derive, generator
 from graphcond.training import BPR, Fitted, Recommender, UniformNegatives
 
 MF = partial(nn.MF, dim=4)
-
-
-@pytest.fixture(scope="module")
-def women():
-    return without_test(split_interactions(load("southern-women"), seed=0))
 
 
 def tables(users, items, dim=3, seed=0):

@@ -8,7 +8,7 @@ from graphcond.condensers import GradientMatching
 from graphcond.condensers.nodes.distribution_matching import DistributionMatching, _class_means
 from graphcond.condensers.nodes.kernel_inducing_points import KernelInducingPoints, krr
 from graphcond.condensers.nodes.trajectory_matching import TrajectoryMatching
-from graphcond.data import load, parts, planted_graph, without_test
+from graphcond.data import load, parts, planted_graph
 from graphcond.errors import FileFormatError, InputError
 from graphcond.nn.labelled_nodes import LabelledNodes
 from graphcond.nn.synthetic import SyntheticGraph, gcn_norm_dense
@@ -50,11 +50,6 @@ class TestTrajectoryMatching(CondenserContract):
 
     def data(self):
         return load("karate")
-
-
-@pytest.fixture(scope="module")
-def karate():
-    return without_test(load("karate"))
 
 
 @pytest.mark.parametrize("method", METHODS)

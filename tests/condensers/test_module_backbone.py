@@ -11,7 +11,6 @@ from torch_geometric.data import Data
 
 from graphcond.condensers import GCond, GCondX, GradientMatching
 from graphcond.condensers.nodes.backbones import ModuleBackbone, gradient_distance
-from graphcond.data import load, without_test
 from graphcond.errors import InputError
 from graphcond.nn import GraphNet
 from graphcond.nn.labelled_nodes import LabelledNodes
@@ -19,11 +18,6 @@ from graphcond.spaces import PolynomialFilters
 
 GIN = partial(GraphNet, kind="gin-0", hidden=32)
 KINDS = ["gcn", "gin-0", "gat", "sage-mean"]
-
-
-@pytest.fixture(scope="module")
-def karate() -> Data:
-    return without_test(load("karate"))
 
 
 def backbone(data: Data, kind: str = "gin-0") -> ModuleBackbone:

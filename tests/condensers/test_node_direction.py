@@ -27,7 +27,7 @@ from graphcond.condensers.hcdc.pool import PoolForm
 from graphcond.condensers.nodes.backbones import NetBackbone, SGCBackbone, gradient_distance
 from graphcond.condensers.nodes.learner import Learner, Origin
 from graphcond.condensers.synthesis import best_linear, linear_accuracy
-from graphcond.data import load, parts, planted_graph, without_test
+from graphcond.data import load, parts
 from graphcond.hypergrad import Sensitivity
 from graphcond.linalg import Hessian
 from graphcond.nn import PolynomialFilterNet, dense_operator
@@ -42,17 +42,6 @@ from graphcond.training.graph_descent import Descent
 
 NET = PolynomialFilterNet(8, hidden=4, num_classes=3)
 LAM = PolynomialFilters().sample(6, seed=1)
-
-
-@pytest.fixture(scope="module")
-def karate():
-    return without_test(load("karate"))
-
-
-@pytest.fixture(scope="module")
-def graph():
-    data = planted_graph(num_nodes=120, num_classes=3, num_features=8, degree=6.0, seed=0)
-    return without_test(data)
 
 
 def relabelled(data, part):

@@ -27,11 +27,8 @@ from graphcond.condensers.dconrec.outer_loss import OuterLoss
 from graphcond.data import (
     EDGE,
     Checkpoint,
-    load,
-    split_interactions,
     train_edges,
     val_edges,
-    without_test,
 )
 from graphcond.masks import CappedSimplex
 from graphcond.seeding import derive, generator
@@ -39,11 +36,6 @@ from graphcond.training import BPR, BPRProgram, Fitted, Recommender, UniformNega
 
 USERS, ITEMS = 18, 14
 MF = partial(nn.MF, dim=4)
-
-
-@pytest.fixture(scope="module")
-def women():
-    return without_test(split_interactions(load("southern-women"), seed=0))
 
 
 def tables(dim=4):

@@ -38,11 +38,6 @@ QUICK = {**SMALL, "rounds": 2, "steps": 2, "start": "nodes", "targets": "train"}
 LEARNED = [DistributionMatching, KernelInducingPoints, TrajectoryMatching]
 
 
-@pytest.fixture(scope="module")
-def karate():
-    return without_test(load("karate"))
-
-
 @pytest.fixture
 def start(karate):
     x = torch.randn(4, karate.num_features, generator=torch.Generator().manual_seed(0))

@@ -35,11 +35,6 @@ from graphcond.spaces import PolynomialFilters
 
 
 @pytest.fixture(scope="module")
-def karate():
-    return without_test(load("karate"))
-
-
-@pytest.fixture(scope="module")
 def graph():
     data = planted_graph(num_nodes=300, num_classes=3, num_features=8, degree=6.0, seed=0)
     return without_test(data)
