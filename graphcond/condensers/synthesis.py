@@ -76,7 +76,7 @@ class NodeSynthesis(NodeCondenser):
             rows = _random_rows(data, graph.y, derive(self.seed, "control", draw))
             selector = F.one_hot(rows, int(data.num_nodes)).T.to(data.x)
             draws.append(
-                best_linear(data, propagate(operator, selector, 2).T @ data.x, data.y[rows])
+                best_linear(data, propagate(operator.T, selector, 2).T @ data.x, data.y[rows])
             )
         random = sum(draws) / len(draws)
         if condensed < random:

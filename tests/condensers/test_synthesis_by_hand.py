@@ -150,6 +150,21 @@ def test_the_control_compares_with_three_random_sets_of_the_same_classes(graph, 
     assert found[0] != found[1] != found[2]
 
 
+def test_the_controls_random_nodes_are_propagated_along_the_edges_of_a_directed_graph(
+    graph, monkeypatch
+):
+    seen = []
+    monkeypatch.setattr(synthesis, "best_linear", lambda _, z, y: seen.append(z) or 1.0)
+    one_way = graph.clone()
+    one_way.edge_index = graph.edge_index[:, graph.edge_index[0] < graph.edge_index[1]]
+    few = Data(x=graph.x[:3], y=torch.arange(3), edge_index=torch.empty(2, 0, dtype=torch.long))
+    Partition(num_nodes=6, num_val=6, seed=4)._control(one_way, few)
+    operator = gcn_norm_dense(dense(one_way))
+    twice = operator @ operator @ graph.x
+    for z in seen[1:]:
+        assert float((z[:, None] - twice).norm(dim=2).amin(1).max()) < 1e-5
+
+
 def test_a_graph_with_edges_is_judged_after_two_propagations(graph, monkeypatch):
     seen = []
     monkeypatch.setattr(synthesis, "best_linear", lambda _, z, y: seen.append(z) or 1.0)
