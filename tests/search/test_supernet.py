@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 import torch
-from torch.nn.functional import cross_entropy
+from torch.nn.functional import cross_entropy, one_hot
 from torch_geometric.data import Data
 
 from graphcond.data import planted_graph
@@ -15,7 +15,7 @@ from graphcond.errors import InputError
 from graphcond.nn import OperationSupernet, soft_weights
 from graphcond.search import DARTSPT, GDAS
 from graphcond.search.supernet import _SupernetRun, _without
-from graphcond.seeding import generator
+from graphcond.seeding import derive, generator
 from graphcond.training import AdamTraining
 
 OPERATIONS = ("fc", "gcn", "skip")
@@ -123,6 +123,13 @@ def test_both_descend() -> None:
     assert loss("val", soft_weights(run.lam.detach())) < first
 
 
+def test_validation_drops_nothing_and_leaves_the_network_in_training() -> None:
+    run = run_of(noisy(3, nodes=120), dropout=0.5)
+    weights = torch.full((2, 3), 1 / 3)
+    assert run.validated(weights) == run.validated(weights)
+    assert all(module.training for module in run.net.modules())
+
+
 def test_without_an_operation_the_others_of_its_place_share() -> None:
     weights = torch.tensor([[0.5, 0.3, 0.2], [0.1, 0.8, 0.1]])
     left = _without(weights, 0, 1)
@@ -175,6 +182,91 @@ def test_gdas_trains_one_operation_a_place_and_cools(monkeypatch: pytest.MonkeyP
     assert len({tuple(each.argmax(1).tolist()) for each in seen}) > 3, "the noise is drawn anew"
     # The softmax's slope is one over its temperature.
     assert sum(gradients[:10]) < sum(gradients[-10:]) / 5
+
+
+# Nothing here is a default.
+HOW: dict[str, Any] = {
+    "links": LINKS,
+    "operations": OPERATIONS,
+    "hidden": 12,
+    "dropout": 0.3,
+    "post": False,
+    "recipe": AdamTraining(epochs=4, learning_rate=0.02, weight_decay=0.3),
+    "learning_rate": 0.1,
+    "warmup": 0.25,
+    "seed": 3,
+}
+
+
+def by_hand(data: Data, mixture: Any) -> tuple[OperationSupernet, torch.Tensor, list[float], Any]:
+    """A search of HOW: Adam on θ by training nodes, then, after an epoch, on λ by validation
+    nodes. ``mixture(lam, epoch, part)`` is what both compute with.
+    """
+    torch.manual_seed(derive(3, "supernet search", "dropout"))
+    net = OperationSupernet(8, 3, LINKS, OPERATIONS, hidden=12, dropout=0.3, post=False, seed=3)
+    lam = torch.zeros(2, 3, requires_grad=True)
+    inner = torch.optim.Adam(net.parameters(), lr=0.02, weight_decay=0.3)
+    outer = torch.optim.Adam([lam], lr=0.1)
+
+    def step(weights: torch.Tensor, part: str, optimiser: Any) -> float:
+        nodes = data[f"{part}_mask"]
+        loss = cross_entropy(net(data.x, data.edge_index, weights)[nodes], data.y[nodes])
+        if optimiser is not None:
+            optimiser.zero_grad()
+            loss.backward()
+            optimiser.step()
+        return float(loss.detach())
+
+    losses = []
+    for epoch in range(4):
+        step(mixture(lam.detach(), epoch, "train"), "train", inner)
+        losses.append(step(mixture(lam, epoch, "val"), "val", outer if epoch >= 1 else None))
+    return net, lam.detach(), losses, lambda weights: step(weights, "train", inner)
+
+
+def test_gdas_is_adam_on_the_weights_and_then_on_the_logits_of_a_sampled_network() -> None:
+    data = noisy(8, nodes=120)
+    found = GDAS(**HOW, temperatures=(5.0, 0.5))(data)
+
+    def mixture(lam: torch.Tensor, epoch: int, part: str) -> torch.Tensor:
+        stream = generator(3, "supernet search", "gumbel", epoch, int(part == "val"))
+        gumbel = -torch.log(-torch.log(torch.rand(2, 3, generator=stream)))
+        soft = torch.softmax((lam + gumbel) / (5.0 - 4.5 * epoch / 3), 1)
+        return one_hot(soft.argmax(1), 3) + soft - soft.detach()
+
+    with torch.random.fork_rng():
+        _, lam, losses, _ = by_hand(data, mixture)
+    assert found.losses == pytest.approx(losses, rel=1e-4)
+    torch.testing.assert_close(found.lam, lam, rtol=1e-3, atol=1e-4)
+    assert found.operations == tuple(OPERATIONS[pick] for pick in lam.argmax(1))
+
+
+@pytest.mark.parametrize("seed", [8, 9, 11])
+def test_darts_pt_decides_places_in_turn_by_accuracy_and_then_by_loss(seed: int) -> None:
+    data = noisy(seed, nodes=120)
+    found = DARTSPT(**HOW, between=2)(data)
+    with torch.random.fork_rng():
+        net, lam, losses, train = by_hand(data, lambda lam, epoch, part: torch.softmax(lam, 1))
+        weights = torch.softmax(lam, 1)
+        order = torch.randperm(2, generator=generator(3, "supernet search", "places")).tolist()
+        for place in order:
+            worth = []
+            for operation in range(3):
+                left = weights.clone()
+                left[place, operation] = 0
+                left[place] = left[place] / left[place].sum()
+                with torch.no_grad():
+                    logits = net.eval()(data.x, data.edge_index, left)[data.val_mask]
+                y = data.y[data.val_mask]
+                right = int((logits.argmax(1) == y).sum())
+                worth.append((right, -float(cross_entropy(logits, y))))
+            net.train()
+            weights[place] = torch.eye(3)[worth.index(min(worth))]
+            for _ in range(2):
+                train(weights)
+    assert found.losses == pytest.approx(losses, rel=1e-4)
+    torch.testing.assert_close(found.lam, lam, rtol=1e-3, atol=1e-4)
+    assert found.operations == tuple(OPERATIONS[pick] for pick in weights.argmax(1))
 
 
 @pytest.mark.parametrize("name", SEARCHES)
