@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from numbers import Real
 
 
 class GraphcondError(Exception):
@@ -79,7 +80,8 @@ def require_at_least(least: float, hint: str, **values: float) -> None:
 def require_positive(hint: str, **values: float) -> None:
     """Raise unless numbers are above 0; as :func:`require_at_least`."""
     for name, value in values.items():
-        require(value > 0, f"`{name}` must be positive, but it is {value!r}. {hint}")
+        positive = isinstance(value, Real) and value > 0
+        require(positive, f"`{name}` must be positive, but it is {value!r}. {hint}")
 
 
 def require_share(hint: str, **values: float) -> None:

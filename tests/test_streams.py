@@ -13,7 +13,7 @@ import pytest
 import torch
 
 from graphcond import condensers, masks, nn, pools, seeding, training
-from graphcond.condensers.dconrec.condenser import ONE_EPOCH
+from graphcond.condensers.dconrec.objective import ONE_EPOCH
 from graphcond.condensers.hcdc import teachers
 from graphcond.data import (
     load,

@@ -44,7 +44,7 @@ from graphcond.condensers import (
     TeacherChoice,
     TeacherFavourites,
 )
-from graphcond.condensers.dconrec.condenser import ONE_EPOCH
+from graphcond.condensers.dconrec.objective import ONE_EPOCH
 from graphcond.condensers.interactions.item_prices import candidates
 from graphcond.condensers.interactions.teacher_choice import fit_teacher
 from graphcond.data import (

@@ -14,7 +14,7 @@ from benchmarks.recommender.timing import NoTraining, seconds_of_a_step
 from benchmarks.store import Store
 from graphcond import masks, pools
 from graphcond.condensers import DosCondInteractions, ValidationInteractions
-from graphcond.condensers.dconrec.condenser import ONE_EPOCH
+from graphcond.condensers.dconrec.objective import ONE_EPOCH
 from graphcond.condensers.dconrec.outer_loop import OuterLoop
 from graphcond.data import (
     describe,

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from numbers import Integral, Real
+from numbers import Integral
 from typing import final
 
 import torch
 from torch import Tensor
 
 from graphcond.data.stateful import Stateful, joined
-from graphcond.errors import require, require_at_least
+from graphcond.errors import require, require_at_least, require_positive
 from graphcond.typing import Tensors
 
 
@@ -35,10 +35,7 @@ class AdamTraining:
             f"`epochs` must be a whole number of at least 1, but it is {self.epochs!r}."
             " It is the number of steps.",
         )
-        require(
-            isinstance(self.learning_rate, Real) and self.learning_rate > 0,
-            f"`learning_rate` must be positive, but it is {self.learning_rate!r}. 0.01 is usual.",
-        )
+        require_positive("0.01 is usual.", learning_rate=self.learning_rate)
         require_at_least(0, "5e-4 is usual.", weight_decay=self.weight_decay)
 
 

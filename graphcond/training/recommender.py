@@ -18,7 +18,7 @@ from torch_geometric.data import HeteroData
 from graphcond.ambient import steady
 from graphcond.data import EDGE, Checkpoint, describe, digest, num_items, num_users, train_edges
 from graphcond.data.pair_checks import check_pair_stores
-from graphcond.errors import InputError, require
+from graphcond.errors import InputError, require, require_positive
 from graphcond.nn.losses import SharedNegatives, Triplets, bpr_gradient, shared_gradient
 from graphcond.nn.recommender import EmbeddingRecommender, RecommenderFactory
 from graphcond.seeding import generator
@@ -78,10 +78,9 @@ class BPR:
             f"Sizes of BPR must be positive whole numbers, but they are {sizes}. Raise the"
             " one below 1.",
         )
-        require(
-            self.learning_rate is None or self.learning_rate > 0,
-            f"`learning_rate` must be positive, but it is {self.learning_rate}."
-            " Leave it out for the model's own.",
+        require_positive(
+            "Leave it out for the model's own.",
+            learning_rate=1.0 if self.learning_rate is None else self.learning_rate,
         )
         require(
             self.weight_decay is None or self.weight_decay >= 0,

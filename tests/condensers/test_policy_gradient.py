@@ -10,7 +10,8 @@ import torch
 from graphcond import masks, nn, pools
 from graphcond.condensers import Tail
 from graphcond.condensers.dconrec import outer_loop
-from graphcond.condensers.dconrec.condenser import ONE_EPOCH, PolicyGradient
+from graphcond.condensers.dconrec.condenser import PolicyGradient
+from graphcond.condensers.dconrec.objective import ONE_EPOCH
 from graphcond.condensers.dconrec.one_step import UnrolledBPR
 from graphcond.condensers.dconrec.outer_loop import Schedule, State, resumed
 from graphcond.condensers.dconrec.outer_loss import (

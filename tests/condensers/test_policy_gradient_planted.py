@@ -13,7 +13,7 @@ from graphcond.condensers import (
     TeacherFavourites,
     ValidationInteractions,
 )
-from graphcond.condensers.dconrec.condenser import ONE_EPOCH
+from graphcond.condensers.dconrec.objective import ONE_EPOCH
 from graphcond.condensers.dconrec.outer_loop import State
 from graphcond.data import EDGE, make_interactions, train_edges
 

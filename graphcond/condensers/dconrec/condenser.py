@@ -4,7 +4,6 @@ recommenders.
 
 from __future__ import annotations
 
-import copy
 import math
 from dataclasses import KW_ONLY, dataclass, field, replace
 from typing import Any, Literal, final
@@ -16,12 +15,13 @@ from torch_geometric.data import HeteroData
 from graphcond import masks
 from graphcond.condensers.base import Draft, InteractionCondenser
 from graphcond.condensers.budget import interaction_budget
-from graphcond.condensers.dconrec.objective import RecommenderObjective
+from graphcond.condensers.dconrec.objective import ONE_EPOCH, RecommenderObjective
 from graphcond.condensers.dconrec.one_step import UnrolledBPR, UnrolledObjective
 from graphcond.condensers.dconrec.outer_loop import (
     OuterLoop,
     Schedule,
     State,
+    _sizes,
     keep,
     optimise,
     resumed,
@@ -31,9 +31,10 @@ from graphcond.condensers.dconrec.outer_loss import (
     OuterLoss,
     TeacherFavourites,
     ValidationInteractions,
+    _among,
+    _without,
 )
 from graphcond.data import (
-    EDGE,
     Checkpoint,
     make_interactions,
     num_items,
@@ -45,17 +46,9 @@ from graphcond.data import (
 from graphcond.errors import require, require_at_least, require_one_of
 from graphcond.masks import CappedSimplex, Estimator, OneStep, Reinforce
 from graphcond.nn import RecommenderFactory
-from graphcond.pairs import pair_keys
-from graphcond.pools import OBSERVED, PSEUDO, DataPool, PoolBuilder, Tail, fit_proxies, keep_tail
+from graphcond.pools import DataPool, PoolBuilder, Tail, fit_proxies, keep_tail
 from graphcond.seeding import derive
 from graphcond.training import BPR, UniformNegatives, fit_recommender
-
-ONE_EPOCH = BPR(min_steps=1, rounds=1, learning_rate=0.02)
-"""The paper's inner training: one pass over the kept interactions.
-
-The paper leaves its rate open. At a model's own .002 one pass leaves the outer loss at ln 2 = .6931
-(Last.fm: .6930), so that no mask is better than another; at .02 it falls.
-"""
 
 
 @final
@@ -193,18 +186,8 @@ class PolicyGradient(InteractionCondenser):
 
         S moves by Adam, as there. Faults of that code that are not reproduced: gradients that add
         up over steps, outer negatives from the test sampler, tail interactions that are counted and
-        trained on twice (here it is a union), and negatives ruled out by the original data.
-
-        Args:
-            recommender: Makes the inner model.
-            pool: Which interactions may be kept.
-            ratio: r in (0, 1].
-            threshold: ε of the tail, >= 0.
-            steps: Outer steps.
-            seed: Seed of every random choice.
-
-        Returns:
-            The condenser.
+        trained on twice (here it is a union), and negatives ruled out by the original data. The
+        parameters are those of :meth:`published`.
         """
         printed = cls.published(
             recommender, pool, ratio=ratio, threshold=threshold, steps=steps, seed=seed
@@ -412,37 +395,3 @@ class PolicyGradient(InteractionCondenser):
         if self.honest:
             return super()._allowed(data)
         return math.inf
-
-
-def _sizes(mask: Tensor, probs: Tensor, pool: DataPool) -> dict[str, Any]:
-    """Return |D_s|, |D_tail| and their union, and what S thinks of real and of pseudo
-    interactions.
-    """
-    both = mask | pool.kept
-    facts: dict[str, Any] = {"num_pool": len(pool), "num_pool_pseudo": pool.num_pseudo}
-    facts |= {
-        "num_selected": int(mask.sum()),
-        "num_tail": int(pool.kept.sum()),
-        "num_selected_and_tail": int((mask & pool.kept).sum()),
-    }
-    facts["share_pseudo"] = float((pool.origin[both] == PSEUDO).float().mean())
-    for name, origin in (("observed", OBSERVED), ("pseudo", PSEUDO)):
-        free = (pool.origin == origin) & ~pool.kept
-        facts[f"mean_prob_{name}"] = float(probs[free].mean()) if bool(free.any()) else None
-    return facts
-
-
-def _among(pairs: Tensor, others: Tensor, size: tuple[int, int]) -> Tensor:
-    """Return which pairs [2, E] are among others [2, E']."""
-    return torch.isin(pair_keys(pairs[0], pairs[1], size), pair_keys(others[0], others[1], size))
-
-
-def _without(data: HeteroData, pairs: Tensor) -> HeteroData:
-    """Return the data without some of their training interactions [2, E']."""
-    left = copy.copy(data)
-    store = data[EDGE]
-    rest = ~_among(store.edge_index, pairs, (num_users(data), num_items(data)))
-    left[EDGE].edge_index = store.edge_index[:, rest]
-    if "edge_weight" in store:
-        left[EDGE].edge_weight = store.edge_weight[rest]
-    return left

@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 
 from graphcond.condensers.dconrec.outer_loss import OuterLoss
-from graphcond.errors import require, require_one_of
+from graphcond.errors import require_at_least, require_one_of, require_positive
 from graphcond.nn import Triplets, bpr_gradient
 from graphcond.seeding import derive, generator
 from graphcond.training import UniformNegatives
@@ -54,12 +54,10 @@ class UnrolledBPR:
     def __post_init__(self) -> None:
         for name, least in (("steps", 1), ("dim", 1)):
             count = getattr(self, name)
-            require(
-                count >= least, f"`{name}` must be at least {least}, but it is {count}. Raise it."
-            )
+            require_at_least(least, "Raise it.", **{name: count})
         for name in ("learning_rate", "init_std"):
             size = getattr(self, name)
-            require(size > 0, f"`{name}` must be positive, but it is {size}. Raise it.")
+            require_positive("Raise it.", **{name: size})
         require_one_of(
             ("items", "proxy", "fresh"),
             "It says where the inner training starts.",

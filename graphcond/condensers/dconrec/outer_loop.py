@@ -269,3 +269,21 @@ def keep(checkpoint: Checkpoint, state: State, pool: DataPool) -> None:
     for proxy in pool.proxies:
         tensors |= joined(proxy={"users": proxy.users, "items": proxy.items})
     checkpoint.save(tensors, {"history": state.history})
+
+
+def _sizes(mask: Tensor, probs: Tensor, pool: DataPool) -> dict[str, Any]:
+    """Return |D_s|, |D_tail| and their union, and what S thinks of real and of pseudo
+    interactions.
+    """
+    both = mask | pool.kept
+    facts: dict[str, Any] = {"num_pool": len(pool), "num_pool_pseudo": pool.num_pseudo}
+    facts |= {
+        "num_selected": int(mask.sum()),
+        "num_tail": int(pool.kept.sum()),
+        "num_selected_and_tail": int((mask & pool.kept).sum()),
+    }
+    facts["share_pseudo"] = float((pool.origin[both] == PSEUDO).float().mean())
+    for name, origin in (("observed", OBSERVED), ("pseudo", PSEUDO)):
+        free = (pool.origin == origin) & ~pool.kept
+        facts[f"mean_prob_{name}"] = float(probs[free].mean()) if bool(free.any()) else None
+    return facts

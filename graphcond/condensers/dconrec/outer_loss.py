@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from abc import ABC, abstractmethod
 from dataclasses import dataclass
 from typing import ClassVar, final
@@ -12,6 +13,7 @@ from torch.nn.functional import softplus
 from torch_geometric.data import HeteroData
 
 from graphcond.data import (
+    EDGE,
     make_interactions,
     num_items,
     num_users,
@@ -20,6 +22,7 @@ from graphcond.data import (
     val_edges,
 )
 from graphcond.errors import require, require_at_least
+from graphcond.pairs import pair_keys
 from graphcond.pools import DataPool
 from graphcond.seeding import derive, generator
 from graphcond.training import UniformNegatives
@@ -175,3 +178,19 @@ class OuterLoss:
                 losses = softplus(-(p.index_select(0, users[some]) * gap).sum(1))
                 out[k].index_add_(0, users[some], losses)
         return out / max(users.numel(), 1)
+
+
+def _among(pairs: Tensor, others: Tensor, size: tuple[int, int]) -> Tensor:
+    """Return which pairs [2, E] are among others [2, E']."""
+    return torch.isin(pair_keys(pairs[0], pairs[1], size), pair_keys(others[0], others[1], size))
+
+
+def _without(data: HeteroData, pairs: Tensor) -> HeteroData:
+    """Return the data without some of their training interactions [2, E']."""
+    left = copy.copy(data)
+    store = data[EDGE]
+    rest = ~_among(store.edge_index, pairs, (num_users(data), num_items(data)))
+    left[EDGE].edge_index = store.edge_index[:, rest]
+    if "edge_weight" in store:
+        left[EDGE].edge_weight = store.edge_weight[rest]
+    return left

@@ -20,7 +20,13 @@ from graphcond.condensers.nodes.partition import Partition
 from graphcond.condensers.synthesis import NodeSynthesis
 from graphcond.data import Checkpoint, parts, union
 from graphcond.data.progress import Progress
-from graphcond.errors import require, require_at_least, require_one_of, require_share
+from graphcond.errors import (
+    require,
+    require_at_least,
+    require_one_of,
+    require_positive,
+    require_share,
+)
 from graphcond.hypergrad import Implicit
 from graphcond.linalg import CG, Neumann
 from graphcond.nn.adjacency import Adjacency, AdjacencyName, homophilous_start, make_adjacency
@@ -98,7 +104,7 @@ class HypergradientMatching(NodeCondenser):
         require_share("Edge weights lie in [0, 1].", threshold=self.threshold)
         for name in ("learning_rate", "edge_learning_rate"):
             rate = getattr(self, name)
-            require(rate > 0, f"`{name}` must be positive, but it is {rate!r}. 0.2 is usual.")
+            require_positive("0.2 is usual.", **{name: rate})
         require_at_least(0, "2 is usual, 0 adds none.", links=self.links)
         make_adjacency(self.adjacency)
         require(

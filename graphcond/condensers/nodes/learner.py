@@ -17,7 +17,13 @@ from graphcond.condensers.nodes.partition import Partition
 from graphcond.condensers.synthesis import NodeSynthesis, linear_accuracy
 from graphcond.data import Checkpoint
 from graphcond.data.stateful import joined, part_of
-from graphcond.errors import NumericalError, require, require_share
+from graphcond.errors import (
+    NumericalError,
+    require,
+    require_at_least,
+    require_positive,
+    require_share,
+)
 from graphcond.nn.adjacency import Adjacency, AdjacencyName, Identity, make_adjacency
 from graphcond.nn.labelled_nodes import LabelledNodes, propagated
 from graphcond.nn.synthetic import SyntheticGraph, class_samples, gcn_norm_dense, synthetic_labels
@@ -205,7 +211,7 @@ class GraphLearning(NodeSynthesis):
         )
         for name in ("learning_rate", "edge_learning_rate"):
             rate = getattr(self, name)
-            require(rate > 0, f"`{name}` must be positive, but it is {rate!r}. 0.01 is usual.")
+            require_positive("0.01 is usual.", **{name: rate})
         require_share("Edge weights lie in [0, 1].", threshold=self.threshold)
         make_adjacency(self.adjacency)
 
@@ -251,9 +257,7 @@ class LearnedNodes(GraphLearning):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        require(
-            self.rounds >= 1, f"`rounds` must be at least 1, but it is {self.rounds!r}. Raise it."
-        )
+        require_at_least(1, "Raise it.", rounds=self.rounds)
 
     @property
     def _rounds(self) -> int:
