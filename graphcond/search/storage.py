@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import time
 from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
@@ -26,6 +27,10 @@ _JOURNAL = "journal:"
 _SQLITE = "sqlite:///"
 _WAIT = 60
 """Seconds that SQLite waits for another process to write, instead of 5."""
+_TRIES = 20
+"""Times that a data base is opened in which other processes are making tables."""
+_PAUSE = 0.5
+"""Seconds between two such tries."""
 
 
 def open_storage(place: str | Path | BaseStorage | None) -> BaseStorage | None:
@@ -166,16 +171,23 @@ def _database(url: str) -> BaseStorage:
     if url.startswith(_SQLITE):
         check_writable(Path(url.removeprefix(_SQLITE)))
         options = {"connect_args": {"timeout": _WAIT}}
-    try:
-        storage: BaseStorage = optuna.storages.RDBStorage(url, engine_kwargs=options)
-    except ImportError as error:
-        raise InputError(
-            f"The data base {url!r} needs a driver that is not installed: {error}."
-        ) from error
-    except Exception as error:  # SQLAlchemy and its drivers have dozens of classes
-        raise StorageError(
-            f"The data base {url!r} cannot be opened: {error}. Check the address and the file."
-        ) from error
+    for left in reversed(range(_TRIES)):
+        try:
+            storage: BaseStorage = optuna.storages.RDBStorage(url, engine_kwargs=options)
+        except ImportError as error:
+            raise InputError(
+                f"The data base {url!r} needs a driver that is not installed: {error}."
+            ) from error
+        except Exception as error:  # SQLAlchemy and its drivers have dozens of classes
+            # Another process that starts now may make the tables between our look and our making.
+            if left == 0 or "already exists" not in str(error):
+                raise StorageError(
+                    f"The data base {url!r} cannot be opened: {error}."
+                    " Check the address and the file."
+                ) from error
+            time.sleep(_PAUSE)
+        else:
+            break
     return storage
 
 

@@ -9,11 +9,12 @@ from pathlib import Path
 import optuna
 import pytest
 
-from graphcond.errors import InputError
+from graphcond.errors import InputError, StorageError
 from graphcond.search import search
 from graphcond.search import study as module
 from graphcond.search.ledger import Ledger
 from graphcond.search.presence import Heartbeat, InProcess
+from graphcond.search.storage import open_storage
 
 N = 20
 """Trials of every search here."""
@@ -118,6 +119,23 @@ def test_what_cannot_be_shared_is_refused(tmp_path):
     (tmp_path / "no.db").write_text("no data base, but a long text" * 100)
     with pytest.raises(InputError, match="cannot be opened"):
         search(Slow(tmp_path), 2, storage=f"sqlite:///{tmp_path}/no.db")
+
+
+def test_a_data_base_that_another_process_is_filling_is_opened_again(monkeypatch, tmp_path):
+    real, failures = optuna.storages.RDBStorage, ["type already exists"] * 2
+
+    def filling(*args, **kwargs):
+        if failures:
+            raise RuntimeError(failures.pop())
+        return real(*args, **kwargs)
+
+    monkeypatch.setattr(optuna.storages, "RDBStorage", filling)
+    monkeypatch.setattr("graphcond.search.storage._PAUSE", 0.0)
+    place = f"sqlite:///{tmp_path}/run.db"
+    assert isinstance(open_storage(place), real)
+    failures[:] = ["no such server"]
+    with pytest.raises(StorageError, match="no such server"):
+        open_storage(place)
 
 
 def test_workers_without_a_file_give_signs_of_life(monkeypatch):
