@@ -47,8 +47,10 @@ def _one_dataset(name: str, rows: Sequence[Row]) -> str:
             interval = f"[{_mean(own, 'low'):.2f}, {_mean(own, 'high'):.2f}]"
             cells[line, "Spearman"] = f"{several(own, ('spearman',), (2,))} {interval}"
         for size in (1, 5, 10):
-            cells[line, f"regret, {size}"] = spread([row[f"regret_{size}"] for row in own])
-        cells[line, "cost"] = f"{_mean(own, 'cost'):.2f}"
+            if f"regret_{size}" in own[0]:
+                cells[line, f"regret, {size}"] = spread([row[f"regret_{size}"] for row in own])
+        if "cost" in own[0]:
+            cells[line, "cost"] = f"{_mean(own, 'cost'):.2f}"
     count = max(row["networks"] for row in rows)
     columns = ["Spearman", "regret, 1", "regret, 5", "regret, 10", "cost"]
     return grid(f"{name}, {count} networks", cells, columns)
