@@ -3,8 +3,9 @@
 Every configuration is trained on Full and on each condensed set, early stopping included, and
 judged by validation NDCG@10 of the original. The rows of configurations hold both; the rows of
 methods compare them: Spearman, Kendall, and what is lost on Full, in percent of the best, by
-taking a set's pick. Two rivals cost what the condensed set costs: random interactions, and Full
-stopped after as many steps::
+taking a set's pick. Three rivals cost what the condensed set costs: random interactions, all
+interactions of random users, judged by those users' validation alone, and Full stopped after as
+many steps. Full trained from another seed is the noise ceiling::
 
     GRAPHCOND_DATA=... python -m benchmarks.recommender.ranking --datasets lastfm --seeds 0
 """
@@ -17,12 +18,13 @@ import time
 from functools import cache
 from typing import Any
 
+import torch
 from torch_geometric.data import HeteroData
 
 from benchmarks.recommender.judges import METHODS, made_of
 from benchmarks.recommender.setting import data_of, parse, parser, store_of
 from benchmarks.store import Store
-from graphcond.data import train_edges, val_edges
+from graphcond.data import EDGE, kept_interactions, num_users, train_edges, val_edges
 from graphcond.search import rank_report
 from graphcond.spaces import RecommenderChoice, Recommenders
 from graphcond.training import BPR, EarlyStopping, fit_recommender, held_out_ndcg
@@ -30,6 +32,8 @@ from graphcond.training import BPR, EarlyStopping, fit_recommender, held_out_ndc
 RECIPE = BPR(min_steps=1, rounds=60, stopping=EarlyStopping(patience=3))
 """A round is one pass, so that a set of a quarter costs a quarter."""
 EARLY = "Full, stopped early"
+USERS = "RandomUsers"
+CEILING = "Full, another seed"
 SPACES = {
     "MF": Recommenders(models=("MF",)),
     "both": Recommenders(),
@@ -65,6 +69,19 @@ def trained(
     }
 
 
+@cache
+def of_some_users(name: str, ratio: float, seed: int) -> HeteroData:
+    """Return the interactions of a random share of the users, validation included."""
+    full = data_of(name, seed)
+    draw = torch.Generator().manual_seed(seed)
+    users = torch.randperm(num_users(full), generator=draw)[: int(ratio * num_users(full))]
+    train, val = train_edges(full), val_edges(full)
+    kept = torch.isin(train[0], users).nonzero()[:, 0]
+    small = kept_interactions(full, kept)
+    small[EDGE].val_edge_index = val[:, torch.isin(val[0], users)]
+    return small
+
+
 def one_configuration(
     store: Store, method: str, place: int, key: dict[str, Any], options: argparse.Namespace
 ) -> None:
@@ -78,9 +95,11 @@ def one_configuration(
     train, recipe = full, RECIPE
     if method == EARLY:
         recipe = early(store, place, key, options)
-    elif method != "Full":
+    elif method == USERS:
+        train = full = of_some_users(name, ratio, seed)
+    elif method not in ("Full", CEILING):
         train = made_of(method, name, ratio, seed)[0]
-    found = trained(choice, train, full, recipe, seed)
+    found = trained(choice, train, full, recipe, seed + (method == CEILING))
     store.add({**row, **found, "configuration": str(choice)}, code=(trained,), settings=recipe)
 
 
@@ -127,7 +146,7 @@ def compare(store: Store, method: str, key: dict[str, Any], options: argparse.Na
         "seconds_train": cost,
         "times_cheaper": whole / cost,
     }
-    if method not in (EARLY, "Full"):
+    if method in METHODS:
         _, made = made_of(method, key["dataset"], key["ratio"], key["seed"])
         facts["seconds_condense"] = float(made.get("seconds_condense", 0.0))
     store.add({**row, **facts}, code=(trained, rank_report))
@@ -155,8 +174,9 @@ def main() -> None:
     command.add_argument(
         "--methods",
         nargs="+",
-        choices=[*METHODS, EARLY],
-        default=["RandomInteractions", "TeacherChoice", "TeacherChoice.observed", EARLY],
+        choices=[*METHODS, EARLY, USERS, CEILING],
+        default=["RandomInteractions", "TeacherChoice", "TeacherChoice.observed", EARLY]
+        + [USERS, CEILING],
         help="the first one says how long Full is trained where it is stopped early",
     )
     options = parse(command)
