@@ -9,6 +9,7 @@ import ast
 SPOKEN = (
     "require",
     "require_at_least",
+    "require_kind",
     "require_one_of",
     "require_positive",
     "require_range",

@@ -97,6 +97,13 @@ def require_range(low: float, high: float, hint: str, **values: float) -> None:
         require(low <= value <= high, told)
 
 
+def require_kind(kind: type, hint: str, **values: object) -> None:
+    """Raise unless objects are of a class; as :func:`require_at_least`."""
+    for name, value in values.items():
+        found = f"`{name}` must be a {kind.__name__}, but it is {value!r}. {hint}"
+        require(isinstance(value, kind), found)
+
+
 def require_one_of(allowed: Sequence[str], hint: str, **values: str) -> None:
     """Raise unless words are among those allowed; as :func:`require_at_least`."""
     known = " or ".join(map(repr, allowed))

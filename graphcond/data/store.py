@@ -98,6 +98,7 @@ def save(path: str | os.PathLike[str], data: Data | HeteroData) -> None:
                 tensors[f"{place}.{key}"] = value
             else:
                 plain[key] = encoded(value)
+                _json(plain[key], f"the attribute `{key}`")
         stores.append({"type": kind, "plain": plain})
     name = "Data" if isinstance(data, Data) else "HeteroData"
     _write(path, name, tensors, {"stores": stores})
@@ -173,13 +174,7 @@ def _write(
         **content,
     }
     check_keys(content, "")
-    try:
-        text = json.dumps(header, sort_keys=True)
-    except (TypeError, ValueError) as error:
-        raise InputError(
-            f"Only values that JSON knows can be saved: {error}. Store tensors, numbers, texts,"
-            " lists and dictionaries."
-        ) from error
+    text = _json(header, "the record")
     # One key of metadata: safetensors writes several in any order.
     text = json.dumps({**header, "digest": content_digest_of(text, packed)}, sort_keys=True)
     try:
@@ -190,6 +185,16 @@ def _write(
         ) from error
     with write_atomically(path) as temporary:
         temporary.write_bytes(written)
+
+
+def _json(value: Any, what: str) -> str:
+    try:
+        return json.dumps(value, sort_keys=True)
+    except (TypeError, ValueError) as error:
+        raise InputError(
+            f"Only values that JSON knows can be saved, but {what} holds others ({error}). Store"
+            " tensors, numbers, texts, lists and dictionaries."
+        ) from error
 
 
 def _read(

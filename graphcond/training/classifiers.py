@@ -17,6 +17,7 @@ from graphcond.data import Checkpoint, describe, digest
 from graphcond.data.checks import check_part
 from graphcond.data.plain import plain
 from graphcond.data.stateful import joined
+from graphcond.errors import require_kind
 from graphcond.metrics import accuracy
 from graphcond.nn.zoo import GraphNet, sparse_features
 from graphcond.seeding import derive
@@ -70,6 +71,7 @@ def train_classifier(
     check_part(train, "train")
     check_part(val, "val")
     recipe = recipe or ClassifierTraining()
+    require_kind(ClassifierTraining, "For example ClassifierTraining().", recipe=recipe)
     program = ClassifierProgram(model, train, val, recipe, seed)
     kept = None
     if checkpoint is not None:

@@ -10,7 +10,7 @@ from torch import Tensor
 from torch.nn.functional import cross_entropy
 from torch_geometric.data import Data
 
-from graphcond.errors import require, require_at_least, require_range
+from graphcond.errors import require, require_at_least, require_kind, require_range
 from graphcond.nn import ForestGraph, OperationForest, Tree
 from graphcond.seeding import derive
 
@@ -90,6 +90,7 @@ def train_forest(
         What was seen.
     """
     recipe = recipe or ForestTraining()
+    require_kind(ForestTraining, "For example ForestTraining().", recipe=recipe)
     require(
         train.num_features == val.num_features,
         f"Both graphs must have the same features, but they have {train.num_features} and"

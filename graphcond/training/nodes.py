@@ -17,6 +17,7 @@ from graphcond.ambient import steady
 from graphcond.data import Checkpoint, describe, digest
 from graphcond.data.checks import check_part
 from graphcond.data.plain import plain
+from graphcond.errors import require_kind
 from graphcond.nn.filters import PolynomialFilterNet
 from graphcond.seeding import generator
 from graphcond.training.filter_graphs import (
@@ -112,6 +113,7 @@ def train_filters(
         NumericalError: If a candidate diverges; the message names its λ.
     """
     recipe = recipe or FilterTraining()
+    require_kind(FilterTraining, "For example FilterTraining().", recipe=recipe)
     if isinstance(graph, Data):
         graph = plain(graph)
         check_part(graph, "train")

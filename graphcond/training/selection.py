@@ -12,7 +12,7 @@ from torch import Tensor
 from torch_geometric.data import HeteroData
 
 from graphcond.data import describe, train_edges
-from graphcond.errors import NumericalError, require
+from graphcond.errors import NumericalError, require, require_kind
 from graphcond.metrics.ranking import hits, mean_over_users, ndcg
 from graphcond.nn.recommender import RecommenderFactory
 from graphcond.training.closed_forms import ClosedFormRecommender
@@ -40,6 +40,7 @@ class Contender:
             not closed or self.recipe is None,
             f"A closed form takes no recipe, but {self.recommender} was given one. Leave it out.",
         )
+        require_kind(BPR, "For example BPR().", recipe=self.recipe or BPR())
 
     def fit(
         self, train: HeteroData, val: Tensor, *, exclude: Tensor | None = None, seed: int = 0

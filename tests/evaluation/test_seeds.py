@@ -12,6 +12,7 @@ from graphcond.data import load, split_interactions
 from graphcond.errors import InputError
 from graphcond.evaluation import evaluate_node, evaluate_recommender
 from graphcond.nn import MF, GraphNet
+from graphcond.training import BPR, ClassifierTraining
 
 BAD: list[tuple[Any, str]] = [
     (3, "`seeds` must be several whole numbers, but it is 3"),
@@ -31,6 +32,17 @@ def test_seeds_that_are_none_are_refused(seeds: Any, message: str) -> None:
     graph = load("karate")
     with pytest.raises(InputError, match=message):
         evaluate_node(GraphNet, graph, graph, seeds=seeds)
+
+
+def test_a_recipe_of_another_model_is_refused() -> None:
+    data = split_interactions(load("southern-women"), seed=0)
+    recipe: Any = ClassifierTraining()
+    with pytest.raises(InputError, match="`recipe` must be a BPR, but it is ClassifierTraining"):
+        evaluate_recommender(partial(MF, dim=2), data, data, seeds=(0,), recipe=recipe)
+    graph = load("karate")
+    recipe = BPR()
+    with pytest.raises(InputError, match="`recipe` must be a ClassifierTraining, but it is BPR"):
+        evaluate_node(GraphNet, graph, graph, seeds=(0,), recipe=recipe)
 
 
 def test_seeds_of_numpy_are_seeds() -> None:
