@@ -23,9 +23,12 @@ from graphcond.condensers.interactions.item_prices import Candidates, best_of_ea
 from graphcond.condensers.interactions.teacher_choice import Mixture, fit_teacher
 from graphcond.data import (
     EDGE,
+    load,
     make_interactions,
+    split_interactions,
     train_edges,
     val_edges,
+    without_test,
 )
 from graphcond.pools import fit_proxies
 from graphcond.seeding import derive, generator
@@ -266,7 +269,28 @@ def test_users_share_the_budget_alike_and_their_items_are_priced(women, monkeypa
     }
 
 
+@pytest.mark.parametrize("lame", ["fit_least_squares", "fit_graph_filter"])
+def test_a_part_that_makes_the_teacher_validate_worse_is_left_out(monkeypatch, lame):
+    data = without_test(split_interactions(load("southern-women"), seed=0))
+    good = {"fit_least_squares": 3, "fit_graph_filter": 4}
+    name = next(each for each in good if each != lame)
+    seed = derive(7, {"fit_least_squares": "factors", "fit_graph_filter": "filter"}[name])
+    wanted = training.ensemble((getattr(training, name)(data, good[name], seed=seed),))
+
+    def worst(*_, **__):
+        """Rank the items of each user's validation last."""
+        held, users, items = val_edges(data), torch.eye(18), torch.rand(18, 14)
+        items[held[0], held[1]] = -50.0
+        return Recommender(users, items.T.contiguous(), Fitted())
+
+    monkeypatch.setattr(teacher_choice, lame, worst)
+    found = fit_teacher(data, MF, ensemble=0, factors=3, rank=4, seed=7)
+    torch.testing.assert_close(found.users @ found.items.T, wanted.users @ wanted.items.T)
+
+
 def test_a_teacher_is_the_mean_of_its_parts_each_with_its_own_seed(women):
+    women = women.clone()  # nothing validates, so that all parts stay
+    women[EDGE].val_edge_index = val_edges(women)[:, :0]
     recipe = BPR(rounds=2, min_steps=2)
     trained = fit_proxies(MF, women, 2, recipe=recipe, seed=derive(7, "teacher"))
     factors = training.fit_least_squares(women, 3, seed=derive(7, "factors"))
