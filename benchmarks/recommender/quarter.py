@@ -2,8 +2,8 @@
 
 A set is condensed from splits 0 and 1 and judged once on split 2, with the items of 0 and 1 left
 out and K = 20. The judges and their recipes are those that ``bars`` had chosen for everything, with
-as many steps as on everything. The teacher is of closed forms alone, and the mixtures are given,
-not searched for: a search would need minutes more. EASE is the one on nearest neighbours::
+as many steps as on everything. The teacher is a graph filter, and the mixtures are given, not
+searched for: a search would need minutes more. EASE is the one on nearest neighbours::
 
     GRAPHCOND_DATA=... python -m benchmarks.recommender.quarter
     GRAPHCOND_DATA=... python -m benchmarks.recommender.quarter --judges "MF softmax"
@@ -35,8 +35,10 @@ from graphcond.nn import MF
 from graphcond.training import BPR, Ranker, Recommender, fit_sparse_ease
 
 RATIO = 0.25
-PROPOSING = (Mixture(-0.75, 0.75),)
-"""What validates best on two of three seeded splits of these data."""
+PROPOSING = (Mixture(-math.inf, 0.5),)
+"""What validates best on split 1, condensed from split 0 and judged by the graph filter: .161
+Recall@20, where the mixtures that keep observed interactions reach .151.
+"""
 OBSERVED = (Mixture(math.inf, 0.25),)
 METHODS = ("Full", "RandomInteractions", "TeacherChoice.observed", "TeacherChoice")
 JUDGES = ("graph filter", "EASE, 64 neighbours", "MF softmax", "LightGCN softmax")
@@ -69,8 +71,10 @@ def everything(place: Place) -> HeteroData:
 
 @cache
 def teacher_of(place: Place) -> Recommender:
-    """Return the closed forms' ensemble."""
-    sizes: dict[str, Any] = {"ensemble": 0, "factors": 64, "rank": 256}
+    """Return the graph filter: on split 1 it reaches .200 Recall@20, its mean with least squares
+    .177.
+    """
+    sizes: dict[str, Any] = {"ensemble": 0, "factors": 0, "rank": 512}
     return fit_teacher(without_test(everything(place)), MF, **sizes, seed=place.seed)
 
 
