@@ -264,3 +264,20 @@ def test_a_tree_is_counted_by_hand() -> None:
     assert counts["fc reads gcn"] == counts["gat reads gcn"] == 1
     assert counts["gcn reads input"] == counts["fc reads input"] == 1
     assert counts["fc at depth 1"] == counts["fc at depth 2"] == 1
+
+
+def test_boosted_trees_learn_from_all_other_networks_and_from_no_other() -> None:
+    every = SPACE.decode(SPACE.all())
+    kinds = [tree.operations for tree in every]
+    worth = [("gcn" in kind) ^ ("sage" in kind) for kind in kinds]
+    truth = torch.tensor(worth).double() + 0.01 * torch.rand(
+        len(every), generator=generator(0, "boosted")
+    )
+    places = torch.arange(0, len(every), 150)
+    found = nas_page._boosted(truth, places)
+    good = truth[places] > 0.5
+    assert found[good].quantile(0.05) > found[~good].quantile(0.95)
+    # What the networks in question are worth is not looked at.
+    other = truth.clone()
+    other[places] = 0.5
+    assert torch.equal(nas_page._boosted(other, places), found)
