@@ -71,6 +71,43 @@ def test_straight_through_is_hard_forward_and_soft_backward() -> None:
     assert float(slope.abs().min()) > 0
 
 
+def test_soft_weights_are_the_softmax_of_logits_over_the_temperature() -> None:
+    lam = torch.tensor([[0.2, -1.0, 0.7], [0.0, 2.0, 1.9]])
+    expected = (lam / 0.5).exp()
+    expected /= expected.sum(1, keepdim=True)
+    torch.testing.assert_close(soft_weights(lam, 0.5), expected)
+
+
+def test_operations_start_apart_and_from_the_seed() -> None:
+    nets = [OperationSupernet(D, C, LINKS, ("gcn", "gat"), hidden=16, seed=seed) for seed in (0, 1)]
+    first, second = nets[0].layers[0].lin.weight, nets[0].layers[1].lin.weight
+    pairs = [(first, second), (first, nets[1].layers[0].lin.weight)]
+    pairs.append((nets[0].pre.weight, nets[1].pre.weight))
+    for one, other in pairs:
+        drawn = torch.corrcoef(torch.stack([one.detach().flatten(), other.detach().flatten()]))
+        assert abs(float(drawn[0, 1])) < 0.4
+
+
+def test_the_inner_loss_is_of_training_nodes_and_the_outer_one_of_validation_nodes() -> None:
+    train, val = graph(), graph()
+    val.x = val.x + 1
+    net = OperationSupernet(D, C, LINKS, ("gcn", "fc"), hidden=8, dropout=0.5)
+    problem = supernet_problem(net, train, val, weight_decay=0.2, temperature=0.5)
+    params = dict(net.named_parameters())
+    lam = torch.linspace(-1, 1, 6)
+    squares = sum(float(value.detach().square().sum()) for value in params.values())
+    for loss, data, mask, penalty in (
+        (problem.inner_loss, train, train.train_mask, 0.1 * squares),
+        (problem.outer_loss, val, val.val_mask, 0.0),
+    ):
+        net.eval()
+        logits = net(data.x, data.edge_index, torch.softmax(lam.view(3, 2) / 0.5, 1))[mask]
+        net.train()
+        expected = torch.nn.functional.cross_entropy(logits, data.y[mask]) + penalty
+        torch.testing.assert_close(loss(params, lam), expected)
+        assert net.training
+
+
 def test_gumbel_noise_picks_operations_as_often_as_the_softmax_says() -> None:
     lam = torch.tensor([1.0, 0.0, -1.0]).expand(4000, 3)
     picks = straight_through(lam, 0.1, generator(0, "gumbel")).mean(0)
