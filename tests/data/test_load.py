@@ -13,6 +13,7 @@ import numpy as np
 import pytest
 import torch
 from scipy import sparse
+from torch_geometric.data import Data
 from torch_geometric.utils import contains_self_loops, is_undirected
 
 import graphcond.data.raw as raw
@@ -20,6 +21,7 @@ from graphcond.data import (
     EDGE,
     Card,
     check_nodes,
+    citation,
     find_card,
     load,
     names,
@@ -28,7 +30,7 @@ from graphcond.data import (
     statistics,
     train_edges,
 )
-from graphcond.data.citation import arxiv, reddit, structural_features
+from graphcond.data.citation import arxiv, heterophilous, planetoid, reddit, structural_features
 from graphcond.data.embedded import nearest_neighbors
 from graphcond.data.loading import _cached
 from graphcond.data.recommendation import read_interactions
@@ -301,6 +303,7 @@ def test_stand_in_features_use_the_graph_alone() -> None:
     same = graph.y[:, None] == graph.y[None, :]
     cosine = x @ x.t()
     assert float(cosine[same].mean()) > float(cosine[~same].mean()) + 0.05
+    assert not torch.equal(x, structural_features(graph.edge_index, 1000, width=16, seed=1))
     lonely = structural_features(torch.tensor([[0, 1], [1, 0]]), 3, width=4)
     assert bool(torch.isfinite(lonely).all())
     assert lonely[2].abs().sum() == 0
@@ -323,6 +326,37 @@ def test_reddit_s_archive_is_read(tmp_path: Path) -> None:
         [True, False, False, True],
         [False, False, True, False],
     )
+    assert data.val_mask.tolist() == [False, True, False, False]
+
+
+def test_the_first_published_split_of_an_archive_is_read(tmp_path: Path) -> None:
+    masks = {
+        f"{part}_masks": np.stack([np.arange(6) % 3 == place, np.arange(6) // 2 == place])
+        for place, part in enumerate(("train", "val", "test"))
+    }
+    nodes = {"node_features": np.eye(6), "node_labels": np.arange(6) % 2}
+    np.savez(tmp_path / "set.npz", edges=np.array([[0, 1], [1, 2]]), **nodes, **masks)
+    data = heterophilous(tmp_path / "set.npz")
+    for part in ("train", "val", "test"):
+        assert data[f"{part}_mask"].tolist() == masks[f"{part}_masks"][0].tolist()
+    assert data.edge_index.tolist() == [[0, 1, 1, 2], [1, 0, 2, 1]]
+
+
+def test_years_split_papers(tmp_path: Path) -> None:
+    years = np.array([2016, 2017, 2018, 2019, 2020])
+    graph = {"indptr": np.array([0, 1, 1, 1, 1, 1]), "indices": np.array([1])}
+    np.savez(tmp_path / "graph.npz", label=np.arange(5), year=years, **graph)
+    data = citation.arxiv_partial(tmp_path / "graph.npz")
+    assert data.train_mask.tolist() == (years <= 2017).tolist()
+    assert data.val_mask.tolist() == (years == 2018).tolist()
+    assert data.test_mask.tolist() == (years >= 2019).tolist()
+
+
+def test_bags_of_words_are_divided_by_their_length(monkeypatch: pytest.MonkeyPatch) -> None:
+    x = torch.tensor([[1.0, 3.0], [0.0, 0.0], [2.0, 0.0]])
+    monkeypatch.setattr(citation, "read_planetoid_data", lambda folder, name: Data(x=x.clone()))
+    found = planetoid(Path(), "cora").x
+    assert found.tolist() == [[0.25, 0.75], [0.0, 0.0], [1.0, 0.0]]
 
 
 @pytest.mark.parametrize(

@@ -45,6 +45,14 @@ def test_equal_seeds_give_equal_sets() -> None:
         assert pick(first).shape != pick(other).shape or not torch.equal(pick(first), pick(other))
 
 
+def test_the_split_of_a_graph_is_drawn_anew_with_the_seed() -> None:
+    """Classes are given in turn, whatever the seed: so only the split's own seed tells."""
+    first, second = (planted_graph(num_nodes=200, seed=seed) for seed in (1, 2))
+    assert torch.equal(first.y, second.y)
+    assert not torch.equal(first.train_mask, second.train_mask)
+    assert not torch.equal(first.val_mask, second.val_mask)
+
+
 def test_interactions_follow_their_factors_and_are_long_tailed() -> None:
     data = planted_interactions(seed=0)
     check_interactions(split_interactions(data))

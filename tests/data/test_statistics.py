@@ -30,6 +30,7 @@ def test_figures_of_a_graph() -> None:
     # self-loop joins equals.
     assert math.isclose(figures["homophily"], 1 / 18, rel_tol=1e-6)
     assert math.isclose(figures["density"], 21 / 144)
+    assert figures["mean_degree"] == 21 / 12
     assert figures["bytes"] == 12 * 12 * 4 + 2 * 21 * 8 + 12 * 8 + 3 * 12
     assert figures["nonzeros"] > 12
 
@@ -53,6 +54,23 @@ def test_figures_of_interactions() -> None:
     assert math.isclose(
         figures["top_items_share"], 5 / 9, rel_tol=1e-6
     )  # the most popular of 7 items
+
+
+def test_users_and_items_are_counted_by_their_interactions() -> None:
+    degrees = torch.tensor([1, 1, 2, 4, 5, 9])
+    users = torch.arange(6).repeat_interleave(degrees)
+    items = torch.cat([torch.arange(int(count)) for count in degrees])
+    data = make_interactions(torch.stack([users, items]), 6, 10)
+    held = {"val": torch.tensor([[0, 1, 2], [5, 5, 5]]), "test": torch.tensor([[0], [6]])}
+    for part, pairs in held.items():
+        data["user", "interacts", "item"][f"{part}_edge_index"] = pairs
+    figures = statistics(data)
+    assert (figures["val"], figures["test"]) == (3, 1)
+    # The lower of the two middle ones; five interactions are not below five.
+    assert (figures["median_user_degree"], figures["users_below_5"]) == (2, 4)
+    assert figures["mean_user_degree"] == 22 / 6
+    # A fifth of ten items are two: the first, which all users have, and the second.
+    assert math.isclose(figures["top_items_share"], (6 + 4) / 22, rel_tol=1e-6)
 
 
 def test_gini_is_zero_for_equal_counts_and_near_one_for_a_hub() -> None:

@@ -96,3 +96,10 @@ def test_infinite_scores_and_wide_integers_are_ranked():
     assert kendall(ends, ends) == 1
     wide = torch.tensor([-(2**63), 0, 2**63 - 1])
     assert kendall(wide, wide.flip(0)) == -1
+
+
+def test_the_top_quarter_is_the_references_and_not_the_others():
+    reference = torch.tensor([1.0, 2.0, 3.0, 4.0, 5.0, 6.0, 7.0, 8.0])
+    other = torch.tensor([20.0, 30.0, 1.0, 2.0, 3.0, 4.0, 12.0, 11.0])
+    assert top_quarter_spearman(reference, other) == -1
+    assert top_quarter_spearman(other, reference) == 1

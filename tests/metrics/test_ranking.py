@@ -73,3 +73,9 @@ def test_only_the_first_k_places_count():
 def test_an_empty_place_is_not_the_last_item_of_the_user_before():
     hit, _ = hits(torch.tensor([[0], [-1]]), torch.tensor([[0], [3]]), num_items=4)
     assert not hit.any()
+
+
+def test_an_interaction_that_is_held_out_twice_is_one_relevant_item():
+    twice = torch.tensor([[0, 0, 0], [2, 2, 1]])
+    hit, count = hits(torch.tensor([[2, 0]]), twice, num_items=3)
+    assert (hit.tolist(), count.tolist()) == ([[True, False]], [2])

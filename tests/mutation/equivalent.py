@@ -6,6 +6,21 @@ from tests.mutation.operators import Mutant
 
 EQUIVALENT: dict[tuple[str, str, str], str] = {
     (
+        "graphcond/data/split.py",
+        "split_interactions",
+        "{**record, **cold(data, part)} → {**cold(data, part), **record}",
+    ): "no name is in both",
+    (
+        "graphcond/data/planted.py",
+        "planted_graph",
+        "x = 2 * mean[y] + → x = -2 * mean[y] +",
+    ): "means are random unit vectors, whose opposites are as random",
+    (
+        "graphcond/metrics/ranking.py",
+        "ndcg",
+        ".log2() → .log()",
+    ): "gains and the ideal's gains change by one factor, which their ratio does not have",
+    (
         "graphcond/masks/projection.py",
         "CappedSimplex._newton",
         "1e-15 → 2e-15",
