@@ -125,6 +125,7 @@ LONG: dict[str, Callable[[], str]] = {
     "accuracy": node.accuracy,
     "accuracy-in-full": node.accuracy_in_full,
     "node-transfer": node.transfer,
+    "ogb-gnn": node.ogb_gnn,
     "cost": node.cost,
     "floor": floor,
     "kernels": kernels,

@@ -180,6 +180,24 @@ def transfer() -> str:
     return f"{source('node_transfer.json')}\n\n" + "\n\n".join(found)
 
 
+def ogb_gnn() -> str:
+    """The GCN of OGB's script, by condensed graph: two layers, three with BatchNorm as it is, and
+    with the original's statistics.
+    """
+    found = [source("node_ogb_gnn.json")]
+    columns = ("2 layers", "3 layers, BatchNorm", "after adapt")
+    for name, rows in _by_dataset(rows_of("node_ogb_gnn.json")):
+        cells: dict[tuple[str, str], str] = {}
+        for method in dict.fromkeys(row["method"] for row in rows):
+            own = [row for row in rows if row["method"] == method]
+            line = f"{method}{MARK * any(row['stale'] for row in own)}"
+            for layers, column, kind in zip((2, 3, 3), columns, ("plain", "plain", "adapted")):
+                some = [row for row in own if row["layers"] == layers]
+                cells[line, column] = several(some, (f"test_{kind}",), (1,))
+        found.append(grid(f"{name}, {100 * rows[0]['ratio']:g} %", cells, columns))
+    return "\n\n".join(found)
+
+
 def cost() -> str:
     """What searching costs on the original and on the condensed graph, and when condensing pays."""
     head = "graph, filters | condensed by, to | on the original, CPU s | GNN on S | linear on S"
