@@ -258,7 +258,7 @@ def _public(where: str, name: str) -> Iterator[str]:
     if where == "__main__":
         import __main__
 
-        where = __main__.__spec__.name.removesuffix(".__main__")
+        where = getattr(__main__.__spec__, "name", where).removesuffix(".__main__")
     place = resolve(where, name) if where.split(".")[0] in PACKAGES else None
     if place is None:
         return

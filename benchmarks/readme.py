@@ -7,7 +7,6 @@ code has changed since they were made.
 from __future__ import annotations
 
 import argparse
-import re
 import sys
 from collections import Counter
 from collections.abc import Callable
@@ -79,8 +78,9 @@ def device() -> str:
 def _on_device(rows: list[Row]) -> str:
     """The table of kernels: microseconds of ours, and the rivals' over ours."""
     timed = [row for row in rows if "us" in row and row.get("right", True)]
-    rivals = ("graphcond:torch", "graphcond:triton", "torch csr", "torch coo", "EdgeIndex")
-    rivals += ("scatter", "gather-multiply-sum")
+    backends = ("graphcond:torch", "graphcond:triton")
+    others = ("torch csr", "torch coo", "EdgeIndex", "scatter", "gather-multiply-sum")
+    rivals = (*backends, *others)
     lines = [
         f"| graph | width | operation | ours, µs | share of copy | {' | '.join(rivals)} |",
         "| --- " * (5 + len(rivals)) + "|",
@@ -139,11 +139,11 @@ def render(path: Path, sections: dict[str, Callable[[], str]]) -> str:
     text = path.read_text(encoding="utf-8")
     for name, section in sections.items():
         begin, end = f"<!-- begin:{name} -->", f"<!-- end:{name} -->"
-        pattern = re.compile(f"{re.escape(begin)}.*?{re.escape(end)}", re.DOTALL)
-        if not pattern.search(text):
+        before, found, rest = text.partition(begin)
+        _, ended, after = rest.partition(end)
+        if not (found and ended):
             raise SystemExit(f"{path.name} has no markers {begin} … {end}")
-        content = f"{begin}\n{section()}\n{end}"
-        text = pattern.sub(lambda _, content=content: content, text)
+        text = f"{before}{begin}\n{section()}\n{end}{after}"
     return text
 
 

@@ -52,7 +52,7 @@ def main() -> None:
                 if rate is not None:
                     sampler = ReinforceSampler(SPACE, seed=seed, learning_rate=rate)
                 study = search(Planted(seed), trials, sampler=sampler)
-                values = [trial.value for trial in study.trials]
+                values = [trial.value for trial in study.trials if trial.value is not None]
                 best.append(max(values))
                 late.append(np.mean(values[-trials // 4 :]))
             name = "random" if rate is None else f"REINFORCE, learning rate {rate:g}"

@@ -28,7 +28,9 @@ _FIRST = ("Full", "Linear surrogate", "Early stopping", "RandomNodes", "RandomIn
 def record(name: str) -> Record:
     """Return one committed JSON record; each row says in ``stale`` whether its code has changed."""
     path = RESULTS / name
-    content = read_record(path) if path.exists() else {"command": "", "codes": {}, "rows": []}
+    content: Record = {"command": "", "codes": {}, "rows": []}
+    if path.exists():
+        content = read_record(path)
     for row in content["rows"]:
         row["stale"] = is_stale(row, content.get("codes", {}))
     return content
@@ -92,8 +94,8 @@ def long_table(
         size = row.get("num_train") or row.get("count") or 0
         return (str(row.get("dataset")), *place(str(row["method"])), row.get("ratio") or 0, size)
 
-    chosen = rows_of(name) if rows is None else rows
-    return f"{source(name)}\n\n{format_table(sorted(chosen, key=order), columns, by)}"
+    chosen: list[Row] = sorted(rows_of(name) if rows is None else rows, key=order)
+    return f"{source(name)}\n\n{format_table(chosen, columns, by)}"
 
 
 def grid(corner: str, cells: dict[tuple[str, str], str], columns: Sequence[str]) -> str:

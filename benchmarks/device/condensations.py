@@ -9,6 +9,7 @@ from collections.abc import Callable
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 import torch
 from torch_geometric.data import Data, HeteroData
@@ -63,7 +64,7 @@ def condensations(quick: bool) -> dict[str, tuple[str, Condenser]]:
     size = 9 if quick else 70
     pool = Pool(size=10, batch=6, steps=6) if quick else Pool(size=64, batch=32, steps=60)
     epochs = FilterTraining(epochs=8 if quick else 100)
-    few = {"num_nodes": size, "num_val": size}
+    few: dict[str, Any] = {"num_nodes": size, "num_val": size}
     recipe = BPR(rounds=2) if quick else RECIPE
     model = partial(nn.MF, dim=8) if quick else MF
     steps = Schedule(steps=3 if quick else 10)

@@ -8,6 +8,7 @@ import time
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
+from typing import TypeVar
 
 import torch
 from torch import Tensor
@@ -20,8 +21,10 @@ from graphcond.nn import LightGCN, PolynomialFilterNet, Triplets
 from graphcond.seeding import generator
 from graphcond.sparse import CSR, scaled_laplacian, spmm
 from graphcond.sparse.backends import available, use
+from graphcond.sparse.backends.dispatch import Backend
 from graphcond.training import BPR, BPRProgram, FilterGraph, FilterTraining, train_filters
 
+Result = TypeVar("Result")
 # Nodes and undirected edges of the sets whose shape is planted where their files are not at hand.
 SHAPES = {"gowalla": (70_839, 810_128), "arxiv": (169_343, 1_166_243)}
 USERS = {"gowalla": 29_858}
@@ -72,7 +75,8 @@ class Clock:
         run()
         end.record()
         end.synchronize()
-        return 1e3 * begin.elapsed_time(end)
+        elapsed: float = begin.elapsed_time(end)
+        return 1e3 * elapsed
 
 
 def copy_bandwidth(clock: Clock, megabytes: int) -> float:
@@ -83,10 +87,10 @@ def copy_bandwidth(clock: Clock, megabytes: int) -> float:
     return 2 * one.numel() * 4 / micros * 1e6
 
 
-def forced(backend: str, run: Callable[[], object]) -> Callable[[], object]:
+def forced(backend: Backend, run: Callable[[], Result]) -> Callable[[], Result]:
     """Return a call that computes with one back end."""
 
-    def call() -> object:
+    def call() -> Result:
         with use(backend):
             return run()
 
@@ -141,7 +145,7 @@ class Bench:
         """Time a product of features in bf16, added up in fp32."""
         x = self.features(width).bfloat16()
         value = torch.rand(self.csr.nnz, device=self.device).bfloat16()
-        runs = {"graphcond": lambda: spmm(self.csr, x, value)}
+        runs: cases.Runs = {"graphcond": lambda: spmm(self.csr, x, value)}
         row, col = self.csr.row.long(), self.csr.indices.long()
 
         def gathered() -> Tensor:
@@ -160,13 +164,14 @@ class Bench:
         from graphcond.sparse.backends import triton as backend
 
         x, value = self.features(width), torch.rand(self.csr.nnz, device=self.device)
-        own, runs = backend.shape, {}
+        own = backend.shape
+        runs: cases.Runs = {}
         for warps, numbers in SHAPES_TRIED:
             block = min(backend.next_power(width), 128)
             shape = {"BLOCK_F": block, "BLOCK_E": max(2, numbers // block), "num_warps": warps}
 
             def call(shape: dict[str, int] = shape) -> Tensor:
-                backend.shape = lambda _: shape
+                backend.shape = lambda width: shape
                 try:
                     return forced("triton", lambda: spmm(self.csr, x, value))()
                 finally:

@@ -6,6 +6,7 @@ import os
 import platform
 import statistics
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import torch
@@ -17,7 +18,7 @@ from benchmarks.kernels.cases import Runs
 from benchmarks.kernels.graphs import GRAPHS, Graph
 from benchmarks.kernels.rivals import refusal, rivals
 from benchmarks.kernels.timing import CLOCKS, medians, once
-from benchmarks.store import read_record, write_record
+from benchmarks.store import Row, read_record, write_record
 from graphcond.sparse import CSR
 
 PRODUCTS = {
@@ -74,8 +75,12 @@ def _able(runs: Runs, clock: str) -> tuple[Runs, dict[str, float], dict[str, str
     wanted, able, first, notes = runs["graphcond"](), {}, {}, {}
     for name, run in runs.items():
         got: list[object] = []
+
+        def kept(run: Callable[[], object] = run, got: list[object] = got) -> None:
+            got.append(run())
+
         try:
-            first[name] = once(lambda run=run, got=got: got.append(run()), clock)
+            first[name] = once(kept, clock)
             if _close(got[0], wanted):
                 able[name] = run
             else:
@@ -102,9 +107,7 @@ def _prepare(op: str, csr: CSR, x: Tensor, limit: float) -> tuple[Runs, dict[str
     return {name: run for name, run in runs.items() if name not in skipped}, skipped
 
 
-def _rows(
-    op: str, graph: Graph, csr: CSR, width: int, options: argparse.Namespace
-) -> list[dict[str, object]]:
+def _rows(op: str, graph: Graph, csr: CSR, width: int, options: argparse.Namespace) -> list[Row]:
     x = torch.randn(graph.nodes, width, generator=torch.Generator().manual_seed(1)).to(
         options.device
     )
@@ -114,7 +117,7 @@ def _rows(
         for name, run in cases.ceilings(op, csr, x).items():
             able[name], first[name] = run, once(run, options.clock)
     found = medians(able, first, options.seconds, options.clock)
-    base: dict[str, object] = {
+    base: Row = {
         "device": options.device,
         "threads": torch.get_num_threads(),
         "clock": options.clock,
@@ -140,7 +143,7 @@ def _rows(
     ]
 
 
-def _machine() -> dict[str, object]:
+def _machine() -> Row:
     gpu = torch.cuda.get_device_name() if torch.cuda.is_available() else None
     copy = torch.empty(64 * 2**20 // 4)
     other = torch.empty_like(copy)
@@ -156,7 +159,7 @@ def _machine() -> dict[str, object]:
     }
 
 
-def _merge(path: Path, rows: list[dict[str, object]]) -> None:
+def _merge(path: Path, rows: list[Row]) -> None:
     old = read_record(path) if path.exists() else {"codes": {}, "rows": []}
     machine = _machine()
     for row in rows:

@@ -1,6 +1,7 @@
 """The operations to time; each returns one callable a method, all computing the same thing."""
 
 from collections.abc import Callable
+from functools import partial
 
 import torch
 from torch import Tensor
@@ -14,7 +15,7 @@ ORDER = 4
 
 def forward(csr: CSR, x: Tensor, products: dict[str, Product]) -> Runs:
     value = torch.rand(csr.nnz, device=x.device)
-    return {name: lambda product=product: product(value, x) for name, product in products.items()}
+    return {name: partial(product, value, x) for name, product in products.items()}
 
 
 def _energy(product: Product, value: Tensor, x: Tensor) -> Tensor:
@@ -23,20 +24,20 @@ def _energy(product: Product, value: Tensor, x: Tensor) -> Tensor:
 
 def backward_x(csr: CSR, x: Tensor, products: dict[str, Product]) -> Runs:
     value, leaf = torch.rand(csr.nnz, device=x.device), x.clone().requires_grad_()
-    return {
-        name: lambda product=product: torch.autograd.grad(_energy(product, value, leaf), leaf)
-        for name, product in products.items()
-    }
+
+    def run(product: Product) -> tuple[Tensor, ...]:
+        return torch.autograd.grad(_energy(product, value, leaf), leaf)
+
+    return {name: partial(run, product) for name, product in products.items()}
 
 
 def backward(csr: CSR, x: Tensor, products: dict[str, Product]) -> Runs:
     value, leaf = torch.rand(csr.nnz, device=x.device).requires_grad_(), x.clone().requires_grad_()
-    return {
-        name: lambda product=product: torch.autograd.grad(
-            _energy(product, value, leaf), (value, leaf)
-        )
-        for name, product in products.items()
-    }
+
+    def run(product: Product) -> tuple[Tensor, ...]:
+        return torch.autograd.grad(_energy(product, value, leaf), (value, leaf))
+
+    return {name: partial(run, product) for name, product in products.items()}
 
 
 def hvp(csr: CSR, x: Tensor, products: dict[str, Product]) -> Runs:
@@ -50,29 +51,30 @@ def hvp(csr: CSR, x: Tensor, products: dict[str, Product]) -> Runs:
             raise RuntimeError("wrong: a first-order gradient cannot be differentiated")
         return torch.autograd.grad(first, (value, leaf), along)
 
-    return {name: lambda product=product: run(product) for name, product in products.items()}
+    return {name: partial(run, product) for name, product in products.items()}
 
 
 def polynomial(csr: CSR, x: Tensor, products: dict[str, Product]) -> Runs:
     """T_0 .. T_4 of the scaled Laplacian and the gradient to the features."""
     leaf, operator = x.clone().requires_grad_(), scaled_laplacian(csr)
     value = operator.value
+    if value is None:
+        raise RuntimeError("a scaled Laplacian has entries")
+
+    def energy(terms: list[Tensor]) -> Tensor:
+        return torch.stack([term.square().sum() for term in terms]).sum()
 
     def plain(product: Product) -> object:
         terms = [leaf, product(value, leaf)]
         for _ in range(ORDER - 1):
             terms.append(2 * product(value, terms[-1]) - terms[-2])
-        return torch.autograd.grad(sum(term.square().sum() for term in terms), leaf)
+        return torch.autograd.grad(energy(terms), leaf)
 
     def own() -> object:
-        return torch.autograd.grad(
-            sum(term.square().sum() for term in chebyshev(operator, leaf, ORDER)), leaf
-        )
+        return torch.autograd.grad(energy(chebyshev(operator, leaf, ORDER)), leaf)
 
-    return {
-        name: own if name == "graphcond" else lambda product=product: plain(product)
-        for name, product in products.items()
-    }
+    rivals: Runs = {name: partial(plain, product) for name, product in products.items()}
+    return rivals | {"graphcond": own}
 
 
 def inner_products(csr: CSR, x: Tensor) -> Runs:

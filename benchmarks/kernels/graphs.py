@@ -44,7 +44,8 @@ def cora(share: float) -> Graph:
         warnings.simplefilter("ignore")
         data = read_planetoid_data(str(_root() / "planetoid/Cora/raw"), "cora")
     keep = data.edge_index[0] < data.edge_index[1]
-    return _symmetric("cora", *data.edge_index[:, keep], data.num_nodes)
+    row, col = data.edge_index[:, keep]
+    return _symmetric("cora", row, col, data.num_nodes)
 
 
 def gowalla(share: float) -> Graph:
@@ -79,7 +80,8 @@ def power_law(name: str, nodes: int, edges: int, share: float = 1.0, users: int 
     """
     make = torch.Generator().manual_seed(0)
     if not users:
-        return _symmetric(name, *_drawn(nodes, edges, 2, make), nodes, share=share)
+        row, col = _drawn(nodes, edges, 2, make)
+        return _symmetric(name, row, col, nodes, share=share)
     (one,), (two,) = _drawn(users, edges, 1, make), _drawn(nodes - users, edges, 1, make)
     return _symmetric(name, one, users + two, nodes, users, share)
 

@@ -10,6 +10,7 @@ from torch import Tensor
 
 from graphcond.sparse import CSR, spmm, to_sparse_tensor
 from graphcond.sparse.backends import available, use
+from graphcond.sparse.backends.dispatch import Backend
 
 Product = Callable[[Tensor, Tensor], Tensor]
 
@@ -18,7 +19,7 @@ def ours(csr: CSR) -> Product:
     return lambda value, x: spmm(csr, x, value)
 
 
-def forced(backend: str) -> Callable[[CSR], Product]:
+def forced(backend: Backend) -> Callable[[CSR], Product]:
     def make(csr: CSR) -> Product:
         def product(value: Tensor, x: Tensor) -> Tensor:
             with use(backend):
@@ -42,12 +43,10 @@ def coo(csr: CSR) -> Product:
     index = torch.stack([csr.row.long(), csr.indices.long()])
 
     def product(value: Tensor, x: Tensor) -> Tensor:
-        return torch.sparse.mm(
-            torch.sparse_coo_tensor(
-                index, value, csr.size, check_invariants=False, is_coalesced=True
-            ),
-            x,
+        matrix = torch.sparse_coo_tensor(
+            index, value, csr.size, check_invariants=False, is_coalesced=True
         )
+        return matrix @ x
 
     return product
 
@@ -77,7 +76,7 @@ def torch_sparse(csr: CSR) -> Product:
 
 def rivals() -> dict[str, Callable[[CSR], Product]]:
     """The methods that can run here, ours first."""
-    found = {
+    found: dict[str, Callable[[CSR], Product]] = {
         "graphcond": ours,
         "scatter": scatter,
         "torch coo": coo,

@@ -11,6 +11,7 @@ import os
 import warnings
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 from torch import Tensor
 from torch_geometric.data import Data
@@ -39,7 +40,7 @@ from graphcond.training.filter_problem import FilterProblem, network_gradients
 SIZES = {"cora": (24, 49, 97), "citeseer": (30, 60, 120), "digits": (90,)}
 PAPER = Weights(hypergradient=1, value=0, accuracy=0)
 
-VARIANTS: dict[str, Callable[[PolynomialFilterNet], dict[str, object]]] = {
+VARIANTS: dict[str, Callable[[PolynomialFilterNet], dict[str, Any]]] = {
     "default": lambda net: {},
     "teacher trained": lambda net: {"teacher": TrainedTeacher()},
     "teacher shared": lambda net: {"teacher": SharedTeacher()},

@@ -12,6 +12,7 @@ import itertools
 import os
 import time
 import warnings
+from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -36,7 +37,7 @@ TIMING = (
     "CPU seconds of one thread, which is what an idle core takes; seconds_condense_wall is the"
     " clock of a shared, loaded machine"
 )
-METHODS = {
+METHODS: dict[str, Callable[..., condensers.NodeCondenser]] = {
     "KernelInducingPoints": condensers.KernelInducingPoints,
     "Partition": condensers.Partition,
     "GCond (ours)": condensers.GCond,

@@ -11,6 +11,7 @@ from dataclasses import replace
 from functools import partial
 from itertools import product
 from statistics import fmean
+from typing import Any
 
 import torch
 from torch_geometric.data import Data
@@ -43,7 +44,7 @@ EARLY = replace(RECIPE, epochs=20)
 """The rival that condenses nothing and stops early."""
 
 
-def train_all(objective: ModelObjective, test: Data, count: int) -> dict[str, object]:
+def train_all(objective: ModelObjective, test: Data, count: int) -> dict[str, Any]:
     """Train the first ``count`` models: what each is worth, its accuracy on the original's test
     nodes, and CPU seconds.
     """
@@ -55,7 +56,7 @@ def train_all(objective: ModelObjective, test: Data, count: int) -> dict[str, ob
     return {"values": values, "tests": tests, "cpu_seconds": time.process_time() - start}
 
 
-def scores(values: list[float], whole: list[dict]) -> dict[str, float]:
+def scores(values: list[float], whole: list[dict[str, Any]]) -> dict[str, float]:
     """Compare what models are worth on a graph with some trainings on the original."""
     own, truths = (
         torch.tensor(values).double(),

@@ -45,7 +45,7 @@ class TaughtNodes(NodeSynthesis):
         )
         labels = synthetic_labels(members.labels, count)
         stream = generator(self.seed, "taught nodes", part)
-        chosen = []
+        chosen: list[int] = []
         for label in labels.tolist():
             inside = (members.labels == label).nonzero()[:, 0]
             inside = inside[~torch.isin(inside, torch.tensor(chosen, dtype=torch.long))]

@@ -8,6 +8,7 @@ import argparse
 import math
 import statistics
 import time
+from collections.abc import Callable
 from functools import partial
 
 import torch
@@ -22,7 +23,7 @@ from benchmarks.node.setting import (
     original,
     store_of,
 )
-from benchmarks.store import Store
+from benchmarks.store import Row, Store
 from graphcond.data import describe, load
 from graphcond.evaluation import linear_surrogate
 from graphcond.nn import PolynomialFilterNet
@@ -30,7 +31,7 @@ from graphcond.seeding import generator
 from graphcond.training import FilterTraining, train_filters
 
 
-def clocked(work) -> tuple[float, float]:
+def clocked(work: Callable[[], object]) -> tuple[float, float]:
     """Seconds of wall clock and of CPU."""
     wall, cpu = time.perf_counter(), time.process_time()
     work()
@@ -44,7 +45,12 @@ def search(store: Store, data: Data, count: int, method: str, rounds: int) -> No
         return
     condenser = METHODS[method](num_nodes=count, seed=0)
     condense, (small,) = [], [condenser(data)]
-    times = {"whole": [], "small": [], "linear_whole": [], "linear_small": []}
+    times: dict[str, list[float]] = {
+        "whole": [],
+        "small": [],
+        "linear_whole": [],
+        "linear_small": [],
+    }
     for _ in range(rounds):
         condense.append(clocked(lambda: condenser(data))[1])
         times["whole"].append(clocked(lambda: train_filters(net, lam, data))[1])
@@ -53,7 +59,7 @@ def search(store: Store, data: Data, count: int, method: str, rounds: int) -> No
         times["linear_small"].append(linear_surrogate(net, lam, small).seconds)
     median = {key: statistics.median(values) for key, values in times.items()}
     gain = (median["whole"] - median["small"]) / 80
-    row = {f"cpu_seconds_80_{key}": value for key, value in median.items()} | {
+    row: Row = {f"cpu_seconds_80_{key}": value for key, value in median.items()} | {
         "cpu_seconds_condense": statistics.median(condense)
     }
     row |= {
@@ -97,7 +103,7 @@ def growth(store: Store, sizes: tuple[int, ...], method: str) -> None:
         # Five times: one more epoch is spent on judging.
         epoch = min(clocked(work)[1] for _ in range(2)) / 5
         linear = clocked(partial(linear_surrogate, net, lam, data))[1]
-        condense = clocked(partial(METHODS[method](num_nodes=20, seed=0), data))[1]
+        condense = clocked(partial(METHODS[method](num_nodes=20, seed=0).condense, data))[1]
         row = {
             "edges": size,
             "nodes": data.num_nodes,

@@ -9,6 +9,7 @@ from __future__ import annotations
 import argparse
 import itertools
 import warnings
+from collections.abc import Callable
 from functools import partial
 
 from benchmarks.node.setting import arguments, original, store_of
@@ -21,7 +22,7 @@ NETWORKS = {
     "SGC": partial(nn.GraphNet, kind="sgc-2", num_layers=1),
     "GIN": partial(nn.GraphNet, kind="gin-0"),
 }
-CONDENSERS = {
+CONDENSERS: dict[str, Callable[..., condensers.NodeCondenser]] = {
     **{
         f"GCondX with {name} (ours)": partial(condensers.GCondX, network, num_seeds=5)
         for name, network in NETWORKS.items()

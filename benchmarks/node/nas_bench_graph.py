@@ -90,7 +90,7 @@ def scorer(route: str, name: str, data: Data, seed: int) -> tuple[Scorer, dict[s
         return lambda trees: seen(train_forest(trees, data, data, recipe=few, seed=seed)), {}
     train, val, facts = condensed_graphs(data, seed)
     if route == "zero-cost":
-        options = {"hidden": how.hidden, "post": how.post, "seed": seed}
+        options: dict[str, Any] = {"hidden": how.hidden, "post": how.post, "seed": seed}
         return lambda trees: zero_cost(trees, train, val, **options), facts
     return lambda trees: seen(train_forest(trees, train, val, recipe=how, seed=seed)), facts
 
@@ -131,7 +131,7 @@ CODE: dict[str, tuple[Any, ...]] = {
 def fill(store: Store, name: str, options: argparse.Namespace) -> None:
     """Score the blocks of a data set that are missing."""
     data = without_test(as_published(name, options.root))
-    key = {"dataset": name, "route": "full training", "seed": None, "block": None}
+    key: dict[str, Any] = {"dataset": name, "route": "full training", "seed": None, "block": None}
     if not store.has(**key):
         store.add(key | full_cost(name, data), code=(full_cost, SPACE, load))
     for seed in options.seeds:

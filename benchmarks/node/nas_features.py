@@ -33,7 +33,7 @@ def tree_features(trees: Sequence[TreeChoice]) -> np.ndarray:
     found = DictVectorizer(sparse=False).fit_transform([_counts(tree) for tree in trees])
     spread = found.std(0)
     spread[spread == 0] = 1
-    return (found - found.mean(0)) / spread
+    return (found - found.mean(0)) / spread  # type: ignore[no-any-return]
 
 
 def _counts(tree: TreeChoice) -> Counter[str]:
@@ -68,4 +68,4 @@ def smoothed(features: np.ndarray, ranks: Tensor | np.ndarray) -> np.ndarray:
     target = np.asarray(ranks, dtype=float)
     target = (target - target.mean()) / len(target)
     model = Ridge(alpha=SMOOTHING).fit(10 * features / width, target)
-    return model.predict(10 * features / width)
+    return model.predict(10 * features / width)  # type: ignore[no-any-return]

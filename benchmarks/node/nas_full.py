@@ -99,14 +99,14 @@ def logits(net: OperationTree, words: CSR, whole: Reach, some: Reach) -> Tensor:
         Logits [r, C].
     """
     # One dropout for all that reads the features; a dropped zero is the same zero.
-    kept = dropout(words.value, net.dropout, net.training)
+    kept = dropout(words.value, net.dropout, net.training)  # type: ignore[arg-type]
     states = list[Tensor | None]([None])
     for i, (link, operation) in enumerate(zip(net.links, net.operations)):
         here = some if i + 1 in net.leaves else whole
         state = states[link]
         if operation == "skip":
             shorter = state is not None and here is not whole
-            states.append(state[here.nodes[: here.count]] if shorter else state)
+            states.append(state[here.nodes[: here.count]] if shorter else state)  # type: ignore[index]
             continue
         if state is None:
             read: Tensor | CSR = here.words.with_value(kept[here.entries])
@@ -115,7 +115,7 @@ def logits(net: OperationTree, words: CSR, whole: Reach, some: Reach) -> Tensor:
             near = normal if here is whole else normal[here.nodes]
             read = dropout(torch.relu(near), net.dropout, net.training)
         states.append(_apply(operation, net.layers[i], read, here))
-    leaves = torch.cat([states[leaf] for leaf in net.leaves], 1)
+    leaves = torch.cat([states[leaf] for leaf in net.leaves], 1)  # type: ignore[misc]
     found: Tensor = net.out(torch.relu(leaves))
     return found if net.post is None else net.post(torch.relu(found))
 

@@ -214,7 +214,7 @@ def combined(trained: Ranking, free: Sequence[Ranking]) -> list[Ranking]:
         if each is not None:
             score = sum(torch.from_numpy(rankdata(one.score)) for one in (trained, each))
             name, seconds = f"{trained.name} and {each.name}", trained.seconds + each.seconds
-            mixed = replace(trained, name=name, score=score, seconds=seconds)
+            mixed = replace(trained, name=name, score=score, seconds=seconds)  # type: ignore[arg-type]
             found.append(mixed)
         score = torch.from_numpy(smoothed(features, rankdata(mixed.score)))
         found.append(replace(mixed, name=f"{mixed.name}, smoothed", score=score))

@@ -20,7 +20,7 @@ from torch.nn.functional import nll_loss
 from torch_geometric.data import Data
 from torch_geometric.nn import GCNConv
 
-from benchmarks.store import RESULTS, Store, add_again
+from benchmarks.store import RESULTS, Row, Store, add_again
 from graphcond.condensers import NodeCondenser, Partition, RandomNodes
 from graphcond.data import adapt, as_ogb, load, reset_caches, without_test
 
@@ -59,7 +59,7 @@ class GCN(nn.Module):
         return self.convs[-1](x, edge_index, edge_weight).log_softmax(1)
 
 
-def percent_right(model: GCN, data: Data) -> list[float]:
+def percent_right(model: nn.Module, data: Data) -> list[float]:
     """Return validation and test accuracy on a graph, in percent."""
     with torch.no_grad():
         found = reset_caches(model).eval()(data.x, data.edge_index).argmax(1) == data.y
@@ -129,7 +129,7 @@ def fill(store: Store, name: str, ratio: float, options: argparse.Namespace) -> 
                     continue
                 small = condensed(method, full, ratio, seed) if small is None else small
                 start = time.process_time()
-                row = {"num_train": int(small.train_mask.sum())}
+                row: Row = {"num_train": int(small.train_mask.sum())}
                 row |= train(small, full, layers, seed=seed, **how)
                 row["cpu_train_and_test"] = time.process_time() - start
                 code = (METHODS[method], train, load)

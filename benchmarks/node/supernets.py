@@ -11,7 +11,6 @@ from __future__ import annotations
 
 import argparse
 import time
-from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -47,7 +46,7 @@ def planted(seed: int) -> Data:
     return data
 
 
-def trained(operations: Sequence[Operation], data: Data) -> Worth:
+def trained(operations: tuple[Operation, ...], data: Data) -> Worth:
     """Return validation and test accuracy in percent of one network, trained from scratch."""
     net = OperationTree(data.num_features, 3, LINKS, operations, hidden=HIDDEN, pre=True, post=True)
     train_classifier(net, data, data, recipe=RECIPE)
@@ -62,7 +61,7 @@ def at_random(data: Data, seed: int) -> tuple[np.ndarray, float]:
     drawn = stream.choice(len(OPERATIONS) ** len(LINKS), NETWORKS, replace=False)
     picks = np.stack(np.unravel_index(drawn, (len(OPERATIONS),) * len(LINKS)), 1)
     start = time.process_time()
-    worth = [trained([OPERATIONS[pick] for pick in row], data) for row in picks]
+    worth = [trained(tuple(OPERATIONS[pick] for pick in row), data) for row in picks]
     return np.array(worth), (time.process_time() - start) / NETWORKS
 
 

@@ -8,6 +8,9 @@ import argparse
 import time
 import warnings
 
+from torch import Tensor
+from torch_geometric.data import Data
+
 from benchmarks.node.setting import (
     BUDGETS,
     JUDGE,
@@ -22,15 +25,17 @@ from benchmarks.node.setting import (
     regret_of_shortlist,
     store_of,
 )
-from benchmarks.store import Store
+from benchmarks.store import Row, Store
 from graphcond.data import digest, load
 from graphcond.evaluation import (
+    Reference,
     calibrate,
     compare_rankings,
     held_out_accuracy,
     linear_surrogate,
 )
 from graphcond.measure import Measure
+from graphcond.nn import PolynomialFilterNet
 from graphcond.search import FilterDescent
 from graphcond.training import FilterTraining, train_filters
 
@@ -40,13 +45,21 @@ KEY = ("dataset", "method", "count", "count_val", "seed", "kind")
 """``count_val`` is None where it is ``count``."""
 
 
-def performance(net, found, data) -> float:
+def performance(net: PolynomialFilterNet, found: Tensor, data: Data) -> float:
     """Train the picked filter on the original and test it, in percent."""
     runs = train_filters(net, found, data, seed=0)
     return 100 * float(held_out_accuracy(net, found, runs.best_params, data))
 
 
-def one(store: Store, whole, data, method: str, count: int, seed: int, options) -> None:
+def one(
+    store: Store,
+    whole: Reference,
+    data: Data,
+    method: str,
+    count: int,
+    seed: int,
+    options: argparse.Namespace,
+) -> None:
     """Add the rows of one condensed graph that are missing."""
     net, lam, name = network(data), whole.lam, data.card["name"]
     num_val = (
@@ -102,7 +115,7 @@ def one(store: Store, whole, data, method: str, count: int, seed: int, options) 
             else {}
         )
         row |= {"data": digest(data)}
-        code = (*JUDGE, METHODS[method], linear_surrogate)
+        code: tuple[object, ...] = (*JUDGE, METHODS[method], linear_surrogate)
         store.add(row | curves, code=code, settings=made.card["condenser"])
     if "hpo" in wanted:
         begin = time.perf_counter()
@@ -118,14 +131,14 @@ def one(store: Store, whole, data, method: str, count: int, seed: int, options) 
         store.add(key | row, code=code, settings=made.card["condenser"])
 
 
-def ceiling(store: Store, whole, data, options) -> None:
+def ceiling(store: Store, whole: Reference, data: Data, options: argparse.Namespace) -> None:
     """Add the original's own rows: the ceiling, the linear surrogate, and descent on the
     original.
     """
     name, net, lam, key = data.card["name"], network(data), whole.lam, {"count": None, "seed": None}
     if not store.has(dataset=name, method="Full", kind="grid", **key):
         for row in whole.rows(name):
-            extra = {"kind": "grid", "seeds": list(whole.seeds), "data": digest(data)}
+            extra: Row = {"kind": "grid", "seeds": list(whole.seeds), "data": digest(data)}
             if row["method"] == "Full":
                 extra |= {
                     "losses": whole.loss[0].tolist(),
@@ -151,7 +164,7 @@ def ceiling(store: Store, whole, data, options) -> None:
         fresh = max(whole.seeds) + 1
         with Measure() as cost:
             runs = train_filters(net, lam, data, recipe=FilterTraining(epochs=EARLY), seed=fresh)
-        row = {
+        early: Row = {
             "dataset": name,
             "method": "Early stopping",
             "kind": "grid",
@@ -161,17 +174,17 @@ def ceiling(store: Store, whole, data, options) -> None:
             "seconds_train": cost.seconds,
         }
         scores = compare_rankings(whole, runs.loss, runs.accuracy)
-        code = (*JUDGE, train_filters, FilterTraining)
-        store.add(row | scores, code=code, settings=FilterTraining(epochs=EARLY))
+        code: tuple[object, ...] = (*JUDGE, train_filters, FilterTraining)
+        store.add(early | scores, code=code, settings=FilterTraining(epochs=EARLY))
     if options.hpo and not store.has(dataset=name, method="Full", kind="hpo", **key):
         best = FilterDescent(net)(data, starts=lam[:8]).lam[None]
-        row = {
+        found = {
             "hpo_accuracy": performance(net, best, data),
             "hpo_lam": best[0].tolist(),
             "seeds": [0],
         }
         code = (FilterDescent, performance, network, load)
-        store.add({"dataset": name, "method": "Full", "kind": "hpo"} | row, code=code)
+        store.add({"dataset": name, "method": "Full", "kind": "hpo"} | found, code=code)
 
 
 def main() -> None:

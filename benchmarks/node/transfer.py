@@ -9,6 +9,7 @@ import itertools
 import warnings
 from dataclasses import replace
 from functools import partial
+from typing import Any
 
 from torch_geometric.data import Data
 
@@ -19,7 +20,7 @@ from graphcond.data import load
 from graphcond.evaluation import evaluate_node
 from graphcond.training import ClassifierTraining, EarlyStopping
 
-MODELS = {
+MODELS: dict[str, dict[str, Any]] = {
     "GCN": {"kind": "gcn"},
     "SAGE": {"kind": "sage-mean"},
     "GAT": {"kind": "gat"},

@@ -122,7 +122,7 @@ def trained(judge: str, small: HeteroData, place: Place, quick: bool) -> Ranker:
 
 def steps(interactions: int, choice: dict[str, Any]) -> int:
     """Return the steps of one round: passes until there are 64."""
-    once = math.ceil(interactions / choice.get("batch_size", interactions))
+    once: int = math.ceil(interactions / choice.get("batch_size", interactions))
     return once * math.ceil(BPR().min_steps / once)
 
 

@@ -23,7 +23,7 @@ from graphcond.condensers import (
     TeacherFavourites,
     ValidationInteractions,
 )
-from graphcond.condensers.dconrec.condenser import ONE_EPOCH
+from graphcond.condensers.dconrec.objective import ONE_EPOCH
 from graphcond.data import (
     digest,
     load,
@@ -262,7 +262,7 @@ def compare(
     cosines = [record["cosine"] for record in result.history if record["cosine"] is not None]
     facts = {
         "seconds_condense": result.report["seconds_condense"],
-        "cosine": sum(cosines) / len(cosines) if cosines else None,
+        "cosine": sum(cosines) / len(cosines) if cosines else None,  # type: ignore[arg-type]
     }
     if result.history:
         facts |= {

@@ -219,7 +219,7 @@ def judged(folder: Folder) -> dict[str, Any]:
     small, data = read(folder.path / "TeacherChoice.observed.safetensors"), folder.data()
     model = fit_recommender(
         MF,
-        small,  # type: ignore[arg-type]
+        small,
         val_edges(data),
         exclude=train_edges(data),
         recipe=folder.recipe,

@@ -55,7 +55,7 @@ def speed(store: Store, name: str, repeats: int) -> None:
     )
     simplex = CappedSimplex(0.25 * train_edges(data).size(1))
     for estimator in (masks.Reinforce(samples=4), masks.LeaveOneOut(samples=4)):
-        loop = OuterLoop(NoTraining(pool.edges), pool, True, simplex, estimator, Schedule(), 0)  # type: ignore[arg-type]
+        loop = OuterLoop(NoTraining(pool.edges), pool, True, simplex, estimator, Schedule(), 0)
         wall, cpu = seconds_of_a_step(loop, repeats)
         state = State(torch.zeros(len(pool)))
         held = (pool.edges, pool.origin, pool.kept, *state.state_dict().values())

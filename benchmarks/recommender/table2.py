@@ -69,7 +69,10 @@ from graphcond.training import (
     fit_least_squares,
 )
 
-MODELS = {"MF": partial(nn.MF, dim=64), "LightGCN": partial(nn.LightGCN, dim=64)}
+MODELS: dict[str, nn.RecommenderFactory] = {
+    "MF": partial(nn.MF, dim=64),
+    "LightGCN": partial(nn.LightGCN, dim=64),
+}
 Made = tuple[HeteroData, dict[str, Any]]
 
 
