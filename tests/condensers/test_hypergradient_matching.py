@@ -1,4 +1,3 @@
-import itertools
 from dataclasses import replace
 
 import pytest
@@ -7,7 +6,6 @@ from torch_geometric.data import Data
 
 from graphcond.condensers import (
     DosCond,
-    GCond,
     HypergradientMatching,
     Partition,
     Pool,
@@ -17,8 +15,6 @@ from graphcond.condensers import (
 )
 from graphcond.condensers.hcdc import condenser as module
 from graphcond.condensers.hcdc import pool as pool_module
-from graphcond.condensers.hcdc import teachers as teachers_module
-from graphcond.condensers.hcdc import trajectories
 from graphcond.condensers.hcdc.objective import (
     Matching,
     Students,
@@ -27,58 +23,19 @@ from graphcond.condensers.hcdc.objective import (
     narrowed,
     train_students,
 )
-from graphcond.condensers.hcdc.teachers import (
-    LinearTeacher,
-    RandomFeaturesTeacher,
-    SharedTeacher,
-    TrainedTeacher,
-)
+from graphcond.condensers.hcdc.teachers import LinearTeacher, TrainedTeacher
 from graphcond.data import Checkpoint, load, parts
 from graphcond.errors import FileFormatError, InputError, NumericalError
-from graphcond.hypergrad import BilevelProblem, Implicit
+from graphcond.hypergrad import Implicit
 from graphcond.linalg import CG, Neumann
 from graphcond.nn import PolynomialFilterNet, filter_operator
 from graphcond.nn.adjacency import homophilous_start
-from graphcond.nn.linear_filters import best_ridge
 from graphcond.spaces import PolynomialFilters
 from graphcond.testing.contracts import CondenserContract
-from graphcond.training import FilterTraining, filter_graph, train_filters
-from graphcond.training.filter_answers import Target, closed_form_target
-from graphcond.training.filter_problem import FilterLearner, FilterProblem, network_gradients
-from graphcond.training.filter_program import node_losses
+from graphcond.training import FilterTraining
+from graphcond.training.filter_answers import Target
 from graphcond.training.graph_descent import Descent
-
-TEACHERS = [LinearTeacher(), RandomFeaturesTeacher(), TrainedTeacher(), SharedTeacher()]
-BY_NAME = {teacher.name: teacher for teacher in TEACHERS}
-QUICK = FilterTraining(epochs=8)
-SMALL = Pool(size=10, batch=6, steps=6, copies=1)
-
-
-def planted(n=120, classes=3, features=6, seed=0):
-    """Three homophilous communities with noisy class features."""
-    g = torch.Generator().manual_seed(seed)
-    y = torch.arange(n) % classes
-    x = torch.nn.functional.one_hot(y, features).float() + 0.8 * torch.randn(
-        n, features, generator=g
-    )
-    linked = torch.rand(n, n, generator=g) < torch.where(y[:, None] == y, 0.1, 0.01)
-    linked = linked.triu(1)
-    edge_index = (linked | linked.T).nonzero().T.contiguous()
-    order = torch.randperm(n, generator=g)
-    masks = {
-        name: torch.zeros(n, dtype=torch.bool) for name in ("train_mask", "val_mask", "test_mask")
-    }
-    for name, part in zip(masks, order.split(n // 3)):
-        masks[name][part] = True
-    data = Data(x=x, edge_index=edge_index, y=y, **masks)
-    data.card = {"name": "planted"}
-    return data
-
-
-def condenser(**changed):
-    return HypergradientMatching(
-        **{"num_nodes": 9, "num_val": 9, "over": SMALL, "recipe": QUICK, **changed}
-    )
+from tests.condensers.matching import BY_NAME, QUICK, SMALL, TEACHERS, condenser, planted
 
 
 class TestContract(CondenserContract):
@@ -104,122 +61,6 @@ def test_agreement_on_held_out_filters_rises_far_above_the_start():
     ]
     assert watched[-1] > 0.85
     assert watched[-1] > watched[0] + 0.03
-
-
-@pytest.mark.parametrize("teacher", TEACHERS, ids=list(BY_NAME))
-def test_every_teacher_answers_with_its_own_hypergradients(teacher):
-    small = condenser(teacher=teacher).condense(planted())
-    assert small.report["teacher"] == teacher.name
-    parts_seen = {entry["part"] for entry in small.history}
-    assert {"training graph", "teacher", "students", "watch", "match"} <= parts_seen
-
-
-def test_the_teachers_answers_are_those_of_their_models():
-    def answers(teacher):
-        run = module._Run(condenser(teacher=BY_NAME[teacher]), planted(), None)
-        lam = run.how.space.sample(6, seed=5)
-        form = run.pool_form(run.how.over)
-        problem, columns = form._problem()
-        students = form._students(problem, columns, lam, 0)
-        return run, students, lam, form._target(students).slopes()
-
-    for name in ("linear", "random-features"):
-        run, _, lam, found = answers(name)
-        model, ridge = run.how.teacher.fitted(run.lesson(), lam)
-        torch.testing.assert_close(found, closed_form_target(model, lam, ridge).slopes())
-        expected = {"linear": "RidgeFilters", "random-features": "RandomFilters"}
-        assert type(model).__name__ == expected[name]
-    run, students, lam, shared = answers("shared")
-    torch.testing.assert_close(
-        shared,
-        network_gradients(run.full, students.params, lam, run.how.hypergradient),
-    )
-    run, _, lam, trained = answers("trained")
-    params = train_filters(
-        run.net, lam, run.full.graph, recipe=QUICK, seed=module.derive(0, "teacher")
-    ).params
-    torch.testing.assert_close(
-        trained, network_gradients(run.full, params, lam, run.how.hypergradient)
-    )
-    assert not torch.allclose(shared, trained, atol=1e-3)
-
-
-@pytest.mark.parametrize("teacher", TEACHERS, ids=list(BY_NAME))
-def test_algorithm_1_follows_trajectories(teacher):
-    plan = Trajectories(starts=4, num_seeds=2, epochs=5, warmup=1, every=2)
-    result = condenser(over=plan, teacher=teacher).condense(planted())
-    assert [entry["step"] for entry in result.history if entry["part"] == "match"] == [4, 8]
-
-
-def test_teachers_pull_the_validation_graph_of_algorithm_1_to_different_places():
-    plan = Trajectories(starts=4, num_seeds=1, epochs=5, warmup=1, every=2)
-    made = [condenser(over=plan, teacher=teacher)(planted()).x for teacher in TEACHERS]
-    assert not any(torch.equal(one, other) for one, other in itertools.combinations(made, 2))
-
-
-def test_trajectories_lower_the_distance_between_hypergradients():
-    recipe = FilterTraining(learning_rate=0.1, weight_decay=5e-3)
-    result = condenser(
-        over=Trajectories(starts=16, num_seeds=1, epochs=50, warmup=20, every=10), recipe=recipe
-    ).condense(planted())
-    record = result.history[-1]
-    assert record["hypergradient"] < 0.8 * record["hypergradient_start"]
-
-
-def test_the_published_preset_is_algorithm_1_field_by_field():
-    method = HypergradientMatching.published(num_nodes=9, num_val=6, seed=4)
-    assert method == HypergradientMatching(
-        num_nodes=9,
-        num_val=6,
-        seed=4,
-        training=GCond(),
-        hypergradient=Implicit(Neumann(terms=20, guarded=False), direct=False),
-        teacher=SharedTeacher(),
-        over=Trajectories(
-            starts=16,
-            num_seeds=2,
-            epochs=80,
-            warmup=0,
-            every=10,
-            learning_rate=0.05,
-            unit_moves=False,
-        ),
-        links=0,
-        curvature="hessian",
-    )
-
-
-def test_the_published_preset_condenses_and_learns_from_gradient_matching():
-    plan = Trajectories(starts=3, num_seeds=1, epochs=4, warmup=0, every=2, unit_moves=False)
-    short = replace(GCond(), num_seeds=1, steps=2)
-    method = replace(
-        HypergradientMatching.published(num_nodes=9, num_val=6), over=plan, training=short
-    )
-    result = method.condense(planted())
-    assert int(result.data.train_mask.sum()) == 9
-    assert int(result.data.val_mask.sum()) == 6
-    assert result.report["teacher"] == "shared"
-
-
-def test_moves_of_unit_length_have_it_and_printed_ones_follow_the_slope(monkeypatch):
-    seen = []
-    relax = PolynomialFilters.relax
-    monkeypatch.setattr(
-        PolynomialFilters, "relax", lambda self, lam: seen.append(lam.clone()) or relax(self, lam)
-    )
-    moves = {}
-    for unit in (True, False):
-        seen.clear()
-        plan = Trajectories(
-            starts=3, num_seeds=1, epochs=1, warmup=0, learning_rate=0.01, unit_moves=unit
-        )
-        condenser(over=plan).condense(planted())
-        start = PolynomialFilters().sample(3, seed=module.derive(0, "trajectories", 0))
-        moves[unit] = seen[0] - start
-    torch.testing.assert_close(moves[True].norm(dim=1), torch.full((3,), 0.01))
-    assert not torch.allclose(moves[False].norm(dim=1), torch.full((3,), 0.01))
-    cosine = torch.nn.functional.cosine_similarity(moves[True], moves[False], dim=1)
-    torch.testing.assert_close(cosine, torch.ones(3))
 
 
 @pytest.mark.parametrize(
@@ -337,47 +178,6 @@ def test_noise_moves_the_first_layer_alone_by_its_own_spread():
     assert float(moved) == pytest.approx(0.5, rel=0.05)
     assert not torch.equal(
         condenser()(planted()).x, condenser(over=replace(SMALL, noise=0.0))(planted()).x
-    )
-
-
-@pytest.mark.parametrize("teacher", TEACHERS[:2], ids=list(BY_NAME)[:2])
-def test_teacher_hypergradients_are_slopes_of_its_losses(teacher):
-    data, lam = planted(), PolynomialFilters().sample(4, seed=5)
-    lesson = module._Run(condenser(teacher=teacher), data, None).lesson()
-    model, ridge = teacher.fitted(lesson, lam)
-    target = closed_form_target(model, lam, ridge)
-    step = torch.zeros_like(lam)
-    step[:, 1] = 1e-4
-    ends = [
-        model.scores((lam + sign * step).double(), torch.tensor([ridge], dtype=torch.float64)).loss[
-            0
-        ]
-        for sign in (1, -1)
-    ]
-    torch.testing.assert_close(
-        target.gradient[:, 1].double(), (ends[0] - ends[1]) / 2e-4, rtol=1e-3, atol=1e-5
-    )
-
-
-def test_gradients_of_networks_do_not_depend_on_the_chunks(monkeypatch):
-    data, lam = planted(), PolynomialFilters().sample(5, seed=5)
-    data.x, lam = data.x.double(), lam.double()
-    net = PolynomialFilterNet(6, 4, 3)
-    problem = FilterProblem(
-        net,
-        filter_graph(
-            data, filter_operator(data.edge_index, 120, torch.ones(data.num_edges).double())
-        ),
-        5e-2,
-    )
-    params = net.init(5, seed=1, dtype=torch.float64)
-    whole = network_gradients(problem, params, lam, Implicit(CG(max_steps=20)))
-    monkeypatch.setattr("graphcond.training.nodes._CHUNK_NUMBERS", 1)
-    torch.testing.assert_close(
-        network_gradients(problem, params, lam, Implicit(CG(max_steps=20))),
-        whole,
-        rtol=1e-3,
-        atol=1e-5,
     )
 
 
@@ -517,14 +317,6 @@ def test_images_are_grid_graphs():
     assert watched[-1] > max(watched[0], 0.5)
 
 
-def test_problem_takes_gauss_newton_or_the_hessian():
-    problem = FilterProblem(
-        PolynomialFilterNet(6, 4, 3), filter_graph(planted()), 5e-4, gauss_newton=False
-    )
-    assert problem.bilevel().curvature is None
-    assert isinstance(problem.bilevel(), BilevelProblem)
-
-
 def test_a_loss_that_rounds_to_zero_keeps_the_objective_finite():
     loss = torch.tensor([0.0, 1e-12, 0.5], requires_grad=True)
     values = log_loss(loss)
@@ -586,109 +378,6 @@ def test_links_are_the_nearest_of_a_class_and_as_many_as_told():
         graph = run_of(training=Partition(hops=0, labels="train"), links=links).train_graph
         wanted = homophilous_start(graph.x, graph.y, links).nonzero().T
         assert torch.equal(graph.edge_index, wanted)
-
-
-def test_edges_of_trajectories_are_cut_in_the_gradient_and_in_the_result():
-    plan = Trajectories(starts=2, num_seeds=1, epochs=2, warmup=0, every=1)
-    _, val_graph = parts(condenser(over=plan, threshold=0.3)(planted()))
-    assert val_graph.edge_weight.numel() > 0
-    assert float(val_graph.edge_weight.min()) > 0.3
-    run = run_of(over=plan, threshold=0.3)
-    setting, descent = run.setting(), Descent(run.start(), 0.1, 0.1, 2)
-    lam = PolynomialFilters().sample(2, seed=9)
-    params = run.net.init(2, seed=0)
-    found, _ = trajectories.condensed_gradient(setting, descent, params, lam)
-    exported = descent.graph.to_data(0.3)
-    operator = filter_operator(exported.edge_index, 9, exported.edge_weight)
-
-    def outer(theta, hyper):
-        return node_losses(run.net(theta, hyper, operator, exported.x), exported.y)
-
-    inner = run.condensed.bilevel()
-    wanted, _ = run.how.hypergradient.solve(
-        BilevelProblem(inner.inner_loss, outer, inner.curvature), params, lam
-    )
-    torch.testing.assert_close(found, wanted, rtol=1e-3, atol=1e-5)
-
-
-@pytest.mark.parametrize("every", [1, 2, 3])
-def test_lambda_moves_every_so_many_steps_and_both_sides_are_at_the_moved_one(every, monkeypatch):
-    asked, moved = [], []
-    slopes = teachers_module._ClosedFormCompanion.slopes
-    relax = PolynomialFilters.relax
-    monkeypatch.setattr(
-        teachers_module._ClosedFormCompanion,
-        "slopes",
-        lambda self, students, lam: asked.append(lam.clone()) or slopes(self, students, lam),
-    )
-    monkeypatch.setattr(
-        PolynomialFilters, "relax", lambda self, lam: moved.append(relax(self, lam)) or moved[-1]
-    )
-    plan = Trajectories(starts=2, num_seeds=1, epochs=7, warmup=1, every=every)
-    condenser(over=plan)(planted())
-    assert len(moved) == len([epoch for epoch in range(1, 7) if epoch % every == 0])
-    assert len(asked) == 6
-    assert torch.equal(asked[-1], moved[-1])
-
-
-def test_students_and_teachers_of_trajectories_are_trained_at_every_step(monkeypatch):
-    steps, step = [], FilterLearner.step
-    monkeypatch.setattr(
-        FilterLearner,
-        "step",
-        lambda self, lam: steps.append(self.problem.graph.num_nodes) or step(self, lam),
-    )
-    plan = Trajectories(starts=2, num_seeds=2, epochs=3, warmup=1, every=1)
-    condenser(over=plan, teacher=TrainedTeacher())(planted())
-    assert steps == [9, 120] * 6
-
-
-def test_a_trained_teacher_answers_with_last_losses_and_its_own_gradients():
-    run = run_of(teacher=TrainedTeacher(), recipe=FilterTraining(epochs=12, learning_rate=0.4))
-    lam = run.how.space.sample(5, seed=5)
-    target = run.how.teacher.target(run.lesson(), lam, {}, True)
-    runs = train_filters(
-        run.net, lam, run.full.graph, recipe=run.how.recipe, seed=module.derive(0, "teacher")
-    )
-    torch.testing.assert_close(target.loss, runs.loss)
-    torch.testing.assert_close(target.accuracy, runs.accuracy)
-    assert not torch.equal(runs.loss, runs.best_loss)
-    shared = SharedTeacher().target(run.lesson(), lam, runs.params, True)
-    torch.testing.assert_close(shared.loss, runs.loss, rtol=1e-4, atol=1e-5)
-    torch.testing.assert_close(shared.accuracy, runs.accuracy)
-
-
-def test_a_trained_companion_answers_with_its_own_weights():
-    run = run_of(teacher=TrainedTeacher())
-    lam = run.how.space.sample(3, seed=5)
-    companion = run.how.teacher.companion(run.lesson())
-    companion.start(lam, 4)
-    companion.step(lam)
-    students = run.net.init(3, seed=8)
-    own = companion._own().frozen()
-    wanted = network_gradients(run.full, own, lam, run.how.hypergradient)
-    torch.testing.assert_close(companion.slopes(students, lam), wanted)
-    other = SharedTeacher().companion(run.lesson()).slopes(students, lam)
-    assert not torch.allclose(wanted, other)
-
-
-def test_a_closed_form_teacher_reads_training_labels_and_is_scored_on_validation_ones():
-    lam = PolynomialFilters().sample(4, seed=5)
-
-    def answers(data):
-        lesson = module._Run(condenser(), data, None).lesson()
-        return LinearTeacher().target(lesson, lam, {}, True)
-
-    plain = answers(planted())
-    assert plain.ridge == best_ridge(
-        LinearTeacher().model(module._Run(condenser(), planted(), None).lesson()), lam
-    )
-    for part, moves in (("train", True), ("val", True), ("test", False)):
-        data = planted()
-        data.y = torch.where(data[f"{part}_mask"], (data.y + 1) % 3, data.y)
-        assert torch.equal(answers(data).loss, plain.loss) != moves
-    correct = plain.accuracy.double() * int(planted().val_mask.sum())
-    assert torch.allclose(correct, correct.round(), atol=1e-4)
 
 
 def test_parts_without_a_common_class_are_refused():

@@ -1,64 +1,34 @@
-import errno
 import math
 from dataclasses import replace
-from functools import partial
 from pathlib import Path
 
 import pytest
 import torch
 
-from graphcond import masks, nn, pools
+from graphcond import masks, pools
 from graphcond.condensers import Tail
 from graphcond.condensers.dconrec import outer_loop
 from graphcond.condensers.dconrec.condenser import PolicyGradient
 from graphcond.condensers.dconrec.objective import ONE_EPOCH
 from graphcond.condensers.dconrec.one_step import UnrolledBPR
-from graphcond.condensers.dconrec.outer_loop import Schedule, State, resumed
+from graphcond.condensers.dconrec.outer_loop import Schedule, State
 from graphcond.condensers.dconrec.outer_loss import (
     HeldOutInteractions,
-    OuterLoss,
     TeacherFavourites,
     ValidationInteractions,
 )
 from graphcond.data import (
     EDGE,
-    Checkpoint,
-    digest,
     make_interactions,
     num_items,
     split_interactions,
     train_edges,
     without_test,
 )
-from graphcond.errors import BudgetError, FileFormatError, InputError, NumericalError
+from graphcond.errors import BudgetError, InputError
 from graphcond.testing.contracts import CondenserContract
 from graphcond.training import BPR
-
-MF = partial(nn.MF, dim=8)
-POOL = pools.Union(pools.Observed(), pools.ProxyTopK(MF, ratio=0.3, recipe=BPR(rounds=3)))
-EPOCH = BPR(batch_size=256, min_steps=1, rounds=1)
-
-
-def interactions(seed=0, users=40, items=60, count=700):
-    draw = torch.Generator().manual_seed(seed)
-    skewed = (torch.rand(count, generator=draw) ** 2 * users).long()
-    edges = torch.stack([skewed, torch.randint(0, items, (count,), generator=draw)])
-    return split_interactions(make_interactions(edges, users, items), seed=0)
-
-
-def condenser(**changes):
-    settings = {
-        "ratio": 0.4,
-        "schedule": Schedule(steps=4),
-        "tail": Tail(threshold=12),
-        "control": 0,
-    }
-    settings |= {
-        "inner": EPOCH,
-        "estimator": masks.LeaveOneOut(),
-        "outer": ValidationInteractions(),
-    }
-    return PolicyGradient(MF, POOL, **{**settings, **changes})
+from tests.condensers.learned_masks import EPOCH, MF, POOL, condenser, interactions
 
 
 class TestPolicyGradientContract(CondenserContract):
@@ -263,111 +233,6 @@ def test_no_proxy_has_seen_held_out_interactions(monkeypatch):
         )
 
 
-@pytest.mark.parametrize(
-    "settings",
-    [{}, {"estimator": masks.OneStep(), "inner": UnrolledBPR()}],
-    ids=["epoch", "unrolled"],
-)
-@pytest.mark.parametrize("killed_at", [0, 1, 3])
-def test_killed_and_resumed_equals_unbroken(tmp_path, monkeypatch, settings, killed_at):
-    monkeypatch.setattr(Checkpoint, "due", lambda self: True)
-    data, path = interactions(), tmp_path / "run.safetensors"
-    whole = condenser(**settings).condense(data)
-    step = outer_loop.OuterLoop.step
-
-    def killed(self, state):
-        if len(state.history) == killed_at:
-            raise KeyboardInterrupt
-        step(self, state)
-
-    monkeypatch.setattr(outer_loop.OuterLoop, "step", killed)
-    with pytest.raises(KeyboardInterrupt):
-        condenser(**settings).condense(data, checkpoint=path)
-    monkeypatch.setattr(outer_loop.OuterLoop, "step", step)
-    resumed = condenser(**settings).condense(data, checkpoint=path)
-    assert torch.equal(train_edges(whole.data), train_edges(resumed.data))
-    assert whole.data.card == resumed.data.card
-
-    def facts(history):
-        return [
-            {name: value for name, value in record.items() if name != "seconds"}
-            for record in history
-        ]
-
-    assert facts(whole.history) == facts(resumed.history)
-    again = condenser(**settings).condense(data, checkpoint=path)
-    assert torch.equal(train_edges(whole.data), train_edges(again.data))
-
-
-def test_a_foreign_checkpoint_is_refused(tmp_path):
-    path = tmp_path / "run.safetensors"
-    condenser(schedule=Schedule(steps=1)).condense(interactions(), checkpoint=path)
-    with pytest.raises(FileFormatError, match="same settings and data"):
-        condenser(seed=1, schedule=Schedule(steps=1)).condense(interactions(), checkpoint=path)
-    with pytest.raises(FileFormatError, match="same settings and data"):
-        condenser(schedule=Schedule(steps=1)).condense(interactions(seed=1), checkpoint=path)
-
-
-def test_a_bad_path_fails_before_the_first_step(tmp_path, monkeypatch):
-    (tmp_path / "file").write_text("not a folder")
-    monkeypatch.setattr(outer_loop.OuterLoop, "step", lambda *_: pytest.fail("a step was taken"))
-    with pytest.raises(InputError, match="folder"):
-        condenser().condense(interactions(), checkpoint=tmp_path / "file" / "run.safetensors")
-
-
-def test_a_disk_that_fills_up_loses_no_step(tmp_path, monkeypatch):
-    monkeypatch.setattr(Checkpoint, "due", lambda self: True)
-    data, path, calls = interactions(), tmp_path / "run.safetensors", []
-    whole = condenser().condense(data)
-    write = Path.write_bytes
-
-    def full(self, content):
-        calls.append(self)
-        if len(calls) > 2:
-            raise OSError(errno.ENOSPC, "No space left on device")
-        return write(self, content)
-
-    monkeypatch.setattr(Path, "write_bytes", full)
-    with pytest.warns(RuntimeWarning, match="last one stands"):
-        result = condenser().condense(data, checkpoint=path)
-    assert torch.equal(train_edges(whole.data), train_edges(result.data))
-    state, _ = resumed(
-        Checkpoint(path, f"{condenser()._identity()} on {digest(without_test(data))}")
-    )
-    assert len(state.history) == 1
-
-
-def test_an_interrupt_inside_a_step_leaves_the_last_checkpoint(tmp_path, monkeypatch):
-    monkeypatch.setattr(Checkpoint, "due", lambda self: True)
-    data, path, step = interactions(), tmp_path / "run.safetensors", outer_loop.Adam.step
-    whole = condenser().condense(data)
-
-    def torn(self):
-        step(self)
-        if int(self.state_dict().get("probs.step", 0)) == 3:
-            raise KeyboardInterrupt
-
-    monkeypatch.setattr(outer_loop.Adam, "step", torn)
-    with pytest.raises(KeyboardInterrupt):
-        condenser().condense(data, checkpoint=path)
-    monkeypatch.setattr(outer_loop.Adam, "step", step)
-    assert torch.equal(
-        train_edges(whole.data), train_edges(condenser().condense(data, checkpoint=path).data)
-    )
-
-
-def test_nan_stops_with_the_step_and_the_cure(monkeypatch):
-    calls, loss = [], OuterLoss.__call__
-
-    def broken(self, *args, **kwargs):
-        calls.append(1)
-        return loss(self, *args, **kwargs) * (float("nan") if len(calls) == 3 else 1.0)
-
-    monkeypatch.setattr(OuterLoss, "__call__", broken)
-    with pytest.raises(NumericalError, match=r"Outer step 2: .*Lower the learning rate"):
-        condenser().condense(interactions())
-
-
 def test_the_designs_own_line_runs():
     pool = pools.Union(pools.Observed(), pools.ProxyTopK(MF, ratio=0.3, recipe=BPR(rounds=2)))
     method = PolicyGradient(
@@ -443,16 +308,6 @@ def test_schedule():
     assert [
         round(Schedule(steps=1000, every=100).at(step), 5) for step in (0, 99, 100, 250, 999)
     ] == [0.1, 0.1, 0.01, 0.001, 0.0001]
-
-
-def test_state_is_small():
-    """Pool, S and optimiser state take at most 40 bytes an interaction."""
-    data, method = without_test(interactions()), condenser()
-    pool = method._pool(data)
-    state = State(method._start(method.loop(data, pool)))
-    held = (pool.edges, pool.origin, pool.kept, *state.state_dict().values())
-    per_edge = sum(t.element_size() * t.numel() for t in held) / len(pool)
-    assert per_edge <= 40
 
 
 def test_data_set_files_hold_no_trace_of_the_test_split(tmp_path: Path):

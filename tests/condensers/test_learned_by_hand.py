@@ -1,0 +1,213 @@
+"""Condensers that learn their nodes, written out: kernels, class means, rounds."""
+
+from __future__ import annotations
+
+import copy
+
+import pytest
+import torch
+import torch.nn.functional as F
+
+from graphcond.condensers import DistributionMatching, KernelInducingPoints
+from graphcond.condensers.nodes import distribution_matching
+from graphcond.condensers.nodes.learner import Learner
+from graphcond.data import Checkpoint, planted_graph, without_test
+from graphcond.nn.filters import dense_operator
+from graphcond.nn.labelled_nodes import LabelledNodes, propagated
+from graphcond.nn.linear_filters import compose
+from graphcond.nn.synthetic import SyntheticGraph, gcn_norm_dense
+from graphcond.seeding import derive, generator
+from graphcond.spaces import PolynomialFilters
+
+
+@pytest.fixture(scope="module")
+def graph():
+    data = planted_graph(num_nodes=300, num_classes=3, num_features=8, degree=6.0, seed=0)
+    return without_test(data)
+
+
+def dense(data, weight=None):
+    out = torch.zeros(data.num_nodes, data.num_nodes)
+    out[data.edge_index[1], data.edge_index[0]] = 1 if weight is None else weight
+    return out
+
+
+@pytest.mark.parametrize("basis", ["chebyshev", "power"])
+@pytest.mark.parametrize("num_layers", [1, 3])
+def test_kernel_features_of_filters_a_layer(basis, num_layers, karate):
+    """Wider than a block of 256 columns; two layers at least, each with its own filter if told."""
+    wide = copy.copy(karate)
+    wide.x = torch.randn(34, 300, generator=torch.Generator().manual_seed(0))
+    space = PolynomialFilters(order=2, basis=basis, num_layers=num_layers)
+    how = KernelInducingPoints(num_nodes=4, space=space, filters=3)
+    nodes, weight = torch.tensor([3, 0, 20]), dense(karate)
+    layers = max(2, num_layers)
+    operator = dense_operator(weight)
+    powers = [torch.eye(34), operator]
+    while len(powers) <= 2 * layers:
+        twice = operator @ powers[-1]
+        powers.append(2 * twice - powers[-2] if basis == "chebyshev" else twice)
+    found = how._pairs(how._bases(wide, nodes), wide.x, weight, seed=3)
+    assert len(found) == 3
+    lam = space.sample(3, seed=3)
+    composed = compose(lam, layers, basis=basis, per_layer=num_layers > 1)
+    for row, (theirs, mine) in zip(composed, found):
+        wanted = torch.einsum("k,kij->ij", row, torch.stack(powers)) @ wide.x
+        torch.testing.assert_close(mine, wanted, rtol=1e-3, atol=1e-3)
+        torch.testing.assert_close(theirs, wanted[nodes], rtol=1e-3, atol=1e-3)
+
+
+def test_kernel_features_without_a_space_are_of_two_propagations(karate):
+    wide = copy.copy(karate)
+    wide.x = torch.randn(34, 300, generator=torch.Generator().manual_seed(0))
+    nodes, weight = torch.tensor([3, 0, 20]), dense(karate)
+    how = KernelInducingPoints(num_nodes=4)
+    ((theirs, mine),) = how._pairs(how._bases(wide, nodes), wide.x, weight, seed=3)
+    torch.testing.assert_close(theirs, propagated(wide, nodes, 2))
+    torch.testing.assert_close(mine, propagated(wide, torch.arange(34), 2))
+
+
+@pytest.mark.parametrize("space", [None, PolynomialFilters(order=2)])
+def test_kernel_ridge_regression_of_a_weighted_batch_is_summed_over_filters(space, karate):
+    """Gram matrices, ridges, batches, weights and filters, all written out."""
+    draw = torch.Generator().manual_seed(0)
+    members = LabelledNodes(
+        torch.arange(34), torch.arange(34) % 2, torch.rand(34, generator=draw) + 0.1
+    )
+    how = KernelInducingPoints(num_nodes=4, space=space, filters=2, ridges=(0.2, 3.0), batch=10)
+    x, y = torch.randn(4, 34, generator=draw), torch.tensor([0, 0, 1, 1])
+    start = SyntheticGraph.start(x, y, "learned")
+    weight = start.weight().detach()
+    bases = how._bases(karate, members.nodes)
+    index = members.batch(10, 7, 5)
+    scale = bases[0].square().sum(1).mean().sqrt()
+    total, share = 0.0, members.weight[index] / members.weight[index].sum()
+    for theirs, mine in how._pairs(bases[:, index], x, weight, derive(7, "filters", 5)):
+        other, z = (F.pad(rows, (0, 1), value=float(scale)) for rows in (theirs, mine))
+        gram = z @ z.T
+        for ridge in (0.2, 3.0):
+            level = ridge * gram.trace() / 4 * torch.eye(4)
+            fitted = other @ z.T @ torch.linalg.solve(gram + level, F.one_hot(y).float())
+            error = fitted - F.one_hot(members.labels[index])
+            total += float(share @ error.square().sum(1))
+    found = float(how._loss(karate, members, start, 7)(x, weight, 5))
+    assert found == pytest.approx(total, rel=1e-3)
+
+
+def test_learned_nodes_count_their_steps_and_tell_the_mean_loss(karate, monkeypatch):
+    """Every step of every round has its own number and its own edges; the scores of the rounds are
+    of twice propagated features on validation nodes.
+    """
+    seen, drawn = [], []
+    weigh = SyntheticGraph.weight
+
+    def weighing(self, seed=None):
+        drawn.append(seed)
+        return weigh(self, seed)
+
+    def losing(self, data, members, graph, seed):
+        def loss(x, weight, step):
+            seen.append(step)
+            return x.sum() * 0 + weight.sum() * 0 + float(step)
+
+        return loss
+
+    monkeypatch.setattr(SyntheticGraph, "weight", weighing)
+    monkeypatch.setattr(DistributionMatching, "_loss", losing)
+    how = DistributionMatching(
+        num_nodes=4, rounds=2, steps=3, adjacency="learned", keep_best=False, seed=5
+    )
+    _, history = how.part(karate, "train", 4)
+    own = derive(5, "DistributionMatching", "train")
+    assert seen == list(range(6))
+    assert drawn[:6] == [derive(own, "edges", step) for step in range(6)]
+    assert [record["loss"] for record in history] == [1.0, 4.0]
+    both = how.condense(karate).history
+    assert [(record["part"], record["step"]) for record in both] == [
+        *(("train", 0), ("train", 1), ("val", 0), ("val", 1))
+    ]
+
+
+def test_class_means_are_matched_on_batches_of_thinned_members(karate, monkeypatch):
+    """What a step looks at when there are too many nodes, and how often they are propagated."""
+    monkeypatch.setattr(distribution_matching, "_MOST_NODES", 20)
+    draw = torch.Generator().manual_seed(0)
+    members = LabelledNodes(
+        torch.arange(34), torch.arange(34) % 2, torch.rand(34, generator=draw) + 0.1
+    )
+    y = torch.tensor([0, 0, 0, 1])
+    start = SyntheticGraph.start(torch.randn(4, 34, generator=draw), y, "learned")
+    x, weight = start.x.detach(), start.weight().detach()
+    how = DistributionMatching(num_nodes=4, hops=1, width=16, batch=8)
+    loss = how._loss(karate, members, start, seed=7)
+    few = members.thinned(20, 7)
+    assert len(few.nodes) == 20
+    z, ours = propagated(karate, few.nodes, 1), gcn_norm_dense(weight) @ x
+    found = set()
+    for step in (0, 1):
+        index = few.batch(8, 7, step)
+        rows, total = z[index], 0.0
+        random = torch.randn(34, 16, generator=generator(7, "embedding", step))
+        for theirs, mine in ((rows, ours), ((rows @ random).relu(), (ours @ random).relu())):
+            for label, share in ((0, 0.75), (1, 0.25)):
+                inside = few.labels[index] == label
+                part = few.weight[index][inside]
+                mean = (part[:, None] * theirs[inside]).sum(0) / part.sum()
+                gap = mine[y == label].mean(0) - mean
+                total += share * float(gap.square().sum() / mean.square().sum())
+        found.add(total)
+        assert float(loss(x, weight, step)) == pytest.approx(total, rel=1e-3)
+    assert len(found) == 2
+
+
+def test_members_are_drawn_without_repeats_and_keep_labels_and_weights():
+    members = LabelledNodes(torch.arange(9) + 5, torch.arange(9) % 3, torch.arange(9) + 1.0)
+    few = members.thinned(4, seed=1)
+    at = few.nodes - 5
+    assert len(set(at.tolist())) == 4
+    assert torch.equal(few.labels, at % 3)
+    assert torch.equal(few.weight, at + 1.0)
+    assert len({tuple(members.thinned(4, seed).nodes.tolist()) for seed in range(5)}) > 1
+    assert members.thinned(9, seed=1) is members
+    assert members.batch(9, 1, 0).tolist() == list(range(9))
+    batches = [members.batch(8, seed, step) for seed, step in ((1, 0), (1, 1), (2, 0))]
+    assert all(len(set(batch.tolist())) == 8 for batch in batches)
+    assert len({tuple(batch.tolist()) for batch in batches}) == 3
+    assert torch.equal(batches[0], members.batch(8, 1, 0))
+
+
+def test_a_learner_keeps_every_tenth_round_and_the_last(tmp_path):
+    """And goes on from what it kept: the graph, the best one, its score and its history."""
+    scores = {0: 0.1, 4: 0.9}
+
+    def learner():
+        start = SyntheticGraph.start(torch.zeros(2, 1), torch.tensor([0, 1]), "identity")
+        made = Learner(start, 0.1, 0.1, "")
+        made._judge = lambda _: scores.get(len(played), 0.2)
+        return made
+
+    def play(own):
+        def one(number):
+            played.append(number)
+            with torch.no_grad():
+                own.graph.x.fill_(float(number))
+            if number == stop:
+                raise KeyboardInterrupt
+            return 2.0 * number
+
+        return one
+
+    played, stop = [], 11
+    made = learner()
+    with pytest.raises(KeyboardInterrupt):
+        made.run(12, play(made), "any", Checkpoint(tmp_path / "c", "same"))
+    assert played == list(range(12))
+    stop, made = -1, learner()
+    best, history = made.run(12, play(made), "any", Checkpoint(tmp_path / "c", "same"))
+    assert played == [*range(12), 10, 11]
+    assert float(best.x.detach()[0, 0]) == 3
+    assert [record["loss"] for record in history] == [2.0 * number for number in range(12)]
+    made = learner()
+    again, _ = made.run(12, play(made), "any", Checkpoint(tmp_path / "c", "same"))
+    assert len(played) == 14
+    assert torch.equal(again.x, best.x)
