@@ -68,8 +68,15 @@ def machine() -> str:
     return ", ".join(parts)
 
 
-def add_again(parser: argparse.ArgumentParser) -> None:
-    """Add the options that compute recorded rows again."""
+def add_usual(parser: argparse.ArgumentParser, *, quick: str) -> None:
+    """Add the options of every script: where rows go, and which are computed.
+
+    Args:
+        parser: The script's parser.
+        quick: What a quick run is made of.
+    """
+    parser.add_argument("--quick", action="store_true", help=quick)
+    parser.add_argument("--out", type=Path, default=RESULTS, help="folder of the JSON files")
     parser.add_argument("--force", action="store_true", help="compute recorded rows again, too")
     parser.add_argument(
         "--stale", action="store_true", help="compute rows again whose code has changed"

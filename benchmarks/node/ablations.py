@@ -10,14 +10,13 @@ import argparse
 import os
 import warnings
 from collections.abc import Callable
-from pathlib import Path
 from typing import Any
 
 from torch import Tensor
 from torch_geometric.data import Data
 
 from benchmarks.node.setting import JUDGE, PRINTED, SPACE, network, original_rankings, store_of
-from benchmarks.store import RESULTS, Store, add_again
+from benchmarks.store import RESULTS, Store, add_usual
 from graphcond.condensers import (
     GradientMatching,
     HypergradientMatching,
@@ -94,9 +93,6 @@ def main() -> None:
     """Run what is missing and write every row as it comes."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--root", default=os.environ.get("GRAPHCOND_DATA"))
-    parser.add_argument(
-        "--quick", action="store_true", help="digits, one size, one seed, three variants"
-    )
     parser.add_argument("--datasets", nargs="+", default=["cora", "citeseer"], choices=list(SIZES))
     parser.add_argument(
         "--sizes", nargs="+", type=int, help="condensed training nodes; default: the smallest"
@@ -105,8 +101,7 @@ def main() -> None:
     parser.add_argument("--variants", nargs="+", default=names, choices=names)
     parser.add_argument("--seeds", type=int, default=3)
     parser.add_argument("--cache", default=str(RESULTS / ".cache"))
-    parser.add_argument("--out", type=Path, default=RESULTS, help="folder of the JSON files")
-    add_again(parser)
+    add_usual(parser, quick="digits, one size, one seed, three variants")
     options = parser.parse_args()
     if options.quick:
         options.datasets = ["digits"]

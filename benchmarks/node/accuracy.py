@@ -14,7 +14,6 @@ import time
 import warnings
 from collections.abc import Callable
 from functools import partial
-from pathlib import Path
 from typing import Any
 
 import torch
@@ -22,7 +21,7 @@ from torch_geometric.data import Data
 
 from benchmarks.node.control import TaughtNodes
 from benchmarks.node.gcn import Evaluator
-from benchmarks.store import RESULTS, Store, add_again
+from benchmarks.store import Store, add_usual
 from graphcond import condensers
 from graphcond.data import digest, load, statistics
 
@@ -67,11 +66,7 @@ def main() -> None:
     parser.add_argument("--methods", nargs="+", default=names, choices=names)
     parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2])
     parser.add_argument("--counts", type=int, nargs="+", help="only these budgets")
-    parser.add_argument(
-        "--quick", action="store_true", help="digits, one seed, three methods, two trainings"
-    )
-    parser.add_argument("--out", type=Path, default=RESULTS, help="folder of the JSON files")
-    add_again(parser)
+    add_usual(parser, quick="digits, one seed, three methods, two trainings")
     options = parser.parse_args()
     trainings = 10
     if options.quick:

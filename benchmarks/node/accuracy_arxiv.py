@@ -8,12 +8,11 @@ import argparse
 import os
 import time
 import warnings
-from pathlib import Path
 
 import torch
 
 from benchmarks.node.accuracy import METHODS
-from benchmarks.store import RESULTS, Store, add_again
+from benchmarks.store import Store, add_usual
 from graphcond.data import load
 
 
@@ -32,9 +31,7 @@ def main() -> None:
         ],
         choices=list(METHODS),
     )
-    parser.add_argument("--quick", action="store_true", help="digits and the first method")
-    parser.add_argument("--out", type=Path, default=RESULTS, help="folder of the JSON files")
-    add_again(parser)
+    add_usual(parser, quick="digits and the first method")
     options = parser.parse_args()
     warnings.simplefilter("ignore", UserWarning)
     quick = "_quick" if options.quick else ""

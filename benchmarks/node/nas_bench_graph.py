@@ -12,7 +12,6 @@ import os
 import time
 from collections.abc import Callable
 from dataclasses import replace
-from pathlib import Path
 from typing import Any
 
 import torch
@@ -21,7 +20,7 @@ from torch_geometric.data import Data
 
 from benchmarks.node.nas_table import PROTOCOLS, SPACE, as_published
 from benchmarks.node.nas_zero_cost import zero_cost
-from benchmarks.store import RESULTS, Store, add_again
+from benchmarks.store import Store, add_usual
 from graphcond.condensers import SampledNeighbourhoods
 from graphcond.data import load, parts, without_test
 from graphcond.spaces import TreeChoice
@@ -161,9 +160,7 @@ def main() -> None:
     parser.add_argument("--routes", nargs="+", default=list(ROUTES), choices=ROUTES)
     parser.add_argument("--seeds", nargs="+", type=int, default=[0, 1, 2])
     parser.add_argument("--networks", type=int, default=200, help="a multiple of 20")
-    parser.add_argument("--quick", action="store_true", help="20 networks of Cora: a smoke test")
-    parser.add_argument("--out", type=Path, default=RESULTS, help="folder of the JSON files")
-    add_again(parser)
+    add_usual(parser, quick="20 networks of Cora: a smoke test")
     options = parser.parse_args()
     if options.quick:
         options.datasets, options.seeds, options.networks = ["cora"], [0], BLOCK

@@ -13,7 +13,6 @@ import argparse
 import os
 import time
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import torch
@@ -23,7 +22,7 @@ from torch_geometric.data import Data
 from torch_geometric.utils import softmax
 
 from benchmarks.node.nas_table import PROTOCOLS, SPACE, Protocol, as_published
-from benchmarks.store import RESULTS, Store, add_again
+from benchmarks.store import Store, add_usual
 from graphcond.data import load, without_test
 from graphcond.nn import ForestGraph, OperationTree
 from graphcond.seeding import derive
@@ -222,9 +221,7 @@ def main() -> None:
     parser.add_argument("--root", default=os.environ.get("GRAPHCOND_DATA"))
     parser.add_argument("--datasets", nargs="+", default=list(PROTOCOLS), choices=PROTOCOLS)
     parser.add_argument("--networks", type=int, default=12)
-    parser.add_argument("--quick", action="store_true", help="one network of Cora: a smoke test")
-    parser.add_argument("--out", type=Path, default=RESULTS, help="folder of the JSON files")
-    add_again(parser)
+    add_usual(parser, quick="one network of Cora: a smoke test")
     options = parser.parse_args()
     quick = "_quick" if options.quick else ""
     path = options.out / f"nas_full{quick}.json"

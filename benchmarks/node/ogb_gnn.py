@@ -12,7 +12,6 @@ import argparse
 import copy
 import os
 import time
-from pathlib import Path
 
 import torch
 from torch import Tensor, nn
@@ -20,7 +19,7 @@ from torch.nn.functional import nll_loss
 from torch_geometric.data import Data
 from torch_geometric.nn import GCNConv
 
-from benchmarks.store import RESULTS, Row, Store, add_again
+from benchmarks.store import Row, Store, add_usual
 from graphcond.condensers import NodeCondenser, Partition, RandomNodes
 from graphcond.data import adapt, as_ogb, load, reset_caches, without_test
 
@@ -146,9 +145,7 @@ def main() -> None:
     parser.add_argument("--epochs", type=int, default=100)
     parser.add_argument("--looks", type=int, default=5)
     parser.add_argument("--hidden", type=int, default=256)
-    parser.add_argument("--quick", action="store_true", help="Cora, few epochs: a smoke test")
-    parser.add_argument("--out", type=Path, default=RESULTS, help="folder of the JSON files")
-    add_again(parser)
+    add_usual(parser, quick="Cora, few epochs: a smoke test")
     options = parser.parse_args()
     if options.quick:
         options.datasets, options.seeds = ["cora"], [0]

@@ -12,7 +12,6 @@ from __future__ import annotations
 import argparse
 import os
 import time
-from pathlib import Path
 
 import torch
 from torch_geometric.data import Data
@@ -21,7 +20,7 @@ from benchmarks.node.gcn import Evaluator
 from benchmarks.node.nas_bench_graph import recipe
 from benchmarks.node.nas_table import PROTOCOLS, SPACE, as_published, read_table
 from benchmarks.node.setting import as_used, candidates, network
-from benchmarks.store import RESULTS, Store, add_again
+from benchmarks.store import Store, add_usual
 from graphcond import condensers
 from graphcond.condensers import NodeCondenser
 from graphcond.data import load, parts, without_test
@@ -107,9 +106,7 @@ def main() -> None:
     parser.add_argument("--datasets", nargs="+", default=list(BUDGETS), choices=BUDGETS)
     parser.add_argument("--methods", nargs="+", default=list(METHODS), choices=METHODS)
     parser.add_argument("--seeds", nargs="+", type=int, default=[0, 1, 2])
-    parser.add_argument("--quick", action="store_true", help="Cora, one seed, two methods")
-    parser.add_argument("--out", type=Path, default=RESULTS, help="folder of the JSON files")
-    add_again(parser)
+    add_usual(parser, quick="Cora, one seed, two methods")
     options = parser.parse_args()
     if options.quick:
         options.datasets, options.seeds = ["cora"], [0]

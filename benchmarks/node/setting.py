@@ -12,7 +12,7 @@ import torch
 from torch_geometric.data import Data
 
 from benchmarks.digest import digest, made_by
-from benchmarks.store import RESULTS, Store, add_again
+from benchmarks.store import RESULTS, Store, add_usual
 from graphcond import condensers
 from graphcond.condensers import (
     HypergradientMatching,
@@ -176,11 +176,7 @@ def arguments(
             default=str(RESULTS / ".cache"),
             help="where trainings on the originals are kept",
         )
-    parser.add_argument(
-        "--quick", action="store_true", help="digits, one seed, few methods: a smoke test"
-    )
-    parser.add_argument("--out", type=Path, default=RESULTS, help="folder of the JSON files")
-    add_again(parser)
+    add_usual(parser, quick="digits, one seed, few methods: a smoke test")
     options = parser.parse_args()
     if options.quick:
         options.seeds = 1

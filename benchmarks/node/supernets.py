@@ -11,13 +11,12 @@ from __future__ import annotations
 
 import argparse
 import time
-from pathlib import Path
 
 import numpy as np
 import torch
 from torch_geometric.data import Data
 
-from benchmarks.store import RESULTS, Store, add_again
+from benchmarks.store import Store, add_usual
 from graphcond.data import planted_graph
 from graphcond.metrics import accuracy
 from graphcond.nn import Operation, OperationTree
@@ -108,9 +107,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--seeds", nargs="+", type=int, default=list(range(5)))
     parser.add_argument("--epochs", type=int, default=200, help="of a supernet")
-    parser.add_argument("--quick", action="store_true", help="one seed, few epochs: a smoke test")
-    parser.add_argument("--out", type=Path, default=RESULTS, help="folder of the JSON files")
-    add_again(parser)
+    add_usual(parser, quick="one seed, few epochs: a smoke test")
     options = parser.parse_args()
     if options.quick:
         options.seeds, options.epochs = [0], 10

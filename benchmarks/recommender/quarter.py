@@ -18,7 +18,6 @@ import os
 import time
 from dataclasses import dataclass
 from functools import cache
-from pathlib import Path
 from typing import Any
 
 import torch
@@ -26,7 +25,7 @@ from torch_geometric.data import HeteroData
 
 from benchmarks.recommender.bars import SETTINGS, Job, both, fitted
 from benchmarks.recommender.setting import store_of
-from benchmarks.store import RESULTS, Store, add_again, read_record
+from benchmarks.store import RESULTS, Store, add_usual, read_record
 from graphcond.condensers import InteractionCondenser, Mixture, RandomInteractions, TeacherChoice
 from graphcond.condensers.interactions.teacher_choice import fit_teacher
 from graphcond.data import EDGE, num_items, train_edges, val_edges, without_test
@@ -158,9 +157,7 @@ def main() -> None:
     command.add_argument("--judges", nargs="+", choices=JUDGES, default=list(JUDGES))
     command.add_argument("--methods", nargs="+", choices=METHODS, default=list(METHODS))
     command.add_argument("--seeds", nargs="+", type=int, default=[0])
-    command.add_argument("--quick", action="store_true", help="lastfm, two rounds")
-    command.add_argument("--out", type=Path, default=RESULTS, help="folder of the JSON file")
-    add_again(command)
+    add_usual(command, quick="lastfm, two rounds")
     options = command.parse_args()
     torch.set_num_threads(int(os.environ.get("OMP_NUM_THREADS", "2")))
     dataset = "lastfm" if options.quick else "gowalla"

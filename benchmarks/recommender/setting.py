@@ -6,14 +6,13 @@ import argparse
 import os
 from dataclasses import dataclass, replace
 from functools import cache, partial
-from pathlib import Path
 from typing import Any
 
 import torch
 from torch import Tensor
 from torch_geometric.data import HeteroData
 
-from benchmarks.store import RECOMMENDER, RESULTS, Store, add_again
+from benchmarks.store import RECOMMENDER, Store, add_usual
 from graphcond import masks, nn, pools
 from graphcond.condensers import (
     HeldOutInteractions,
@@ -66,11 +65,7 @@ def parser(description: str | None) -> argparse.ArgumentParser:
         default=100,
         help="outer steps of the score-function estimators; OneStep takes 2/5 of them",
     )
-    command.add_argument(
-        "--quick", action="store_true", help="southern-women, one seed, few steps: a smoke test"
-    )
-    command.add_argument("--out", type=Path, default=RESULTS, help="folder of the JSON files")
-    add_again(command)
+    add_usual(command, quick="southern-women, one seed, few steps: a smoke test")
     return command
 
 

@@ -28,7 +28,7 @@ from torch import Tensor
 from torch_geometric.data import HeteroData
 
 from benchmarks.recommender.setting import store_of
-from benchmarks.store import RESULTS, Store, add_again
+from benchmarks.store import Store, add_usual
 from graphcond import nn, pools
 from graphcond.condensers import PolicyGradient, Schedule, SVPEasiest, TeacherChoice
 from graphcond.data import (
@@ -270,10 +270,8 @@ def main() -> None:
     command.add_argument("--rounds", type=int, default=3, help="rounds of every training")
     command.add_argument("--stages", nargs="+", choices=list(STAGES), default=list(STAGES))
     command.add_argument("--work", type=Path, help="folder of what the stages leave")
-    command.add_argument("--quick", action="store_true", help="20,000 interactions, one round")
     command.add_argument("--here", action="store_true", help="run in this process")
-    command.add_argument("--out", type=Path, default=RESULTS, help="folder of the JSON file")
-    add_again(command)
+    add_usual(command, quick="20,000 interactions, one round")
     options = command.parse_args()
     torch.set_num_threads(int(os.environ.get("OMP_NUM_THREADS", "2")))
     if options.quick:

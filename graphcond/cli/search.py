@@ -4,7 +4,6 @@ the winner; or search with a user's own objective.
 
 from __future__ import annotations
 
-import json
 import math
 import time
 from contextlib import suppress
@@ -16,6 +15,7 @@ from torch_geometric.data import Data
 
 from graphcond.cli.cost import Timed, cost, cost_line
 from graphcond.cli.endings import interruptible, warnings_as_lines
+from graphcond.cli.judging import as_json
 from graphcond.cli.options import Search
 from graphcond.cli.source import load_split
 from graphcond.data import check_split, check_writable, digest, read, without_test
@@ -25,7 +25,6 @@ from graphcond.evaluation import evaluate_node, held_out_accuracy
 from graphcond.search import (
     FilterObjective,
     ModelObjective,
-    Promotion,
     ScriptObjective,
     draw_history,
     fault,
@@ -110,14 +109,14 @@ def _search_graph(options: Search) -> None:
     found = _found(study) | {
         "accuracy": _test(options, objective(full), best[0].params),
         "winner": best[0].params,
-        "promoted": [_plain(each) for each in best],
+        "promoted": [each._asdict() for each in best],
     }
     costs = {}
     if options.condensed is not None:
         costs = cost(study, options.condensed, each, len(best))
     _write(options, study, found, costs)
     if options.json:
-        print(json.dumps(found, indent=2))
+        print(as_json(found))
         return
     print(_describe(found, seconds, promoted))
     if costs:
@@ -144,9 +143,9 @@ def _search_script(options: Search) -> None:
         objective = ScriptObjective(options.subject, _seen(options, options.full))
         best = promote(study, objective, options.top)
         promoted = time.perf_counter() - start
-        found |= {"winner": best[0].params, "promoted": [_plain(each) for each in best]}
+        found |= {"winner": best[0].params, "promoted": [each._asdict() for each in best]}
     _write(options, study, found)
-    print(json.dumps(found, indent=2) if options.json else _describe(found, seconds, promoted))
+    print(as_json(found) if options.json else _describe(found, seconds, promoted))
 
 
 def _searched(
@@ -233,12 +232,6 @@ def _found(study: Study) -> dict[str, Any]:
     return {"trials": len(finished), "failed": sum(fault(trial) is not None for trial in finished)}
 
 
-def _plain(each: Promotion) -> dict[str, Any]:
-    """Return a promotion for JSON, which has no NaN."""
-    plain = each._asdict()
-    return {name: None if value != value else value for name, value in plain.items()}
-
-
 def _write(
     options: Search, study: Study, found: dict[str, Any], costs: dict[str, Any] | None = None
 ) -> None:
@@ -248,10 +241,10 @@ def _write(
     write_history(study, folder / "history.csv")
     with suppress(InputError):  # a picture needs matplotlib, which is an extra
         draw_history(study, folder / "history.png")
-    write_lines(folder / "search.json", [json.dumps(found, indent=2)])
+    write_lines(folder / "search.json", [as_json(found)])
     # Apart from what was found, which is the same at every start.
     if costs:
-        write_lines(folder / "cost.json", [json.dumps(costs, indent=2)])
+        write_lines(folder / "cost.json", [as_json(costs)])
 
 
 def _describe(found: dict[str, Any], seconds: float, promoted: float) -> str:
@@ -275,8 +268,8 @@ def _describe(found: dict[str, Any], seconds: float, promoted: float) -> str:
     return "\n".join(lines)
 
 
-def _number(value: float | None) -> str:
-    return "failed" if value is None else f"{value:.4f}"
+def _number(value: float) -> str:
+    return "failed" if math.isnan(value) else f"{value:.4f}"
 
 
 def _words(params: dict[str, Any]) -> str:

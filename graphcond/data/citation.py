@@ -176,9 +176,6 @@ def _by_year(data: Data, year: Tensor) -> Data:
 
 
 def _table(file: Path, dtype: Any) -> np.ndarray:
-    try:
-        import pandas
+    import pandas
 
-        return np.array(pandas.read_csv(file, header=None).to_numpy(dtype=dtype), order="C")
-    except ImportError:
-        return np.loadtxt(file, delimiter=",", dtype=dtype, ndmin=2)
+    return np.array(pandas.read_csv(file, header=None).to_numpy(dtype=dtype), order="C")

@@ -13,18 +13,18 @@ from graphcond.masks.draw import (
     inclusion,
     systematic,
 )
-from graphcond.masks.estimators import (
+from graphcond.masks.estimators.base import (
     Estimate,
     Estimator,
     GroupedObjective,
-    LeaveOneOut,
-    MeanBaseline,
     Objective,
-    OneStep,
-    PerUser,
-    Reinforce,
     RelaxedObjective,
 )
+from graphcond.masks.estimators.leave_one_out import LeaveOneOut
+from graphcond.masks.estimators.mean_baseline import MeanBaseline
+from graphcond.masks.estimators.one_step import OneStep
+from graphcond.masks.estimators.per_user import PerUser
+from graphcond.masks.estimators.reinforce import Reinforce
 from graphcond.masks.projection import CappedSimplex
 
 __all__ = [

@@ -93,15 +93,13 @@ class ConditionalPoisson:
             A mask with exactly ``size`` True.
         """
         stream = generator(seed, "conditional-poisson")
-        blocks = self.working.split(LEAF)
-        counts = _split(_leaves(self.working), self.size, np.random.default_rng(_word(stream)))
-        width = min(LEAF, self.working.numel())
-        whole = torch.zeros(len(blocks) * width, dtype=torch.float64)
-        whole[: self.working.numel()] = self.working
-        table = whole.view(-1, width)
-        wanted = torch.from_numpy(counts)
+        count = self.working.numel()
+        width = min(LEAF, count)
+        table = torch.nn.functional.pad(self.working.double(), (0, -count % width)).view(-1, width)
+        leaves = _leaves(table.numpy())
+        wanted = torch.from_numpy(_split(leaves, self.size, np.random.default_rng(_word(stream))))
         kept = torch.zeros(table.shape, dtype=torch.bool)
-        rows = torch.arange(len(blocks))
+        rows = torch.arange(len(table))
         # A count near its mean is met once in about 2.5 σ draws; leaves that were lucky drop out,
         # and those left may try more often in the same memory.
         times = 4
@@ -136,13 +134,9 @@ def _prefix(p: Floats, size: int) -> Floats:
     return table
 
 
-def _leaves(working: Tensor) -> list[Floats]:
-    """Return the distribution of the sum of every block of LEAF variables."""
-    width = min(LEAF, working.numel())
-    padded = np.zeros(-(-working.numel() // width) * width)
-    padded[: working.numel()] = working.numpy()
-    blocks = padded.reshape(-1, width)
-    table = np.zeros((len(blocks), width + 1))
+def _leaves(blocks: Floats) -> list[Floats]:
+    """Return the distribution of the sum of every block of variables [blocks, width]."""
+    table = np.zeros((len(blocks), blocks.shape[1] + 1))
     table[:, 0] = 1.0
     # All leaves advance by one variable at a time; their columns are laid out one after another.
     for i, column in enumerate(np.ascontiguousarray(blocks.T)[:, :, None]):

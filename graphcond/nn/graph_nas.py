@@ -8,7 +8,7 @@ from typing import Literal, TypeAlias, get_args
 
 import torch
 from torch import Tensor
-from torch.nn.functional import dropout, elu, leaky_relu, relu6, softplus
+from torch.nn.functional import dropout, leaky_relu
 from torch_geometric.nn import MessagePassing
 from torch_geometric.nn.inits import glorot, zeros
 from torch_geometric.utils import add_remaining_self_loops, degree, softmax
@@ -260,23 +260,12 @@ def activate(x: Tensor, activation: Activation) -> Tensor:
 
     Args:
         x: Features of any shape.
-        activation: Its name; ``"linear"`` returns ``x``.
+        activation: Its name in ``torch.nn.functional``, or ``"linear"``, which returns ``x``.
     """
     if activation == "linear":
         return x
-    if activation == "softplus":
-        return softplus(x)
-    if activation == "leaky_relu":
-        return leaky_relu(x)
-    if activation == "relu6":
-        return relu6(x)
-    if activation == "elu":
-        return elu(x)
-    if activation == "sigmoid":
-        return x.sigmoid()
-    if activation == "tanh":
-        return x.tanh()
-    return x.relu()
+    activated: Tensor = getattr(torch.nn.functional, activation)(x)
+    return activated
 
 
 def _check(choice: LayerChoice) -> None:

@@ -80,7 +80,7 @@ class Controller(torch.nn.Module):
         return found, log_prob, entropy
 
 
-class ReinforceSampler(BaseSampler):
+class ReinforceSampler(PerTrial):
     """Draws candidates from a controller that learns from the finished trials of a study.
 
     Every trial draws from (seed, number) and from a controller that has gone through all finished
@@ -124,6 +124,7 @@ class ReinforceSampler(BaseSampler):
         baseline_decay: float = 0.95,
         entropy_weight: float = 1e-4,
     ) -> None:
+        super().__init__(_make_random, seed)
         require_positive("It is Adam's step size.", learning_rate=learning_rate)
         require_share("0.95 is usual.", baseline_decay=baseline_decay)
         self.space = space
@@ -131,7 +132,6 @@ class ReinforceSampler(BaseSampler):
         self.learning_rate = learning_rate
         self.baseline_decay = baseline_decay
         self.entropy_weight = entropy_weight
-        self._others = PerTrial(_make_random, seed)
         self._forget()
 
     def infer_relative_search_space(
@@ -152,16 +152,6 @@ class ReinforceSampler(BaseSampler):
             picks = self._controller(stream=stream)[0]
         options = self.space.options.items()
         return {name: choices[pick] for (name, choices), pick in zip(options, picks)}
-
-    def sample_independent(
-        self,
-        study: Study,
-        trial: FrozenTrial,
-        param_name: str,
-        param_distribution: BaseDistribution,
-    ) -> Any:
-        """Return a random value of a parameter that is not of the space."""
-        return self._others.sample_independent(study, trial, param_name, param_distribution)
 
     def _forget(self) -> None:
         self._learned: list[int] = []

@@ -104,7 +104,7 @@ def open_study(
             study.set_user_attr(SETTINGS, json.loads(json.dumps(dict(settings))))
             found = study.user_attrs[SETTINGS]
     except (KeyError, TypeError, AttributeError, AssertionError) as error:
-        raise _damaged(storage, error) from error
+        raise _damaged(None if storage is None else _file(storage), error) from error
     _check_same(found, json.loads(json.dumps(dict(settings))))
     check_direction(study, direction)
     return study
@@ -152,18 +152,14 @@ def _journal(path: Path) -> BaseStorage:
     except (KeyError, ValueError, TypeError, AttributeError, AssertionError) as error:
         if isinstance(error, InputError):
             raise
-        raise FileFormatError(_DAMAGED.format(path=str(path), error=repr(error))) from error
+        raise _damaged(path, error) from error
 
 
-_DAMAGED = (
-    "{path!r} is not a journal of Optuna, or a damaged one: its operations do not fit together"
-    " ({error}). Delete the file or give another path."
-)
-
-
-def _damaged(storage: BaseStorage | None, error: Exception) -> FileFormatError:
-    path = _file(storage) if storage is not None else None
-    return FileFormatError(_DAMAGED.format(path=str(path), error=repr(error)))
+def _damaged(path: Path | None, error: Exception) -> FileFormatError:
+    return FileFormatError(
+        f"{str(path)!r} is not a journal of Optuna, or a damaged one: its operations do not fit"
+        f" together ({error!r}). Delete the file or give another path."
+    )
 
 
 def _database(url: str) -> BaseStorage:
