@@ -1,3 +1,4 @@
+import itertools
 import math
 from functools import partial
 
@@ -130,3 +131,60 @@ def test_the_original_may_judge_networks_trained_on_a_condensed_graph():
         for graph in (data, elsewhere)
     ]
     assert judged[0] != judged[1], "other validation labels, another value"
+
+
+def test_two_seeds_draw_other_values_and_so_do_trials_and_parameters():
+    def two(trial):
+        return trial.suggest_float("x", 0, 1) + trial.suggest_float("y", 0, 1)
+
+    drawn = [
+        value
+        for seed in (0, 1)
+        for trial in search(two, 4, seed=seed).trials
+        for value in trial.params.values()
+    ]
+    assert len(set(drawn)) == 16
+
+    def grid(trial):
+        return trial.suggest_int("a", 0, 9) + trial.suggest_int("b", 0, 9)
+
+    orders = [
+        [tuple(trial.params.values()) for trial in search(grid, 12, seed=seed, finite=True).trials]
+        for seed in (0, 1)
+    ]
+    assert orders[0] != orders[1]
+    assert len(set(zip(*orders[0]))) == 2, "parameters of one trial are drawn apart"
+
+
+def test_every_value_of_a_finite_space_is_tried_its_ends_included():
+    def grid(trial):
+        width = trial.suggest_int("width", 1, 7, step=3)
+        return (
+            width
+            + trial.suggest_float("c", 0, 1, step=0.5)
+            + trial.suggest_categorical("k", (0, 9))
+        )
+
+    study = search(grid, 18, finite=True)
+    tried = {tuple(trial.params.values()) for trial in study.trials}
+    assert tried == set(itertools.product((1, 4, 7), (0.0, 0.5, 1.0), (0, 9)))
+
+
+@pytest.mark.parametrize("direction", ["maximize", "minimize"])
+def test_as_many_different_trials_as_asked_for_are_promoted_the_best_first(direction):
+    study = optuna.create_study(direction=direction)
+    sign = 1 if direction == "maximize" else -1
+    small = {0.1: 5.0, 0.2: 1.0, 0.3: 4.0, 0.4: 3.0, 0.5: 2.0}
+    for x, value in [*small.items(), (0.1, -9.0)]:
+        study.add_trial(
+            optuna.trial.create_trial(
+                params={"x": x},
+                distributions={"x": optuna.distributions.FloatDistribution(0, 1)},
+                value=sign * value,
+            )
+        )
+    full = {0.1: 1.0, 0.3: 2.0, 0.4: 7.0}
+    best = promote(study, lambda trial: sign * full[trial.suggest_float("x", 0, 1)], top=3)
+    # Of 0.1, which was tried twice, the better value is told.
+    told = [(each.params["x"], sign * each.small, sign * each.full) for each in best]
+    assert told == [(0.4, 3.0, 7.0), (0.3, 4.0, 2.0), (0.1, 5.0, 1.0)]
