@@ -175,7 +175,7 @@ def test_as_many_different_trials_as_asked_for_are_promoted_the_best_first(direc
     study = optuna.create_study(direction=direction)
     sign = 1 if direction == "maximize" else -1
     small = {0.1: 5.0, 0.2: 1.0, 0.3: 4.0, 0.4: 3.0, 0.5: 2.0}
-    for x, value in [*small.items(), (0.1, -9.0)]:
+    for x, value in [*small.items(), (0.1, 4.5)]:
         study.add_trial(
             optuna.trial.create_trial(
                 params={"x": x},
