@@ -98,10 +98,10 @@ def require_range(low: float, high: float, hint: str, **values: float) -> None:
 
 
 def require_kind(kind: type, hint: str, **values: object) -> None:
-    """Raise unless objects are of a class; as :func:`require_at_least`."""
+    """Raise unless objects are None or of a class; as :func:`require_at_least`."""
     for name, value in values.items():
         found = f"`{name}` must be a {kind.__name__}, but it is {value!r}. {hint}"
-        require(isinstance(value, kind), found)
+        require(value is None or isinstance(value, kind), found)
 
 
 def require_one_of(allowed: Sequence[str], hint: str, **values: str) -> None:

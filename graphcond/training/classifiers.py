@@ -70,8 +70,8 @@ def train_classifier(
     val = train if same else plain(val)
     check_part(train, "train")
     check_part(val, "val")
-    recipe = recipe or ClassifierTraining()
     require_kind(ClassifierTraining, "For example ClassifierTraining().", recipe=recipe)
+    recipe = recipe or ClassifierTraining()
     program = ClassifierProgram(model, train, val, recipe, seed)
     kept = None
     if checkpoint is not None:

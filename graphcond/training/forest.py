@@ -89,8 +89,8 @@ def train_forest(
     Returns:
         What was seen.
     """
-    recipe = recipe or ForestTraining()
     require_kind(ForestTraining, "For example ForestTraining().", recipe=recipe)
+    recipe = recipe or ForestTraining()
     require(
         train.num_features == val.num_features,
         f"Both graphs must have the same features, but they have {train.num_features} and"

@@ -112,8 +112,8 @@ def train_filters(
         InputError: If shapes do not fit.
         NumericalError: If a candidate diverges; the message names its λ.
     """
-    recipe = recipe or FilterTraining()
     require_kind(FilterTraining, "For example FilterTraining().", recipe=recipe)
+    recipe = recipe or FilterTraining()
     if isinstance(graph, Data):
         graph = plain(graph)
         check_part(graph, "train")

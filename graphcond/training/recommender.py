@@ -18,7 +18,7 @@ from torch_geometric.data import HeteroData
 from graphcond.ambient import steady
 from graphcond.data import EDGE, Checkpoint, describe, digest, num_items, num_users, train_edges
 from graphcond.data.pair_checks import check_pair_stores
-from graphcond.errors import InputError, require, require_kind, require_positive
+from graphcond.errors import InputError, require, require_positive
 from graphcond.nn.losses import SharedNegatives, Triplets, bpr_gradient, shared_gradient
 from graphcond.nn.recommender import EmbeddingRecommender, RecommenderFactory
 from graphcond.seeding import generator
@@ -126,7 +126,6 @@ def fit_recommender(
         NumericalError: If training diverges.
     """
     recipe = recipe or BPR()
-    require_kind(BPR, "For example BPR().", recipe=recipe)
     check_pair_stores(train)
     edges = train_edges(train)
     weight = None

@@ -40,7 +40,7 @@ class Contender:
             not closed or self.recipe is None,
             f"A closed form takes no recipe, but {self.recommender} was given one. Leave it out.",
         )
-        require_kind(BPR, "For example BPR().", recipe=self.recipe or BPR())
+        require_kind(BPR, "For example BPR().", recipe=self.recipe)
 
     def fit(
         self, train: HeteroData, val: Tensor, *, exclude: Tensor | None = None, seed: int = 0
