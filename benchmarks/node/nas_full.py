@@ -105,7 +105,9 @@ def logits(net: OperationTree, words: CSR, whole: Reach, some: Reach) -> Tensor:
         state = states[link]
         if operation == "skip":
             shorter = state is not None and here is not whole
-            states.append(state[here.nodes[: here.count]] if shorter else state)  # type: ignore[index]
+            states.append(
+                state[here.nodes[: here.count]] if shorter else state  # type: ignore[index]
+            )
             continue
         if state is None:
             read: Tensor | CSR = here.words.with_value(kept[here.entries])

@@ -9,7 +9,7 @@ from __future__ import annotations
 import argparse
 import os
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -17,7 +17,7 @@ from typing import Any
 import matplotlib
 import numpy as np
 import torch
-from scipy.stats import bootstrap, rankdata
+from scipy.stats import rankdata
 from sklearn.ensemble import HistGradientBoostingRegressor
 from sklearn.linear_model import RidgeCV
 from torch import Tensor
@@ -25,6 +25,7 @@ from torch import Tensor
 from benchmarks.node.nas_bench_graph import BLOCK, KEY, ROUTES
 from benchmarks.node.nas_features import smoothed, tree_features
 from benchmarks.node.nas_full import KEY as FULL_KEY
+from benchmarks.node.nas_ranking import Ranking, random_curve, random_row
 from benchmarks.node.nas_table import OTHERS, PROTOCOLS, SPACE, Table, read_table
 from benchmarks.node.nas_zero_cost import ZERO_COST
 from benchmarks.store import RESULTS, Store
@@ -34,94 +35,11 @@ from graphcond.metrics import spearman
 matplotlib.use("Agg")
 import matplotlib.pyplot as plt  # noqa: E402
 
-PROMOTED = 5
 HIDDEN = ("gradient norm", "SynFlow")
 """Rankings of the table that the figure leaves out: they are worse than random search."""
 FREE = ("random readout", "prior order")
 """Rankings that train nothing and that the condensed graph's is mixed with, in equal parts."""
 _RIDGE = np.logspace(0, 5, 12)
-
-
-@dataclass(frozen=True)
-class Ranking:
-    """One way to order the sampled networks of a data set.
-
-    Attributes:
-        dataset: The data set.
-        name: The way.
-        seed: Seed of the sample, the condensation and the weights.
-        score: What each network is worth, more is better [n].
-        truth: Published validation accuracy [n].
-        test: Published test accuracy [n].
-        seconds: CPU seconds before anything is promoted.
-        full: CPU seconds of one full training.
-    """
-
-    dataset: str
-    name: str
-    seed: int
-    score: Tensor
-    truth: Tensor
-    test: Tensor
-    seconds: float
-    full: float
-
-    def regret(self, promoted: int) -> float:
-        """Return what is lost, in points, of the best test accuracy of the sample by training so
-        many networks in full, in this order, and taking the best by validation.
-        """
-        first = self.score.argsort(descending=True, stable=True)[:promoted]
-        picked = first[self.truth[first].argmax()]
-        return 100 * float(self.test.max() - self.test[picked])
-
-    def regret_at(self, cost: float) -> float | None:
-        """Return the regret after as many promotions as a total cost leaves, in full trainings;
-        None if it leaves none.
-        """
-        promoted = int(cost - self.seconds / self.full)
-        return None if promoted < 1 else self.regret(promoted)
-
-    def interval(self, draws: int = 2000) -> tuple[float, float]:
-        """Return the 95 % bootstrap interval of Spearman's correlation over the networks."""
-        found = bootstrap(
-            (self.score.numpy(), self.truth.numpy()),
-            _spearman,
-            paired=True,
-            vectorized=True,
-            n_resamples=draws,
-            method="percentile",
-            rng=np.random.default_rng(0),
-        )
-        low, high = found.confidence_interval
-        return float(low), float(high)
-
-    def row(self) -> dict[str, Any]:
-        """Return the row of the table."""
-        low, high = self.interval()
-        return {
-            "dataset": self.dataset,
-            "ranking": self.name,
-            "seed": self.seed,
-            "networks": len(self.score),
-            "spearman": spearman(self.truth, self.score),
-            "low": low,
-            "high": high,
-            "regret_1": self.regret(1),
-            "regret_5": self.regret(PROMOTED),
-            "regret_10": self.regret(10),
-            "regret_cost10": self.regret_at(10),
-            "cost": self.seconds / self.full + PROMOTED,
-            "cpu_search": self.seconds,
-            "cpu_full": self.full,
-        }
-
-
-def _spearman(one: Any, other: Any, axis: int = -1) -> Any:
-    """Return Spearman's correlation along an axis, of many samples at once."""
-    ranks = [rankdata(each, axis=axis) for each in (one, other)]
-    first, second = (each - each.mean(axis, keepdims=True) for each in ranks)
-    scale = np.sqrt((first**2).sum(axis) * (second**2).sum(axis))
-    return (first * second).sum(axis) / scale
 
 
 def recorded(store: Store, table: Table, dataset: str, seed: int) -> list[Ranking]:
@@ -214,7 +132,12 @@ def combined(trained: Ranking, free: Sequence[Ranking]) -> list[Ranking]:
         if each is not None:
             score = sum(torch.from_numpy(rankdata(one.score)) for one in (trained, each))
             name, seconds = f"{trained.name} and {each.name}", trained.seconds + each.seconds
-            mixed = replace(trained, name=name, score=score, seconds=seconds)  # type: ignore[arg-type]
+            mixed = replace(
+                trained,
+                name=name,
+                score=score,  # type: ignore[arg-type]  # a sum starts at an int
+                seconds=seconds,
+            )
             found.append(mixed)
         score = torch.from_numpy(smoothed(features, rankdata(mixed.score)))
         found.append(replace(mixed, name=f"{mixed.name}, smoothed", score=score))
@@ -308,37 +231,6 @@ def _boosted(valid: Tensor, places: Tensor) -> Tensor:
     model = HistGradientBoostingRegressor(max_iter=200, early_stopping=False)
     found = model.fit(features[elsewhere], target).predict(features[places.numpy()])
     return torch.from_numpy(found).double()
-
-
-def random_curve(like: Ranking, most: int, draws: int = 300) -> list[float]:
-    """Return the mean regret of random search after 1, 2, … full trainings."""
-    stream = np.random.default_rng(0)
-    curves = np.zeros((draws, most))
-    for draw in range(draws):
-        order = torch.from_numpy(stream.permutation(len(like.truth)))[:most]
-        best = like.truth[order].cummax(0).values
-        for size in range(most):
-            picked = order[(like.truth[order] == best[size]).nonzero()[0, 0]]
-            curves[draw, size] = 100 * float(like.test.max() - like.test[picked])
-    return [float(value) for value in curves.mean(0)]
-
-
-def random_row(like: Ranking) -> dict[str, Any]:
-    """Return the row of random search."""
-    curve = random_curve(like, 10)
-    return {
-        "dataset": like.dataset,
-        "ranking": "random search",
-        "seed": like.seed,
-        "networks": len(like.score),
-        "regret_1": curve[0],
-        "regret_5": curve[4],
-        "regret_10": curve[9],
-        "regret_cost10": curve[9],
-        "cost": float(PROMOTED),
-        "cpu_search": 0.0,
-        "cpu_full": like.full,
-    }
 
 
 def _crowds(ranking: str) -> bool:

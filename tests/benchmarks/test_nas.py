@@ -12,10 +12,11 @@ import torch
 from torch.nn.functional import cross_entropy
 from torch_geometric.data import Data
 
-from benchmarks.node import nas_features, nas_page, nas_zero_cost
+from benchmarks.node import nas_features, nas_page, nas_ranking, nas_zero_cost
 from benchmarks.node.nas_bench_graph import BLOCK, KEY
 from benchmarks.node.nas_features import smoothed, tree_features
-from benchmarks.node.nas_page import Ranking, best_half, halving, mixtures, recorded
+from benchmarks.node.nas_page import best_half, halving, mixtures, recorded
+from benchmarks.node.nas_ranking import Ranking
 from benchmarks.node.nas_table import PROTOCOLS, SPACE, Table, read_table
 from benchmarks.node.nas_zero_cost import ZERO_COST, zero_cost
 from benchmarks.store import Store
@@ -124,7 +125,7 @@ def test_regret_is_of_the_best_by_validation_among_the_promoted() -> None:
     # 30 s are three trainings: a cost of 5 leaves two promotions, one of 3.5 none.
     assert found.regret_at(5) == found.regret(2)
     assert found.regret_at(3.5) is None
-    assert found.row()["cost"] == 3 + nas_page.PROMOTED
+    assert found.row()["cost"] == 3 + nas_ranking.PROMOTED
 
 
 def test_the_interval_holds_the_correlation_and_shrinks_with_networks() -> None:
@@ -134,9 +135,9 @@ def test_the_interval_holds_the_correlation_and_shrinks_with_networks() -> None:
         truth = torch.randn(count, generator=stream)
         score = truth + torch.randn(count, generator=stream)
         found = ranking(score.tolist(), truth.tolist(), truth.tolist())
-        assert float(nas_page._spearman(found.score.numpy(), found.truth.numpy())) == pytest.approx(
-            spearman(found.truth, found.score)
-        )
+        assert float(
+            nas_ranking._spearman(found.score.numpy(), found.truth.numpy())
+        ) == pytest.approx(spearman(found.truth, found.score))
         low, high = found.interval(500)
         assert low < spearman(found.truth, found.score) < high
         widths.append(high - low)
@@ -232,7 +233,7 @@ def test_what_others_say_is_looked_up_and_never_the_truth_itself(table: Table) -
 def test_random_search_loses_less_the_longer_it_goes_on() -> None:
     truth = torch.rand(60, generator=generator(0, "truth")).double()
     like = Ranking("cora", "condensed", 0, truth, truth, truth, 0.0, 1.0)
-    curve = nas_page.random_curve(like, 20)
+    curve = nas_ranking.random_curve(like, 20)
     assert curve == sorted(curve, reverse=True)
     assert curve[0] == pytest.approx(100 * float(truth.max() - truth.mean()), rel=0.15)
     assert curve[-1] < curve[0] / 4
