@@ -11,25 +11,19 @@ import torch.nn.functional as F
 from graphcond.condensers import DistributionMatching, KernelInducingPoints
 from graphcond.condensers.nodes import distribution_matching
 from graphcond.condensers.nodes.learner import Learner
-from graphcond.data import Checkpoint, planted_graph, without_test
+from graphcond.data import Checkpoint
 from graphcond.nn.filters import dense_operator
 from graphcond.nn.labelled_nodes import LabelledNodes, propagated
 from graphcond.nn.linear_filters import compose
 from graphcond.nn.synthetic import SyntheticGraph, gcn_norm_dense
 from graphcond.seeding import derive, generator
 from graphcond.spaces import PolynomialFilters
+from tests.condensers.made_nodes import dense, planted
 
 
 @pytest.fixture(scope="module")
 def graph():
-    data = planted_graph(num_nodes=300, num_classes=3, num_features=8, degree=6.0, seed=0)
-    return without_test(data)
-
-
-def dense(data, weight=None):
-    out = torch.zeros(data.num_nodes, data.num_nodes)
-    out[data.edge_index[1], data.edge_index[0]] = 1 if weight is None else weight
-    return out
+    return planted()
 
 
 @pytest.mark.parametrize("basis", ["chebyshev", "power"])

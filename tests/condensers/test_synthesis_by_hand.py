@@ -18,23 +18,17 @@ from graphcond.condensers.nodes.coarsening import _links
 from graphcond.condensers.nodes.learner import Learner
 from graphcond.condensers.nodes.neighbourhoods import sampled_neighbours
 from graphcond.condensers.synthesis import best_linear, linear_accuracy
-from graphcond.data import load, planted_graph, without_test
+from graphcond.data import load, planted_graph
 from graphcond.errors import NumericalError
 from graphcond.nn.labelled_nodes import LabelledNodes
 from graphcond.nn.synthetic import SyntheticGraph, gcn_norm_dense, synthetic_labels
 from graphcond.seeding import derive, generator
+from tests.condensers.made_nodes import dense, planted
 
 
 @pytest.fixture(scope="module")
 def graph():
-    data = planted_graph(num_nodes=300, num_classes=3, num_features=8, degree=6.0, seed=0)
-    return without_test(data)
-
-
-def dense(data, weight=None):
-    out = torch.zeros(data.num_nodes, data.num_nodes)
-    out[data.edge_index[1], data.edge_index[0]] = 1 if weight is None else weight
-    return out
+    return planted()
 
 
 def test_budgets_reach_their_ends(graph):
