@@ -98,7 +98,6 @@ def save(path: str | os.PathLike[str], data: Data | HeteroData) -> None:
                 tensors[f"{place}.{key}"] = value
             else:
                 plain[key] = encoded(value)
-                _json(plain[key], f"the attribute `{key}`")
         stores.append({"type": kind, "plain": plain})
     name = "Data" if isinstance(data, Data) else "HeteroData"
     _write(path, name, tensors, {"stores": stores})
@@ -174,7 +173,15 @@ def _write(
         **content,
     }
     check_keys(content, "")
-    text = _json(header, "the record")
+    try:
+        text = json.dumps(header, sort_keys=True)
+    except (TypeError, ValueError) as error:
+        plain = [item for entry in content.get("stores", ()) for item in entry["plain"].items()]
+        odd = ", ".join(f"`{name}`" for name, value in plain if not _is_json(value))
+        raise InputError(
+            f"Only values that JSON knows can be saved, but {odd or 'the record'} holds others"
+            f" ({error}). Store tensors, numbers, texts, lists and dictionaries."
+        ) from error
     # One key of metadata: safetensors writes several in any order.
     text = json.dumps({**header, "digest": content_digest_of(text, packed)}, sort_keys=True)
     try:
@@ -187,14 +194,12 @@ def _write(
         temporary.write_bytes(written)
 
 
-def _json(value: Any, what: str) -> str:
+def _is_json(value: Any) -> bool:
     try:
-        return json.dumps(value, sort_keys=True)
-    except (TypeError, ValueError) as error:
-        raise InputError(
-            f"Only values that JSON knows can be saved, but {what} holds others ({error}). Store"
-            " tensors, numbers, texts, lists and dictionaries."
-        ) from error
+        json.dumps(value)
+    except (TypeError, ValueError):
+        return False
+    return True
 
 
 def _read(
