@@ -126,6 +126,7 @@ def test_blocked_selection_runs_out_of_items_gracefully():
     pairs = best_per_user(tables, seen, torch.full((5,), 4), block=2)
     assert torch.bincount(pairs[0], minlength=5).tolist() == [2, 3, 3, 4, 4]
     assert not keys(pairs) & keys(seen)
+    assert torch.equal(best_per_user(tables, seen, torch.full((5,), 9), block=2), pairs)
     assert best_overall(tables, seen, 100, block=2).size(1) == 8
     assert best_per_user(tables, seen, torch.zeros(5, dtype=torch.int64), block=2).shape == (2, 0)
 
@@ -152,8 +153,14 @@ def test_bad_arguments(data):
         pools.Union()
     with pytest.raises(InputError, match="`threshold` must be at least 0"):
         pools.keep_tail(pools.Observed()(data, seed=0), 40, threshold=-1, of="pool")
-    with pytest.raises(InputError, match="edges"):
-        pools.DataPool(torch.zeros(2, 3), torch.zeros(2), torch.zeros(3))
+    with pytest.raises(InputError, match="must be"):
+        pools.keep_tail(pools.Observed()(data, seed=0), 40, threshold=1, of="test")
+    for wrong in ({"threshold": -1}, {"of": "test"}, {"budget": "free"}):
+        with pytest.raises(InputError, match="must be"):
+            pools.Tail(**wrong)
+    for origin, kept in ((2, 3), (3, 2)):
+        with pytest.raises(InputError, match="edges"):
+            pools.DataPool(torch.zeros(2, 3), torch.zeros(origin), torch.zeros(kept))
 
 
 def test_real_graph():

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from functools import partial
 
 import pytest
@@ -41,6 +42,44 @@ def test_every_quota_shares_in_its_own_proportion(quota, counts):
         assert torch.equal(own, own.sort(descending=True).values)
 
 
+def test_who_met_nearly_every_item_leaves_the_rest_of_its_share_to_others():
+    pairs = torch.tensor([[0] * 9 + [1], [*range(9), 0]])
+    proxy = Recommender(torch.ones(2, 1), torch.arange(10.0)[:, None], Fitted())
+    made = pools.ProxyTopK(partial(nn.MF, dim=1), ratio=1.0)
+    found = made.select((proxy,), make_interactions(pairs, 2, 10))
+    assert found.tolist() == [[0] + [1] * 9, [9, *range(9, 0, -1)]]
+
+
+@dataclass(frozen=True)
+class Given(pools.PoolBuilder):
+    """A pool that is there already."""
+
+    pool: pools.DataPool
+
+    def __call__(self, data, *, seed):
+        """Return it."""
+        return self.pool
+
+
+def test_a_union_takes_pairs_origins_and_proxies_in_the_order_of_its_parts():
+    proxies = [Recommender(torch.ones(4, 1), torch.ones(30, 1), Fitted()) for _ in range(2)]
+    first, second = (
+        Given(pools.make_pool(torch.tensor(pairs), torch.tensor(origin), (proxy,)))
+        for pairs, origin, proxy in (
+            ([[0, 1], [5, 2]], [1, 0], proxies[0]),
+            ([[1, 2, 2], [2, 0, 7]], [1, 0, 1], proxies[1]),
+        )
+    )
+    union = pools.Union(first, second)
+    pool = union(uneven(), seed=0)
+    assert pool.edges.tolist() == [[0, 1, 2, 2], [5, 2, 0, 7]]
+    assert pool.origin.tolist() == [1, 0, 0, 1]
+    assert all(found is made for found, made in zip(pool.proxies, proxies, strict=True))
+    assert union == pools.Union(first, second)
+    assert hash(union) == hash(pools.Union(first, second))
+    assert union != pools.Union(second, first)
+
+
 @pytest.mark.parametrize(
     ("share", "total", "room", "counts"),
     [
@@ -50,6 +89,7 @@ def test_every_quota_shares_in_its_own_proportion(quota, counts):
         ([6, 3, 1], 2, [9, 9, 9], [1, 1, 0]),
         ([6, 0, 1], 4, [9, 9, 9], [3, 0, 1]),
         ([1, 1], 9, [2, 3], [2, 3]),
+        ([6, 3, 1], 10, [1, 9, 9], [1, 5, 4]),  # after their shares, by the room that is left
     ],
 )
 def test_shares_are_apportioned(share, total, room, counts):
@@ -101,7 +141,7 @@ def test_proxies_look_at_validation_and_have_seeds_of_their_own(monkeypatch):
     seen.clear()
     builder = pools.ProxyTopK(nn.MF, ratio=0.5, ensemble=2, recipe=recipe)
     pool = pools.Union(builder, pools.Observed())(data, seed=9)
-    assert [each[4] for each in seen] == [derive(9, "proxy", n) for n in range(2)]
+    assert [each[3:] for each in seen] == [(recipe, derive(9, "proxy", n)) for n in range(2)]
     assert len(pool.proxies) == 2
     assert pool.num_pseudo == 7
     assert len(pool) == 7 + 14
@@ -113,6 +153,12 @@ def test_a_tail_is_the_largest_that_fits_its_limit(limit, kept, used):
     pool = pools.make_pool(edges, torch.tensor([0, 0, 1, 0, 1, 0]))
     found, threshold = pools.keep_tail(pool, 4, threshold=3, of="pool", limit=limit)
     assert (int(found.kept.sum()), threshold) == (kept, used)
+
+
+def test_a_user_with_none_but_proposed_interactions_has_no_tail_of_its_own():
+    pool = pools.make_pool(torch.tensor([[0, 2], [0, 1]]), torch.tensor([0, 1]))
+    found, _ = pools.keep_tail(pool, 3, threshold=2, of="training")
+    assert found.kept.tolist() == [True, False]
 
 
 def test_a_pair_named_twice_has_its_first_origin_wherever_it_stands():

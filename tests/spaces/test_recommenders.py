@@ -36,7 +36,9 @@ def test_choices_that_train_the_same_are_equal():
     other = {"num_layers": 1, "negatives": 9, "temperature": 0.1}
     assert space.build(VALUES | {"model": "MF", "loss": "BPR"} | other) == plain
     assert plain.contender().recipe.loss is None
-    assert isinstance(plain.contender().recommender(5, 6), nn.MF)
+    factorised = plain.contender().recommender(5, 6)
+    assert isinstance(factorised, nn.MF)
+    assert factorised.dim == VALUES["dim"]
     inner = space.build(VALUES | {"loss": "softmax"})
     assert inner == space.build(VALUES | {"loss": "softmax", "temperature": 0.7})
     assert inner.contender().recipe.loss == nn.SampledSoftmax(7, cosine=False, temperature=1.0)
