@@ -47,6 +47,7 @@ def teacher_choice_observed(**budget: Any) -> Condenser:
 INTERACTIONS: dict[str, Builder] = {
     "RandomInteractions": condensers.RandomInteractions,
     "Majority": condensers.Majority,
+    "PopularCore": condensers.PopularCore,
     "SVPEasiest": condensers.SVPEasiest,
     "SVPHardest": condensers.SVPHardest,
     "DosCondInteractions": condensers.DosCondInteractions,

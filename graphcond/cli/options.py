@@ -152,10 +152,13 @@ class Evaluate(Protocol, Condensed):
     json: bool = False
 
 
+Space = Literal["models", "filters", "graph-nas", "nas-bench-graph", "recommenders"]
+
+
 @dataclass(frozen=True)
 class Search:
-    """Search architectures or filters on a condensed graph, train the best few on the original, and
-    test the winner; or search with an Optuna objective of your own.
+    """Search architectures, filters or recommenders on a condensed set, train the best few on the
+    original, and test the winner; or search with an Optuna objective of your own.
 
     Interrupted or killed, the same command goes on where it was, from a journal in --out or from
     --storage. Several commands on one storage share its trials.
@@ -173,14 +176,16 @@ class Search:
         data: For your own objective: the data set or file that it gets as `data`.
         full: For your own objective: the original, on which the best few are tried again.
         direction: For your own objective: whether more or less is better.
-        space: Networks (10 kinds, 2 widths, 2 depths), polynomial filters of order 2, GraphNAS's
-            12,644,352 networks, or NAS-Bench-Graph's 26,206.
-        trials: Candidates trained on the condensed graph, the 40 networks at most once each;
-            filters are judged by its own validation nodes, networks by the original's, which rank
-            them better.
+        space: Of a graph, networks (models: 10 kinds, 2 widths, 2 depths; the default), polynomial
+            filters of order 2, GraphNAS's 12,644,352 networks, or NAS-Bench-Graph's 26,206. Of
+            interactions, recommenders: MF and LightGCN, their sizes, losses, rates and decays;
+            condense with --method PopularCore for it.
+        trials: Candidates trained on the condensed set, the 40 networks at most once each; filters
+            are judged by its own validation nodes, networks by the original's, which rank them
+            better, and recommenders by the original's for the users and items of the set.
         top: Candidates trained again on the original; its validation nodes choose the winner.
         seed: Seed of the search, the split and the trainings.
-        epochs: Training steps of every candidate.
+        epochs: Training steps of every candidate; of a recommender the most rounds.
         storage: Where trials are kept instead of --out: journal:FILE, sqlite:///FILE or the URL of
             another data base.
         workers: Processes that share the trials; more than one need --out or --storage.
@@ -195,7 +200,7 @@ class Search:
     data: str | None = None
     full: str | None = None
     direction: Literal["maximize", "minimize"] = "maximize"
-    space: Literal["models", "filters", "graph-nas", "nas-bench-graph"] = "models"
+    space: Space | None = None
     trials: int = 40
     top: int = 5
     seed: int = 0

@@ -1,4 +1,4 @@
-"""``graphcond search``: search a space on a condensed graph, promote the best to the original, test
+"""``graphcond search``: search a space on a condensed set, promote the best to the original, test
 the winner; or search with a user's own objective.
 """
 
@@ -11,20 +11,30 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from torch_geometric.data import Data
+from torch_geometric.data import Data, HeteroData
 
 from graphcond.cli.cost import Timed, cost, cost_line
 from graphcond.cli.endings import interruptible, warnings_as_lines
 from graphcond.cli.judging import as_json
 from graphcond.cli.options import Search
 from graphcond.cli.source import load_split
-from graphcond.data import check_split, check_writable, digest, read, without_test
+from graphcond.data import (
+    check_split,
+    check_writable,
+    digest,
+    read,
+    train_edges,
+    val_edges,
+    without_test,
+)
 from graphcond.data.atomic import write_lines
 from graphcond.errors import InputError, require
 from graphcond.evaluation import evaluate_node, held_out_accuracy
+from graphcond.evaluation.recommender import rank_scores
 from graphcond.search import (
     FilterObjective,
     ModelObjective,
+    RecommenderObjective,
     ScriptObjective,
     draw_history,
     fault,
@@ -36,7 +46,13 @@ from graphcond.search.models import num_classes
 from graphcond.search.script import is_script
 from graphcond.search.study import fixed
 from graphcond.spaces import DiscreteSpace, GraphNAS, ModelChoices, NasBenchGraph
-from graphcond.training import ClassifierTraining, EarlyStopping, FilterTraining, train_filters
+from graphcond.training import (
+    BPR,
+    ClassifierTraining,
+    EarlyStopping,
+    FilterTraining,
+    train_filters,
+)
 
 if TYPE_CHECKING:
     from optuna import Study
@@ -61,10 +77,10 @@ def run(options: Search) -> None:
         if is_script(options.subject):
             _search_script(options)
         else:
-            _search_graph(options)
+            _search_space(options)
 
 
-def _search_graph(options: Search) -> None:
+def _search_space(options: Search) -> None:
     """Search a space of this library."""
     require(
         options.data is None and options.full is None,
@@ -73,30 +89,19 @@ def _search_graph(options: Search) -> None:
     )
     given = None if options.condensed is None else read(options.condensed)
     full = load_split(options.subject, options.root, None, options.seed, given)
-    require(
-        isinstance(full, Data),
-        f"{options.subject!r} holds interactions, which have no architectures to search."
-        " Give a graph.",
-    )
     small = without_test(full) if given is None else given
-    fits = small.get("x") is not None and small.num_features == full.num_features
-    require(
-        fits,
-        f"{options.condensed!r} was not made from {options.subject!r}: the features differ."
-        " Give the file made from it.",
-    )
+    objective = _objective(options, small, full)
     check_split(small, full)
-    objective = _objective(options, num_classes(full))
-    seen, models = without_test(full), options.space != "filters"
     # A graph condensed for filters ranks filters by its own validation nodes, and other
     # architectures only by the original's.
-    trial = objective(small, validation=seen) if models else objective(small)
+    seen, own = without_test(full), options.space == "filters"
+    trial = objective(small) if own else objective(small, validation=seen)
     settings: dict[str, str | int | float | None] = {
-        "space": options.space,
-        "graph": digest(small, seen if models else None),
+        "space": options.space or _usual(full),
+        "graph": digest(small, None if own else seen),
         "epochs": options.epochs,
     }
-    study, seconds = _searched(options, Timed(trial), settings, finite=models)
+    study, seconds = _searched(options, Timed(trial), settings, finite=not own)
     start = time.perf_counter()
     start_cpu = time.process_time()
     best = promote(study, objective(seen), options.top)
@@ -107,7 +112,7 @@ def _search_graph(options: Search) -> None:
         f"All {len(best)} candidates failed on the original. The first: {best[0].fault}.",
     )
     found = _found(study) | {
-        "accuracy": _test(options, objective(full), best[0].params),
+        **_test(options, objective(full), best[0].params),
         "winner": best[0].params,
         "promoted": [each._asdict() for each in best],
     }
@@ -121,6 +126,11 @@ def _search_graph(options: Search) -> None:
     print(_describe(found, seconds, promoted))
     if costs:
         print(cost_line(costs))
+
+
+def _usual(full: Any) -> str:
+    """Return the space that is searched where none is named."""
+    return "recommenders" if isinstance(full, HeteroData) else "models"
 
 
 def _search_script(options: Search) -> None:
@@ -186,44 +196,65 @@ def _seen(options: Search, name: str) -> Any:
     return without_test(load_split(name, options.root, "per-user", options.seed))
 
 
-def _objective(options: Search, classes: int) -> Any:
-    """Return what makes an objective of a graph."""
-    if options.space == "filters":
+def _objective(options: Search, small: Any, full: Any) -> Any:
+    """Return what makes an objective of a set, condensed or the original."""
+    space = options.space or _usual(full)
+    require(
+        (space == "recommenders") == isinstance(full, HeteroData),
+        f"`space` {space!r} does not fit {options.subject!r}. Leave --space away:"
+        f" {_usual(full)} are searched then.",
+    )
+    if space == "recommenders":
+        return partial(RecommenderObjective, recipe=BPR(rounds=options.epochs), seed=options.seed)
+    require(
+        isinstance(small, Data)
+        and small.get("x") is not None
+        and small.num_features == full.num_features,
+        f"{options.condensed!r} was not made from {options.subject!r}: the features differ."
+        " Give the file made from it.",
+    )
+    classes = num_classes(full)
+    if space == "filters":
         return partial(
             FilterObjective,
             recipe=FilterTraining(epochs=options.epochs),
             seed=options.seed,
             num_classes=classes,
         )
-    space: DiscreteSpace = ModelChoices()
+    networks: DiscreteSpace = ModelChoices()
     learning_rate = ClassifierTraining().learning_rate
-    if options.space == "graph-nas":
-        space, learning_rate = GraphNAS(), GRAPH_NAS_RATE
-    elif options.space == "nas-bench-graph":
-        space = NasBenchGraph()
+    if space == "graph-nas":
+        networks, learning_rate = GraphNAS(), GRAPH_NAS_RATE
+    elif space == "nas-bench-graph":
+        networks = NasBenchGraph()
     recipe = ClassifierTraining(
         epochs=options.epochs,
         learning_rate=learning_rate,
         stopping=EarlyStopping(patience=options.epochs, every=min(EVERY, options.epochs)),
     )
     return partial(
-        ModelObjective, space=space, recipe=recipe, seed=options.seed, num_classes=classes
+        ModelObjective, space=networks, recipe=recipe, seed=options.seed, num_classes=classes
     )
 
 
-def _test(options: Search, objective: Any, params: dict[str, Any]) -> float:
-    """Train the winner on the original and return its accuracy on the test nodes, in percent: the
-    one look at them.
+def _test(options: Search, objective: Any, params: dict[str, Any]) -> dict[str, float]:
+    """Train the winner on the original and return what it is worth on the test split, the accuracy
+    in percent: the one look at it.
     """
     choice, data = objective.choice(fixed(params)), objective.data
+    if isinstance(data, HeteroData):
+        contender = choice.contender(objective.recipe)
+        exclude = train_edges(data)
+        model = contender.fit(data, val_edges(data), exclude=exclude, seed=options.seed)
+        return {"ndcg@10": rank_scores(model, data, (10,))["ndcg@10"]}
     if options.space != "filters":
-        return evaluate_node(
-            choice, data, data, seeds=(options.seed,), recipe=objective.recipe
-        ).mean("accuracy")
+        report = evaluate_node(choice, data, data, seeds=(options.seed,), recipe=objective.recipe)
+        return {"accuracy": report.mean("accuracy")}
     runs = train_filters(
         objective.network, choice, data, recipe=objective.recipe, seed=options.seed
     )
-    return 100 * float(held_out_accuracy(objective.network, choice, runs.best_params, data))
+    accuracy = held_out_accuracy(objective.network, choice, runs.best_params, data)
+    return {"accuracy": 100 * float(accuracy)}
 
 
 def _found(study: Study) -> dict[str, Any]:
@@ -259,10 +290,12 @@ def _describe(found: dict[str, Any], seconds: float, promoted: float) -> str:
             small, full = _number(each["small"]), _number(each["full"])
             lines.append(f"{_words(each['params']):<{width}}  {small:>14}  {full:>8}")
         lines.append("")
-    if "accuracy" in found:
+    if "winner" in found and "best" not in found:
+        worth = f"accuracy {found['accuracy']:.1f} %" if "accuracy" in found else ""
+        worth = worth or f"NDCG@10 {found['ndcg@10']:.4f}"
         lines += [
-            f"Test accuracy of the first, trained on the original: {found['accuracy']:.1f} %.",
-            "Values are of validation, higher is better; test nodes were looked at once, for the"
+            f"On the test split the first, trained on the original, reaches {worth}.",
+            "Values are of validation, higher is better; the test split was looked at once, for the"
             " winner.",
         ]
     return "\n".join(lines)

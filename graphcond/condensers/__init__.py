@@ -34,6 +34,7 @@ from graphcond.condensers.interactions.baselines import (
     SVPHardest,
 )
 from graphcond.condensers.interactions.doscond import DosCondInteractions
+from graphcond.condensers.interactions.popular_core import PopularCore
 from graphcond.condensers.interactions.teacher_choice import Mixture, TeacherChoice, fit_teacher
 from graphcond.condensers.nodes.coarsening import Coarsening
 from graphcond.condensers.nodes.coreset import Herding, KCenter, RandomNodes
@@ -76,6 +77,7 @@ __all__ = [
     "Partition",
     "PolicyGradient",
     "Pool",
+    "PopularCore",
     "RandomFeaturesTeacher",
     "RandomInteractions",
     "RandomNodes",
