@@ -186,3 +186,37 @@ def test_ctrl_c_while_options_are_parsed(
     code = "import sys, graphcond.cli.main; print('jsonargparse' in sys.modules)"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout == "False\n"
+
+
+def test_recommenders_are_searched_on_a_condensed_set_and_tested_once(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    made = "condense southern-women --method PopularCore --ratio 0.6 --judge false --out"
+    assert main([*made.split(), str(tmp_path)]) == 0
+    words = [
+        "search",
+        "southern-women",
+        "--trials",
+        "3",
+        "--top",
+        "2",
+        "--epochs",
+        "2",
+        "--condensed",
+    ]
+    words.append(str(tmp_path / "condensed.safetensors"))
+    capsys.readouterr()
+    assert main([*words, "--out", str(tmp_path / "found"), "--json", "true"]) == 0
+    found = json.loads(capsys.readouterr().out)
+    assert found["winner"] == found["promoted"][0]["params"]
+    assert 0 <= found["ndcg@10"] <= 1
+    costs = json.loads((tmp_path / "found" / "cost.json").read_text())
+    assert costs["cpu_seconds_full"] > 0
+    assert main(words) == 0
+    assert f"reaches NDCG@10 {found['ndcg@10']:.4f}" in capsys.readouterr().out
+    for data, space, usual in (
+        ("southern-women", "filters", "recommenders"),
+        ("karate", "recommenders", "models"),
+    ):
+        assert main(["search", data, "--space", space]) == 2
+        assert f"{usual} are searched then" in capsys.readouterr().err

@@ -8,6 +8,7 @@ import torch
 from graphcond.condensers import (
     DosCondInteractions,
     Majority,
+    PopularCore,
     RandomInteractions,
     SVPEasiest,
     SVPHardest,
@@ -39,6 +40,11 @@ class TestRandomInteractions(OnSouthernWomen):
 class TestMajority(OnSouthernWomen):
     def condenser(self, seed):
         return Majority(ratio=0.4, seed=seed)
+
+
+class TestPopularCore(OnSouthernWomen):
+    def condenser(self, seed):
+        return PopularCore(ratio=0.4, seed=seed)
 
 
 def test_majority_covers_the_most_users():

@@ -13,6 +13,7 @@ from graphcond import nn, training
 from graphcond.condensers import (
     DosCondInteractions,
     Majority,
+    PopularCore,
     RandomInteractions,
     TeacherChoice,
 )
@@ -30,6 +31,7 @@ from graphcond.data import (
     val_edges,
     without_test,
 )
+from graphcond.errors import InputError
 from graphcond.pools import fit_proxies
 from graphcond.seeding import derive, generator
 from graphcond.training import BPR, Fitted, RankingLooks, Recommender, UniformNegatives
@@ -267,6 +269,39 @@ def test_users_share_the_budget_alike_and_their_items_are_priced(women, monkeypa
         "num_pseudo": int((inside & ~seen).sum()),
         "num_observed": int((inside & seen).sum()),
     }
+
+
+def test_a_core_is_all_that_some_users_have_of_their_most_popular_items(women):
+    full = train_edges(women)
+    small = train_edges(PopularCore(ratio=0.3, seed=2)(women))
+    assert small.size(1) == int(0.3 * full.size(1))
+    users = small[0].unique()
+    assert users.numel() <= round(0.3**0.5 * full[0].unique().numel())
+    drawn = [PopularCore(ratio=share, users=share, seed=2)(women) for share in (0.3**0.5, 1.0)]
+    among = train_edges(drawn[0])[0].unique()
+    assert set(users.tolist()) <= set(among.tolist())
+    assert torch.equal(*(each.sort().values for each in (full[0], train_edges(drawn[1])[0])))
+    inside = full[:, torch.isin(full[0], among)]
+    had, has = (torch.bincount(each[1], minlength=14) for each in (inside, small))
+    cut = (has > 0) & (has < had)
+    assert cut.sum() <= 1
+    assert had[has == had].min() >= had[has < had].max() or had[cut].tolist()
+    assert had[has > 0].min() >= had[has == 0].max()
+
+
+def test_the_item_that_a_core_cuts_loses_a_random_user():
+    pairs = torch.tensor([[0, 1, 2, 3, 0, 1, 2], [0, 0, 0, 0, 1, 1, 1]])
+    data = make_interactions(pairs, 4, 2)
+    data[EDGE].val_edge_index = data[EDGE].test_edge_index = torch.tensor([[3], [1]])
+    data[EDGE].test_edge_index = pairs[:, :0]
+    kept = [train_edges(PopularCore(ratio=5 / 7, users=1.0, seed=i)(data)) for i in range(20)]
+    assert all((each[1] == 0).sum() == 4 for each in kept)
+    assert {int(each[0][each[1] == 1]) for each in kept} == {0, 1, 2}
+    few = train_edges(PopularCore(ratio=1.0, users=0.25, seed=0)(data))
+    assert few[0].unique().numel() == 1
+    for users in (0.0, 1.1, math.nan):
+        with pytest.raises(InputError, match="`users` must be in"):
+            PopularCore(ratio=0.5, users=users)
 
 
 @pytest.mark.parametrize("lame", ["fit_least_squares", "fit_graph_filter"])

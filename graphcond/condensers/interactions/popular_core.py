@@ -10,7 +10,7 @@ from torch_geometric.data import HeteroData
 
 from graphcond.condensers.base import Draft, InteractionCondenser
 from graphcond.data import Checkpoint, kept_interactions, num_items, train_edges
-from graphcond.errors import require_share
+from graphcond.errors import require
 from graphcond.seeding import generator
 
 
@@ -47,7 +47,11 @@ class PopularCore(InteractionCondenser):
 
     def __post_init__(self) -> None:
         if self.users is not None:
-            require_share("Leave it out for the square root of `ratio`.", users=self.users)
+            require(
+                0 < self.users <= 1,
+                f"`users` must be in (0, 1], but it is {self.users}. Leave it out for the square"
+                " root of `ratio`.",
+            )
 
     def _condense(self, data: HeteroData, checkpoint: Checkpoint | None) -> Draft:
         edges = train_edges(data)
