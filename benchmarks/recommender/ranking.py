@@ -35,7 +35,7 @@ from graphcond.data import (
     train_edges,
     without_test,
 )
-from graphcond.search import RecommenderObjective, rank_report
+from graphcond.search import RankerObjective, rank_report
 from graphcond.spaces import RecommenderChoice, Recommenders
 from graphcond.training import BPR, EarlyStopping
 
@@ -101,7 +101,7 @@ def trained(
     choice: RecommenderChoice, small: HeteroData, data: HeteroData, recipe: BPR, seed: int
 ) -> dict[str, Any]:
     """Train one configuration on a set; return its score, rounds and CPU seconds."""
-    objective = RecommenderObjective(small, recipe=recipe, seed=seed, validation=data)
+    objective = RankerObjective(small, recipe=recipe, seed=seed, validation=data)
     start = time.process_time()
     rounds, score = objective.trained(choice)
     return {

@@ -34,7 +34,7 @@ from graphcond.evaluation.recommender import rank_scores
 from graphcond.search import (
     FilterObjective,
     ModelObjective,
-    RecommenderObjective,
+    RankerObjective,
     ScriptObjective,
     draw_history,
     fault,
@@ -205,7 +205,7 @@ def _objective(options: Search, small: Any, full: Any) -> Any:
         f" {_usual(full)} are searched then.",
     )
     if space == "recommenders":
-        return partial(RecommenderObjective, recipe=BPR(rounds=options.epochs), seed=options.seed)
+        return partial(RankerObjective, recipe=BPR(rounds=options.epochs), seed=options.seed)
     require(
         isinstance(small, Data)
         and small.get("x") is not None

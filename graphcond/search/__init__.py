@@ -8,7 +8,7 @@ from graphcond.search.history import draw_history, history_rows, write_history
 from graphcond.search.models import ModelObjective
 from graphcond.search.promotion import Promotion, promote
 from graphcond.search.ranking import Interval, RankReport, rank_report
-from graphcond.search.recommenders import RecommenderObjective
+from graphcond.search.recommenders import RankerObjective
 from graphcond.search.script import ScriptObjective
 from graphcond.search.study import fault, search
 from graphcond.search.supernet import DARTSPT, GDAS, SupernetChoice
@@ -23,7 +23,7 @@ __all__ = [
     "ModelObjective",
     "Promotion",
     "RankReport",
-    "RecommenderObjective",
+    "RankerObjective",
     "ScriptObjective",
     "SupernetChoice",
     "draw_history",

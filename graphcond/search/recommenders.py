@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True)
-class RecommenderObjective:
+class RankerObjective:
     """Validation NDCG@10 of a recommender trained on a set of interactions; Optuna calls it with a
     trial.
 
@@ -57,7 +57,7 @@ class RecommenderObjective:
         >>> from graphcond.data import load, split_interactions, without_test
         >>> data = without_test(split_interactions(load("southern-women"), seed=0))
         >>> space = Recommenders(models=("MF",), losses=("BPR",), dims=(8,))
-        >>> objective = partial(RecommenderObjective, space=space, recipe=BPR(rounds=2))
+        >>> objective = partial(RankerObjective, space=space, recipe=BPR(rounds=2))
         >>> # the search changes nothing but the set
         >>> on_small = objective(PopularCore(ratio=0.5)(data), validation=data)
         >>> on_full = objective(data)

@@ -18,7 +18,7 @@ from graphcond.data import (
     without_test,
 )
 from graphcond.errors import InputError
-from graphcond.search import RecommenderObjective, promote, search
+from graphcond.search import RankerObjective, promote, search
 from graphcond.search import recommenders as module
 from graphcond.spaces import Recommenders
 from graphcond.training import BPR, held_out_ndcg
@@ -53,7 +53,7 @@ def test_users_and_items_of_which_the_set_has_nothing_are_nowhere(monkeypatch):
     small = make_interactions(pairs[:, :3], 4, 5)  # users 1 and 3, items 0, 2 and 3
     small[EDGE].val_edge_index = torch.tensor([[1], [0]])
     calls = spied(monkeypatch)
-    of = partial(RecommenderObjective, small, recipe=SHORT, validation=full)
+    of = partial(RankerObjective, small, recipe=SHORT, validation=full)
     # The two others of user 3 are left out of its ranking, also the one that the set lacks.
     assert {of(seed=seed).trained(CHOICE)[1] for seed in range(5)} == {1.0}
     call = calls[0]
@@ -70,8 +70,8 @@ def test_a_pass_takes_as_many_steps_as_on_the_original(women, monkeypatch):
     small = RandomInteractions(ratio=0.5)(women)
     for size, batches in ((None, 1), (20, 4)):
         recipe = replace(SHORT, batch_size=size)
-        RecommenderObjective(women, recipe=recipe).trained(CHOICE)
-        RecommenderObjective(small, recipe=recipe, validation=women).trained(CHOICE)
+        RankerObjective(women, recipe=recipe).trained(CHOICE)
+        RankerObjective(small, recipe=recipe, validation=women).trained(CHOICE)
         for call in calls[-2:]:
             edges = train_edges(call["train"]).size(1)
             assert -(-edges // call["recipe"].batch(edges)) == batches
@@ -84,7 +84,7 @@ def test_batches_are_those_of_the_original_times_the_share_that_is_kept(women, m
     calls = spied(monkeypatch)
     monkeypatch.setattr(BPR, "batch", lambda self, size: self.batch_size or size**2)
     small = RandomInteractions(ratio=0.5)(women)
-    RecommenderObjective(small, recipe=SHORT, validation=women).trained(CHOICE)
+    RankerObjective(small, recipe=SHORT, validation=women).trained(CHOICE)
     kept, whole = (train_edges(each).size(1) for each in (small, women))
     assert calls[0]["recipe"].batch_size == whole * kept
 
@@ -94,7 +94,7 @@ def test_weights_stay_with_their_interactions(women, monkeypatch):
     small = PopularCore(ratio=0.5)(women)
     calls = spied(monkeypatch)
     recipe = replace(SHORT, weighted=True)
-    RecommenderObjective(small, recipe=recipe, validation=women).trained(CHOICE)
+    RankerObjective(small, recipe=recipe, validation=women).trained(CHOICE)
     train = calls[0]["train"]
     names = [each.unique() for each in train_edges(small)]
     found = torch.stack([names[0][train_edges(train)[0]], names[1][train_edges(train)[1]]])
@@ -103,13 +103,13 @@ def test_weights_stay_with_their_interactions(women, monkeypatch):
 
 
 def test_a_seed_repeats_and_two_differ(women):
-    of = partial(RecommenderObjective, women, recipe=SHORT)
+    of = partial(RankerObjective, women, recipe=SHORT)
     first, again, other = (of(seed=seed).trained(CHOICE)[1] for seed in (0, 0, 1))
     assert first == again != other
 
 
 def test_a_search_on_a_core_is_promoted_to_the_original(women):
-    objective = partial(RecommenderObjective, space=SPACE, recipe=SHORT)
+    objective = partial(RankerObjective, space=SPACE, recipe=SHORT)
     small = PopularCore(ratio=0.5)(women)
     study = search(objective(small, validation=women), 4, finite=True)
     best = promote(study, objective(women), 2)
@@ -122,9 +122,9 @@ def test_a_set_that_nothing_judges_or_of_other_data_is_refused(women):
     other = copy.copy(women)
     other[EDGE].val_edge_index = val_edges(women)[:, :0]
     with pytest.raises(InputError, match="Nothing judges"):
-        RecommenderObjective(other)
+        RankerObjective(other)
     split = without_test(split_interactions(load("southern-women"), seed=1))
     with pytest.raises(InputError, match="another split"):
-        RecommenderObjective(RandomInteractions(ratio=0.5)(split), validation=women)
+        RankerObjective(RandomInteractions(ratio=0.5)(split), validation=women)
     with pytest.raises(InputError, match="same users and items"):
-        RecommenderObjective(make_interactions(torch.tensor([[0], [0]]), 2, 2), validation=women)
+        RankerObjective(make_interactions(torch.tensor([[0], [0]]), 2, 2), validation=women)

@@ -22,7 +22,7 @@ class PopularCore(InteractionCondenser):
     For comparing recommenders, not for training one: users and items that are left out cannot be
     ranked. Those that stay have nearly as many interactions as before, where a random set of the
     same size leaves all of them a few, so that what trains well on the core trains well on
-    everything. :class:`graphcond.search.RecommenderObjective` trains and validates on the core
+    everything. :class:`graphcond.search.RankerObjective` trains and validates on the core
     alone.
 
     Args:
