@@ -15,6 +15,7 @@ from graphcond.data import test_edges as held_out
 from graphcond.errors import InputError
 from graphcond.evaluation import compare_rankings, evaluate_recommender, make_row, reference
 from graphcond.evaluation import judge as judge_module
+from graphcond.evaluation import node as node_module
 from graphcond.evaluation.node import evaluate_node
 from graphcond.evaluation.recommender import RecommenderReport, _facts, rank_scores
 from graphcond.evaluation.reference import at_least_two
@@ -188,7 +189,7 @@ def test_without_a_full_report_there_is_no_percent(graph):
 
 def test_every_set_is_ranked_and_the_ceiling_stands_beside_the_original(graph, whole, monkeypatch):
     """The surrogate has one row, after those of the original, however many sets there are."""
-    asked = []
+    asked, ranked = [], []
 
     class Ranking:
         def __init__(self, seeds):
@@ -201,25 +202,41 @@ def test_every_set_is_ranked_and_the_ceiling_stands_beside_the_original(graph, w
         lambda net, lam, full, seeds: asked.append((net, lam, tuple(seeds))) or whole,
     )
     monkeypatch.setattr(
-        judge_module, "calibrate", lambda *_, full, condensed, seeds: Ranking(seeds)
+        judge_module,
+        "calibrate",
+        lambda *_, full, condensed, seeds: ranked.append((full, condensed)) or Ranking(seeds),
     )
     short = partial(evaluate_node, recipe=ClassifierTraining(epochs=1))
     monkeypatch.setattr(judge_module, "evaluate_node", short)
-    entries = [judge_module.Entry(graph, (3, 4)), judge_module.Entry(graph, (5,), 2.0)]
+    bare = graph.clone()
+    bare.edge_index = graph.edge_index[:, :0]
+    entries = [judge_module.Entry(graph, (3, 4)), judge_module.Entry(bare, (5,), 0.0)]
     found = judge_module.judge_nodes(graph, entries, seeds=(8,), candidates=6)
+    assert [(full is whole, one.num_edges) for full, one in ranked] == [
+        (True, graph.num_edges),
+        (True, graph.num_nodes),
+    ]
+    assert len(asked) == 1
     net, lam, seeds = asked[0]
     assert (net.hidden, net.num_classes, lam.shape, seeds) == (16, 3, (6, 3), (8, 9))
-    assert [row["method"] for row in found] == ["Full", "Linear surrogate", "Full", "Full", "Full"]
+    assert [row["method"] for row in found] == ["Full", "Linear surrogate", "Full", "Full", "given"]
     assert found[0]["ceiling_loss"] == whole.rows("planted")[0]["ceiling_loss"]
     assert found[0]["accuracy"] != whole.rows("planted")[0]["accuracy"]
     assert [row["spearman_loss"] for row in found[2:]] == pytest.approx([0.3, 0.4, 0.5])
     assert [row["seed"] for row in found[2:]] == [3, 4, 5]
     assert all(row["accuracy"] != 1.0 for row in found[2:])
-    assert found[4]["seconds_condense"] == 2.0
+    assert found[4]["seconds_condense"] == 0.0
     assert "seconds_condense" not in found[3]
     for row in found:
         order = [name for name in judge_module.COLUMNS if name in row]
         assert list(row) == order
+    for few in (-1, 1, 4):
+        with pytest.raises(InputError, match="0 or at least 5"):
+            judge_module.judge_nodes(graph, entries, seeds=(8,), candidates=few)
+    ranked.clear()
+    found = judge_module.judge_nodes(graph, entries[:1], seeds=(8,), candidates=0)
+    assert [row["method"] for row in found] == ["Full"] * 3
+    assert not ranked
 
 
 def test_interactions_without_a_single_hit_have_no_percent(monkeypatch):
@@ -231,6 +248,26 @@ def test_interactions_without_a_single_hit_have_no_percent(monkeypatch):
     )
     (row,) = judge_module.judge_interactions(data, [], nn.MF, seeds=(0,))
     assert math.isnan(row["percent_of_full"])
+
+
+def test_the_node_judge_stops_by_a_graph_without_its_test_part(graph, monkeypatch):
+    seen = []
+    monkeypatch.setattr(
+        node_module, "train_classifier", lambda model, train, val, **_: seen.append((train, val))
+    )
+    small = graph.clone()
+    del small["test_mask"]
+    evaluate_node(nn.GraphNet, small, graph, seeds=(0,))
+    ((train, val),) = seen
+    assert "test_mask" not in val
+    assert (val.y[graph.test_mask] == -1).all()
+    assert torch.equal(val.y[graph.val_mask], graph.y[graph.val_mask])
+    assert torch.equal(train.y, small.y)
+    with pytest.raises(InputError, match="needs test nodes"):
+        evaluate_node(nn.GraphNet, small, small, seeds=(0,))
+    small.train_mask = small.train_mask | small.val_mask
+    with pytest.raises(InputError, match="no node in both"):
+        evaluate_node(nn.GraphNet, small, graph, seeds=(0,))
 
 
 def test_judges_show_no_test_part_to_what_they_train_and_refuse_sets_that_hold_it(graph):
