@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import math
+import sys
+import warnings
 from dataclasses import replace
 from functools import partial
 
@@ -12,8 +14,14 @@ import torch
 from graphcond import nn
 from graphcond.data import EDGE, load, make_interactions, planted_graph, split_interactions
 from graphcond.data import test_edges as held_out
-from graphcond.errors import InputError
-from graphcond.evaluation import compare_rankings, evaluate_recommender, make_row, reference
+from graphcond.errors import InputError, NumericalError
+from graphcond.evaluation import (
+    calibrate,
+    compare_rankings,
+    evaluate_recommender,
+    make_row,
+    reference,
+)
 from graphcond.evaluation import judge as judge_module
 from graphcond.evaluation import node as node_module
 from graphcond.evaluation.node import evaluate_node
@@ -32,6 +40,8 @@ from graphcond.training import (
     Recommender,
 )
 
+# The package's `reference` is the function, not the module.
+reference_module = sys.modules["graphcond.evaluation.reference"]
 NET = PolynomialFilterNet(8, hidden=4, num_classes=3)
 LAM = PolynomialFilters().sample(6, seed=1)
 
@@ -181,6 +191,7 @@ def test_without_a_full_report_there_is_no_percent(graph):
     ).rows
     assert "percent_of_full" not in row
     assert (row["method"], row["seed"]) == ("Full", 2)
+    assert row["peak_mib"] > 20  # no Python with torch is smaller
     assert 0 <= row["accuracy"] <= 100
     data = split_interactions(load("southern-women"), seed=0)
     (row,) = evaluate_recommender(Popularity(), data, data, seeds=(2,)).rows
@@ -220,7 +231,8 @@ def test_every_set_is_ranked_and_the_ceiling_stands_beside_the_original(graph, w
     net, lam, seeds = asked[0]
     assert (net.hidden, net.num_classes, lam.shape, seeds) == (16, 3, (6, 3), (8, 9))
     assert [row["method"] for row in found] == ["Full", "Linear surrogate", "Full", "Full", "given"]
-    assert found[0]["ceiling_loss"] == whole.rows("planted")[0]["ceiling_loss"]
+    for name in ("ceiling_loss", "spearman_loss", "kendall_loss", "regret"):
+        assert found[0][name] == whole.rows("planted")[0][name]
     assert found[0]["accuracy"] != whole.rows("planted")[0]["accuracy"]
     assert [row["spearman_loss"] for row in found[2:]] == pytest.approx([0.3, 0.4, 0.5])
     assert [row["seed"] for row in found[2:]] == [3, 4, 5]
@@ -265,9 +277,43 @@ def test_the_node_judge_stops_by_a_graph_without_its_test_part(graph, monkeypatc
     assert torch.equal(train.y, small.y)
     with pytest.raises(InputError, match="needs test nodes"):
         evaluate_node(nn.GraphNet, small, small, seeds=(0,))
-    small.train_mask = small.train_mask | small.val_mask
-    with pytest.raises(InputError, match="no node in both"):
-        evaluate_node(nn.GraphNet, small, graph, seeds=(0,))
+    told = graph.clone()
+    told.train_mask = graph.train_mask | graph.val_mask
+    for train, test in ((told, graph), (small, told)):
+        with pytest.raises(InputError, match="no node in both"):
+            evaluate_node(nn.GraphNet, train, test, seeds=(0,))
+
+
+def test_a_network_that_answers_nan_is_no_row(graph, monkeypatch):
+    def spoil(model, *_, **__):
+        with torch.no_grad():
+            next(model.parameters()).fill_(math.nan)
+
+    monkeypatch.setattr(node_module, "train_classifier", spoil)
+    with pytest.raises(NumericalError, match="NaN"):
+        evaluate_node(nn.GraphNet, graph, graph, seeds=(0,))
+
+
+def test_a_set_without_edges_has_no_weights_that_a_network_could_miss(graph):
+    bare = graph.clone()
+    bare.edge_index, bare.edge_weight = graph.edge_index[:, :0], graph.x.new_empty(0)
+    gin = partial(nn.GraphNet, kind="gin-0", hidden=4)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        evaluate_node(gin, bare, graph, seeds=(0,), recipe=ClassifierTraining(epochs=1))
+
+
+def test_a_reference_costs_the_mean_time_and_the_highest_peak(graph, monkeypatch):
+    planted = {name: torch.ones(6) for name in ("loss", "accuracy", "held_out")}
+    costs = iter([(1.0, 9.0), (3.0, 5.0)])
+    monkeypatch.setattr(reference_module, "_one_seed", lambda *_: (dict(planted), *next(costs)))
+    made = reference(NET, LAM, graph, seeds=(0, 1))
+    assert (made.seconds, made.peak_mib) == (2.0, 9.0)
+
+
+def test_a_ranking_needs_five_candidates(graph):
+    with pytest.raises(InputError, match="at least five"):
+        calibrate(NET, LAM[:4], full=graph, condensed=graph)
 
 
 def test_judges_show_no_test_part_to_what_they_train_and_refuse_sets_that_hold_it(graph):
