@@ -79,3 +79,27 @@ def test_interactions_are_rounded_down_and_never_zero() -> None:
         interaction_budget(3, 0.25)
     with pytest.raises(BudgetError, match="share of the original"):
         interaction_budget(100, -0.1)
+
+
+def test_bounds_of_a_budget_can_be_met(data: Data) -> None:
+    for train, val in ((7, 7), (140, 500)):
+        budget = node_budget(data, ratio=None, num_nodes=train, of="nodes", num_val=val)
+        assert (budget.num_train, budget.num_val) == (train, val)
+    assert node_budget(data, ratio=1, num_nodes=None, of="train", num_val=None).num_train == 140
+    with pytest.raises(BudgetError, match="`of` must be"):
+        node_budget(data, ratio=0.02, num_nodes=None, of="edges", num_val=None)  # type: ignore[arg-type]
+
+
+def test_a_class_is_wanted_where_its_labels_are(data: Data) -> None:
+    data.y = data.y.clone()
+    data.y[data.train_mask & (data.y == 6)] = 0
+    assert node_budget(data, ratio=None, num_nodes=6, of="nodes", num_val=7).num_train == 6
+    with pytest.raises(BudgetError, match="between 7, one per class"):
+        node_budget(data, ratio=None, num_nodes=6, of="nodes", num_val=6)
+
+
+def test_a_share_is_rounded_down_but_for_rounding_of_floats() -> None:
+    assert 0.29 * 100 < 29
+    assert interaction_budget(100, 0.29) == 29
+    assert interaction_budget(1000, 0.999995) == 999
+    assert interaction_budget(1000, 1) == 1000

@@ -16,6 +16,7 @@ from graphcond.data import EDGE, load, make_interactions, planted_graph, split_i
 from graphcond.data import test_edges as held_out
 from graphcond.errors import InputError, NumericalError
 from graphcond.evaluation import (
+    CalibrationReport,
     calibrate,
     compare_rankings,
     evaluate_recommender,
@@ -284,6 +285,14 @@ def test_the_node_judge_stops_by_a_graph_without_its_test_part(graph, monkeypatc
             evaluate_node(nn.GraphNet, train, test, seeds=(0,))
 
 
+def test_the_original_is_itself_though_its_tensors_were_made_plain(graph):
+    learned = graph.clone()
+    learned.x = graph.x.clone().requires_grad_()
+    recipe = ClassifierTraining(epochs=1)
+    (row,) = evaluate_node(nn.GraphNet, learned, learned, seeds=(0,), recipe=recipe).rows
+    assert row["method"] == "Full"
+
+
 def test_a_network_that_answers_nan_is_no_row(graph, monkeypatch):
     def spoil(model, *_, **__):
         with torch.no_grad():
@@ -309,6 +318,15 @@ def test_a_reference_costs_the_mean_time_and_the_highest_peak(graph, monkeypatch
     monkeypatch.setattr(reference_module, "_one_seed", lambda *_: (dict(planted), *next(costs)))
     made = reference(NET, LAM, graph, seeds=(0, 1))
     assert (made.seconds, made.peak_mib) == (2.0, 9.0)
+
+
+def test_a_calibration_means_over_the_seeds_of_the_condensed_set_alone(whole):
+    own = ({"accuracy": 50.0}, {"accuracy": 80.0, "regret": 3.0})
+    scores = torch.zeros(2, 6)
+    report = CalibrationReport((*whole.rows("planted"), *own), whole, scores, scores)
+    assert report.condensed_rows == own
+    assert (report.mean("accuracy"), report.mean("regret")) == (65.0, 3.0)
+    assert math.isnan(report.mean("kendall_loss"))
 
 
 def test_a_ranking_needs_five_candidates(graph):
