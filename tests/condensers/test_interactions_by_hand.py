@@ -313,8 +313,9 @@ def test_a_part_that_makes_the_teacher_validate_worse_is_left_out(monkeypatch, l
     wanted = training.ensemble((getattr(training, name)(data, good[name], seed=seed),))
 
     def worst(*_, **__):
-        """Rank the items of each user's validation last."""
+        """Rank the items of each user's training first, and those of its validation last."""
         held, users, items = val_edges(data), torch.eye(18), torch.rand(18, 14)
+        items[tuple(train_edges(data))] = 50.0
         items[held[0], held[1]] = -50.0
         return Recommender(users, items.T.contiguous(), Fitted())
 

@@ -80,6 +80,22 @@ def test_herding_starts_nearest_to_the_mean_and_beats_random_means():
     assert gap < sorted(gaps)[4]
 
 
+@pytest.mark.parametrize("method", [Herding, KCenter])
+def test_a_class_is_chosen_from_by_its_own_points_wherever_they_stand(method):
+    x = torch.tensor([4.0, 100.0, 10.0, 110.0, 0.0, 104.0, 7.0, 9.0])[:, None]
+    masks = torch.arange(8) < 6
+    data = Data(
+        x=x,
+        y=torch.arange(8) % 2,
+        edge_index=torch.empty(2, 0, dtype=torch.long),
+        train_mask=masks,
+        val_mask=~masks,
+    )
+    small = method(num_nodes=2, num_val=2, hops=0)(data)
+    assert small.x[small.train_mask, 0].tolist() == [4.0, 104.0]
+    assert small.x[small.val_mask, 0].tolist() == [7.0, 9.0]
+
+
 @pytest.mark.parametrize("method", [RandomNodes, Herding, KCenter])
 def test_edges_are_those_induced_within_each_part(method):
     data = load("karate")

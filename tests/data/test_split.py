@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import math
 from typing import Any
 
 import pytest
@@ -172,6 +173,13 @@ def test_nodes_are_split_by_shares() -> None:
 def test_empty_or_too_large_parts_are_named(change: dict[str, int]) -> None:
     with pytest.raises(InputError, match="every part"):
         split_nodes(_graph(), **{"train": 4, "val": 30, **change})  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("part", [math.inf, -1, "all"])
+def test_parts_are_finite_numbers(part: Any) -> None:
+    for name in ("train", "val", "test"):
+        with pytest.raises(InputError, match="Whole ones are counts"):
+            split_nodes(_graph(), **{"train": 4, "val": 30, name: part})
 
 
 def test_labels_are_needed_for_a_split() -> None:

@@ -56,6 +56,13 @@ def test_forward_sensitivity_gives_the_same_hypergradient_and_is_dtheta_dlam(rid
     torch.testing.assert_close(columns, jacobian.permute(1, 0, 2), rtol=1e-8, atol=1e-9)
 
 
+def test_a_sensitivity_takes_more_than_one_step_without_being_told_to(ridge):
+    optimum = ridge.optimum(ridge.lam)
+    exact, usual = (sensitivity(ridge.problem, optimum, ridge.lam, how) for how in (TIGHT, None))
+    for one, other in zip(exact.columns, usual.columns, strict=True):
+        torch.testing.assert_close(one["w"], other["w"], rtol=1e-4, atol=1e-4)
+
+
 @pytest.mark.parametrize("steps", [1, 2, 7, 30])
 def test_i_neumann_terms_are_i_unrolled_steps_from_the_optimum(softplus, steps):
     optimum = softplus.optimum(softplus.lam, softplus.start)

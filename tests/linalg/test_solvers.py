@@ -171,3 +171,14 @@ def test_where_curvature_vanishes_cg_stops_without_calling_it_negative():
     found = CG()(Dense(matrix), b)
     assert found.negative_curvature.tolist() == [False, False]
     assert found.converged.tolist() == [False, True]
+
+
+def test_a_solution_counts_the_products_that_it_took():
+    b = {"w": torch.tensor([1.0, 2.0, 3.0])}
+    unit, steep = Dense(torch.eye(3)), Dense(torch.diag(torch.tensor([1.0, 2.0, 4.0])))
+    assert CG()(unit, b).steps == 1
+    assert CG()(steep, b).steps == 3  # one for each distinct eigenvalue
+    assert CG(max_steps=2)(steep, b).steps == 2
+    assert Exact()(steep, b).steps == 3
+    assert Neumann(terms=4, step=0.1, tolerance=0.0)(steep, b).steps == 4
+    assert Neumann(terms=4, power_steps=7, tolerance=0.0)(steep, b).steps == 7 + 4
