@@ -109,6 +109,24 @@ def test_an_interrupt_inside_a_step_leaves_the_last_checkpoint(tmp_path, monkeyp
     )
 
 
+def test_an_interrupt_between_two_writes_keeps_the_steps_that_are_done(tmp_path, monkeypatch):
+    monkeypatch.setattr(Checkpoint, "due", lambda self: False)
+    data, path, step = interactions(), tmp_path / "run.safetensors", outer_loop.OuterLoop.step
+
+    def killed(self, state):
+        if len(state.history) == 2:
+            raise KeyboardInterrupt
+        step(self, state)
+
+    monkeypatch.setattr(outer_loop.OuterLoop, "step", killed)
+    with pytest.raises(KeyboardInterrupt):
+        condenser().condense(data, checkpoint=path)
+    state, _ = resumed(
+        Checkpoint(path, f"{condenser()._identity()} on {digest(without_test(data))}")
+    )
+    assert len(state.history) == 2
+
+
 def test_nan_stops_with_the_step_and_the_cure(monkeypatch):
     calls, loss = [], OuterLoss.__call__
 

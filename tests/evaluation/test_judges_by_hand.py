@@ -35,8 +35,8 @@ from graphcond.evaluation import node as node_module
 from graphcond.evaluation.calibrate import condensed_facts
 from graphcond.evaluation.node import evaluate_node
 from graphcond.evaluation.recommender import RecommenderReport, _facts, rank_scores
-from graphcond.evaluation.reference import at_least_two
-from graphcond.evaluation.surrogate import SurrogateScores
+from graphcond.evaluation.reference import at_least_two, held_out_accuracy
+from graphcond.evaluation.surrogate import SurrogateScores, linear_surrogate
 from graphcond.evaluation.table import format_report, format_table, name_of_original, summarise
 from graphcond.nn import PolynomialFilterNet
 from graphcond.spaces import PolynomialFilters
@@ -323,13 +323,55 @@ def test_a_network_that_answers_nan_is_no_row(graph, monkeypatch):
         evaluate_node(nn.GraphNet, graph, graph, seeds=(0,))
 
 
-def test_a_set_without_edges_has_no_weights_that_a_network_could_miss(graph):
+def test_weights_that_are_equal_or_none_are_nothing_that_a_network_could_miss(graph):
     bare = graph.clone()
     bare.edge_index, bare.edge_weight = graph.edge_index[:, :0], graph.x.new_empty(0)
     gin = partial(nn.GraphNet, kind="gin-0", hidden=4)
     with warnings.catch_warnings():
         warnings.simplefilter("error")
-        evaluate_node(gin, bare, graph, seeds=(0,), recipe=ClassifierTraining(epochs=1))
+        for weight in (bare.edge_weight, torch.full((graph.num_edges,), 0.5)):
+            bare.edge_weight, bare.edge_index = weight, graph.edge_index[:, : len(weight)]
+            evaluate_node(gin, bare, graph, seeds=(0,), recipe=ClassifierTraining(epochs=1))
+
+
+def test_held_out_accuracy_is_that_of_every_model_however_many_are_asked_at_once(graph):
+    params = NET.init(6, seed=0)
+    params = {name: value + 0.3 * torch.randn_like(value) for name, value in params.items()}
+    whole = held_out_accuracy(NET, LAM, params, graph)
+    for chunk in (1, 4, 5, 6):
+        assert torch.equal(held_out_accuracy(NET, LAM, params, graph, chunk=chunk), whole)
+
+
+def test_a_reference_goes_on_where_it_stopped_and_leaves_a_file_a_seed(
+    graph, tmp_path, monkeypatch
+):
+    asked, train = [], reference_module.train_filters
+
+    def spy(*given, checkpoint, **named):
+        asked.append(checkpoint)
+        return train(*given, checkpoint=checkpoint, **named)
+
+    monkeypatch.setattr(reference_module, "train_filters", spy)
+    recipe = FilterTraining(epochs=1)
+    first = reference(NET, LAM, graph, recipe=recipe)
+    kept = reference(NET, LAM, graph, recipe=recipe, cache=tmp_path)
+    files = sorted(tmp_path.iterdir())
+    assert [file.suffix for file in files] == [".safetensors"] * 2
+    assert asked[:2] == [None, None]
+    assert sorted(asked[2:]) == [file.with_suffix(".partial") for file in files]
+    again = reference(NET, LAM, graph, recipe=recipe, cache=tmp_path)
+    assert len(asked) == 4
+    assert (again.seconds, again.peak_mib) == (kept.seconds, kept.peak_mib)
+    assert torch.equal(again.loss, first.loss)
+    assert torch.equal(first.surrogate.loss, linear_surrogate(NET, LAM, graph).loss)
+    for net, lam, how in (
+        (NET, LAM, FilterTraining(epochs=2)),
+        (replace(NET, hidden=5), LAM, recipe),
+        (NET, LAM.flip(0), recipe),
+    ):
+        count = len(asked)
+        reference(net, lam, graph, recipe=how, cache=tmp_path)
+        assert len(asked) == count + 2  # what another training found is not read
 
 
 def test_a_reference_costs_the_mean_time_and_the_highest_peak(graph, monkeypatch):

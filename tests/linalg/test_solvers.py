@@ -132,6 +132,15 @@ def test_wrong_settings_name_the_law():
         Neumann(step=-1.0)
 
 
+def test_curvature_within_rounding_of_zero_is_not_called_negative():
+    """A product at right angles to its direction: pᵀ A p is 0, and says nothing of its sign."""
+    swap, b = Dense(torch.tensor([[0.0, 1.0], [1.0, 0.0]])), {"w": torch.tensor([1.0, 0.0])}
+    solution = CG()(swap, b)
+    assert not bool(solution.negative_curvature)
+    assert not bool(solution.converged)
+    assert bool(CG()(Dense(-torch.eye(2)), b).negative_curvature)
+
+
 def test_an_unguarded_series_sums_all_its_terms_even_where_it_diverges():
     matrix, b = torch.tensor([[-0.5]], dtype=torch.float64), {"w": torch.ones(1).double()}
     loose = Neumann(terms=4, step=1.0, guarded=False)(Dense(matrix), b)

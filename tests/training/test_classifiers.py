@@ -12,7 +12,7 @@ from graphcond.data import planted_graph
 from graphcond.metrics import accuracy
 from graphcond.nn import GraphNet
 from graphcond.training import ClassifierTraining, infer, train_classifier
-from graphcond.training.classifiers import ClassifierProgram
+from graphcond.training.classifiers import ClassifierProgram, prepared
 
 
 @pytest.fixture(scope="module")
@@ -87,3 +87,19 @@ def test_a_graph_of_another_type_is_looked_at_in_the_models(graph, weighted):
         single.edge_weight = double.edge_weight = None
     torch.testing.assert_close(infer(model, double), infer(model, single))
     assert double.x.dtype == torch.float64
+
+
+def test_a_graph_is_made_ready_for_its_model_and_else_left_as_it_is(graph):
+    plain = graph.clone()
+    del plain.edge_weight
+    net = GraphNet(8, 3, hidden=4)
+    assert prepared(torch.nn.Linear(8, 3), plain) is plain
+    for data in (plain, graph):
+        ready = prepared(torch.nn.Linear(8, 3).double(), data)
+        assert ready.x.dtype == torch.float64
+        assert data.x.dtype == torch.float32
+    assert ready.edge_weight.dtype == torch.float64
+    words = plain.clone()  # few are there, as of a bag of words
+    words.x = torch.zeros(200, 50)
+    words.x[:, 7] = 1.0
+    assert prepared(net, words).x.layout == torch.sparse_csr
