@@ -95,6 +95,7 @@ GUARDS: dict[str, tuple[str, ...]] = {
     "graphcond/search/loop.py": ("tests/search/test_search.py", "tests/search/test_faults.py"),
     "graphcond/evaluation/*.py": ("tests/evaluation", "tests/cli/test_cli.py"),
     "graphcond/condensers/*.py": (
+        "tests/condensers/test_base.py",
         "tests/condensers/test_budget.py",
         "tests/condensers/test_selection.py",
         "tests/condensers/test_node_direction.py",

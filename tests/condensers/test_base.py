@@ -1,0 +1,152 @@
+"""What every condenser's base does, seen on two that only cut: no method, no time."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, ClassVar
+
+import pytest
+import torch
+
+from graphcond.condensers.base import Draft, InteractionCondenser, NodeCondenser
+from graphcond.condensers.selection import induced
+from graphcond.data import (
+    EDGE,
+    kept_interactions,
+    load,
+    planted_graph,
+    split_interactions,
+    split_record,
+    train_edges,
+)
+from graphcond.data.combine import union
+from graphcond.errors import BudgetError, FileFormatError, InputError
+
+
+@dataclass(frozen=True, kw_only=True)
+class First(InteractionCondenser):
+    """Keep the first interactions."""
+
+    more: int = 0
+    seen: ClassVar[list[Any]] = []
+
+    def _condense(self, data, checkpoint):
+        self.seen.append((data, None if checkpoint is None else checkpoint.load()))
+        if checkpoint is not None:
+            checkpoint.save({"x": torch.ones(2)}, {})
+        small = kept_interactions(data, torch.arange(self.budget(data) + self.more))
+        return Draft(small, history=[{"step": 0}], facts={"told": 1})
+
+
+@dataclass(frozen=True, kw_only=True)
+class FirstNodes(NodeCondenser):
+    """Keep the first nodes of each part, some more or fewer than asked for."""
+
+    train: int = 0
+    val: int = 0
+
+    def _condense(self, data, checkpoint):
+        budget = self.budget(data)
+        counts = {"train": budget.num_train + self.train, "val": budget.num_val + self.val}
+        parts = (
+            induced(data, data[f"{part}_mask"].nonzero()[:count, 0])
+            for part, count in counts.items()
+        )
+        return Draft(union(*parts))
+
+
+@pytest.fixture(autouse=True)
+def nothing_seen():
+    First.seen.clear()
+
+
+@pytest.fixture(scope="module")
+def women():
+    return split_interactions(load("southern-women"), seed=0)
+
+
+@pytest.fixture(scope="module")
+def graph():
+    return planted_graph(num_nodes=120, num_classes=3, num_features=8, degree=6.0, seed=0)
+
+
+def test_the_card_says_what_was_made_of_what(women, graph):
+    first = First(ratio=0.5, seed=4)
+    made = first.condense(women)
+    card, count = made.data.card, train_edges(women).size(1)
+    assert (card["dataset"], card["method"], card["seed"]) == ("southern-women", "First", 4)
+    assert card["split"] == split_record(women) != {}
+    assert (card["told"], card["ratio"], card["num_edges"]) == (1, 0.5, count // 2)
+    assert card["ratio_actual"] == (count // 2) / count
+    assert "ratio=0.5" in card["condenser"]
+    assert not {"without", "weights"} & set(card)
+    assert {name: made.report[name] for name in card} == card
+    assert made.history == ({"step": 0},)
+    ((seen, _),) = first.seen
+    assert "test_edge_index" not in seen[EDGE]
+    card = FirstNodes(num_nodes=9, num_val=7, val=-2)(graph).card
+    assert (card["num_train"], card["num_val"]) == (9, 5)
+    assert (card["ratio"], card["ratio_actual"]) == (9 / 120, 9 / 120)
+    assert card["ratio_train"] == 9 / int(graph.train_mask.sum())
+
+
+def test_weights_are_kept_or_said_to_be_left_out(women):
+    weighed = women.clone()
+    weighed[EDGE].edge_weight = torch.linspace(1, 2, train_edges(women).size(1))
+    assert First(ratio=0.5)(weighed).card["weights"] == "kept, not used"
+
+    class Bare(First):
+        """The same without weights."""
+
+        def _condense(self, data, checkpoint):
+            draft = super()._condense(data, checkpoint)
+            del draft.data[EDGE].edge_weight
+            return draft
+
+    with pytest.warns(UserWarning, match="edge_weight"):
+        card = Bare(ratio=0.5)(weighed).card
+    assert (card["weights"], card["without"]) == ("left out", ["edge_weight"])
+
+
+def test_sizes_other_than_the_budget_are_a_defect_that_is_told(women, graph):
+    with pytest.raises(BudgetError, match="at most"):
+        First(ratio=0.5, more=1)(women)
+    for wrong in ({"train": 1}, {"train": -1}, {"val": 1}):
+        with pytest.raises(BudgetError, match="report it"):
+            FirstNodes(num_nodes=9, num_val=7, **wrong)(graph)
+
+
+def test_what_cannot_be_condensed_is_refused_before_any_work(women, graph):
+    first = First(ratio=0.5)
+    for seed in (0.5, True, None):
+        with pytest.raises(InputError, match="`seed` must be a whole number"):
+            First(ratio=0.5, seed=seed)(women)
+    with pytest.raises(InputError, match="must be a torch_geometric.data.HeteroData"):
+        first(graph)
+    with pytest.raises(InputError, match="must be a torch_geometric.data.Data"):
+        FirstNodes(num_nodes=9)(women)
+    twice = women.clone()
+    twice[EDGE].edge_index = twice[EDGE].edge_index.repeat(1, 2)
+    with pytest.raises(InputError):
+        first(twice)
+    shared = graph.clone()
+    shared.val_mask = graph.val_mask | graph.train_mask
+    with pytest.raises(InputError, match="no node in both"):
+        FirstNodes(num_nodes=9)(shared)
+    with pytest.raises(BudgetError):
+        First(ratio=0.001)(women)
+    assert not first.seen
+
+
+def test_a_checkpoint_is_of_one_condenser_and_one_data_set(women, tmp_path):
+    path = tmp_path / "run.safetensors"
+    first = First(ratio=0.5)
+    first.condense(women, checkpoint=path)
+    assert first.seen[-1][1] is None
+    first.condense(women, checkpoint=path)
+    tensors, _ = first.seen[-1][1]
+    assert (tensors["x"].tolist(), tensors["x"].device.type) == ([1, 1], "cpu")
+    other = split_interactions(load("southern-women"), seed=1)
+    for condenser, data in ((First(ratio=0.25), women), (first, other)):
+        with pytest.raises(FileFormatError, match="same settings and data"):
+            condenser.condense(data, checkpoint=path)
