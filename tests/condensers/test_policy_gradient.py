@@ -170,34 +170,6 @@ def test_as_printed_the_tail_comes_on_top_of_the_budget():
     assert card["ratio_actual"] > 0.25
 
 
-@pytest.mark.parametrize("form", [PolicyGradient.published, PolicyGradient.released])
-def test_settings_of_the_papers_method_reach_both_of_its_forms(form):
-    method = form(MF, POOL, ratio=0.3, threshold=7, steps=9, seed=5)
-    assert (method.ratio, method.tail.threshold, method.schedule.steps, method.seed) == (
-        *(0.3, 7, 9),
-        5,
-    )
-
-
-@pytest.mark.parametrize(
-    "wrong", [{"steps": 0}, {"dim": 0}, {"learning_rate": 0.0}, {"init_std": 0.0}, {"start": "any"}]
-)
-def test_an_unrolled_training_out_of_range_is_refused(wrong):
-    with pytest.raises(InputError, match="must be"):
-        UnrolledBPR(**wrong)
-
-
-def test_what_leaves_the_pool_takes_its_origin_along():
-    data = without_test(interactions())
-    method = condenser(outer=HeldOutInteractions(0.25), tail=Tail(threshold=0))
-    pool = method._pool(data)
-    held = HeldOutInteractions(0.25).held_out(data, method.seed)
-    known = set(zip(*train_edges(data).tolist())) - set(zip(*held.tolist()))
-    observed = [pair in known for pair in zip(*pool.edges.tolist())]
-    assert (pool.origin == 0).tolist() == observed
-    assert 0 < sum(observed) < len(pool)
-
-
 def test_the_released_codes_budget_is_a_share_of_the_pool():
     data = interactions()
     method = PolicyGradient.released(MF, POOL, ratio=0.25, steps=1)

@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import math
-import sys
 import warnings
-from dataclasses import replace
 from functools import partial
 
 import pytest
@@ -22,37 +20,20 @@ from graphcond.data import (
 )
 from graphcond.data import test_edges as held_out
 from graphcond.errors import InputError, NumericalError
-from graphcond.evaluation import (
-    CalibrationReport,
-    calibrate,
-    compare_rankings,
-    evaluate_recommender,
-    make_row,
-    reference,
-)
+from graphcond.evaluation import evaluate_recommender, make_row
 from graphcond.evaluation import judge as judge_module
 from graphcond.evaluation import node as node_module
-from graphcond.evaluation.calibrate import condensed_facts
 from graphcond.evaluation.node import evaluate_node
 from graphcond.evaluation.recommender import RecommenderReport, _facts, rank_scores
-from graphcond.evaluation.reference import at_least_two, held_out_accuracy
-from graphcond.evaluation.surrogate import SurrogateScores, linear_surrogate
 from graphcond.evaluation.table import format_report, format_table, name_of_original, summarise
-from graphcond.nn import PolynomialFilterNet
-from graphcond.spaces import PolynomialFilters
 from graphcond.training import (
     ClassifierTraining,
     ClosedFormRecommender,
-    FilterTraining,
     Fitted,
     Popularity,
     Recommender,
 )
-
-# The package's `reference` is the function, not the module.
-reference_module = sys.modules["graphcond.evaluation.reference"]
-NET = PolynomialFilterNet(8, hidden=4, num_classes=3)
-LAM = PolynomialFilters().sample(6, seed=1)
+from tests.evaluation.planted import planted_reference
 
 
 @pytest.fixture(scope="module")
@@ -62,47 +43,7 @@ def graph():
 
 @pytest.fixture(scope="module")
 def whole(graph):
-    """A reference whose results are planted."""
-    made = reference(NET, LAM, graph, recipe=FilterTraining(epochs=1))
-    loss = torch.tensor([[1.0, 2.0, 3.0, 4.0, 5.0, 6.0], [2.0, 1.0, 3.0, 4.0, 6.0, 5.0]])
-    accuracy = torch.tensor([[0.9, 0.8, 0.7, 0.6, 0.5, 0.4], [0.4, 0.5, 0.6, 0.7, 0.9, 0.8]])
-    held = torch.tensor([[0.8, 0.7, 0.5, 0.4, 0.3, 0.2], [0.6, 0.8, 0.5, 0.4, 0.3, 0.2]])
-    surrogate = SurrogateScores(loss[0].flip(0), accuracy[0].flip(0), 0.1, 2.0, 0.5)
-    found = {"loss": loss, "accuracy": accuracy, "held_out": held, "surrogate": surrogate}
-    return replace(made, **found, seconds=7.0, peak_mib=9.0)
-
-
-def test_a_reference_tells_its_ceiling_and_what_the_surrogate_ranks(whole):
-    full, surrogate = whole.rows("planted")
-    swaps = 1 - 6 * 4 / (6 * 35)  # two swapped neighbours: the sum of squared gaps is 4
-    assert full["ceiling_loss"] == full["spearman_loss"] == pytest.approx(swaps)
-    assert full["ceiling_accuracy"] == full["spearman_accuracy"]
-    assert full["ceiling_accuracy"] == pytest.approx(1 - 6 * 68 / (6 * 35))
-    assert full["kendall_loss"] == pytest.approx((15 - 2 * 2) / 15)
-    assert (full["seconds_train"], full["peak_mib"]) == (7.0, 9.0)
-    # Each seed picks by its own losses and is paid by the other's test nodes.
-    assert full["accuracy"] == pytest.approx((60 + 70) / 2)
-    assert full["regret"] == pytest.approx((20 + 10) / 2)
-    assert surrogate["spearman_loss"] == pytest.approx((-1 - swaps) / 2)
-    assert surrogate["ceiling_loss"] == pytest.approx(swaps)
-    assert surrogate["seconds_train"] == 2.5
-    assert surrogate["accuracy"] == pytest.approx(20)
-    assert surrogate["regret"] == pytest.approx(75 - 20)
-    assert (full["method"], surrogate["method"]) == ("Full", "Linear surrogate")
-    assert full["dataset"] == surrogate["dataset"] == "planted"
-
-
-def test_candidates_that_tie_share_the_pick(whole):
-    loss = torch.tensor([1.0, 1.0, 1.0, 2.0, 3.0, 4.0])
-    found = compare_rankings(whole, loss, -loss)
-    assert found["accuracy"] == pytest.approx((70 + 75 + 50) / 3)
-    assert found["regret"] == pytest.approx(75 - (70 + 75 + 50) / 3)
-
-
-def test_a_ceiling_needs_two_seeds():
-    assert at_least_two((5,)) == (5, 6)
-    assert at_least_two((5, 5)) == (5, 6)
-    assert at_least_two((5, 2, 5)) == (5, 2, 5)
+    return planted_reference(graph)
 
 
 def rows():
@@ -185,16 +126,6 @@ def test_what_a_row_says_of_its_set():
     found = _facts(half, data)
     assert (found["method"], found["ratio"], found["dataset"]) == ("X", 0.5, "women")
     assert found["ratio_actual"] == share
-
-
-def test_a_graphs_row_tells_the_ratio_that_was_asked_for_and_the_one_reached(graph):
-    made = graph.clone()
-    made.card = {"ratio": 0.5, "ratio_actual": 0.4, "method": "X", "name": "planted"}
-    found = condensed_facts(made)
-    assert (found["ratio"], found["ratio_actual"], found["method"]) == (0.5, 0.4, "X")
-    assert found["num_train"] == int(graph.train_mask.sum())
-    assert found["num_val"] == int(graph.val_mask.sum())
-    assert found["num_edges"] == graph.num_edges
 
 
 def test_a_ceiling_of_nothing_is_no_number():
@@ -332,68 +263,6 @@ def test_weights_that_are_equal_or_none_are_nothing_that_a_network_could_miss(gr
         for weight in (bare.edge_weight, torch.full((graph.num_edges,), 0.5)):
             bare.edge_weight, bare.edge_index = weight, graph.edge_index[:, : len(weight)]
             evaluate_node(gin, bare, graph, seeds=(0,), recipe=ClassifierTraining(epochs=1))
-
-
-def test_held_out_accuracy_is_that_of_every_model_however_many_are_asked_at_once(graph):
-    params = NET.init(6, seed=0)
-    params = {name: value + 0.3 * torch.randn_like(value) for name, value in params.items()}
-    whole = held_out_accuracy(NET, LAM, params, graph)
-    for chunk in (1, 4, 5, 6):
-        assert torch.equal(held_out_accuracy(NET, LAM, params, graph, chunk=chunk), whole)
-
-
-def test_a_reference_goes_on_where_it_stopped_and_leaves_a_file_a_seed(
-    graph, tmp_path, monkeypatch
-):
-    asked, train = [], reference_module.train_filters
-
-    def spy(*given, checkpoint, **named):
-        asked.append(checkpoint)
-        return train(*given, checkpoint=checkpoint, **named)
-
-    monkeypatch.setattr(reference_module, "train_filters", spy)
-    recipe = FilterTraining(epochs=1)
-    first = reference(NET, LAM, graph, recipe=recipe)
-    kept = reference(NET, LAM, graph, recipe=recipe, cache=tmp_path)
-    files = sorted(tmp_path.iterdir())
-    assert [file.suffix for file in files] == [".safetensors"] * 2
-    assert asked[:2] == [None, None]
-    assert sorted(asked[2:]) == [file.with_suffix(".partial") for file in files]
-    again = reference(NET, LAM, graph, recipe=recipe, cache=tmp_path)
-    assert len(asked) == 4
-    assert (again.seconds, again.peak_mib) == (kept.seconds, kept.peak_mib)
-    assert torch.equal(again.loss, first.loss)
-    assert torch.equal(first.surrogate.loss, linear_surrogate(NET, LAM, graph).loss)
-    for net, lam, how in (
-        (NET, LAM, FilterTraining(epochs=2)),
-        (replace(NET, hidden=5), LAM, recipe),
-        (NET, LAM.flip(0), recipe),
-    ):
-        count = len(asked)
-        reference(net, lam, graph, recipe=how, cache=tmp_path)
-        assert len(asked) == count + 2  # what another training found is not read
-
-
-def test_a_reference_costs_the_mean_time_and_the_highest_peak(graph, monkeypatch):
-    planted = {name: torch.ones(6) for name in ("loss", "accuracy", "held_out")}
-    costs = iter([(1.0, 9.0), (3.0, 5.0)])
-    monkeypatch.setattr(reference_module, "_one_seed", lambda *_: (dict(planted), *next(costs)))
-    made = reference(NET, LAM, graph, seeds=(0, 1))
-    assert (made.seconds, made.peak_mib) == (2.0, 9.0)
-
-
-def test_a_calibration_means_over_the_seeds_of_the_condensed_set_alone(whole):
-    own = ({"accuracy": 50.0}, {"accuracy": 80.0, "regret": 3.0})
-    scores = torch.zeros(2, 6)
-    report = CalibrationReport((*whole.rows("planted"), *own), whole, scores, scores)
-    assert report.condensed_rows == own
-    assert (report.mean("accuracy"), report.mean("regret")) == (65.0, 3.0)
-    assert math.isnan(report.mean("kendall_loss"))
-
-
-def test_a_ranking_needs_five_candidates(graph):
-    with pytest.raises(InputError, match="at least five"):
-        calibrate(NET, LAM[:4], full=graph, condensed=graph)
 
 
 def test_recommenders_are_judged_on_sets_and_tests_that_are_there():

@@ -122,6 +122,7 @@ GUARDS: dict[str, tuple[str, ...]] = {
         "tests/condensers/test_direction.py",
         "tests/condensers/test_interactions_direction.py",
         "tests/condensers/test_item_prices.py",
+        "tests/condensers/test_teacher_choice.py",
         "tests/condensers/test_interactions.py",
         "tests/condensers/test_interactions_by_hand.py",
     ),
@@ -131,6 +132,7 @@ GUARDS: dict[str, tuple[str, ...]] = {
         "tests/condensers/test_policy_gradient_planted.py",
         "tests/condensers/test_policy_gradient.py",
         "tests/condensers/test_policy_gradient_resume.py",
+        "tests/condensers/test_policy_gradient_settings.py",
         "tests/condensers/test_policy_gradient_by_hand.py",
     ),
     "graphcond/condensers/hcdc/*.py": (
