@@ -11,6 +11,7 @@ import os
 from collections.abc import Sequence
 from dataclasses import replace
 from functools import cache
+from itertools import combinations
 from pathlib import Path
 from typing import Any
 
@@ -38,7 +39,9 @@ import matplotlib.pyplot as plt  # noqa: E402
 HIDDEN = ("gradient norm", "SynFlow")
 """Rankings of the table that the figure leaves out: they are worse than random search."""
 FREE = ("random readout", "prior order")
-"""Rankings that train nothing and that the condensed graph's is mixed with, in equal parts."""
+"""Rankings that train nothing and that the condensed graph's is mixed with, in equal parts: one
+of them, or all.
+"""
 _RIDGE = np.logspace(0, 5, 12)
 
 
@@ -123,24 +126,25 @@ def _blocks(store: Store, dataset: str, route: str, seed: int) -> list[dict[str,
 
 def combined(trained: Ranking, free: Sequence[Ranking]) -> list[Ranking]:
     """Return the condensed graph's ranking smoothed over networks that look alike, and its mean
-    rank with each of others, plain and smoothed.
+    rank with each of others, and with all of them, plain and smoothed.
     """
     features = tree_features(SPACE.decode(SPACE.sample(len(trained.score), seed=trained.seed)))
     found = list[Ranking]()
-    for each in (None, *free):
-        mixed = trained
-        if each is not None:
-            score = sum(torch.from_numpy(rankdata(one.score)) for one in (trained, each))
-            name, seconds = f"{trained.name} and {each.name}", trained.seconds + each.seconds
-            mixed = replace(
-                trained,
-                name=name,
-                score=score,  # type: ignore[arg-type]  # a sum starts at an int
-                seconds=seconds,
-            )
-            found.append(mixed)
-        score = torch.from_numpy(smoothed(features, rankdata(mixed.score)))
-        found.append(replace(mixed, name=f"{mixed.name}, smoothed", score=score))
+    for size in sorted({0, 1, len(free)}):
+        for others in combinations(free, size):
+            each = (trained, *others)
+            ranks = np.sum([rankdata(one.score) for one in each], 0)
+            mixed = trained
+            if others:
+                mixed = replace(
+                    trained,
+                    name=" and ".join(one.name for one in each),
+                    score=torch.from_numpy(ranks),
+                    seconds=sum(one.seconds for one in each),
+                )
+                found.append(mixed)
+            score = torch.from_numpy(smoothed(features, rankdata(ranks)))
+            found.append(replace(mixed, name=f"{mixed.name}, smoothed", score=score))
     return found
 
 

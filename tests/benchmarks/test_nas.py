@@ -205,6 +205,12 @@ def test_a_mixture_is_the_mean_rank_and_costs_both() -> None:
     assert mixed.score.tolist() == [4, 4, 4]
     assert mixed.seconds == trained.seconds + prior.seconds
     assert smooth.name == "condensed and prior order, smoothed"
+    readout = ranking([5, 8, 7], known, known, name="random readout")
+    every = {each.name: each for each in mixtures([trained, prior, readout])}
+    assert len(every) == 7, "three mixtures; these and the condensed one smoothed"
+    both = every["condensed and random readout and prior order"]
+    assert both.score.tolist() == [5, 7, 6]
+    assert both.seconds == trained.seconds + prior.seconds + readout.seconds
     shorter = replace(prior, score=prior.score[:2])
     assert [each.name for each in mixtures([trained, shorter])] == ["condensed, smoothed"]
 
