@@ -34,7 +34,7 @@ from graphcond.data import (
 from graphcond.errors import InputError
 from graphcond.pools import fit_proxies
 from graphcond.seeding import derive, generator
-from graphcond.training import BPR, Fitted, RankingLooks, Recommender, UniformNegatives
+from graphcond.training import BPR, Fitted, Recommender, UniformNegatives
 
 MF = partial(nn.MF, dim=4)
 
@@ -322,20 +322,6 @@ def test_a_part_that_makes_the_teacher_validate_worse_is_left_out(monkeypatch, l
     monkeypatch.setattr(teacher_choice, lame, worst)
     found = fit_teacher(data, MF, ensemble=0, factors=3, rank=4, seed=7)
     torch.testing.assert_close(found.users @ found.items.T, wanted.users @ wanted.items.T)
-
-
-def test_a_teachers_validation_looks_at_as_many_users_as_the_recipe_says(monkeypatch):
-    data = without_test(split_interactions(load("southern-women"), seed=0))
-    counts, call = [], RankingLooks.__call__
-
-    def spy(self, users, items):
-        counts.append(self.users.numel())
-        return call(self, users, items)
-
-    monkeypatch.setattr(RankingLooks, "__call__", spy)
-    fit_teacher(data, MF, ensemble=0, factors=3, rank=4, recipe=BPR(val_users=5))
-    fit_teacher(data, MF, ensemble=0, factors=3, rank=4)
-    assert counts == [5] * 3 + [val_edges(data)[0].unique().numel()] * 3
 
 
 def test_a_teacher_is_the_mean_of_its_parts_each_with_its_own_seed(women):
