@@ -64,8 +64,10 @@ def _farewell(options: Search) -> str:
     if options.out is None and options.storage is None:
         return "graphcond: interrupted; nothing was kept. With --out or --storage a search goes on."
     words = ["graphcond", "search", options.subject]
-    for field in dataclasses.fields(options)[1:]:
+    for field in dataclasses.fields(options):
         value = getattr(options, field.name)
+        if field.name == "subject":
+            continue
         if value is True:
             words += [f"--{field.name}", "true"]
         elif value != field.default:

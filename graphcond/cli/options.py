@@ -8,13 +8,11 @@ from dataclasses import dataclass
 from typing import Literal
 
 
-@dataclass(frozen=True)
-class Source:
-    """Where the data come from.
+@dataclass(frozen=True, kw_only=True)
+class Table:
+    """Where raw files lie, and how a table of one's own is read.
 
     Args:
-        data: A data set's name (see `graphcond datasets`) or a file: .safetensors, .npz, .csv,
-            .tsv, .parquet, .inter, a LightGCN folder.
         root: Folder with raw data sets; default $GRAPHCOND_DATA or ~/.cache/graphcond.
         user: Column of users in a table of your own; by default user, user_id, customer_id, …
         item: Column of items; by default item, item_id, movieId, product_id, …
@@ -26,7 +24,6 @@ class Source:
         k_core: Leave out users and items with fewer interactions than this; the card says how many.
     """
 
-    data: str
     root: str | None = None
     user: str | None = None
     item: str | None = None
@@ -35,6 +32,18 @@ class Source:
     weight: str | None = None
     min_rating: float | None = None
     k_core: int | None = None
+
+
+@dataclass(frozen=True)
+class Source(Table):
+    """Where the data come from.
+
+    Args:
+        data: A data set's name (see `graphcond datasets`) or a file: .safetensors, .npz, .csv,
+            .tsv, .parquet, .inter, a LightGCN folder.
+    """
+
+    data: str
 
 
 @dataclass(frozen=True)
@@ -156,7 +165,7 @@ Space = Literal["models", "filters", "graph-nas", "nas-bench-graph", "recommende
 
 
 @dataclass(frozen=True)
-class Search:
+class Search(Table):
     """Search architectures, filters or recommenders on a condensed set, train the best few on the
     original, and test the winner; or search with an Optuna objective of your own.
 
@@ -170,7 +179,6 @@ class Search:
     Args:
         subject: A data set's name (see `graphcond datasets`) or a file; or your own objective as
             script.py:function. It is called with a trial, and with `data` if it takes it.
-        root: Folder with raw data sets; default $GRAPHCOND_DATA or ~/.cache/graphcond.
         condensed: A file that `graphcond condense --out` wrote; without one the original itself is
             searched.
         data: For your own objective: the data set or file that it gets as `data`.
@@ -195,7 +203,6 @@ class Search:
     """
 
     subject: str
-    root: str | None = None
     condensed: str | None = None
     data: str | None = None
     full: str | None = None

@@ -17,6 +17,7 @@ from graphcond.cli.cost import Timed, cost, cost_line
 from graphcond.cli.endings import interruptible, warnings_as_lines
 from graphcond.cli.judging import as_json
 from graphcond.cli.options import Search
+from graphcond.cli.own_file import columns_of
 from graphcond.cli.source import load_split
 from graphcond.data import (
     check_split,
@@ -88,7 +89,8 @@ def _search_space(options: Search) -> None:
         " For a data set give --condensed.",
     )
     given = None if options.condensed is None else read(options.condensed)
-    full = load_split(options.subject, options.root, None, options.seed, given)
+    root, columns, core = options.root, columns_of(options), options.k_core
+    full = load_split(options.subject, root, None, options.seed, given, columns, core)
     small = without_test(full) if given is None else given
     objective = _objective(options, small, full)
     check_split(small, full)
@@ -193,7 +195,8 @@ def _seen(options: Search, name: str) -> Any:
     """Return a data set or a condensed file without its test split."""
     if name.endswith(".safetensors"):
         return without_test(read(name))
-    return without_test(load_split(name, options.root, "per-user", options.seed))
+    root, columns, core = options.root, columns_of(options), options.k_core
+    return without_test(load_split(name, root, "per-user", options.seed, None, columns, core))
 
 
 def _objective(options: Search, small: Any, full: Any) -> Any:

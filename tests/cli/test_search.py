@@ -193,18 +193,8 @@ def test_recommenders_are_searched_on_a_condensed_set_and_tested_once(
 ) -> None:
     made = "condense southern-women --method PopularCore --ratio 0.6 --judge false --out"
     assert main([*made.split(), str(tmp_path)]) == 0
-    words = [
-        "search",
-        "southern-women",
-        "--trials",
-        "3",
-        "--top",
-        "2",
-        "--epochs",
-        "2",
-        "--condensed",
-    ]
-    words.append(str(tmp_path / "condensed.safetensors"))
+    few = ["--trials", "3", "--top", "2", "--epochs", "2", "--condensed"]
+    words = ["search", "southern-women", *few, str(tmp_path / "condensed.safetensors")]
     capsys.readouterr()
     assert main([*words, "--out", str(tmp_path / "found"), "--json", "true"]) == 0
     found = json.loads(capsys.readouterr().out)
@@ -214,6 +204,14 @@ def test_recommenders_are_searched_on_a_condensed_set_and_tested_once(
     assert costs["cpu_seconds_full"] > 0
     assert main(words) == 0
     assert f"reaches NDCG@10 {found['ndcg@10']:.4f}" in capsys.readouterr().out
+    table = tmp_path / "sales.csv"
+    pairs = [(f"c{i // 8}", f"a{i % 8}") for i in range(96) if (i // 8 + i) % 3]
+    table.write_text("customer,article\n" + "".join(f"{a},{b}\n" for a, b in pairs))
+    sales = [str(table), "--user", "customer", "--item", "article", "--k_core", "2"]
+    out = ["--out", str(tmp_path / "sales")]
+    assert main(["condense", *sales, "--method", "PopularCore", "--judge", "false", *out]) == 0
+    assert main(["search", *sales, *few, str(tmp_path / "sales" / "condensed.safetensors")]) == 0
+    assert "reaches NDCG@10" in capsys.readouterr().out
     for data, space, usual in (
         ("southern-women", "filters", "recommenders"),
         ("karate", "recommenders", "models"),
