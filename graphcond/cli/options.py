@@ -9,7 +9,7 @@ from typing import Literal
 
 
 @dataclass(frozen=True, kw_only=True)
-class Table:
+class OwnTable:
     """Where raw files lie, and how a table of one's own is read.
 
     Args:
@@ -35,7 +35,7 @@ class Table:
 
 
 @dataclass(frozen=True)
-class Source(Table):
+class Source(OwnTable):
     """Where the data come from.
 
     Args:
@@ -165,7 +165,7 @@ Space = Literal["models", "filters", "graph-nas", "nas-bench-graph", "recommende
 
 
 @dataclass(frozen=True)
-class Search(Table):
+class Search(OwnTable):
     """Search architectures, filters or recommenders on a condensed set, train the best few on the
     original, and test the winner; or search with an Optuna objective of your own.
 

@@ -13,12 +13,12 @@ from typing import Any
 import torch
 from torch_geometric.data import HeteroData
 
-from graphcond.cli.options import Condense, Table
+from graphcond.cli.options import Condense, OwnTable
 from graphcond.data import Columns, num_items, train_edges, write_back, write_parquet
 from graphcond.typing import Record
 
 
-def columns_of(source: Table) -> Columns:
+def columns_of(source: OwnTable) -> Columns:
     """Return the columns that the options name.
 
     Args:
