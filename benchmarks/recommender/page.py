@@ -246,8 +246,8 @@ def quarter() -> str:
 def configurations() -> str:
     """How configurations rank on a quarter, beside rivals of the same cost."""
     columns = ["dataset", "method", "setting", "ratio", "seeds", "configurations", "spearman"]
-    columns += ["kendall", "percent_regret", "percent_regret_top", "times_cheaper"]
-    columns += ["seconds_condense"]
+    columns += ["spearman_low", "spearman_high", "kendall", "percent_regret", "percent_regret_top"]
+    columns += ["times_cheaper_60"]
     parts = []
     for name in _records("recommender_ranking"):
         rows = [row for row in rows_of(name) if "spearman" in row]
