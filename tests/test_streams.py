@@ -197,6 +197,7 @@ RUNS = {
     },
     "RandomInteractions": condensing(condensers.RandomInteractions, women, ratio=0.4),
     "Majority": condensing(condensers.Majority, women, ratio=0.4),
+    "PopularCore": condensing(condensers.PopularCore, women, ratio=0.4),
     "SVPEasiest": condensing(condensers.SVPEasiest, women, ratio=0.4, recommender=MF, recipe=SHORT),
     "DosCondInteractions": condensing(
         condensers.DosCondInteractions, women, ratio=0.4, recommender=MF, steps=2

@@ -24,6 +24,7 @@ from graphcond.condensers import (
     Partition,
     PolicyGradient,
     Pool,
+    PopularCore,
     RandomFeaturesTeacher,
     RandomInteractions,
     RandomNodes,
@@ -109,6 +110,7 @@ SHORT = {"ratio": 0.4, "schedule": Schedule(steps=3), "tail": Tail(threshold=12)
 INTERACTIONS = {
     "random": lambda: RandomInteractions(ratio=0.4),
     "majority": lambda: Majority(ratio=0.4),
+    "popular core": lambda: PopularCore(ratio=0.4),
     "svp": lambda: SVPHardest(ratio=0.4, recipe=BPR(rounds=2)),
     "doscond": lambda: DosCondInteractions(ratio=0.4, recommender=MF, steps=4),
     "teacher choice": lambda: TeacherChoice(
