@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import warnings
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
 import pytest
 import torch
+from torch_geometric.data import Data
 
+from graphcond.condensers import Partition
 from graphcond.condensers.base import Draft, InteractionCondenser, NodeCondenser
 from graphcond.condensers.selection import induced
+from graphcond.condensers.synthesis import NodeSynthesis, WorseThanRandomWarning
 from graphcond.data import (
     EDGE,
     kept_interactions,
@@ -20,7 +24,7 @@ from graphcond.data import (
     train_edges,
 )
 from graphcond.data.combine import union
-from graphcond.errors import BudgetError, FileFormatError, InputError
+from graphcond.errors import BudgetError, FileFormatError, InputError, NumericalError
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -53,6 +57,30 @@ class FirstNodes(NodeCondenser):
             for part, count in counts.items()
         )
         return Draft(union(*parts))
+
+
+@dataclass(frozen=True, kw_only=True)
+class Made(NodeSynthesis):
+    """Zeros, one of them another number."""
+
+    name: str = "x"
+    where: str = "train"
+    number: float = 0.0
+    files: ClassVar[list[str | None]] = []
+
+    def part(self, data, part, count, checkpoint=None):
+        """Return as many nodes as asked for, each with a loop."""
+        self.files.append(None if checkpoint is None else checkpoint.path.name)
+        loops = torch.arange(count).repeat(2, 1)
+        made = Data(
+            x=torch.zeros(count, data.num_features),
+            y=torch.arange(count) % 3,
+            edge_index=loops,
+            edge_weight=torch.ones(count),
+        )
+        if part == self.where:
+            made[self.name].view(-1)[-1] = self.number
+        return made, [{"step": 0}]
 
 
 @pytest.fixture(autouse=True)
@@ -136,6 +164,34 @@ def test_what_cannot_be_condensed_is_refused_before_any_work(women, graph):
     with pytest.raises(BudgetError):
         First(ratio=0.001)(women)
     assert not first.seen
+
+
+@pytest.mark.parametrize("where", ["train", "val"])
+@pytest.mark.parametrize("name", ["x", "edge_weight"])
+@pytest.mark.parametrize("number", [float("nan"), float("inf")])
+def test_nodes_that_are_no_numbers_are_no_result(graph, where, name, number):
+    with pytest.raises(NumericalError, match=f"made NaN or infinite {where} nodes"):
+        Made(num_nodes=9, num_val=7, where=where, name=name, number=number)(graph)
+
+
+@pytest.mark.filterwarnings("ignore:Made")
+def test_both_parts_of_a_synthesis_have_records_and_files_of_their_own(graph, tmp_path):
+    Made.files.clear()
+    made = Made(num_nodes=9, num_val=7).condense(graph)
+    Made(num_nodes=9, num_val=7).condense(graph, checkpoint=tmp_path / "run.safetensors")
+    assert Made.files == [None, None, "run.train.safetensors", "run.val.safetensors"]
+    assert made.history == ({"part": "train", "step": 0}, {"part": "val", "step": 0})
+    assert (int(made.data.train_mask.sum()), int(made.data.val_mask.sum())) == (9, 7)
+
+
+def test_nodes_that_teach_less_than_random_ones_are_warned_of_and_others_are_not(graph):
+    with pytest.warns(WorseThanRandomWarning, match="^Made: a linear model gets"):
+        card = Made(num_nodes=9, num_val=7)(graph).card
+    assert card["linear_accuracy"] < card["linear_accuracy_random"]
+    with warnings.catch_warnings():
+        warnings.simplefilter("error", WorseThanRandomWarning)
+        card = Partition(num_nodes=9, num_val=9)(graph).card
+    assert card["linear_accuracy"] >= card["linear_accuracy_random"]
 
 
 def test_a_checkpoint_is_of_one_condenser_and_one_data_set(women, tmp_path):

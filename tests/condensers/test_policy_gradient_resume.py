@@ -127,6 +127,18 @@ def test_an_interrupt_between_two_writes_keeps_the_steps_that_are_done(tmp_path,
     assert len(state.history) == 2
 
 
+def test_the_proxy_of_a_pool_is_kept_with_it(tmp_path):
+    data, path = interactions(), tmp_path / "run.safetensors"
+    settings = {"estimator": masks.OneStep(), "inner": UnrolledBPR(), "schedule": Schedule(steps=1)}
+    how = condenser(**settings)
+    how.condense(data, checkpoint=path)
+    seen = without_test(data)
+    _, pool = resumed(Checkpoint(path, f"{how._identity()} on {digest(seen)}"))
+    (kept,), (made,) = pool.proxies, how._pool(seen).proxies
+    assert torch.equal(kept.users, made.users)
+    assert torch.equal(kept.items, made.items)
+
+
 def test_nan_stops_with_the_step_and_the_cure(monkeypatch):
     calls, loss = [], OuterLoss.__call__
 

@@ -1,16 +1,17 @@
 """What settings reach, which are refused, and what leaves the pool."""
 
 from dataclasses import replace
+from types import SimpleNamespace
 
 import pytest
 import torch
 
-from graphcond import pools
+from graphcond import masks, pools
 from graphcond.condensers import Tail
 from graphcond.condensers.dconrec.condenser import PolicyGradient
 from graphcond.condensers.dconrec.one_step import UnrolledBPR
-from graphcond.condensers.dconrec.outer_loop import Schedule
-from graphcond.condensers.dconrec.outer_loss import HeldOutInteractions
+from graphcond.condensers.dconrec.outer_loop import OuterLoop, Schedule, State
+from graphcond.condensers.dconrec.outer_loss import HeldOutInteractions, TeacherFavourites
 from graphcond.data import EDGE, num_items, num_users, train_edges, without_test
 from graphcond.errors import InputError
 from tests.condensers.learned_masks import MF, POOL, condenser, interactions
@@ -79,3 +80,40 @@ def test_rates_may_stay_and_schedules_out_of_range_are_refused():
     ):
         with pytest.raises(InputError, match="A schedule must have"):
             Schedule(**wrong)
+
+
+@pytest.mark.parametrize("share", [0.0, 1.0, -0.1])
+def test_outer_interactions_out_of_range_are_refused(share):
+    with pytest.raises(InputError, match="`share` must be"):
+        HeldOutInteractions(share)
+    with pytest.raises(InputError, match="`length` must be at least 1"):
+        TeacherFavourites(length=0)
+
+
+def test_a_plain_step_is_projected_from_where_the_gradient_leads():
+    """Not from where it was cut to [0, 1]: that is another point of the simplex."""
+    pool = pools.make_pool(torch.tensor([[0, 0, 0], [0, 1, 2]]), 0)
+    gradient = torch.tensor([-2.0, 0.0, 0.0])
+    loop = OuterLoop(
+        SimpleNamespace(at=lambda step: None),
+        pool,
+        False,
+        masks.CappedSimplex(1.5),
+        lambda *_, seed: masks.Estimate(gradient.clone(), 0.0, 0.0, 0.0),
+        Schedule(steps=1, learning_rate=1.0, plain=True),
+        0,
+    )
+    state = State(torch.full((3,), 0.5))
+    loop.step(state)
+    torch.testing.assert_close(state.probs, torch.tensor([1.0, 0.25, 0.25]))
+    assert state.history[0]["mapping_norm"] == pytest.approx(0.375**0.5)
+
+
+@pytest.mark.parametrize(("fixed", "left"), [(False, [3.0, -2.0, -1.0]), (True, [0.0, -0.5, 0.5])])
+def test_the_mean_that_is_taken_off_is_that_of_what_can_move(fixed, left):
+    pool = pools.make_pool(torch.tensor([[0, 0, 0], [0, 1, 2]]), 0)
+    pool = replace(pool, kept=torch.tensor([True, False, False]))
+    loop = OuterLoop(None, pool, fixed, masks.CappedSimplex(2.0), None, Schedule(), 0)
+    gradient = torch.tensor([0.0 if fixed else 6.0, 1.0, 2.0])
+    loop._centre(gradient)
+    assert gradient.tolist() == left

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from functools import partial
 
 import pytest
@@ -13,7 +14,7 @@ from graphcond.condensers.interactions import teacher_choice
 from graphcond.condensers.interactions.teacher_choice import Mixture, fit_teacher
 from graphcond.data import load, split_interactions, train_edges, without_test
 from graphcond.errors import InputError
-from graphcond.training import BPR, RankingLooks
+from graphcond.training import BPR, Fitted, RankingLooks, Recommender
 
 MF = partial(nn.MF, dim=2)
 QUICK = BPR(rounds=2, min_steps=2)
@@ -77,3 +78,14 @@ def test_a_teacher_has_parts(parts):
     named = dict(zip(("ensemble", "factors", "rank"), parts, strict=True))
     with pytest.raises(InputError, match="at least one part"):
         TeacherChoice(ratio=0.5, **named)
+
+
+def test_a_teacher_is_of_the_same_users_and_items(women):
+    for users, items in ((17, 14), (18, 13)):
+        teacher = Recommender(torch.ones(users, 2), torch.ones(items, 2), Fitted())
+        with pytest.raises(InputError, match="same users and items"):
+            TeacherChoice(ratio=0.5, teacher=teacher)(women)
+
+
+def test_mixtures_that_propose_nothing_differ_in_their_prices_alone():
+    assert tuple(Mixture(math.inf, t) for t in (0.0, 0.25, 0.5)) == TeacherChoice.OBSERVED_ONLY

@@ -175,6 +175,14 @@ def test_empty_or_too_large_parts_are_named(change: dict[str, int]) -> None:
         split_nodes(_graph(), **{"train": 4, "val": 30, **change})  # type: ignore[arg-type]
 
 
+def test_what_is_left_of_training_is_all_that_can_be_held_out() -> None:
+    data = Data(x=torch.ones(30, 1), y=torch.arange(30) % 3)
+    out = split_nodes(data, train=5, val=10, test=5)
+    assert int((out.train_mask | out.val_mask | out.test_mask).sum()) == 30
+    with pytest.raises(InputError, match="no more than there are"):
+        split_nodes(data, train=5, val=10, test=6)
+
+
 @pytest.mark.parametrize("part", [math.inf, -1, "all"])
 def test_parts_are_finite_numbers(part: Any) -> None:
     for name in ("train", "val", "test"):

@@ -9,7 +9,7 @@ from dataclasses import replace
 import pytest
 import torch
 
-from graphcond.data import planted_graph, without_test
+from graphcond.data import planted_graph, statistics, without_test
 from graphcond.errors import InputError
 from graphcond.evaluation import CalibrationReport, calibrate, compare_rankings, reference
 from graphcond.evaluation.calibrate import condensed_facts
@@ -73,6 +73,7 @@ def test_a_graphs_row_tells_the_ratio_that_was_asked_for_and_the_one_reached(gra
     assert found["num_train"] == int(graph.train_mask.sum())
     assert found["num_val"] == int(graph.val_mask.sum())
     assert found["num_edges"] == graph.num_edges
+    assert found["bytes"] == statistics(made)["bytes"]
 
 
 def test_held_out_accuracy_is_that_of_every_model_however_many_are_asked_at_once(graph):
@@ -146,6 +147,26 @@ def test_calibrating_against_data_makes_the_reference_of_them(graph, monkeypatch
         calibrate(NET, LAM, full=graph, condensed=told, seeds=(5,))
     with pytest.raises(InputError, match="needs test nodes"):
         reference(NET, LAM, small)
+
+
+def test_the_surrogate_scores_at_the_ridge_that_it_chose(graph):
+    ridges = (1e-6, 1e-3, 1e-1, 10.0)
+    found = linear_surrogate(NET, LAM, graph, ridges)
+    for order in (ridges[::-1], (found.ridge,)):
+        other = linear_surrogate(NET, LAM, graph, order)
+        assert other.ridge == found.ridge
+        assert torch.equal(other.loss, found.loss)
+        assert torch.equal(other.accuracy, found.accuracy)
+    for wrong in ((), (0.0,), (1.0, -1.0)):
+        with pytest.raises(InputError, match="positive `ridges`"):
+            linear_surrogate(NET, LAM, graph, wrong)
+
+
+def test_the_originals_rows_bear_its_name_and_not_the_condensed_sets(graph, whole):
+    made = without_test(graph)
+    made.card = {"dataset": "planted", "name": "mine"}
+    report = calibrate(NET, LAM, full=whole, condensed=made, seeds=(0,))
+    assert [row["dataset"] for row in report.rows[:2]] == ["planted"] * 2
 
 
 def test_a_calibration_means_over_the_seeds_of_the_condensed_set_alone(whole):

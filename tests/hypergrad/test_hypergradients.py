@@ -1,6 +1,7 @@
 import pytest
 import torch
 
+from graphcond.errors import InputError
 from graphcond.hypergrad import (
     BilevelProblem,
     ClosedForm,
@@ -54,6 +55,21 @@ def test_forward_sensitivity_gives_the_same_hypergradient_and_is_dtheta_dlam(rid
     )
     columns = torch.stack([column["w"] for column in forward.columns], dim=-1)
     torch.testing.assert_close(columns, jacobian.permute(1, 0, 2), rtol=1e-8, atol=1e-9)
+
+
+def test_a_formula_goes_before_the_parameters_that_are_given(ridge):
+    closed = ClosedForm(ridge.optimum)
+    stale = {"w": torch.ones_like(ridge.lam)}
+    torch.testing.assert_close(
+        closed(ridge.problem, stale, ridge.lam), closed(ridge.problem, {}, ridge.lam)
+    )
+
+
+def test_a_loss_is_a_number_for_each_hyperparameter(ridge):
+    optimum = ridge.optimum(ridge.lam)
+    wide = BilevelProblem(ridge.inner, lambda p, lam: p["w"] * lam)
+    with pytest.raises(InputError, match="Sum or average"):
+        Implicit(TIGHT)(wide, optimum, ridge.lam)
 
 
 def test_a_sensitivity_takes_more_than_one_step_without_being_told_to(ridge):

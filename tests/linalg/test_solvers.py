@@ -128,8 +128,27 @@ def test_wrong_settings_name_the_law():
         CG(max_steps=0)
     with pytest.raises(InputError, match="`terms` must be at least 1"):
         Neumann(terms=0)
-    with pytest.raises(InputError, match="`step` must be positive"):
-        Neumann(step=-1.0)
+    for step in (-1.0, 0.0):
+        with pytest.raises(InputError, match="`step` must be positive"):
+            Neumann(step=step)
+    with pytest.raises(InputError, match="`power_steps` must be at least 1"):
+        Neumann(power_steps=0)
+    for solver in (CG, Neumann, Exact):
+        with pytest.raises(InputError, match="`tolerance` must be at least 0"):
+            solver(tolerance=-1e-9)
+    with pytest.raises(InputError, match="`steps` must be at least 1"):
+        largest_eigenvalue(Dense(torch.eye(2)), {"w": torch.ones(2)}, steps=0)
+
+
+@pytest.mark.parametrize("scale", [1e-12, 1e-6, 1e6, 1e12])
+def test_an_operator_of_any_scale_is_solved(scale):
+    b = {"w": torch.tensor([3.0, 3.0])}
+    matrix = Dense(scale * torch.tensor([[2.0, 1.0], [1.0, 2.0]]))
+    for solver in (CG(), Neumann(terms=60), Exact()):
+        solution = solver(matrix, b)
+        assert bool(solution.converged)
+        assert not bool(solution.negative_curvature)
+        torch.testing.assert_close(scale * solution.value["w"], torch.ones(2))
 
 
 def test_curvature_within_rounding_of_zero_is_not_called_negative():

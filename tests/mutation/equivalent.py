@@ -234,6 +234,58 @@ EQUIVALENT: dict[tuple[str, str, str], str] = {
         "Coarsening.part",
         "0 → 1",
     ): "features of one number would be projected or not: none are",
+    (
+        "graphcond/pools/proxy.py",
+        "ProxyTopK.select",
+        "room = torch.where(degree > 0, num_items(data) - degree, 0) → room = num_items(data) -"
+        " degree",
+    ): "a user without interactions has no share, and what has none is given no room",
+    (
+        "graphcond/pools/proxy.py",
+        "apportion",
+        "rest = torch.where(count + more < room, want - more, -1.0) → rest = want - more",
+    ): "read where nothing whole was given out: who has no room wants nothing then",
+    (
+        "graphcond/pools/proxy.py",
+        "apportion",
+        "if spare and not int(more.sum()): → if not int(more.sum()):",
+    ): "the loop goes on while something is left, so that something is to spare",
+    (
+        "graphcond/pools/proxy.py",
+        "best_overall",
+        "scores.numel() > total > 0 → scores.numel() >= total > 0",
+    ): "where all are wanted the bar is below the lowest",
+    (
+        "graphcond/pools/tail.py",
+        "keep_tail",
+        "if limit is not None and threshold: → if limit is not None:",
+    ): "0 candidates for ε sum to 0",
+    (
+        "graphcond/pools/tail.py",
+        "keep_tail",
+        "torch.bincount(degree[degree < threshold], minlength=threshold) →"
+        " torch.bincount(degree[degree <= threshold], minlength=threshold)[:threshold]",
+    ): "what is counted too much is cut off",
+    (
+        "graphcond/condensers/dconrec/one_step.py",
+        "_Step.forward",
+        "ctx.still = not bool(users.any()) → ctx.still = False",
+    ): "the long way for users at zero: slower, to the same step",
+    (
+        "graphcond/condensers/dconrec/one_step.py",
+        "_Step.backward",
+        "if ctx.still and tables is None: → if ctx.still:",
+    ): "only a first step has users at zero, and its tables are constants",
+    (
+        "graphcond/data/split.py",
+        "_published",
+        "if bool((part == 1).any()) or ratios[1] == 0: → if bool((part == 1).any()):",
+    ): "a share of 0 draws nobody",
+    (
+        "graphcond/evaluation/reference.py",
+        "compare_rankings",
+        "loss = loss.double() → loss = loss",
+    ): "no order and no tie changes in a wider type",
 }
 """(file, function, change) -> why no test could, or should, tell the difference."""
 
