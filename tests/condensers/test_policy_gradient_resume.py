@@ -104,6 +104,10 @@ def test_an_interrupt_inside_a_step_leaves_the_last_checkpoint(tmp_path, monkeyp
     with pytest.raises(KeyboardInterrupt):
         condenser().condense(data, checkpoint=path)
     monkeypatch.setattr(outer_loop.Adam, "step", step)
+    state, _ = resumed(
+        Checkpoint(path, f"{condenser()._identity()} on {digest(without_test(data))}")
+    )
+    assert len(state.history) == int(state.state_dict()["probs.step"]) == 2
     assert torch.equal(
         train_edges(whole.data), train_edges(condenser().condense(data, checkpoint=path).data)
     )

@@ -181,6 +181,8 @@ def test_what_is_left_of_training_is_all_that_can_be_held_out() -> None:
     assert int((out.train_mask | out.val_mask | out.test_mask).sum()) == 30
     with pytest.raises(InputError, match="no more than there are"):
         split_nodes(data, train=5, val=10, test=6)
+    out = split_nodes(data, train=2, val=0.26, test=0.26)  # 7.8 of 30 nodes
+    assert (int(out.val_mask.sum()), int(out.test_mask.sum())) == (8, 8)
 
 
 @pytest.mark.parametrize("part", [math.inf, -1, "all"])
@@ -188,6 +190,9 @@ def test_parts_are_finite_numbers(part: Any) -> None:
     for name in ("train", "val", "test"):
         with pytest.raises(InputError, match="Whole ones are counts"):
             split_nodes(_graph(), **{"train": 4, "val": 30, name: part})
+    for name in ("train", "val"):
+        with pytest.raises(InputError, match="Whole ones are counts"):
+            split_nodes(_graph(), **{"train": 4, "val": 30, name: None})
 
 
 def test_labels_are_needed_for_a_split() -> None:

@@ -2,10 +2,21 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 import torch
 
-from graphcond.hypergrad import BilevelProblem, ClosedForm, Hypergradient, Implicit, Unrolled
+from graphcond.errors import InputError
+from graphcond.hypergrad import (
+    BilevelProblem,
+    ClosedForm,
+    Hypergradient,
+    Implicit,
+    Unrolled,
+    pearson_distance,
+    sensitivity,
+)
 from graphcond.linalg import CG, Dense, Exact, LinearSolver, Neumann
 
 MATRIX = torch.tensor([[2.0, 1.0], [1.0, 3.0]])
@@ -53,3 +64,35 @@ def test_a_hyperparameter_in_neither_loss_has_gradient_zero(
     )
     lam = torch.tensor([0.5, 2.0, 1.0])
     assert torch.equal(method(problem, {"w": torch.ones(2)}, lam), torch.zeros(3))
+
+
+def test_two_values_have_a_correlation_and_one_has_none() -> None:
+    found = pearson_distance(torch.tensor([[1.0, 2.0], [1.0, 2.0]]), torch.tensor([3.0, 1.0]))
+    torch.testing.assert_close(found, torch.tensor([2.0, 2.0]))
+    with pytest.raises(InputError, match="at least 2"):
+        pearson_distance(torch.ones(3, 1), torch.ones(3, 1))
+
+
+def test_a_negative_damping_is_refused() -> None:
+    with pytest.raises(InputError, match="`damping` must be at least 0"):
+        Implicit(damping=-0.5)
+
+
+def test_what_no_hyperparameter_touches_does_not_move(ridge: Any) -> None:
+    optimum = ridge.optimum(ridge.lam)
+    still = BilevelProblem(lambda p, lam: (p["w"] ** 2).sum(-1), ridge.outer)
+    found = sensitivity(still, optimum, ridge.lam)
+    assert len(found.columns) == ridge.lam.size(1)
+    for column in found.columns:
+        assert torch.equal(column["w"], torch.zeros_like(optimum["w"]))
+    some = found.rows(torch.tensor([1]))
+    assert some.solutions == ()
+    assert some.columns[0]["w"].shape == (1, 3)
+
+
+def test_the_callers_hyperparameters_are_left_as_they_were(ridge: Any) -> None:
+    optimum = ridge.optimum(ridge.lam)
+    for how in (Unrolled(steps=2), Implicit(), ClosedForm(ridge.optimum)):
+        how(ridge.problem, optimum, ridge.lam)
+        assert not ridge.lam.requires_grad
+        assert not optimum["w"].requires_grad

@@ -157,6 +157,7 @@ def test_curvature_within_rounding_of_zero_is_not_called_negative():
     solution = CG()(swap, b)
     assert not bool(solution.negative_curvature)
     assert not bool(solution.converged)
+    assert solution.steps == 1  # a block that stalls is asked no more
     assert bool(CG()(Dense(-torch.eye(2)), b).negative_curvature)
 
 
@@ -166,6 +167,7 @@ def test_an_unguarded_series_sums_all_its_terms_even_where_it_diverges():
     assert float(loose.value["w"]) == pytest.approx(1 + 1.5 + 1.5**2 + 1.5**3)
     assert not bool(loose.diverged.any())
     guarded = Neumann(terms=4, step=1.0)(Dense(matrix), b)
+    assert guarded.steps == 1
     assert bool(guarded.diverged.all())
     assert float(guarded.value["w"]) == 0
 
@@ -210,3 +212,43 @@ def test_a_solution_counts_the_products_that_it_took():
     assert Exact()(steep, b).steps == 3
     assert Neumann(terms=4, step=0.1, tolerance=0.0)(steep, b).steps == 4
     assert Neumann(terms=4, power_steps=7, tolerance=0.0)(steep, b).steps == 7 + 4
+
+
+@pytest.mark.parametrize("make", [CG, lambda max_steps, **how: Neumann(max_steps, 0.3, **how)])
+def test_a_solve_stops_at_the_first_residual_that_is_small_enough(make):
+    matrix = Dense(torch.diag(torch.linspace(0.5, 3, 100, dtype=torch.float64)))
+    b = {"w": torch.ones(100, dtype=torch.float64)}
+    left = [float(make(max_steps=k, tolerance=0.0)(matrix, b).residual) for k in range(1, 20)]
+    wanted = next(k for k, residual in enumerate(left, 1) if residual <= 0.1)
+    found = make(max_steps=50, tolerance=0.1)(matrix, b)
+    assert found.steps == wanted > 1
+    assert float(found.residual) == pytest.approx(left[wanted - 1])
+
+
+@pytest.mark.parametrize("solver", [CG(tolerance=1e-2), Neumann(50, 0.5, tolerance=1e-2)])
+def test_a_block_that_is_done_does_not_move_while_others_go_on(solver):
+    quick = torch.diag(torch.tensor([1.0, 1.5, 0.9]))
+    slow = torch.diag(torch.tensor([0.02, 1.0, 1.9]))
+    b = torch.tensor([[1.0, 2.0, 3.0], [1.0, 1.0, 1.0]])
+    both = solver(Dense(torch.stack([quick, slow])), {"w": b})
+    alone = solver(Dense(quick[None]), {"w": b[:1]})
+    assert both.steps > alone.steps
+    assert torch.equal(both.value["w"][:1], alone.value["w"])
+
+
+def test_a_series_that_diverges_late_returns_its_best_partial_sum():
+    """One residual shrinks tenfold a term, the other grows by 9 %: the second sum is best."""
+    matrix = torch.diag(torch.tensor([1.0, -0.1], dtype=torch.float64))
+    b = {"w": torch.tensor([1.0, 0.1], dtype=torch.float64)}
+    found = Neumann(terms=60, step=0.9)(Dense(matrix), b)
+    assert bool(found.diverged)
+    left = torch.tensor([0.1**2, 0.1 * 1.09**2], dtype=torch.float64)
+    torch.testing.assert_close(found.residual, left.norm() / b["w"].norm())
+    sums = torch.tensor([0.9 * (1 + 0.1), 0.9 * 0.1 * (1 + 1.09)], dtype=torch.float64)
+    torch.testing.assert_close(found.value["w"], sums)
+
+
+def test_entries_of_any_sign_and_size_are_scaled_by_the_largest():
+    b = {"w": torch.tensor([-1e30, -1e-30])}
+    for solver in (CG(), Neumann(), Exact()):
+        torch.testing.assert_close(solver(Dense(torch.eye(2)), b).value["w"], b["w"])

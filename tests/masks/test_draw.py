@@ -3,6 +3,7 @@ import itertools
 import pytest
 import torch
 
+from graphcond import masks
 from graphcond.errors import BudgetError, InputError
 from graphcond.masks import CappedSimplex, bernoulli, conditional_poisson, inclusion, systematic
 from graphcond.masks import poisson as poisson_module
@@ -140,3 +141,36 @@ def test_inclusion_probabilities_are_made_of_probabilities(probs):
 def test_every_size_is_drawn_exactly(draw, size):
     for seed in range(3):
         assert int(draw(torch.tensor([0.5, 0.2, 0.9, 0.4]), size, seed=seed).sum()) == size
+
+
+def test_what_is_impossible_is_not_drawn_and_the_rest_as_often_as_it_shall(monkeypatch):
+    """The design behind a draw has the probabilities that were asked for, not those that it works
+    with.
+    """
+    probs = torch.tensor([0.9, 0.0, 0.6, 1.0, 0.3, 0.2, 0.0], dtype=torch.float64)
+    seen, sample = [], ConditionalPoisson.sample
+
+    def spy(self, seed):
+        seen.append(self)
+        return sample(self, seed)
+
+    monkeypatch.setattr(ConditionalPoisson, "sample", spy)
+    for seed in range(10):
+        drawn = masks.conditional_poisson(probs, 3, seed=seed)
+        assert int(drawn.sum()) == 3
+        assert drawn[[1, 3, 6]].tolist() == [False, True, False]
+        torch.testing.assert_close(seen[-1].inclusion(), probs[[0, 2, 4, 5]], rtol=0, atol=1e-8)
+
+
+def test_every_draw_is_the_function_of_its_name():
+    probs = torch.linspace(0.05, 0.95, 40)
+    for seed in range(5):
+        for draw, function in (
+            (masks.SystematicDraw(), masks.systematic),
+            (masks.ConditionalPoissonDraw(), masks.conditional_poisson),
+        ):
+            assert torch.equal(draw(probs, 20, seed=seed), function(probs, 20, seed=seed))
+        free = masks.BernoulliDraw()(probs, 20, seed=seed)
+        assert torch.equal(free, masks.bernoulli(probs, seed=seed))
+    sizes = {int(masks.BernoulliDraw()(probs, 20, seed=seed).sum()) for seed in range(20)}
+    assert len(sizes) > 3
