@@ -75,7 +75,7 @@ def test_rates_may_stay_and_schedules_out_of_range_are_refused():
     assert Schedule(factor=1.0, every=1, floor=0.0).at(7) == Schedule().learning_rate
     assert Schedule(floor=0.1, learning_rate=0.1).at(99) == 0.1
     for wrong in (
-        *({"steps": -1}, {"learning_rate": 0.0}, {"factor": 0.0}, {"factor": 1.1}),
+        *({"steps": -1}, {"learning_rate": 0.0, "floor": 0.0}, {"factor": 0.0}, {"factor": 1.1}),
         *({"every": 0}, {"floor": -0.1}, {"floor": 0.2}),
     ):
         with pytest.raises(InputError, match="A schedule must have"):

@@ -96,3 +96,16 @@ def test_the_callers_hyperparameters_are_left_as_they_were(ridge: Any) -> None:
         how(ridge.problem, optimum, ridge.lam)
         assert not ridge.lam.requires_grad
         assert not optimum["w"].requires_grad
+
+
+def test_a_sensitivity_is_of_as_many_hyperparameters_and_leaves_the_value_its_graph(
+    ridge: Any,
+) -> None:
+    optimum = ridge.optimum(ridge.lam)
+    found = sensitivity(ridge.problem, optimum, ridge.lam)
+    value, grad = found.hypergradient(ridge.outer, optimum, ridge.lam)
+    for each in (value, grad):  # the outer design is what a condensed graph would be
+        (moved,) = torch.autograd.grad(each.sum(), ridge.x_val, retain_graph=True)
+        assert float(moved.abs().sum()) > 0
+    with pytest.raises(InputError, match="as many hyperparameters as columns"):
+        found.hypergradient(ridge.outer, optimum, ridge.lam[:, :2])

@@ -151,9 +151,10 @@ def test_an_operator_of_any_scale_is_solved(scale):
         torch.testing.assert_close(scale * solution.value["w"], torch.ones(2))
 
 
-def test_curvature_within_rounding_of_zero_is_not_called_negative():
+@pytest.mark.parametrize("tiny", [0.0, 1e-9, -1e-9])
+def test_curvature_within_rounding_of_zero_is_not_called_negative(tiny):
     """A product at right angles to its direction: pᵀ A p is 0, and says nothing of its sign."""
-    swap, b = Dense(torch.tensor([[0.0, 1.0], [1.0, 0.0]])), {"w": torch.tensor([1.0, 0.0])}
+    swap, b = Dense(torch.tensor([[tiny, 1.0], [1.0, 0.0]])), {"w": torch.tensor([1.0, 0.0])}
     solution = CG()(swap, b)
     assert not bool(solution.negative_curvature)
     assert not bool(solution.converged)

@@ -1,5 +1,6 @@
 import itertools
 
+import numpy as np
 import pytest
 import torch
 
@@ -174,3 +175,10 @@ def test_every_draw_is_the_function_of_its_name():
         assert torch.equal(free, masks.bernoulli(probs, seed=seed))
     sizes = {int(masks.BernoulliDraw()(probs, 20, seed=seed).sum()) for seed in range(20)}
     assert len(sizes) > 3
+
+
+def test_leaves_are_distributions_of_their_sums():
+    (one, two) = poisson_module._leaves(np.array([[0.2, 0.7, 0.5], [0.1, 0.1, 0.1]]))
+    by_hand = np.convolve(np.convolve([0.8, 0.2], [0.3, 0.7]), [0.5, 0.5])
+    np.testing.assert_allclose(one, by_hand)
+    np.testing.assert_allclose(two, [0.729, 0.243, 0.027, 0.001])

@@ -6,6 +6,8 @@ import torch
 from graphcond import masks
 from graphcond.errors import InputError, NumericalError
 from graphcond.masks import BernoulliMask
+from graphcond.masks.estimators import base as estimators_base
+from graphcond.masks.estimators.base import halves
 
 P, G = 6, 3
 PROBS = torch.tensor([0.15, 0.4, 0.5, 0.6, 0.75, 0.9], dtype=torch.float64)
@@ -216,3 +218,33 @@ def test_number_of_samples_is_checked(kind):
 def test_place_of_differentiation_is_checked():
     with pytest.raises(InputError, match="at"):
         masks.OneStep(at="elsewhere")
+
+
+def test_baselines_in_numbers():
+    losses = torch.tensor([[1.0, 2.0], [3.0, 8.0], [5.0, 2.0]])
+    others = torch.tensor([[-3.0, -3.0], [0.0, 6.0], [3.0, -3.0]])  # less the mean of the others
+    assert torch.equal(masks.LeaveOneOut.advantage(losses), others)
+    assert torch.equal(masks.PerUser.advantage(losses), others)
+    torch.testing.assert_close(masks.MeanBaseline.advantage(losses), others * 2 / 3)
+    assert torch.equal(masks.Reinforce.advantage(losses), losses)
+
+
+def test_halves_are_compared_by_their_own_lengths_and_sizes():
+    first, second = torch.tensor([1.0, 0.0]), torch.tensor([2.0, 2.0])
+    variance, cosine = halves(first, second, (2, 3))
+    assert cosine == pytest.approx(0.5**0.5)
+    assert variance == pytest.approx((1 + 4) * 2 * 3 / 25)
+    assert halves(first, 0 * second) == (pytest.approx(1 / 4), 0.0)
+
+
+def test_an_odd_number_of_masks_has_halves_of_two_sizes(monkeypatch):
+    seen = []
+
+    def spy(first, second, sizes):
+        seen.append(sizes)
+        return halves(first, second, sizes)
+
+    monkeypatch.setattr(estimators_base, "halves", spy)
+    mask = BernoulliMask(torch.full((3,), 0.5))
+    masks.LeaveOneOut(samples=5)(lambda draws: torch.rand(len(draws), 1), mask, seed=0)
+    assert seen == [(2, 3)]

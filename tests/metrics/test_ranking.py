@@ -79,3 +79,9 @@ def test_an_interaction_that_is_held_out_twice_is_one_relevant_item():
     twice = torch.tensor([[0, 0, 0], [2, 2, 1]])
     hit, count = hits(torch.tensor([[2, 0]]), twice, num_items=3)
     assert (hit.tolist(), count.tolist()) == ([[True, False]], [2])
+
+
+def test_items_that_are_not_there_are_refused_on_either_side():
+    for top, relevant in ((4, 0), (0, 4), (0, -1)):
+        with pytest.raises(InputError, match="Item ids must be in"):
+            hits(torch.tensor([[top]]), torch.tensor([[0], [relevant]]), num_items=4)

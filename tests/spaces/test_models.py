@@ -52,8 +52,9 @@ def test_a_choice_builds_its_network_and_bad_spaces_are_refused():
     assert len(net.layers) == 4
     assert net.layers[0].K == 3
     assert not ModelChoices().contains(torch.ones(2, 14)).any()
-    with pytest.raises(InputError, match="distinct"):
-        ModelChoices(depths=(2, 2))
+    for depths in ((2, 2), ()):
+        with pytest.raises(InputError, match="distinct"):
+            ModelChoices(depths=depths)
 
 
 def test_halves_that_sum_to_one_are_no_choice_and_dropout_and_seed_reach_the_network():

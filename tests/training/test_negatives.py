@@ -30,3 +30,10 @@ def test_models_side_by_side_get_negatives_of_their_own():
     assert items[1::2].min() >= 4
     assert (items[0::2] != 1).all()
     assert (items[1::2] != 6).all()
+
+
+def test_every_item_that_was_not_taken_is_drawn_sometimes():
+    taken = torch.tensor([[0, 0], [1, 3]])
+    users = torch.zeros(400, dtype=torch.long)
+    drawn = UniformNegatives(taken, 1, 6)(users, torch.Generator().manual_seed(0))
+    assert set(drawn.tolist()) == {0, 2, 4, 5}
