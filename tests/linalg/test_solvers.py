@@ -253,3 +253,8 @@ def test_entries_of_any_sign_and_size_are_scaled_by_the_largest():
     b = {"w": torch.tensor([-1e30, -1e-30])}
     for solver in (CG(), Neumann(), Exact()):
         torch.testing.assert_close(solver(Dense(torch.eye(2)), b).value["w"], b["w"])
+
+
+def test_an_operator_that_maps_all_to_zero_has_no_eigenvalue_but_zero():
+    like = {"w": torch.ones(2, 3)}
+    assert largest_eigenvalue(Dense(torch.zeros(2, 3, 3)), like).tolist() == [0, 0]

@@ -282,6 +282,11 @@ EQUIVALENT: dict[tuple[str, str, str], str] = {
         "if bool((part == 1).any()) or ratios[1] == 0: → if bool((part == 1).any()):",
     ): "a share of 0 draws nobody",
     (
+        "graphcond/masks/draw.py",
+        "systematic",
+        "steps = torch.floor(walk * scale + start) → steps = torch.floor(walk + start)",
+    ): "the probabilities sum to the size up to rounding",
+    (
         "graphcond/evaluation/reference.py",
         "compare_rankings",
         "loss = loss.double() → loss = loss",
