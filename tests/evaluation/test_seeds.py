@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import copy
 from functools import partial
 from typing import Any
 
 import numpy as np
 import pytest
+import torch
 
-from graphcond.data import load, split_interactions
+from graphcond.data import EDGE, load, split_interactions
 from graphcond.errors import InputError
 from graphcond.evaluation import evaluate_node, evaluate_recommender
+from graphcond.evaluation.seeds import whole_numbers
 from graphcond.nn import MF, GraphNet
 from graphcond.training import BPR, ClassifierTraining
 
@@ -20,6 +23,7 @@ BAD: list[tuple[Any, str]] = [
     ("12", "`seeds` must be several whole numbers, but it is '12'"),
     (["a"], r"`seeds` must be whole numbers, but it holds \['a'\]"),
     ([1.5], r"`seeds` must be whole numbers, but it holds \[1.5\]"),
+    ([0, True], r"`seeds` must be whole numbers, but it holds \[True\]"),
     ([], "`seeds` must hold a whole number"),
 ]
 
@@ -56,3 +60,16 @@ def test_lengths_that_are_none_are_refused(ks: Any) -> None:
     data = split_interactions(load("southern-women"), seed=0)
     with pytest.raises(InputError, match="`ks` must"):
         evaluate_recommender(partial(MF, dim=2), data, data, ks=ks, seeds=(0,))
+
+
+def test_all_seeds_are_kept_as_they_come() -> None:
+    assert whole_numbers("seeds", range(5, 0, -1), "(0,)") == [5, 4, 3, 2, 1]
+    assert whole_numbers("seeds", np.arange(4), "(0,)") == [0, 1, 2, 3]
+
+
+def test_a_set_without_pairs_of_its_own_is_refused() -> None:
+    data = split_interactions(load("southern-women"), seed=0)
+    small = copy.copy(data)
+    small[EDGE].edge_index = torch.tensor([[0, 18], [0, 0]])
+    with pytest.raises(InputError, match="edge_index"):
+        evaluate_recommender(partial(MF, dim=2), small, data, seeds=(0,))

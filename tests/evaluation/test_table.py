@@ -49,3 +49,18 @@ def test_a_report_has_the_mean_and_the_sample_deviation_of_its_rows() -> None:
     assert report.mean("accuracy") == pytest.approx(3.0)
     assert report.std("accuracy") == pytest.approx(7.0**0.5)
     assert Report(report.rows[:1]).std("accuracy") == 0
+    assert Report(report.rows[:2]).std("accuracy") == pytest.approx(0.5**0.5)
+
+
+def test_numbers_have_the_digits_of_their_column_and_hide_a_spread_that_none_shows() -> None:
+    def cells(**values: float) -> list[str]:
+        rows = [make_row(dataset="d", method="A", **values)]
+        rows.append(make_row(dataset="d", method="A", **{k: v + 0.001 for k, v in values.items()}))
+        line = format_table(rows, columns=list(values)).splitlines()[-1]
+        return [each.strip() for each in line.strip("|").split("|")]
+
+    assert cells(ratio_actual=0.12345, seconds_train=12.345) == ["0.124 ± 0.000707", "12.3"]
+    assert cells(regret=1.26, accuracy=81.26) == ["1.3 ± 0.0", "81.3 ± 0.0"]
+    assert cells(kendall_loss=0.5, num_edges=1234.0) == ["0.5005 ± 0.0007", "1,234 ± 0"]
+    table = format_table([make_row(dataset="d", method="A", ratio=0.12345, seconds_train=1.0)])
+    assert "| 0.123 " in table

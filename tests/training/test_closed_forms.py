@@ -143,3 +143,9 @@ def test_the_first_subspace_is_drawn_by_the_seed():
         first, again, other = (solve(sweeps=1, seed=seed).scores(0, 60) for seed in (0, 0, 1))
         assert torch.equal(first, again)
         assert not torch.equal(first, other)
+
+
+def test_ease_is_dense_up_to_its_limit_of_items():
+    women = load("southern-women")
+    assert isinstance(EASE(dense_items=14).fit(women), DenseItemWeights)
+    assert isinstance(EASE(dense_items=13).fit(women), SparseItemWeights)

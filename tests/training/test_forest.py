@@ -9,7 +9,7 @@ from graphcond.errors import InputError
 from graphcond.metrics import spearman
 from graphcond.seeding import generator
 from graphcond.spaces import TreeChoice
-from graphcond.training import ForestRuns, ForestTraining, train_forest
+from graphcond.training import ForestRuns, ForestTraining, forest, train_forest
 
 DEEP = TreeChoice((0, 1, 2, 3), ("gcn", "gcn", "fc", "fc"))
 BLIND = TreeChoice((0, 1, 2, 3), ("fc", "fc", "fc", "fc"))
@@ -137,3 +137,30 @@ def test_the_test_nodes_labels_are_not_read():
     moved.y = torch.where(rest, 1 - data.y, data.y)
     first, second = (train_forest([DEEP], each, each, recipe=FAST) for each in (data, moved))
     assert torch.equal(first.loss, second.loss)
+
+
+def test_every_step_takes_the_gradient_of_its_own_epoch(monkeypatch):
+    data, found, step = planted(), [], torch.optim.SGD.step
+
+    def spy(self, *args):
+        found.append([each.grad.clone() for group in self.param_groups for each in group["params"]])
+        step(self, *args)
+
+    monkeypatch.setattr(torch.optim.SGD, "step", spy)
+    still = replace(FAST, epochs=3, looks=1, learning_rate=1e-9)
+    train_forest([DEEP], data, data, recipe=still)
+    for first, third in zip(found[0], found[2]):
+        torch.testing.assert_close(first, third, rtol=1e-3, atol=1e-6)
+
+
+def test_features_are_sketched_along_directions_of_both_graphs(monkeypatch):
+    train, val = planted(0), planted(1)
+    seen, directions = [], forest._directions
+
+    def spy(x, *rest):
+        seen.append(x)
+        return directions(x, *rest)
+
+    monkeypatch.setattr(forest, "_directions", spy)
+    train_forest([FLAT], train, val, recipe=replace(FAST, epochs=1, looks=1, sketch=3))
+    assert torch.equal(seen[0], torch.cat([train.x, val.x]))

@@ -37,3 +37,11 @@ def test_every_item_that_was_not_taken_is_drawn_sometimes():
     users = torch.zeros(400, dtype=torch.long)
     drawn = UniformNegatives(taken, 1, 6)(users, torch.Generator().manual_seed(0))
     assert set(drawn.tolist()) == {0, 2, 4, 5}
+
+
+def test_every_item_is_drawn_alike_at_the_first_try():
+    """Of a user without interactions no draw clashes, so that none is drawn again."""
+    draw = UniformNegatives(torch.tensor([[0], [0]]), num_users=2, num_items=4)
+    items = draw(torch.ones(40_000, dtype=torch.long), torch.Generator().manual_seed(0))
+    # six standard deviations of a binomial are 520
+    assert (torch.bincount(items, minlength=4) - 10_000).abs().max() < 520
