@@ -52,3 +52,9 @@ def test_a_mask_counts_its_nodes_alone_and_none_counts_all():
     assert accuracy(logits.double(), y).dtype == torch.float64
     with pytest.raises(InputError, match="agree in n"):
         accuracy(logits, y[:2])
+
+
+def test_labels_of_any_whole_type_and_scores_that_are_whole_numbers():
+    scores = torch.tensor([[2, 1], [0, 3], [5, 4]])
+    for kind in (torch.uint8, torch.int16, torch.uint16, torch.int64):
+        assert accuracy(scores, torch.tensor([0, 0, 1]).to(kind)) == pytest.approx(1 / 3)

@@ -85,3 +85,24 @@ def test_items_that_are_not_there_are_refused_on_either_side():
     for top, relevant in ((4, 0), (0, 4), (0, -1)):
         with pytest.raises(InputError, match="Item ids must be in"):
             hits(torch.tensor([[top]]), torch.tensor([[0], [relevant]]), num_items=4)
+
+
+def test_users_that_are_not_there_are_refused_on_either_side():
+    top = torch.tensor([[0, 1], [1, 0]])
+    for user in (-1, 2):
+        with pytest.raises(InputError, match="users of `relevant`"):
+            hits(top, torch.tensor([[0, user], [0, 1]]), num_items=2)
+
+
+@pytest.mark.parametrize("metric", [recall, ndcg])
+@pytest.mark.parametrize("k", [0, 3, 1.5])
+def test_lists_shorter_than_k_are_refused_by_both(metric, k):
+    with pytest.raises(InputError, match="`k`"):
+        metric(torch.ones(2, 2, dtype=torch.bool), torch.tensor([1, 1]), k)
+
+
+def test_the_mean_of_many_users_is_summed_in_double_precision():
+    values = torch.full((3_000_000,), 0.1)
+    values[0] = 1.0
+    wanted = float(values.double().mean())
+    assert mean_over_users(values, torch.ones(values.numel())) == pytest.approx(wanted, rel=1e-12)
