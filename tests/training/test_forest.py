@@ -164,3 +164,10 @@ def test_features_are_sketched_along_directions_of_both_graphs(monkeypatch):
     monkeypatch.setattr(forest, "_directions", spy)
     train_forest([FLAT], train, val, recipe=replace(FAST, epochs=1, looks=1, sketch=3))
     assert torch.equal(seen[0], torch.cat([train.x, val.x]))
+
+
+def test_every_block_holds_its_own_networks():
+    data, single = planted(), replace(FAST, epochs=3, looks=1, block=1)
+    runs = [train_forest([first, FLAT], data, data, recipe=single) for first in (WIDE, BLIND)]
+    assert torch.equal(runs[0].loss[:, 1], runs[1].loss[:, 1])
+    assert not torch.equal(runs[0].loss[:, 0], runs[1].loss[:, 0])
