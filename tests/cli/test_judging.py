@@ -91,20 +91,23 @@ def test_judges_start_at_the_seed_and_a_random_set_is_judged_alone(
 
 
 def test_candidates_are_trained_as_the_options_say() -> None:
+    data = load("karate")
     for space, rate in (
         ("models", ClassifierTraining().learning_rate),
         ("graph-nas", 0.005),
         ("nas-bench-graph", ClassifierTraining().learning_rate),
     ):
-        made = searching._objective(Search("karate", space=space, epochs=7, seed=3), 4).keywords
-        assert (made["seed"], made["num_classes"]) == (3, 4)
+        options = Search("karate", space=space, epochs=7, seed=3)
+        made = searching._objective(options, data, data).keywords
+        assert (made["seed"], made["num_classes"]) == (3, 2)
         recipe = made["recipe"]
         assert (recipe.epochs, recipe.learning_rate) == (7, rate)
         assert (recipe.stopping.patience, recipe.stopping.every) == (7, 7)
-    long = searching._objective(Search("karate", epochs=50), 4).keywords["recipe"]
+    long = searching._objective(Search("karate", epochs=50), data, data).keywords["recipe"]
     assert (long.stopping.patience, long.stopping.every) == (50, 10)
-    filters = searching._objective(Search("karate", space="filters", epochs=7, seed=3), 4).keywords
-    assert filters == {"recipe": FilterTraining(epochs=7), "seed": 3, "num_classes": 4}
+    options = Search("karate", space="filters", epochs=7, seed=3)
+    filters = searching._objective(options, data, data).keywords
+    assert filters == {"recipe": FilterTraining(epochs=7), "seed": 3, "num_classes": 2}
 
 
 @pytest.mark.parametrize("space", ["models", "filters"])

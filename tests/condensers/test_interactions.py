@@ -173,20 +173,6 @@ def test_a_checkpoint_of_another_seed_or_other_data_is_refused(how, tmp_path):
         how.condense(other, checkpoint=tmp_path / "c")
 
 
-def test_the_teacher_is_fitted_as_the_fields_say(monkeypatch):
-    data = split_interactions(load("southern-women"), seed=0)
-    seen, fit = [], fit_teacher
-
-    def spy(*args, **given):
-        seen.append(given)
-        return fit(*args, **given)
-
-    monkeypatch.setattr(teacher_choice, "fit_teacher", spy)
-    sizes = {"ensemble": 1, "factors": 2, "rank": 3}
-    TeacherChoice(ratio=0.5, recipe=BPR(rounds=1), seed=4, **sizes)(data)
-    assert seen == [{**sizes, "recipe": BPR(rounds=1), "seed": 4}]
-
-
 def test_a_bad_path_fails_before_the_teacher_is_trained(tmp_path, monkeypatch):
     (tmp_path / "file").write_text("not a folder")
     monkeypatch.setattr(

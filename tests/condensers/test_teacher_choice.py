@@ -14,7 +14,7 @@ from graphcond.condensers.interactions import teacher_choice
 from graphcond.condensers.interactions.teacher_choice import Mixture, fit_teacher
 from graphcond.data import load, split_interactions, train_edges, without_test
 from graphcond.errors import InputError
-from graphcond.training import BPR, Fitted, RankingLooks, Recommender
+from graphcond.training import BPR, Fitted, Recommender
 
 MF = partial(nn.MF, dim=2)
 QUICK = BPR(rounds=2, min_steps=2)
@@ -36,7 +36,9 @@ def women():
 )
 def test_the_team_that_validates_best_teaches(women, monkeypatch, scores, width):
     """Factors of width 3 and a filter of rank 4, told apart by the width of their embeddings."""
-    monkeypatch.setattr(RankingLooks, "__call__", lambda self, users, _: scores[users.size(1)])
+    monkeypatch.setattr(
+        teacher_choice, "held_out_ndcg", lambda model, **_: scores[model.users.size(1)]
+    )
     teacher = fit_teacher(without_test(women), MF, ensemble=0, factors=3, rank=4)
     assert teacher.users.size(1) == teacher.items.size(1) == width
 
