@@ -87,7 +87,13 @@ def test_bounds_of_a_budget_can_be_met(data: Data) -> None:
         assert (budget.num_train, budget.num_val) == (train, val)
     assert node_budget(data, ratio=1, num_nodes=None, of="train", num_val=None).num_train == 140
     with pytest.raises(BudgetError, match="`of` must be"):
-        node_budget(data, ratio=0.02, num_nodes=None, of="edges", num_val=None)  # type: ignore[arg-type]
+        node_budget(
+            data,
+            ratio=0.02,
+            num_nodes=None,
+            of="edges",  # type: ignore[arg-type]
+            num_val=None,
+        )
 
 
 def test_a_class_is_wanted_where_its_labels_are(data: Data) -> None:

@@ -14,7 +14,6 @@ from graphcond.data import (
     EDGE,
     load,
     make_interactions,
-    planted_graph,
     split_interactions,
     without_test,
 )
@@ -33,17 +32,6 @@ from graphcond.training import (
     Popularity,
     Recommender,
 )
-from tests.evaluation.planted import planted_reference
-
-
-@pytest.fixture(scope="module")
-def graph():
-    return planted_graph(num_nodes=120, num_classes=3, num_features=8, degree=6.0, seed=0)
-
-
-@pytest.fixture(scope="module")
-def whole(graph):
-    return planted_reference(graph)
 
 
 def rows():

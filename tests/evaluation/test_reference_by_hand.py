@@ -9,27 +9,17 @@ from dataclasses import replace
 import pytest
 import torch
 
-from graphcond.data import planted_graph, statistics, without_test
+from graphcond.data import statistics, without_test
 from graphcond.errors import InputError
 from graphcond.evaluation import CalibrationReport, calibrate, compare_rankings, reference
 from graphcond.evaluation.calibrate import condensed_facts
 from graphcond.evaluation.reference import at_least_two, held_out_accuracy
 from graphcond.evaluation.surrogate import linear_surrogate
 from graphcond.training import FilterTraining, train_filters
-from tests.evaluation.planted import LAM, NET, planted_reference
+from tests.evaluation.planted import LAM, NET
 
 reference_module = sys.modules["graphcond.evaluation.reference"]
 """The module: the package's `reference` is the function."""
-
-
-@pytest.fixture(scope="module")
-def graph():
-    return planted_graph(num_nodes=120, num_classes=3, num_features=8, degree=6.0, seed=0)
-
-
-@pytest.fixture(scope="module")
-def whole(graph):
-    return planted_reference(graph)
 
 
 def test_a_reference_tells_its_ceiling_and_what_the_surrogate_ranks(whole):
