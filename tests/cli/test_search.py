@@ -9,10 +9,24 @@ import subprocess
 import sys
 from collections.abc import Iterator, Sequence
 from pathlib import Path
+from typing import Any
 
 import pytest
+import torch
+from optuna.trial import FixedTrial
 
 from graphcond.cli.main import main
+from graphcond.data import (
+    load,
+    read,
+    split_interactions,
+    train_edges,
+    val_edges,
+    without_test,
+)
+from graphcond.evaluation.recommender import rank_scores
+from graphcond.search import RankerObjective
+from graphcond.training import BPR, Contender
 
 SCRIPT = """
 import math
@@ -189,12 +203,20 @@ def test_ctrl_c_while_options_are_parsed(
 
 
 def test_recommenders_are_searched_on_a_condensed_set_and_tested_once(
-    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    made = "condense southern-women --method PopularCore --ratio 0.6 --judge false --out"
+    made = "condense southern-women --method PopularCore --ratio 0.6 --judge false --seed 3 --out"
     assert main([*made.split(), str(tmp_path)]) == 0
-    few = ["--trials", "3", "--top", "2", "--epochs", "2", "--condensed"]
+    few = ["--trials", "3", "--top", "2", "--epochs", "2", "--seed", "3", "--condensed"]
     words = ["search", "southern-women", *few, str(tmp_path / "condensed.safetensors")]
+    stopped: list[Any] = []
+    fit = Contender.fit
+
+    def watched(self: Contender, train: Any, held: Any, **given: Any) -> Any:
+        stopped.append((self.recipe, held, given["exclude"]))
+        return fit(self, train, held, **given)
+
+    monkeypatch.setattr(Contender, "fit", watched)
     capsys.readouterr()
     assert main([*words, "--out", str(tmp_path / "found"), "--json", "true"]) == 0
     found = json.loads(capsys.readouterr().out)
@@ -202,6 +224,21 @@ def test_recommenders_are_searched_on_a_condensed_set_and_tested_once(
     assert 0 <= found["ndcg@10"] <= 1
     costs = json.loads((tmp_path / "found" / "cost.json").read_text())
     assert costs["cpu_seconds_full"] > 0
+    whole = split_interactions(load("southern-women"), seed=3)
+    seen, recipe = without_test(whole), BPR(rounds=2)
+    small = read(tmp_path / "condensed.safetensors")
+    on_small = RankerObjective(small, recipe=recipe, seed=3, validation=seen)
+    on_full = RankerObjective(seen, recipe=recipe, seed=3)
+    for each in found["promoted"]:
+        trial = FixedTrial(each["params"])
+        assert (each["small"], each["full"]) == (on_small(trial), on_full(trial))
+    winner = on_full.choice(FixedTrial(found["winner"])).contender(recipe)
+    held, exclude = val_edges(whole), train_edges(whole)
+    ((used, *parts),) = stopped
+    assert used == winner.recipe
+    assert all(torch.equal(*each) for each in zip(parts, (held, exclude)))
+    tested = rank_scores(winner.fit(whole, held, exclude=exclude, seed=3), whole, (10,))
+    assert found["ndcg@10"] == tested["ndcg@10"]
     assert main(words) == 0
     assert f"reaches NDCG@10 {found['ndcg@10']:.4f}" in capsys.readouterr().out
     table = tmp_path / "sales.csv"
