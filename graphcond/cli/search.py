@@ -20,6 +20,7 @@ from graphcond.cli.options import Search
 from graphcond.cli.own_file import columns_of
 from graphcond.cli.source import load_split
 from graphcond.data import (
+    Strategy,
     check_split,
     check_writable,
     digest,
@@ -63,6 +64,9 @@ EVERY = 10
 on it.
 """
 
+TESTED = {"accuracy": "accuracy {:.1f} %", "ndcg@10": "NDCG@10 {:.4f}"}
+"""What a winner may be tested by, and how it is printed."""
+
 GRAPH_NAS_RATE = 0.005
 """Learning rate that GraphNAS's authors train with."""
 
@@ -89,8 +93,7 @@ def _search_space(options: Search) -> None:
         " For a data set give --condensed.",
     )
     given = None if options.condensed is None else read(options.condensed)
-    root, columns, core = options.root, columns_of(options), options.k_core
-    full = load_split(options.subject, root, None, options.seed, given, columns, core)
+    full = _loaded(options, options.subject, None, given)
     small = without_test(full) if given is None else given
     objective = _objective(options, small, full)
     check_split(small, full)
@@ -195,8 +198,13 @@ def _seen(options: Search, name: str) -> Any:
     """Return a data set or a condensed file without its test split."""
     if name.endswith(".safetensors"):
         return without_test(read(name))
-    root, columns, core = options.root, columns_of(options), options.k_core
-    return without_test(load_split(name, root, "per-user", options.seed, None, columns, core))
+    return without_test(_loaded(options, name, "per-user"))
+
+
+def _loaded(options: Search, name: str, split: Strategy | None, condensed: Any = None) -> Any:
+    """Return a data set or a table of one's own, split; see :func:`load_split`."""
+    columns, seed = columns_of(options), options.seed
+    return load_split(name, options.root, split, seed, condensed, columns, options.k_core)
 
 
 def _objective(options: Search, small: Any, full: Any) -> Any:
@@ -293,11 +301,10 @@ def _describe(found: dict[str, Any], seconds: float, promoted: float) -> str:
             small, full = _number(each["small"]), _number(each["full"])
             lines.append(f"{_words(each['params']):<{width}}  {small:>14}  {full:>8}")
         lines.append("")
-    if "winner" in found and "best" not in found:
-        worth = f"accuracy {found['accuracy']:.1f} %" if "accuracy" in found else ""
-        worth = worth or f"NDCG@10 {found['ndcg@10']:.4f}"
+    for name in TESTED.keys() & found.keys():
         lines += [
-            f"On the test split the first, trained on the original, reaches {worth}.",
+            "On the test split the first, trained on the original, reaches"
+            f" {TESTED[name].format(found[name])}.",
             "Values are of validation, higher is better; the test split was looked at once, for the"
             " winner.",
         ]
