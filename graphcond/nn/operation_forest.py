@@ -65,7 +65,10 @@ class ForestGraph:
 
     @cached_property
     def matrices(self) -> dict[str, CSR]:
-        """The matrix of each operation that has a fixed one."""
+        """The matrix of each operation that has a fixed one.
+
+        Deviation from PyG on directed graphs: ``cheb`` is normalised by in-degrees, as ``gcn`` is.
+        """
         mean = 1 / degree(self.plain).clamp(min=1).to(self.x)
         loops = torch.arange(len(self.x), device=self.x.device).expand(2, -1)
         summed = torch.cat([self.edge_index, loops], 1)

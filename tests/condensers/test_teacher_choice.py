@@ -12,9 +12,9 @@ from graphcond import nn
 from graphcond.condensers import TeacherChoice
 from graphcond.condensers.interactions import teacher_choice
 from graphcond.condensers.interactions.teacher_choice import Mixture, fit_teacher
-from graphcond.data import load, split_interactions, train_edges, without_test
+from graphcond.data import load, split_interactions, train_edges, val_edges, without_test
 from graphcond.errors import InputError
-from graphcond.training import BPR, Fitted, Recommender
+from graphcond.training import BPR, Fitted, RankingLooks, Recommender
 
 MF = partial(nn.MF, dim=2)
 QUICK = BPR(rounds=2, min_steps=2)
@@ -36,11 +36,22 @@ def women():
 )
 def test_the_team_that_validates_best_teaches(women, monkeypatch, scores, width):
     """Factors of width 3 and a filter of rank 4, told apart by the width of their embeddings."""
-    monkeypatch.setattr(
-        teacher_choice, "held_out_ndcg", lambda model, **_: scores[model.users.size(1)]
-    )
+    monkeypatch.setattr(RankingLooks, "__call__", lambda self, users, items: scores[users.size(1)])
     teacher = fit_teacher(without_test(women), MF, ensemble=0, factors=3, rank=4)
     assert teacher.users.size(1) == teacher.items.size(1) == width
+
+
+def test_a_teachers_validation_looks_at_as_many_users_as_the_recipe_says(women, monkeypatch):
+    data, counts, look = without_test(women), [], RankingLooks.__call__
+
+    def spy(self, users, items):
+        counts.append(self.users.numel())
+        return look(self, users, items)
+
+    monkeypatch.setattr(RankingLooks, "__call__", spy)
+    fit_teacher(data, MF, ensemble=0, factors=3, rank=4, recipe=BPR(val_users=5))
+    fit_teacher(data, MF, ensemble=0, factors=3, rank=4)
+    assert counts == [5] * 3 + [val_edges(data)[0].unique().numel()] * 3
 
 
 def test_settings_reach_the_teacher(women, monkeypatch):

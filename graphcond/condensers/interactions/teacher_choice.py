@@ -41,11 +41,11 @@ from graphcond.seeding import derive
 from graphcond.training import (
     BPR,
     Fitted,
+    RankingLooks,
     Recommender,
     fit_graph_filter,
     fit_least_squares,
     fit_recommender,
-    held_out_ndcg,
 )
 from graphcond.training import ensemble as mean_of
 from graphcond.typing import Record
@@ -310,7 +310,7 @@ def fit_teacher(
         ensemble: Number of trained models; 0 leaves them out.
         factors: Width of the least-squares factors; 0 leaves them out.
         rank: Rank of the graph filter; 0 leaves it out.
-        recipe: How the models are trained.
+        recipe: How the models are trained, and how many users' validation is looked at.
         seed: Seed of all of it.
 
     Returns:
@@ -327,7 +327,9 @@ def fit_teacher(
     held = val_edges(data)
     if held.size(1) == 0:
         return mean_of(sum(parts, ()))
+    users = (recipe or BPR()).val_users
+    looks = RankingLooks(held, train_edges(data), (num_users(data), num_items(data)), users)
     # All first, which is best on Last.fm; on Gowalla the filter alone is, by a seventh.
     teams = [team for size in range(len(parts), 0, -1) for team in combinations(parts, size)]
     teachers = (mean_of(sum(team, ())) for team in teams)
-    return max(teachers, key=partial(held_out_ndcg, held=held, exclude=train_edges(data)))
+    return max(teachers, key=lambda teacher: looks(teacher.users, teacher.items))
