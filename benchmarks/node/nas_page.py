@@ -23,11 +23,11 @@ from sklearn.ensemble import HistGradientBoostingRegressor
 from sklearn.linear_model import RidgeCV
 from torch import Tensor
 
-from benchmarks.node.nas_bench_graph import BLOCK, KEY, ROUTES
+from benchmarks.node.nas_bench_graph import BLOCK, KEY, ROUTES, SETS
 from benchmarks.node.nas_features import smoothed, tree_features
 from benchmarks.node.nas_full import KEY as FULL_KEY
 from benchmarks.node.nas_ranking import Ranking, random_curve, random_row
-from benchmarks.node.nas_table import OTHERS, PROTOCOLS, SPACE, Table, read_table
+from benchmarks.node.nas_table import OTHERS, SPACE, Table, read_table
 from benchmarks.node.nas_zero_cost import ZERO_COST
 from benchmarks.store import RESULTS, Store
 from graphcond.errors import require
@@ -247,7 +247,7 @@ def _crowds(ranking: str) -> bool:
 
 def draw(rankings: Sequence[Ranking], path: Path, most: int = 20) -> None:
     """Draw test regret against CPU seconds, mean over seeds, one panel a data set."""
-    names = [name for name in PROTOCOLS if any(each.dataset == name for each in rankings)]
+    names = [name for name in SETS if any(each.dataset == name for each in rankings)]
     figure, panels = plt.subplots(
         1, len(names), figsize=(4.6 * len(names), 3.6), squeeze=False, layout="constrained"
     )
@@ -293,7 +293,7 @@ def main() -> None:
     seeds = sorted({row["seed"] for row in store.rows.values() if row["seed"] is not None})
     rankings = list[Ranking]()
     rows = list[dict[str, Any]]()
-    for dataset in PROTOCOLS:
+    for dataset in SETS:
         for seed in seeds:
             found = recorded(store, table, dataset, seed)
             if found:

@@ -20,7 +20,7 @@ from benchmarks.tables import (
 RANKINGS = "nas_bench_graph_rankings.json"
 PURPOSE = "node_purpose.json"
 SUPERNETS = "node_supernets.json"
-DATASETS = ("cora", "citeseer", "pubmed")
+DATASETS = ("cora", "citeseer", "pubmed", "cs", "photo")
 
 
 def rankings() -> str:
