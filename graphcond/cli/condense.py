@@ -25,6 +25,7 @@ from graphcond.cli.own_file import (
 from graphcond.cli.source import load_original
 from graphcond.condensers import Condensation, Condenser
 from graphcond.data import content_digest, is_own_file, save
+from graphcond.data.store import CONDENSED
 from graphcond.errors import require
 from graphcond.evaluation import Entry
 from graphcond.typing import Record
@@ -65,7 +66,7 @@ def run(options: Condense) -> None:
             result.data.card["method"] = named
             result.report["method"] = named
         if folder is not None:
-            save(folder / "condensed.safetensors", result.data)
+            save(folder / CONDENSED, result.data)
             output.forget_last_result(folder)
             output.describe_result(folder, asdict(options), result.history)
             if interactions and source is not None:

@@ -1,4 +1,4 @@
-"""What a search costs on the condensed graph and on the original, and when condensing pays."""
+"""What a search costs on the condensed set and on the original, and when condensing pays."""
 
 from __future__ import annotations
 
@@ -6,10 +6,10 @@ import json
 import math
 import time
 from dataclasses import dataclass
-from pathlib import Path
 from statistics import fmean
 from typing import TYPE_CHECKING, Any
 
+from graphcond.data.store import file_of
 from graphcond.search.study import TrialObjective
 
 if TYPE_CHECKING:
@@ -54,10 +54,10 @@ def seconds_condense(condensed: str) -> float | None:
     """Return what condensing took, from the report beside a condensed file, or None.
 
     Args:
-        condensed: A file that ``graphcond condense --out`` wrote.
+        condensed: A folder that ``graphcond condense --out`` wrote, or its condensed.safetensors.
     """
     try:
-        report = json.loads((Path(condensed).parent / "report.json").read_text(encoding="utf-8"))
+        report = json.loads((file_of(condensed).parent / "report.json").read_text(encoding="utf-8"))
         return float(report["card"]["seconds_condense"])
     except (OSError, ValueError, KeyError, TypeError):
         return None
@@ -71,7 +71,7 @@ def pays_from(condense: float, small: float, full: float, top: int) -> int | Non
 
     Args:
         condense: Seconds of condensing.
-        small: Seconds of a candidate on the condensed graph.
+        small: Seconds of a candidate on the condensed set.
         full: Seconds of a candidate on the original.
         top: Candidates that are promoted.
 
@@ -115,7 +115,7 @@ def cost_line(found: dict[str, Any]) -> str:
     if count is not None:
         when = f"with the promotions, condensing pays from {count} candidates on"
     return (
-        f"A candidate takes {found['cpu_seconds_small']:.2f} CPU seconds on the condensed graph and"
+        f"A candidate takes {found['cpu_seconds_small']:.2f} CPU seconds on the condensed set and"
         f" {found['cpu_seconds_full']:.2f} on the original; condensing took"
         f" {found['seconds_condense']:.2f}: {when}."
     )

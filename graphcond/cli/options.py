@@ -144,7 +144,7 @@ class Condensed:
     """A condensed set in a file.
 
     Args:
-        condensed: A file that `graphcond condense --out` wrote.
+        condensed: A folder that `graphcond condense --out` wrote, or its condensed.safetensors.
     """
 
     condensed: str
@@ -173,14 +173,14 @@ class Search(OwnTable):
     --storage. Several commands on one storage share its trials.
 
     With --out, the folder receives search.json, history.csv, history.png and search.journal; and
-    cost.json, if the condensed graph's report is beside it: from how many candidates on condensing
+    cost.json, if the condensed set's report is beside it: from how many candidates on condensing
     pays.
 
     Args:
         subject: A data set's name (see `graphcond datasets`) or a file; or your own objective as
             script.py:function. It is called with a trial, and with `data` if it takes it.
-        condensed: A file that `graphcond condense --out` wrote; without one the original itself is
-            searched.
+        condensed: A folder that `graphcond condense --out` wrote, or its condensed.safetensors;
+            without one the original itself is searched.
         data: For your own objective: the data set or file that it gets as `data`.
         full: For your own objective: the original, on which the best few are tried again.
         direction: For your own objective: whether more or less is better.

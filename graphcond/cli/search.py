@@ -30,6 +30,7 @@ from graphcond.data import (
     without_test,
 )
 from graphcond.data.atomic import write_lines
+from graphcond.data.store import file_of
 from graphcond.errors import InputError, require
 from graphcond.evaluation import evaluate_node, held_out_accuracy
 from graphcond.evaluation.recommender import rank_scores
@@ -196,7 +197,7 @@ def _searched(
 
 def _seen(options: Search, name: str) -> Any:
     """Return a data set or a condensed file without its test split."""
-    if name.endswith(".safetensors"):
+    if file_of(name).suffix == ".safetensors":
         return without_test(read(name))
     return without_test(_loaded(options, name, "per-user"))
 
@@ -296,10 +297,10 @@ def _describe(found: dict[str, Any], seconds: float, promoted: float) -> str:
     if "promoted" in found:
         width = max(len(_words(each["params"])) for each in found["promoted"])
         lines += [f"The best on the original in {promoted:.1f} s:", ""]
-        lines.append(f"{'candidate':<{width}}  searched graph  original")
+        lines.append(f"{'candidate':<{width}}  {'searched':>8}  original")
         for each in found["promoted"]:
             small, full = _number(each["small"]), _number(each["full"])
-            lines.append(f"{_words(each['params']):<{width}}  {small:>14}  {full:>8}")
+            lines.append(f"{_words(each['params']):<{width}}  {small:>8}  {full:>8}")
         lines.append("")
     for name in TESTED.keys() & found.keys():
         lines += [
@@ -317,6 +318,6 @@ def _number(value: float) -> str:
 
 def _words(params: dict[str, Any]) -> str:
     return " ".join(
-        f"{name}={value:.3f}" if isinstance(value, float) else f"{name}={value}"
+        f"{name}={value:.3g}" if isinstance(value, float) else f"{name}={value}"
         for name, value in params.items()
     )

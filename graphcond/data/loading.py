@@ -29,7 +29,7 @@ from graphcond.data.lightgcn import FILES, read_lightgcn
 from graphcond.data.raw import cache_root, raw_folder
 from graphcond.data.recbole import read_inter
 from graphcond.data.recommendation import read_arrays, read_interactions
-from graphcond.data.store import read, save
+from graphcond.data.store import file_of, read, save
 from graphcond.data.tables import read_csv, read_parquet
 from graphcond.errors import FileFormatError, GraphcondError, InputError, UnknownNameError, require
 from graphcond.pairs import widened
@@ -207,7 +207,7 @@ def _is_path(text: str) -> bool:
 def _load_file(path: Path, columns: Columns) -> Data | HeteroData:
     there = path.exists() or path.suffix == ".inter"  # the parts of one have other names
     require(there, f"There is no file {str(path)!r}. Check the path.", error=FileFormatError)
-    if path.suffix == ".safetensors":
+    if file_of(path).suffix == ".safetensors":
         _refuse_columns(path, columns)
         return read(path)
     try:

@@ -10,6 +10,7 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
 import torch
@@ -31,6 +32,8 @@ from graphcond.data.packed import (
 from graphcond.errors import FileFormatError, InputError, require
 
 _KEY = "graphcond"
+CONDENSED = "condensed.safetensors"
+"""Name of the set in the folder of ``graphcond condense --out``."""
 
 
 # 2 = with a digest. Files of version 1 have none; their number is two bits away, so that no flipped
@@ -103,11 +106,20 @@ def save(path: str | os.PathLike[str], data: Data | HeteroData) -> None:
     _write(path, name, tensors, {"stores": stores})
 
 
+def file_of(path: str | os.PathLike[str]) -> Path:
+    """Return the file of a set: the path itself, or, of a folder that ``graphcond condense --out``
+    wrote, what lies in it.
+    """
+    path = path_of(path)
+    inside = path / CONDENSED
+    return inside if inside.is_file() else path
+
+
 def read(path: str | os.PathLike[str]) -> Data | HeteroData:
     """Read what :func:`save` wrote.
 
     Args:
-        path: The file.
+        path: The file, or the folder that ``graphcond condense --out`` wrote.
 
     Returns:
         The data set with its card.
@@ -115,7 +127,7 @@ def read(path: str | os.PathLike[str]) -> Data | HeteroData:
     Raises:
         FileFormatError: If the file is truncated, foreign or of a newer format.
     """
-    tensors, header = _read(path, ("Data", "HeteroData"))
+    tensors, header = _read(file_of(path), ("Data", "HeteroData"))
     data = Data() if header["kind"] == "Data" else HeteroData()
     stores = []
     for entry in header["stores"]:

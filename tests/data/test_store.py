@@ -219,3 +219,12 @@ def test_the_header_is_one_sorted_key(tmp_path: Path) -> None:
     text = header["__metadata__"]["graphcond"]
     assert json.dumps(json.loads(text), sort_keys=True) == text
     assert EDGE[1] in text
+
+
+def test_a_folder_of_condense_is_read_as_the_set_in_it(tmp_path: Path) -> None:
+    data = small_interactions()
+    save(tmp_path / "condensed.safetensors", data)
+    for found in (read(tmp_path), load(str(tmp_path))):
+        _assert_same(data, found)
+    with pytest.raises(FileFormatError, match="existing file"):
+        read(tmp_path.parent)
