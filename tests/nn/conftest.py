@@ -19,7 +19,7 @@ def small_task():
             torch.randn(n, d, generator=stream, dtype=torch.float64),
             torch.randint(3, (n,), generator=stream),
         )
-        train = torch.arange(n) < n // 2
-        return operator, x, y, (train, ~train)
+        node = torch.arange(n)
+        return operator, x, y, (node < n // 2, node >= n - n // 3)
 
     return make

@@ -88,6 +88,36 @@ def test_a_batch_is_its_members_and_init_does_not_depend_on_the_batch():
     assert not torch.equal(net.init(5, seed=4)["weight0"], params["weight0"])
 
 
+def test_initial_weights_are_glorot_uniform_and_biases_zero():
+    params = PolynomialFilterNet(50, hidden=70, num_classes=5).init(9, seed=0)
+    for name, sizes in (("weight0", 120), ("weight1", 75)):
+        bound = (6 / sizes) ** 0.5
+        assert float(params[name].max()) == pytest.approx(bound, rel=0.01)
+        assert float(params[name].min()) == pytest.approx(-bound, rel=0.01)
+        assert abs(float(params[name].mean())) < 0.05 * bound
+    assert not params["bias0"].any()
+    assert not params["bias1"].any()
+
+
+@pytest.mark.parametrize("n", [20, 200])
+@pytest.mark.parametrize("weighted", [True, False])
+def test_an_operator_gathers_along_directed_edges_and_scales_by_what_flows_in(n, weighted):
+    stream = generator(0, "directed")
+    edges = torch.randint(n, (2, 3 * n), generator=stream).unique(dim=1)
+    weight = torch.rand(edges.size(1), generator=stream, dtype=torch.float64) + 0.5
+    weight = weight if weighted else None
+    found = filter_operator(edges, n, weight, lambda_max=1.6, dtype=torch.float64)
+    assert isinstance(found, CSR) == (n == 200)
+    adjacency = torch.zeros(n, n, dtype=torch.float64)
+    for i, (source, target) in enumerate(edges.T.tolist()):
+        adjacency[target, source] = weight[i] if weighted else 1.0
+    inflow = adjacency.sum(1)
+    root = torch.where(inflow > 0, inflow.clamp(min=1e-9) ** -0.5, 0.0)
+    wanted = (2 / 1.6 - 1) * torch.eye(n) - 2 / 1.6 * root.diag() @ adjacency @ root.diag()
+    found = found.to_dense() if isinstance(found, CSR) else found
+    torch.testing.assert_close(found.double(), wanted, rtol=1e-6, atol=1e-6)
+
+
 @pytest.mark.parametrize("basis", ["chebyshev", "power"])
 def test_second_derivatives_in_weights_filters_adjacency_and_features(basis):
     stream = generator(1, "second")
@@ -153,6 +183,18 @@ def test_clenshaw_is_the_sum_over_stored_bases():
         torch.testing.assert_close(polynomial(operator, x, c, basis=basis), wanted)
 
 
+def test_dropout_has_its_share():
+    net = PolynomialFilterNet(2, hidden=5000, num_classes=1)
+    params = net.init(1, seed=0)
+    params["weight0"].fill_(0.5)
+    params["weight1"].fill_(1 / 5000)
+    args = (params, torch.ones(1, 1), torch.eye(4), torch.ones(4, 2))
+    # All 5,000 hidden numbers of a node are 1: the share kept, over .7, has a deviation of .01.
+    found = net(*args, dropout=0.3, stream=generator(0, "dropout")).flatten()
+    assert found.tolist() == pytest.approx([1] * 4, abs=0.04)
+    assert len(set(found.tolist())) == 4
+
+
 def test_dropout_keeps_the_mean_and_needs_its_own_generator():
     net = PolynomialFilterNet(3, hidden=2000, num_classes=2)
     params, x = net.init(1, seed=0), torch.rand(4, 3, generator=generator(0, "x"))
@@ -175,6 +217,8 @@ def test_features_become_sparse_only_where_that_pays():
     assert torch.equal(filter_features(wide).to_dense(), wide)
     assert isinstance(filter_features(wide[:20]), torch.Tensor)
     assert isinstance(filter_features(torch.ones(200, 50)), torch.Tensor)
+    learned = wide.clone().requires_grad_()
+    assert filter_features(learned) is learned
 
 
 @pytest.mark.parametrize(

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import pytest
 import torch
+from torch_geometric.data import Data
 
 from graphcond.data import planted_graph
 from graphcond.nn import MF, GraphNet, LightGCN, filter_operator
 from graphcond.nn.adjacency import Bernoulli, Identity, Learned, PairMLP, homophilous_start
+from graphcond.nn.labelled_nodes import propagated
 from graphcond.nn.synthetic import SyntheticGraph
 from graphcond.nn.teacher import RidgeTeacher, Taught, propagation, sketch, smooth
 from tests import dense
@@ -49,6 +51,17 @@ def test_gin_learns_its_epsilon_only_where_it_is_named():
     assert len(names) == 2
     assert not [name for name, _ in without.named_parameters() if name.endswith("eps")]
     assert all(float(layer.eps) == 0 for layer in without.layers)
+
+
+def test_gin_is_a_perceptron_of_the_sum_over_the_closed_neighbourhood():
+    net = GraphNet(2, 3, "gin-0", num_layers=1).eval()
+    x = torch.randn(7, 2, generator=torch.Generator().manual_seed(0))
+    first, _, second = net.layers[0].nn
+    summed = x.clone()
+    for source, target in PATH.T.tolist():
+        summed[target] += x[source]
+    hidden = (summed @ first.weight.T + first.bias).clamp(min=0)
+    torch.testing.assert_close(net(x, PATH), hidden @ second.weight.T + second.bias)
 
 
 def test_dropout_is_for_training_alone():
@@ -208,6 +221,8 @@ def test_gat_has_elu_between_and_the_others_relu():
     for kind, bend in (("gat", torch.nn.functional.elu), ("gcn", torch.relu)):
         net = GraphNet(2, 3, kind, hidden=8, dropout=0.0).eval()
         first, second = net.layers
+        if kind == "gat":
+            assert (first.heads, second.heads) == (8, 1)
         wanted = second(bend(first(x, PATH)), PATH)
         torch.testing.assert_close(net(x, PATH), wanted)
 
@@ -250,6 +265,22 @@ def test_smoothing_is_personalised_pagerank_and_a_sketch_keeps_products():
     assert ((ratio - 1).abs() < 0.25).all()
     assert not torch.equal(short, sketch(wide, 1000, entries=0, seed=4))
     assert sketch(wide, 1000) is wide
+
+
+@pytest.mark.parametrize("hops", [0, 1, 3])
+def test_features_flow_along_weighted_directed_edges(hops):
+    """Wider than a block of 512 features; of two edges into node 2, one is heavy."""
+    edges = torch.tensor([[0, 1, 2, 3, 0], [1, 2, 3, 0, 2]])
+    weight = torch.tensor([1.0, 3.0, 0.5, 2.0, 1.0])
+    x = torch.randn(4, 600, generator=torch.Generator().manual_seed(0))
+    data = Data(x=x, edge_index=edges, edge_weight=weight)
+    adjacency = torch.zeros(4, 4)
+    adjacency[edges[1], edges[0]] = weight
+    operator = dense_norm(adjacency)
+    torch.testing.assert_close(propagation(data).to_dense(), operator)
+    nodes = torch.tensor([2, 0])
+    wanted = (torch.linalg.matrix_power(operator, hops) @ x)[nodes]
+    torch.testing.assert_close(propagated(data, nodes, hops), wanted)
 
 
 def dense_norm(weight):

@@ -10,6 +10,7 @@ from graphcond.nn import (
     bpr_loss,
     shared_gradient,
 )
+from graphcond.nn.losses import relative_square
 
 
 def make_batch(weighted):
@@ -61,6 +62,12 @@ def test_softmax_is_cross_entropy_with_the_positive_first():
         logits, torch.zeros(6, dtype=torch.long), reduction="none"
     )
     torch.testing.assert_close(SampledSoftmax(9, temperature=0.3).losses(positive, negative), want)
+
+
+def test_relative_squares_are_of_rows_and_zero_where_nothing_is_wanted():
+    ours = torch.tensor([[1.0, 2.0], [3.0, 4.0], [1.0, 1.0]])
+    theirs = torch.tensor([[0.0, 2.0], [0.0, 0.0], [3.0, -1.0]])
+    assert relative_square(ours, theirs).tolist() == pytest.approx([1 / 4, 0.0, 8 / 10])
 
 
 def test_contrastive_costs_nothing_below_the_margin():

@@ -20,22 +20,27 @@ LAYERS = {
 N, D, H, C = 30, 5, 8, 3
 
 
-def graph() -> ForestGraph:
+def graph(directed: bool = False) -> ForestGraph:
     stream = generator(0, "graph")
     edges = torch.randint(N, (2, 40), generator=stream)
     edges = edges[:, edges[0] != edges[1]]
-    edges = torch.cat([edges, edges.flip(0), torch.tensor([[3], [3]])], 1).unique(dim=1)
+    back = edges[:, :0] if directed else edges.flip(0)
+    edges = torch.cat([edges, back, torch.tensor([[3], [3]])], 1).unique(dim=1)
     return ForestGraph(torch.randn(N, D, generator=stream), edges)
 
 
 def give(forest: OperationForest, trees, nets) -> None:
-    """Copy the weights of single networks into the forest."""
+    """Copy the weights of single networks into the forest; norms get random ones."""
+    stream = generator(0, "norms")
     with torch.no_grad():
         forest.params["out.weight"].zero_()
         for row, (tree, net) in enumerate(zip(trees, nets)):
             for place, operation in enumerate(tree.operations):
                 if operation != "skip":
                     _give_layer(forest, place, row, operation, net.layers[place])
+                for part in ("weight", "bias"):
+                    own = getattr(net.norms[place], part).uniform_(-1, 1, generator=stream)
+                    forest.params[f"norm.{part}"][place, row] = own
             columns = net.out.weight.T.reshape(len(net.leaves), H, -1)
             for leaf, column in zip(net.leaves, columns):
                 forest.params["out.weight"][row, leaf - 1] = column
@@ -79,6 +84,43 @@ def test_a_forest_computes_what_its_trees_do(train):
         torch.testing.assert_close(logits[:, row], wanted, rtol=1e-4, atol=1e-4)
 
 
+@pytest.mark.parametrize("operation", sorted(LAYERS.keys() - {"cheb"}))
+def test_messages_flow_along_the_edges_of_a_directed_graph(operation):
+    trees = [TreeChoice((0, 1, 2, 3), ("fc", operation, operation, "fc"))]
+    nets = [trees[0](D, C, hidden=H, dropout=0.0)]
+    forest = OperationForest(trees, D, C, hidden=H, dropout=0.0)
+    give(forest, trees, nets)
+    data = graph(directed=True)
+    wanted = nets[0](data.x, data.edge_index)
+    torch.testing.assert_close(forest(data, torch.arange(N))[:, 0], wanted, rtol=1e-4, atol=1e-4)
+
+
+@pytest.mark.parametrize("operation", sorted(LAYERS))
+def test_initial_weights_are_as_wide_as_those_of_a_tree(operation):
+    width, hidden, count = 40, 64, 6
+    tree = TreeChoice((0, 1, 2, 2), (operation, operation, "fc", "fc"))
+    forest = OperationForest([tree] * count, width, C, hidden=hidden)
+    nets = [tree(width, C, hidden=hidden, seed=seed) for seed in range(count)]
+
+    def near(ours, theirs, tolerance):
+        ours = ours.detach()
+        wanted = max(float(value.detach().abs().max()) for value in theirs)
+        assert float(ours.abs().max()) == pytest.approx(wanted, rel=tolerance)
+        if wanted:
+            # Uniform, from minus the bound to the bound.
+            assert float(ours.abs().mean()) == pytest.approx(wanted / 2, rel=2 * tolerance)
+            assert abs(float(ours.mean())) < tolerance * wanted
+
+    for place, name in enumerate((f"0.{operation}.raw", f"1.{operation}")):
+        for ours, theirs in LAYERS[operation].items():
+            given = [net.layers[place].state_dict()[theirs] for net in nets]
+            near(forest.params[f"{name}.{ours}"], given, 0.12 if ours == "bias" else 0.05)
+    leaves = forest.params["out.weight"][:, 2:]
+    near(leaves, [net.out.weight for net in nets], 0.02)
+    near(forest.params["out.bias"], [net.out.bias for net in nets], 0.12)
+    near(forest.params["post.weight"], [net.post.weight for net in nets], 0.1)
+
+
 def test_networks_are_trained_apart():
     trees = [
         TreeChoice((0, 1, 2, 3), ("gcn", "gat", "fc", "arma")),
@@ -112,6 +154,18 @@ def test_dropout_acts_in_training_only():
     rows = torch.arange(N)
     assert not torch.equal(forest(graph(), rows), forest(graph(), rows))
     assert torch.equal(forest(graph(), rows, train=False), forest(graph(), rows, train=False))
+
+
+def test_dropout_has_its_share_and_keeps_the_mean():
+    forest = OperationForest([TreeChoice((0,), ("fc",))], H, C, hidden=H, dropout=0.2)
+    with torch.no_grad():
+        forest.params["0.fc.raw.weight"].copy_(torch.eye(H))
+        forest.params["0.fc.raw.bias"].zero_()
+    ones = ForestGraph(torch.ones(400, H), torch.zeros(2, 0, dtype=torch.long))
+    left = forest.leaves(ones, torch.arange(400)).detach()
+    assert left.unique().tolist() == pytest.approx([0, 1 / 0.8])
+    # 3,200 draws: a standard deviation of .007.
+    assert float((left > 0).float().mean()) == pytest.approx(0.8, abs=0.03)
 
 
 def test_a_leaf_of_raw_features_is_refused():

@@ -60,6 +60,30 @@ def test_the_discrete_networks_weights_are_copies() -> None:
     assert float(net.layers[0].lin.weight.detach().abs().sum()) > 0
 
 
+def test_in_training_the_input_and_what_is_read_are_dropped() -> None:
+    data = graph()
+    net = OperationSupernet(D, C, (0,), ("fc", "skip"), hidden=8, dropout=0.5).train()
+    # Norms that do not look at the batch, so that dropout alone can tell two passes apart.
+    net.norms.eval()
+
+    def moves(weights: list[float]) -> bool:
+        once, again = (net(data.x, data.edge_index, torch.tensor([weights])) for _ in range(2))
+        return not torch.equal(once, again)
+
+    assert moves([0.0, 1.0])
+    with torch.no_grad():
+        net.pre.weight.zero_()
+        net.pre.bias.fill_(1.0)
+    # Now the input is seen no more, and what skips is not dropped again; what is read is.
+    assert not moves([0.0, 1.0])
+    assert moves([1.0, 0.0])
+    assert not net.discrete([0]).eval().training
+    assert net.discrete([0]).training
+    net.eval()
+    assert not moves([1.0, 0.0])
+    assert not net.discrete([0]).training
+
+
 def test_straight_through_is_hard_forward_and_soft_backward() -> None:
     lam = torch.tensor([[0.2, 0.1, -0.3], [0.0, 2.0, 1.9]], requires_grad=True)
     worth = torch.tensor([[1.0, 2.0, -1.0], [0.5, 0.0, 3.0]])

@@ -47,6 +47,39 @@ def test_what_is_read_is_normalised_and_cut_unless_it_is_the_input(operation):
     torch.testing.assert_close(net(x, EDGES), wanted)
 
 
+@pytest.mark.parametrize("operation", OPERATIONS)
+def test_edge_weights_are_used_by_those_layers_that_have_them(operation):
+    net = OperationTree(6, 3, (0,), (operation,), hidden=8, seed=1).eval()
+    weighted = net(features(), EDGES, torch.linspace(0.2, 1, EDGES.size(1)))
+    same = torch.equal(net(features(), EDGES), weighted)
+    assert same == (operation not in ("gcn", "cheb", "arma", "graph"))
+
+
+def test_an_affine_map_before_makes_the_input_a_state_like_others():
+    net = OperationTree(6, 3, (0, 1), ("fc", "skip"), hidden=8, pre=True, dropout=0.0).train()
+    state = features() @ net.pre.weight.T + net.pre.bias
+    scaled = (state - state.mean(0)) / (state.var(0, unbiased=False) + 1e-5).sqrt()
+    wanted = net.post(torch.relu(net.out(torch.relu(net.layers[0](torch.relu(scaled))))))
+    torch.testing.assert_close(net(features(), EDGES), wanted)
+
+
+def test_every_operation_has_a_norm_of_its_own():
+    net = OperationTree(6, 3, (0, 1, 1), ("fc", "fc", "fc"), hidden=8).eval()
+    with torch.no_grad():
+        for norm in net.norms:
+            norm.weight.normal_(generator=generator(norm.num_features, "norm"))
+            norm.bias.uniform_(generator=generator(0, "norm", len(net.norms)))
+        net.norms[2].bias += 1
+    first, second, third = net.layers
+    state = first(features())
+    leaves = [
+        layer(torch.relu(state / (1 + 1e-5) ** 0.5 * norm.weight + norm.bias))
+        for layer, norm in ((second, net.norms[1]), (third, net.norms[2]))
+    ]
+    wanted = net.post(torch.relu(net.out(torch.relu(torch.cat(leaves, 1)))))
+    torch.testing.assert_close(net(features(), EDGES), wanted)
+
+
 def test_leaves_stand_side_by_side_and_inner_operations_are_no_leaves():
     net = OperationTree(6, 3, (0, 0, 1, 1), ("fc",) * 4, hidden=8, post=False)
     assert net.leaves == (2, 3, 4)

@@ -35,6 +35,25 @@ def test_lightgcn_is_the_mean_of_its_layers():
     torch.testing.assert_close(items.double(), want[1], rtol=1e-5, atol=1e-8)
 
 
+def test_weighted_interactions_are_normalised_by_what_a_node_takes_in():
+    pairs = random_edges()
+    weight = torch.linspace(0.5, 2, pairs.size(1))
+    matrix = torch.zeros(6, 9)
+    matrix[pairs[0], pairs[1]] = weight
+    rows, columns = (matrix.sum(dim).clamp(min=1e-9).rsqrt() for dim in (1, 0))
+    found = nn.LightGCN(6, 9).graph(pairs, weight).to_dense()
+    torch.testing.assert_close(found, rows[:, None] * matrix * columns)
+    assert nn.MF(6, 9).graph(pairs, weight) is None
+
+
+def test_tables_are_normal_with_the_deviation_that_is_asked_for():
+    model = nn.MF(300, 400, dim=50, init_std=0.3, bias=True)
+    for table in (model.user, model.item):
+        assert float(table.detach().std()) == pytest.approx(0.3, rel=0.02)
+        assert abs(float(table.detach().mean())) < 0.01
+    assert not model.item_bias.any()
+
+
 def test_lightgcn_without_its_graph_says_so():
     with pytest.raises(InputError, match="graph"):
         nn.LightGCN(6, 9).embeddings(None)

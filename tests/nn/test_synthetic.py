@@ -142,9 +142,45 @@ def test_export_cuts_at_the_threshold_and_leaves_the_diagonal_out():
 
 def test_a_graph_restored_from_its_parameters_is_the_same(points):
     graph = SyntheticGraph.start(*points, "mlp", seed=2)
-    again = SyntheticGraph.start(*points, "mlp", seed=5).with_params(graph.params)
+    other = SyntheticGraph.start(*points, "mlp", seed=5)
+    assert not torch.equal(graph.weight(), other.weight())
+    again = other.with_params(graph.params)
     assert torch.equal(graph.weight(), again.weight())
     assert set(graph.edge_params) == set(graph.params) - {"x"}
+    with torch.no_grad():
+        again.x.zero_()
+    assert bool(graph.x.any())
+    assert all(value.requires_grad for value in again.params.values())
+
+
+def test_random_edges_follow_the_seed_and_what_is_exported_is_that_draw(points):
+    graph = SyntheticGraph.start(*points, Bernoulli(neighbors=5), seed=2)
+    mean, first, second = (graph.weight(seed) for seed in (None, 0, 1))
+    assert not torch.equal(first, second)
+    assert not torch.equal(first, mean)
+    data = graph.to_data(threshold=0.6, seed=1)
+    kept = (second > 0.6).detach()
+    assert torch.equal(data.edge_index, kept.nonzero().T)
+    assert torch.equal(data.edge_weight, second.detach()[kept])
+
+
+def test_the_mlp_starts_glorot_uniform():
+    x, y = torch.randn(12, 30, generator=torch.Generator().manual_seed(0)), torch.arange(12) % 2
+    params = PairMLP(hidden=50, warmup=0).init(x, y)
+    for name, sizes in (("left", 80), ("right", 80), ("weight1", 100), ("weight2", 51)):
+        value, bound = params[name].detach(), (6 / sizes) ** 0.5
+        few = 0.1 if name == "weight2" else 0.01
+        assert float(value.max()) == pytest.approx(bound, rel=few)
+        assert float(value.min()) == pytest.approx(-bound, rel=few)
+    assert not torch.equal(params["left"], params["right"])
+
+
+@pytest.mark.parametrize("neighbors", [0, 3])
+def test_the_mlp_is_fitted_to_as_many_neighbours_as_asked(neighbors, points):
+    rule = PairMLP(hidden=16, neighbors=neighbors, warmup=120)
+    weight = rule(rule.init(*points, seed=0), points[0]).detach()
+    start = homophilous_start(*points, neighbors)
+    assert float((weight - start).abs().mean()) < 0.08
 
 
 def test_diffused_bases_combine_and_keep_their_diffusion():
@@ -155,7 +191,10 @@ def test_diffused_bases_combine_and_keep_their_diffusion():
     lam = torch.tensor([[0.5, -1.0, 0.25]], dtype=torch.float64)
     expected = (0.5 * torch.eye(6) - operator + 0.25 * (2 * operator @ operator - torch.eye(6))) @ x
     assert torch.allclose(nodes.combine(lam)[0], expected[[1, 4]])
-    assert nodes.to_data().bases.shape == (2, 3, 3)
+    data = nodes.to_data()
+    torch.testing.assert_close(data.bases, bases[:, [1, 4]].transpose(0, 1))
+    assert torch.equal(data.x, x[[1, 4]])
+    assert data.y.tolist() == [1, 4]
     with pytest.raises(InputError, match="coefficients"):
         nodes.combine(lam[:, :2])
 

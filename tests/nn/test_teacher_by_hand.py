@@ -11,6 +11,7 @@ import torch.nn.functional as F
 from graphcond.data import planted_graph
 from graphcond.errors import InputError
 from graphcond.nn import teacher as module
+from graphcond.nn.labelled_nodes import LabelledNodes
 from graphcond.nn.synthetic import gcn_norm_dense, synthetic_labels
 from graphcond.nn.teacher import RidgeTeacher
 
@@ -92,6 +93,8 @@ def test_a_class_without_a_training_node_is_never_named_and_one_class_is_sure():
     taught = RidgeTeacher(HOPS, RIDGES, RESTARTS)(data, train)
     assert (taught.scores[:, 1] == -torch.inf).all()
     assert set(taught.labels.unique().tolist()) == {0, 2}
+    right = (taught.labels == data.y)[data.val_mask].double().mean()
+    assert taught.accuracy == pytest.approx(float(right))
     alone = RidgeTeacher(HOPS, RIDGES, RESTARTS)(data, data.train_mask & (data.y == 2))
     assert (alone.labels == 2).all()
     assert (alone.margin == 1).all()
@@ -99,6 +102,20 @@ def test_a_class_without_a_training_node_is_never_named_and_one_class_is_sure():
         RidgeTeacher()(data, torch.zeros(90, dtype=torch.bool))
     with pytest.raises(InputError, match="a value each"):
         RidgeTeacher(restarts=())(data)
+
+
+def test_all_nodes_enter_with_what_the_teacher_says_and_how_sure_it_is():
+    data = graph(5)
+    taught = RidgeTeacher()(data)
+    nodes = LabelledNodes.taught(data, RidgeTeacher())
+    assert nodes.nodes.tolist() == list(range(90))
+    assert torch.equal(nodes.labels, taught.labels)
+    torch.testing.assert_close(nodes.weight, taught.margin)
+    few = nodes.thinned(20, seed=1)
+    assert len(few.nodes.unique()) == 20
+    assert torch.equal(few.labels, taught.labels[few.nodes])
+    assert torch.equal(few.weight, taught.margin[few.nodes])
+    assert nodes.thinned(90, seed=1) is nodes
 
 
 @pytest.mark.parametrize(

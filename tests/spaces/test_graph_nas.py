@@ -68,7 +68,9 @@ def by_hand(layer, x, pairs):
                 weights = torch.stack(scores).softmax(0)
             sent = torch.stack([w * h[j, head] for w, j in zip(weights, senders)])
             if layer.aggregator == "mlp":
-                sent = layer.pool(sent)
+                first, _, second = layer.pool
+                hidden = (sent @ first.weight.T + first.bias).clamp(min=0)
+                sent = hidden @ second.weight.T + second.bias
             if layer.aggregator == "mean":
                 row.append(sent.mean(0))
             elif layer.aggregator == "max":
@@ -112,6 +114,41 @@ def test_two_kinds_are_pygs_own_layers():
     with torch.no_grad():
         convolution.lin.weight.copy_(ours.weight.t())
     torch.testing.assert_close(ours(x, EDGES), convolution(x, EDGES))
+
+
+@pytest.mark.parametrize("attention", ["const", "gcn"])
+def test_dropout_acts_in_training_on_inputs_and_on_weights_but_gcns(attention):
+    choice = LayerChoice(attention, "sum", "linear", heads=2, hidden=3)
+    layer = AttentionLayer(5, 3, choice, dropout=0.5).double()
+    moved = not torch.equal(layer(features(), EDGES), layer(features(), EDGES))
+    assert moved == (attention != "gcn")
+    plain = AttentionLayer(5, 3, choice).double()
+    plain.load_state_dict(layer.state_dict())
+    torch.testing.assert_close(layer.eval()(features(), EDGES), plain(features(), EDGES))
+    # Dropped weights are made up for on average.
+    layer.train()
+    mean = torch.stack([layer(features(), EDGES) for _ in range(400)]).mean(0)
+    assert float((mean - plain(features(), EDGES)).detach().abs().mean()) < 0.15
+    net = GraphNASNet(5, 3, [choice, choice], dropout=0.5).double()
+    assert not torch.equal(net(features(), EDGES), net(features(), EDGES))
+    net.eval()
+    assert torch.equal(net(features(), EDGES), net(features(), EDGES))
+    assert net.layers[0].dropout == net.layers[1].dropout == 0.5
+
+
+def test_a_network_is_its_layers_and_activations_with_edge_weights():
+    kinds = ("tanh", "sigmoid")
+    choices = [LayerChoice("const", "mean", kind, heads=2, hidden=3) for kind in kinds]
+    net = GraphNASNet(5, 3, choices).double().eval()
+    weights = torch.linspace(0.2, 2, EDGES.size(1), dtype=torch.float64)
+    hidden = torch.tanh(net.layers[0](features(), EDGES, weights))
+    wanted = torch.sigmoid(net.layers[1](hidden, EDGES, weights))
+    torch.testing.assert_close(net(features(), EDGES, weights), wanted)
+    pairs = [*zip(*EDGES.tolist(), weights.tolist()), *((i, i, 1.0) for i in range(4))]
+    h = (features() @ net.layers[0].weight).detach()
+    for i in range(4):
+        sent = torch.stack([weight * h[j] for j, k, weight in pairs if k == i])
+        torch.testing.assert_close(hidden[i].detach(), torch.tanh(sent.mean(0)))
 
 
 def test_edge_weights_are_factors():
