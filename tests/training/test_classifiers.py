@@ -9,6 +9,7 @@ import torch
 from torch.nn.functional import cross_entropy
 
 from graphcond.data import planted_graph
+from graphcond.errors import FileFormatError
 from graphcond.metrics import accuracy
 from graphcond.nn import GraphNet
 from graphcond.training import ClassifierTraining, infer, train_classifier
@@ -76,6 +77,20 @@ def test_it_reads_training_and_validation_labels_each_for_its_purpose(graph):
     other.edge_weight = None
     assert trained(other, graph).losses != plain.losses
     assert trained(graph, other).scores != plain.scores
+
+
+def test_a_run_is_resumed_with_its_own_seed_and_graphs_alone(graph, tmp_path):
+    def trained(epochs, seed=0, val=graph, **file):
+        model, recipe = GraphNet(8, 3, hidden=4, seed=1), ClassifierTraining(epochs=epochs)
+        return train_classifier(model, graph, val, recipe=recipe, seed=seed, **file)
+
+    trained(2, checkpoint=tmp_path / "c")
+    assert trained(4, checkpoint=tmp_path / "c").losses == trained(4).losses
+    other = copy.copy(graph)
+    other.val_mask = graph.test_mask
+    for change in ({"seed": 1}, {"val": other}):
+        with pytest.raises(FileFormatError, match="same settings and data"):
+            trained(4, checkpoint=tmp_path / "c", **change)
 
 
 @pytest.mark.parametrize("weighted", [True, False])

@@ -1,3 +1,4 @@
+import itertools
 import math
 
 import pytest
@@ -53,7 +54,7 @@ def test_nan_raises():
         fit(Walk([math.nan]), 1, EarlyStopping())
 
 
-@pytest.mark.parametrize("killed", [1, 3])
+@pytest.mark.parametrize("killed", [1, 3, 5])
 def test_a_resumed_run_is_the_unbroken_one(tmp_path, killed):
     scores = [0.1, 0.5, 0.2, 0.6, 0.3, 0.4, 0.5]
     whole = Walk(scores)
@@ -68,6 +69,15 @@ def test_a_resumed_run_is_the_unbroken_one(tmp_path, killed):
     got = fit(again, 7, EarlyStopping(patience=3), checkpoint=Checkpoint(tmp_path / "c", "a walk"))
     assert torch.equal(again.x, whole.x)
     assert (got.losses, got.scores, got.best_epoch) == (want.losses, want.scores, want.best_epoch)
+
+
+def test_seconds_of_resumed_parts_add_up(tmp_path, monkeypatch):
+    ticks = itertools.count()
+    monkeypatch.setattr("time.perf_counter", lambda: float(next(ticks)))
+    parts = [
+        fit(Walk([]), epochs, checkpoint=Checkpoint(tmp_path / "c", "a walk")) for epochs in (5, 6)
+    ]
+    assert parts[1].seconds > parts[0].seconds >= 5
 
 
 def test_a_checkpoint_of_another_program_is_refused(tmp_path):

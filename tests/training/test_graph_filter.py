@@ -1,7 +1,9 @@
 import torch
 
 from graphcond.data import load, num_items, num_users, split_interactions, train_edges
+from graphcond.sparse import CSR
 from graphcond.training import Fitted, Recommender, ensemble, fit_graph_filter
+from graphcond.training.directions import leading_directions
 
 
 def test_graph_filter_is_the_dense_formula():
@@ -28,3 +30,14 @@ def test_ensemble_adds_standardised_scores():
     want = sum(s / s.std(dim=1, keepdim=True) for s in scores) / 2
     both = ensemble(models)
     torch.testing.assert_close(both.users @ both.items.T, want, rtol=1e-4, atol=1e-4)
+
+
+def test_leading_directions_are_those_of_the_singular_value_decomposition():
+    pairs = torch.randperm(30 * 20, generator=torch.Generator().manual_seed(0))[:150]
+    rows, columns = pairs // 20, pairs % 20
+    value = torch.rand(150, generator=torch.Generator().manual_seed(1)) + 0.5
+    dense = torch.zeros(30, 20).index_put((rows, columns), value)
+    squares, vectors = leading_directions(CSR.from_edges(rows, columns, (30, 20), value), 3)
+    _, wanted, right = torch.linalg.svd(dense)
+    torch.testing.assert_close(squares, wanted[:3].square(), rtol=1e-4, atol=1e-4)
+    torch.testing.assert_close((vectors * right[:3].T).sum(0).abs(), torch.ones(3))

@@ -10,6 +10,7 @@ from graphcond.data import (
     train_edges,
 )
 from graphcond.errors import InputError
+from graphcond.seeding import generator
 from graphcond.training import fit_least_squares, least_squares
 
 
@@ -26,17 +27,28 @@ def objective(data, model, alpha, ridge):
     return (met * (scores - 1) ** 2).sum() + alpha * scores.square().sum() + ridge * (users + items)
 
 
-def test_users_solve_their_normal_equations():
+def solved(met, factors, alpha, ridge):
+    """Return each row's ridge regression on the other side's factors, one row at a time."""
+    rows = []
+    for own in met:
+        decay = ridge * (own.sum() + alpha * len(factors)) * torch.eye(factors.size(1)).double()
+        system = (factors.T * own) @ factors + alpha * factors.T @ factors + decay
+        rows.append(torch.linalg.solve(system, factors.T @ own))
+    return torch.stack(rows)
+
+
+def test_both_sides_solve_their_normal_equations_in_turn():
+    """From small random items on; users are solved once more at the end."""
     data = split_interactions(load("southern-women"), seed=0)
-    model, met = fit_least_squares(data, 4), dense(data)
-    items = model.items.double()
-    for user in range(num_users(data)):
-        own = items * met[user][:, None]
-        decay = 0.003 * (met[user].sum() + 0.1 * num_items(data))
-        want = torch.linalg.solve(
-            own.T @ own + 0.1 * items.T @ items + decay * torch.eye(4).double(), own.sum(0)
-        )
-        torch.testing.assert_close(model.users[user].double(), want, rtol=1e-3, atol=1e-4)
+    met = dense(data)
+    draw = generator(5, "least-squares")
+    items = torch.randn(num_items(data), 4, generator=draw).double() * 0.1 / 2
+    for sweeps in (1, 2):
+        items = solved(met.T, solved(met, items, 0.3, 0.05), 0.3, 0.05)
+        model = fit_least_squares(data, 4, unobserved=0.3, ridge=0.05, sweeps=sweeps, seed=5)
+        torch.testing.assert_close(model.items.double(), items, rtol=1e-3, atol=1e-4)
+        users = solved(met, items, 0.3, 0.05)
+        torch.testing.assert_close(model.users.double(), users, rtol=1e-3, atol=1e-4)
 
 
 def test_sweeps_lower_the_objective():

@@ -1,4 +1,5 @@
 import math
+from dataclasses import replace
 from functools import partial
 
 import pytest
@@ -98,6 +99,8 @@ def test_a_candidate_that_diverges_is_the_worst():
 def test_rounds_are_fixed_to_train_on_validation_data_too():
     data = blocks()
     fixed = GOOD.without_stopping(3)
+    assert fixed == replace(GOOD, recipe=replace(GOOD.recipe, rounds=3))
+    assert Contender(MF).without_stopping(3) == Contender(MF, BPR(rounds=3))
     model = fixed.fit(data, val_edges(data)[:, :0])
     assert len(model.history.losses) == 3
     assert Contender(EASE()).without_stopping(3) == Contender(EASE())
@@ -151,6 +154,24 @@ def test_the_search_passes_on_seed_and_what_is_left_out_and_counts_rounds():
     assert choice.rounds == Fixed.history.best_epoch + 1 == 4
     plain = choose_recipe([Watched(MF)], data, held)
     assert plain.score == pytest.approx(held_out_ndcg(Fixed(), held, train_edges(data)))
+
+
+def test_of_equals_the_first_is_chosen_with_its_own_rounds():
+    class Worse(Fixed):
+        history = Fitted(best_epoch=9)
+
+        def scores(self, start, stop):
+            return -super().scores(start, stop)
+
+    class Ready(Contender):
+        def fit(self, train, val, *, exclude=None, seed=0):
+            return self.recommender
+
+    held, data = torch.tensor([[0], [1]]), make_interactions(torch.tensor([[0], [0]]), 2, 3)
+    candidates = [Ready(Worse()), Ready(Fixed()), Ready(Fixed())]
+    choice = choose_recipe(candidates, data, held)
+    assert choice.contender is candidates[1]
+    assert choice.rounds == 4
 
 
 def test_a_closed_form_gets_the_seed():
