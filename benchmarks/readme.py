@@ -16,7 +16,7 @@ from benchmarks.node import nas_readme as nas
 from benchmarks.node import page as node
 from benchmarks.recommender import page as recommender
 from benchmarks.store import RESULTS
-from benchmarks.tables import Row, record, source
+from benchmarks.tables import NOTHING, NoRowsError, Row, record, source
 
 ROOT = Path(__file__).parent.parent
 
@@ -143,7 +143,11 @@ def render(path: Path, sections: dict[str, Callable[[], str]]) -> str:
         _, ended, after = rest.partition(end)
         if not (found and ended):
             raise SystemExit(f"{path.name} has no markers {begin} … {end}")
-        text = f"{before}{begin}\n{section()}\n{end}{after}"
+        try:
+            body = section()
+        except NoRowsError:
+            body = NOTHING
+        text = f"{before}{begin}\n{body}\n{end}{after}"
     return text
 
 

@@ -49,8 +49,19 @@ def printed(table: str) -> list[Row]:
     return [row for row in read_record(RESULTS / "published.json")["rows"] if row["table"] == table]
 
 
+class NoRowsError(LookupError):
+    """A section's records have no rows."""
+
+
 def source(*names: str, fresh: bool = False) -> str:
-    """Return the line that says which command wrote the records, when, and with which code."""
+    """Return the line that says which command wrote the records, when, and with which code.
+
+    Raises:
+        NoRowsError: If none of them has rows.
+    """
+    names = tuple(name for name in names if record(name)["rows"])
+    if not names:
+        raise NoRowsError
     files = ", ".join(f"`benchmarks/results/{name}` ({_dates(name)})" for name in names)
     command = record(names[0])["command"].split(" --")[0]
     rows = [row for name in names for row in record(name)["rows"]]
@@ -66,7 +77,7 @@ def _dates(name: str) -> str:
     dates = {row["date"] for row in content["rows"] if "date" in row}
     if any("date" not in row for row in content["rows"]):
         dates.add(content.get("earlier", {}).get("date", "unknown"))
-    return " to ".join(dict.fromkeys((min(dates), max(dates)))) if dates else "no rows"
+    return " to ".join(dict.fromkeys((min(dates), max(dates))))
 
 
 def place(method: str) -> tuple[int, str]:
