@@ -71,6 +71,15 @@ def test_dropout_is_for_training_alone():
     assert torch.equal(net.eval()(x, PATH), net(x, PATH))
 
 
+@pytest.mark.parametrize("kind", ["gcn", "gat", "gin-0", "sage-mean", "appnp"])
+def test_a_node_without_edges_still_sees_itself_in_every_layer(kind):
+    net = GraphNet(2, 3, kind, hidden=16, dropout=0.0).eval()
+    x = torch.ones(8, 2)
+    moved = x.clone()
+    moved[7] = 4.0
+    assert not torch.allclose(net(moved, PATH)[7], net(x, PATH)[7], atol=1e-3)
+
+
 def test_two_layers_have_a_nonlinearity_between_them():
     net = GraphNet(2, 3, "gcn", hidden=8, dropout=0.0).eval()
     x = torch.randn(7, 2, generator=torch.Generator().manual_seed(0))
@@ -117,6 +126,18 @@ def test_edges_start_between_the_most_similar_nodes_of_a_class():
     assert start[0, 1] == start[2, 3] == 1
     assert start.sum() == 4
     assert homophilous_start(x, y, 0).sum() == 0
+    # Cosines count, not lengths: a long vector is nobody's neighbour for that.
+    scaled = homophilous_start(x * torch.tensor([[1.0], [9.0], [1.0], [20.0], [1.0]]), y, 1)
+    assert torch.equal(scaled, start)
+    turned = torch.tensor([[1.0, 9.0], [1.0, 8.0], [1.0, -1.0], [2.0, 1.0]])
+    assert homophilous_start(turned, torch.zeros(4), 1).nonzero().tolist() == [
+        [0, 1],
+        [1, 0],
+        [1, 3],
+        [2, 3],
+        [3, 1],
+        [3, 2],
+    ]
 
 
 @pytest.mark.parametrize(("rule", "low"), [(Learned(), -5.0), (Bernoulli(), -4.0)])

@@ -30,11 +30,14 @@ def graph(directed: bool = False) -> ForestGraph:
 
 
 def give(forest: OperationForest, trees, nets) -> None:
-    """Copy the weights of single networks into the forest; norms get random ones."""
-    stream = generator(0, "norms")
+    """Copy the weights of single networks into the forest; norms and biases get random ones."""
+    stream = generator(0, "biases")
     with torch.no_grad():
         forest.params["out.weight"].zero_()
         for row, (tree, net) in enumerate(zip(trees, nets)):
+            for name, value in net.named_parameters():
+                if name.endswith("bias"):
+                    value.uniform_(-1, 1, generator=stream)
             for place, operation in enumerate(tree.operations):
                 if operation != "skip":
                     _give_layer(forest, place, row, operation, net.layers[place])
@@ -166,6 +169,23 @@ def test_dropout_has_its_share_and_keeps_the_mean():
     assert left.unique().tolist() == pytest.approx([0, 1 / 0.8])
     # 3,200 draws: a standard deviation of .007.
     assert float((left > 0).float().mean()) == pytest.approx(0.8, abs=0.03)
+    chain = OperationForest([TreeChoice((0, 1), ("fc", "fc"))], H, C, hidden=H, dropout=0.2)
+    with torch.no_grad():
+        chain.params["0.fc.raw.weight"].zero_()
+        chain.params["1.fc.weight"].copy_(torch.eye(H))
+        chain.params["1.fc.bias"].zero_()
+        chain.params["norm.bias"].fill_(1.0)
+    # The first operation is the same everywhere, so what is read of it is 1 before it is dropped.
+    read = chain.leaves(ones, torch.arange(400))[..., H:].detach()
+    assert read.mul(1000).round().unique().tolist() == [0, 1250]
+
+
+def test_attention_stays_finite_where_scores_are_huge():
+    forest = OperationForest([TreeChoice((0,), ("gat",))], D, C, hidden=H, dropout=0.0)
+    with torch.no_grad():
+        forest.params["0.gat.raw.source"].fill_(1e3)
+        forest.params["0.gat.raw.target"].fill_(1e3)
+    assert forest(graph(), torch.arange(N)).isfinite().all()
 
 
 def test_a_leaf_of_raw_features_is_refused():

@@ -53,13 +53,18 @@ def test_the_loss_is_differentiable_in_the_filter(small_task):
     assert torch.autograd.gradcheck(lambda lam: model.scores(lam, torch.tensor([0.1])).loss, lam)
 
 
-def test_the_width_is_bounded_by_the_nodes(small_task):
+def test_the_width_is_bounded_by_the_nodes(small_task, monkeypatch):
     operator, x, y, masks = small_task()
     assert random_filters(operator, x, y, masks, 2, num_classes=3, seed=0).bases.shape == (
         3,
         30,
         512,
     )
+    for numbers, width in ((30 * 100, 100), (30 * 10, 64)):
+        monkeypatch.setattr("graphcond.nn.random_features._NUMBERS", numbers)
+        model = random_filters(operator, x, y, masks, 2, num_classes=3, num_layers=3, seed=0)
+        assert model.bases.shape == (3, 30, width)
+        assert model.mixes[0].shape == (width, width)
 
 
 def test_it_sees_what_is_not_linear_in_the_features():

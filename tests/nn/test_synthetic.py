@@ -109,6 +109,10 @@ def test_gradients_reach_every_parameter(rule, points):
     x, y = points
     graph = SyntheticGraph.start(x, y, rule)
     weight = graph.weight(seed=3)
+    if isinstance(rule, PairMLP):
+        # The edges themselves depend on the features.
+        through_edges = torch.autograd.grad(weight.square().sum(), graph.x, retain_graph=True)[0]
+        assert bool((through_edges.abs().sum(1) > 0).all())
     (gcn_norm_dense(weight) @ graph.x).square().sum().backward()
     assert all(
         value.grad is not None and torch.isfinite(value.grad).all()
@@ -164,9 +168,14 @@ def test_random_edges_follow_the_seed_and_what_is_exported_is_that_draw(points):
     assert torch.equal(data.edge_weight, second.detach()[kept])
 
 
-def test_the_mlp_starts_glorot_uniform():
+def test_the_mlp_starts_glorot_uniform_with_few_edges_and_is_fitted_by_adam():
     x, y = torch.randn(12, 30, generator=torch.Generator().manual_seed(0)), torch.arange(12) % 2
     params = PairMLP(hidden=50, warmup=0).init(x, y)
+    assert params["bias2"].tolist() == -3
+    fitted = PairMLP(hidden=50, warmup=1).init(x, y)
+    moved = torch.cat([(fitted[name] - params[name]).detach().flatten() for name in params])
+    # Adam's first step is its rate in every parameter that has a slope.
+    assert float(moved.abs().max()) == pytest.approx(0.01, rel=0.01)
     for name, sizes in (("left", 80), ("right", 80), ("weight1", 100), ("weight2", 51)):
         value, bound = params[name].detach(), (6 / sizes) ** 0.5
         few = 0.1 if name == "weight2" else 0.01

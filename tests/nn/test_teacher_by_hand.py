@@ -116,6 +116,10 @@ def test_all_nodes_enter_with_what_the_teacher_says_and_how_sure_it_is():
     assert torch.equal(few.labels, taught.labels[few.nodes])
     assert torch.equal(few.weight, taught.margin[few.nodes])
     assert nodes.thinned(90, seed=1) is nodes
+    own = LabelledNodes.of_part(data, "val")
+    assert torch.equal(own.nodes, data.val_mask.nonzero()[:, 0])
+    assert torch.equal(own.labels, data.y[data.val_mask])
+    assert own.weight.unique().tolist() == [1]
 
 
 @pytest.mark.parametrize(

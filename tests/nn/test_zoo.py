@@ -57,6 +57,8 @@ def test_sparse_features_give_the_same_gradients_and_drop_only_nonzeros(kind):
     kept = dropped != 0
     torch.testing.assert_close(dropped[kept], 2 * x[kept])
     assert 0.3 < kept.sum() / (x != 0).sum() < 0.7
+    net = GraphNet(30, 3, kind, hidden=16, dropout=0.5).eval()
+    torch.testing.assert_close(net(sparse, edges), net(x, edges), rtol=1e-4, atol=1e-5)
 
 
 def test_features_stay_dense_where_that_is_faster():
