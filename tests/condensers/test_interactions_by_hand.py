@@ -249,8 +249,8 @@ def test_users_share_the_budget_alike_and_their_items_are_priced(women, monkeypa
     teacher = Recommender(*tables(18, 14), Fitted())
     how = TeacherChoice(ratio=0.55, teacher=teacher, mixtures=(Mixture(-0.5, 0.25),))
     options = item_prices.candidates(teacher, train_edges(women), 14)
-    price = torch.linspace(-1, 1, 14)
-    monkeypatch.setattr(teacher_choice, "item_prices", lambda *_: price)
+    price, asked = torch.linspace(-1, 1, 14), []
+    monkeypatch.setattr(teacher_choice, "item_prices", lambda *args: (asked.append(args), price)[1])
     small, facts = how._mix(women, options, how.mixtures[0])
     budget = how.budget(women)
     inside = torch.zeros(18, 14, dtype=torch.bool)
@@ -265,6 +265,11 @@ def test_users_share_the_budget_alike_and_their_items_are_priced(women, monkeypa
     for user in range(18):
         best = keys[user].topk(int(counts[user])).indices
         assert set(best.tolist()) == set(inside[user].nonzero()[:, 0].tolist())
+    (_, compared, places, target), *_ = asked
+    popular = seen.sum(0).double() ** 0.75
+    torch.testing.assert_close(target, popular / popular.sum() * budget)
+    assert torch.equal(places, counts)
+    torch.testing.assert_close(compared, (keys + 0.25 * price)[tuple(options.pairs)])
     assert facts == {
         "num_pseudo": int((inside & ~seen).sum()),
         "num_observed": int((inside & seen).sum()),

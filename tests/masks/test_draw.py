@@ -108,6 +108,7 @@ def test_tree_of_counts_is_exact_over_many_leaves(monkeypatch):
 def test_hajek_expansion_above_the_exact_limit(monkeypatch):
     probs = probabilities(600, 200)
     design = ConditionalPoisson.with_inclusion(probs, 200)
+    torch.testing.assert_close(design.inclusion(), probs, atol=1e-9, rtol=0)
     monkeypatch.setattr(poisson_module, "EXACT", 10_000)
     torch.testing.assert_close(design.inclusion(), probs, atol=2e-5, rtol=0)
 

@@ -93,6 +93,27 @@ def test_a_run_is_resumed_with_its_own_seed_and_graphs_alone(graph, tmp_path):
             trained(4, checkpoint=tmp_path / "c", **change)
 
 
+class Normed(torch.nn.Module):
+    """Softmax regression on standardised features, from zeros."""
+
+    def __init__(self):
+        super().__init__()
+        self.norm, self.linear = torch.nn.BatchNorm1d(8), torch.nn.Linear(8, 3)
+        torch.nn.init.zeros_(self.linear.weight)
+        torch.nn.init.zeros_(self.linear.bias)
+
+    def forward(self, x, edge_index, edge_weight):
+        return self.linear(self.norm(x))
+
+
+def test_the_best_epoch_is_kept_with_its_running_statistics(graph):
+    long, short = Normed(), Normed()
+    best = train_classifier(long, graph, graph, recipe=ClassifierTraining(epochs=20)).best_epoch
+    assert 0 < best < 19
+    train_classifier(short, graph, graph, recipe=ClassifierTraining(epochs=best + 1))
+    torch.testing.assert_close(dict(long.state_dict()), dict(short.state_dict()))
+
+
 @pytest.mark.parametrize("weighted", [True, False])
 def test_a_graph_of_another_type_is_looked_at_in_the_models(graph, weighted):
     model = GraphNet(8, 3, hidden=4, seed=1)

@@ -1,4 +1,5 @@
 import copy
+import math
 from dataclasses import replace
 
 import pytest
@@ -148,7 +149,9 @@ def test_every_step_takes_the_gradient_of_its_own_epoch(monkeypatch):
 
     monkeypatch.setattr(torch.optim.SGD, "step", spy)
     still = replace(FAST, epochs=3, looks=1, learning_rate=1e-9)
-    train_forest([DEEP], data, data, recipe=still)
+    runs = train_forest([DEEP], data, data, recipe=still)
+    # Of an untrained network, a mean over nodes: about that of guessing between two classes.
+    assert float(runs.loss[0, 0]) == pytest.approx(math.log(2), abs=0.3)
     for first, third in zip(found[0], found[2]):
         torch.testing.assert_close(first, third, rtol=1e-3, atol=1e-6)
 

@@ -12,6 +12,7 @@ from graphcond.seeding import generator
 from graphcond.spaces import PolynomialFilters
 from graphcond.training import EarlyStopping, FilterTraining, filter_graph, train_filters
 from graphcond.training.filter_program import FilterProgram
+from tests import dense
 
 NET = PolynomialFilterNet(6, hidden=8, num_classes=3)
 LAM = PolynomialFilters().sample(6, seed=0)
@@ -48,8 +49,13 @@ def test_all_candidates_start_from_the_same_weights():
     torch.testing.assert_close(runs.loss, runs.loss[:1].expand(4))
 
 
-def test_results_are_those_of_the_parameters_returned():
+@pytest.mark.parametrize("apart", [False, True])
+def test_results_are_those_of_the_parameters_returned(apart, monkeypatch):
+    """Of filters that are trained together, and of each alone where two features are absent."""
     data = planted()
+    if apart:
+        data.x[:, [1, 4]] = 0
+        monkeypatch.setattr("graphcond.training.nodes.activations_at_once", lambda device: 1)
     runs = train_filters(NET, LAM, data, recipe=FilterTraining(epochs=30))
     graph = filter_graph(data)
     for params, loss, accuracy in (
@@ -91,6 +97,7 @@ def test_one_candidate_equals_plain_adam(absent):
     """Features that no node has are left out: the results are the same, their weights 0."""
     data, recipe = planted(), FilterTraining(epochs=7, weight_decay=0.1)
     data.x[:, absent] = 0
+    data.x[:, 2] = -data.x[:, 2].relu()  # some nodes have it, and none above 0
     graph, params = filter_graph(data), NET.init(1, seed=0)
     leaves = {name: value.clone().requires_grad_() for name, value in params.items()}
     adam = torch.optim.Adam(leaves.values(), lr=recipe.learning_rate, weight_decay=0.1)
@@ -271,3 +278,30 @@ def test_filters_that_are_trained_apart_drop_their_own_activations(monkeypatch):
         recipe = FilterTraining(epochs=3, dropout=dropout)
         loss = train_filters(NET, torch.ones(2, 3), planted(60), recipe=recipe).loss
         assert (loss[0] == loss[1]) == (dropout == 0)
+
+
+def test_a_directed_graph_is_propagated_from_sources_to_targets():
+    edges, weight = torch.tensor([[0, 1, 2, 0, 3], [1, 2, 0, 3, 2]]), torch.arange(1.0, 6)
+    some = torch.tensor([True, False, True, False])
+    data = Data(x=torch.ones(4, 2), y=torch.zeros(4).long(), edge_index=edges, edge_weight=weight)
+    data.train_mask, data.val_mask = some, ~some
+    graph = filter_graph(data)
+    wanted = dense.scaled_laplacian(dense.adjacency(edges, 4, weight)).float()
+    torch.testing.assert_close(filters.apply(graph.operator, torch.eye(4)), wanted)
+    assert (graph.train.tolist(), graph.val.tolist()) == ([0, 2], [1, 3])
+
+
+def test_of_equal_epochs_the_first_is_the_best():
+    recipe = FilterTraining(epochs=3, learning_rate=1e-12)
+    assert train_filters(NET, LAM, planted(60), recipe=recipe).best_epoch.tolist() == [0] * 6
+
+
+@pytest.mark.parametrize("stopping", [None, EarlyStopping()])
+def test_early_stopping_goes_by_the_mean_best_loss_and_else_every_step_is_better(stopping):
+    recipe = FilterTraining(epochs=3, stopping=stopping)
+    graph = filter_graph(planted(60))
+    program = FilterProgram(NET, LAM, graph, recipe, NET.init(6, seed=0), generator)
+    for epoch in range(2):
+        program.step(epoch)
+    wanted = -float(program.best.loss.mean()) if stopping else 2.0
+    assert program.validate() == pytest.approx(wanted)
