@@ -20,14 +20,15 @@ from graphcond.condensers import (
 )
 from graphcond.condensers.hcdc import condenser as module
 from graphcond.condensers.hcdc import objective, teachers, trajectories
-from graphcond.condensers.hcdc.objective import Matching, Students, train_students
+from graphcond.condensers.hcdc.objective import Matching, Students, narrowed, train_students
 from graphcond.condensers.hcdc.pool import PoolForm
 from graphcond.condensers.hcdc.teachers import LinearTeacher
 from graphcond.data import parts
 from graphcond.errors import NumericalError
-from graphcond.hypergrad import Implicit, Sensitivity
+from graphcond.hypergrad import Implicit, Sensitivity, sensitivity
 from graphcond.linalg import Neumann
 from graphcond.nn import PolynomialFilterNet
+from graphcond.nn.adjacency import PairMLP, homophilous_start
 from graphcond.nn.linear_filters import best_ridge
 from graphcond.nn.synthetic import SyntheticGraph, cut, synthetic_labels
 from graphcond.seeding import derive, generator
@@ -123,6 +124,9 @@ def test_distances_are_of_the_copy_and_hypergradients_of_a_third_rounded_up():
     found = whole.distance(start, rows, 0.0)[1]["hypergradient"]
     two = torch.cat([rows[:2], torch.tensor([1, 3, 5])])[:4]  # the same two first
     assert whole.distance(start, two, 0.0)[1]["hypergradient"] == found
+    alone = replace(whole, weights=Weights(1.0, 0.0, 0.0))
+    of_one = [float(alone.distance(start, rows[i : i + 1], 0.0)[0].detach()) for i in (0, 1)]
+    assert found == pytest.approx(sum(of_one) / 2)
     other = torch.tensor([6, 1, 4, 0])
     assert whole.distance(start, other, 0.0)[1]["hypergradient"] != found
     for weights, names in (
@@ -134,6 +138,18 @@ def test_distances_are_of_the_copy_and_hypergradients_of_a_third_rounded_up():
         assert set(shown) == names
         kept = next(name for name in names if getattr(weights, name))
         assert float(total.detach()) == pytest.approx(shown[kept])
+
+
+def test_a_student_that_diverged_is_named_by_the_part_that_meets_it():
+    rows = torch.tensor([1, 2])
+    for weights, place in (
+        (Weights(0.0, 1.0, 0.0), "the condensed validation graph"),
+        (Weights(1.0, 0.0, 0.0), "hypergradients of the condensed graph"),
+    ):
+        found = matching(weights=weights)
+        found.copies[0].params["bias1"][1] = torch.nan
+        with pytest.raises(NumericalError, match=f"{place}.*λ = "):
+            found.distance(small(), rows, 0.0)
 
 
 def test_a_smooth_accuracy_is_the_sigmoid_of_margins_over_the_width():
@@ -175,9 +191,7 @@ def test_a_basis_leaves_out_what_is_rounding():
 def test_students_are_trained_alike_in_chunks(graph, monkeypatch):
     run, lam = run_of(graph), PolynomialFilters().sample(11, seed=3)
     start, sizes, draws = run.net.init(11, seed=0), [], []
-    whole = train_students(run.condensed, start, lam, QUICK, 0)
     fitted = objective.fit
-    monkeypatch.setattr(objective, "_CHUNK_WEIGHTS", 1)
     monkeypatch.setattr(
         objective,
         "fit",
@@ -187,17 +201,26 @@ def test_students_are_trained_alike_in_chunks(graph, monkeypatch):
             fitted(program, *args, **named),
         )[1],
     )
+    whole = train_students(run.condensed, start, lam, QUICK, 0)
+    each = sum(value[0].numel() for value in start.values())
+    monkeypatch.setattr(objective, "_CHUNK_WEIGHTS", 9 * each)
+    train_students(run.condensed, start, lam, QUICK, 0)
+    monkeypatch.setattr(objective, "_CHUNK_WEIGHTS", 1)
     for name, value in train_students(run.condensed, start, lam, QUICK, 6).items():
         torch.testing.assert_close(value, whole[name], rtol=1e-3, atol=1e-4)
-    assert sizes == [8, 3]
-    for first, state in zip((0, 8), draws):
+    assert sizes == [11, 9, 2, 8, 3]
+    for first, state in zip((0, 8), draws[3:]):
         assert torch.equal(state, generator(6, "students", first, 3).get_state())
 
 
 def test_every_copy_of_the_students_has_its_own_start(graph):
-    run, lam = run_of(graph, seed=5), PolynomialFilters().sample(4, seed=3)
+    less = graph.clone()
+    less.x = graph.x.clone()
+    less.x[:, [0, 3]] = 0
+    run, lam = run_of(less, seed=5), PolynomialFilters().sample(4, seed=3)
     form = run.pool_form(Pool(weights=Weights(hypergradient=0.0)))
     problem, columns = form._problem()
+    assert columns.tolist() == [1, 2, 4, 5, 6, 7]
     for copy in (0, 1):
         seed = derive(5, "students", copy)
         start = run.net.init(4, seed)
@@ -206,15 +229,50 @@ def test_every_copy_of_the_students_has_its_own_start(graph):
         found = form._students(problem, columns, lam, copy)
         assert found.sensitivity is None
         assert all(torch.equal(found.params[name], wanted[name]) for name in wanted)
+    moved = run.pool_form(Pool())._students(problem, columns, lam, 1).sensitivity
+    how = run.how.hypergradient
+    expected = sensitivity(problem.bilevel(), wanted, lam, how.solver, how.damping)
+    for ours, theirs in zip(moved.columns, expected.columns):
+        assert all(torch.equal(ours[name], theirs[name]) for name in theirs)
+
+
+def test_features_count_where_some_training_node_has_them_negative_ones_too(graph):
+    run = run_of(graph)
+    x = torch.zeros(9, 8)
+    x[2, 1], x[4, 5], x[:, 6] = -1.0, 2.0, 1.0
+    problem, columns = narrowed(replace(run.condensed, graph=replace(run.condensed.graph, x=x)))
+    assert columns.tolist() == [1, 5, 6]
+    assert torch.equal(problem.graph.x, x[:, columns])
+    assert problem.net.num_features == 3
+
+
+@pytest.mark.parametrize("curvature", ["hessian", "gauss-newton"])
+def test_both_problems_have_the_recipes_decay_the_curvature_and_sixteen_hidden(curvature, graph):
+    recipe = FilterTraining(epochs=4, weight_decay=0.03)
+    run = run_of(graph, recipe=recipe, curvature=curvature)
+    assert run.net == PolynomialFilterNet(8, 16, 3)
+    params = run.net.init(1, seed=0)
+    lam = torch.ones(1, 3)
+    squares = float(sum(value.square().sum() for value in params.values()))
+    for problem in (run.condensed, run.full):
+        bare = replace(problem, weight_decay=0.0).bilevel().inner_loss(params, lam)
+        whole = problem.bilevel().inner_loss(params, lam)
+        torch.testing.assert_close((whole - bare).sum(), torch.tensor(0.03 / 2 * squares))
+        assert (problem.bilevel().curvature is None) == (curvature == "hessian")
 
 
 def test_the_validation_graph_has_the_classes_of_training_that_validation_knows(graph):
     less = graph.clone()
+    # Of validation nodes most are of class 2, of training nodes as many of each.
     less.y = torch.where(graph.val_mask & (graph.y == 1), 2, graph.y)
-    less.y[graph.val_mask.nonzero()[0, 0]] = -1
+    val = less.val_mask.nonzero()[:, 0]
+    less.y[val[0]] = -1
+    less.y[val[4:]] = 2
+    assert set(less.y[val].tolist()) == {-1, 0, 2}
     start = run_of(less).start()
     known = less.y[less.train_mask & (less.y != 1)]
     assert torch.equal(start.y, synthetic_labels(known, 6))
+    assert not torch.equal(start.y, synthetic_labels(less.y[val], 6))
     names = {tuple(row) for row in less.x[less.val_mask & (less.y >= 0)].tolist()}
     assert {tuple(row) for row in start.x.detach().tolist()} <= names
 
@@ -229,6 +287,40 @@ def test_the_training_graph_has_this_condensers_budget_and_seed(training, graph)
     assert torch.equal(run.train_graph.x, wanted.x)
     assert torch.equal(run.train_graph.y, wanted.y)
     assert torch.equal(run.train_graph.edge_index, wanted.edge_index)
+
+
+def test_a_training_graph_without_edges_is_linked_and_others_are_left_alone(graph):
+    for links in (0, 1, 3):
+        made = run_of(graph, links=links).train_graph
+        wanted = homophilous_start(made.x, made.y, links).nonzero().T
+        assert torch.equal(made.edge_index, wanted)
+        assert (made.edge_index.numel() > 0) == (links > 0)
+    training, known = RandomNodes(of="train", ratio=0.5), graph.clone()
+    nodes = graph.train_mask.nonzero()[:, 0]
+    known.edge_index = torch.cat([graph.edge_index, torch.stack([nodes, nodes.roll(1)])], 1)
+    linked, plain = (run_of(known, training=training, links=n, num_nodes=12) for n in (2, 0))
+    assert plain.train_graph.edge_index.numel() > 0
+    assert torch.equal(linked.train_graph.edge_index, plain.train_graph.edge_index)
+
+
+def test_weights_of_the_training_graphs_edges_are_in_its_operator(graph, monkeypatch):
+    edges, weight = torch.tensor([[0, 1, 1, 2], [1, 0, 2, 1]]), torch.tensor([0.5, 0.5, 3.0, 3.0])
+    made = {"x": graph.x[:9], "edge_index": edges, "edge_weight": weight, "y": graph.y[:9]}
+    monkeypatch.setattr(module._Run, "_train_graph", lambda self: made)
+    adjacency = torch.zeros(9, 9)
+    adjacency[edges[1], edges[0]] = weight
+    found = run_of(graph).condensed.graph.operator
+    torch.testing.assert_close(found, objective.dense_operator(adjacency))
+
+
+def test_a_network_suits_its_space_and_the_start_its_adjacency_and_rates(graph):
+    space = PolynomialFilters(order=1, basis="power", num_layers=2)
+    net = run_of(graph, space=space).net
+    assert (net.basis, net.per_layer) == ("power", True)
+    run = run_of(graph, adjacency="mlp", learning_rate=0.1, edge_learning_rate=0.3)
+    start = run.start()
+    assert start.adjacency == PairMLP()
+    assert run.descent(start).rates == Descent(start, 0.1, 0.3, 3).rates
 
 
 def test_steps_of_a_run_are_those_of_its_plan(graph):
@@ -269,6 +361,38 @@ def test_the_card_and_the_record_tell_the_agreement_on_what_was_kept_back(graph,
     assert result.report["ridge"] == match.target.ridge
 
 
+def test_what_is_matched_are_both_sets_of_students_seen_in_the_span_of_training(graph, monkeypatch):
+    seen = []
+    monkeypatch.setattr(PoolForm, "_descend", lambda self, match, _: seen.append(match))
+    asked, target_of = [], PoolForm._target
+    monkeypatch.setattr(
+        PoolForm, "_target", lambda self, each: (asked.append(each), target_of(self, each))[1]
+    )
+    over = Pool(size=12, batch=4, steps=1, noise=0.3, weights=Weights(0.2, 0.5, 0.1))
+    how = Implicit(direct=True)
+    condenser(over=over, seed=4, hypergradient=how)(graph)
+    (match,) = seen
+    assert (match.weights, match.noise, match.keep_direct) == (over.weights, 0.3, True)
+    run = run_of(graph, over=over, seed=4, hypergradient=how)
+    form, lam = run.pool_form(over), PolynomialFilters().sample(12, seed=derive(4, "pool"))
+    problem, columns = form._problem()
+    basis = objective.feature_basis(run.condensed.graph.x)
+    assert match.net.num_features == len(basis)
+    assert torch.equal(asked[0].params["weight1"], match.copies[0].params["weight1"])
+    assert not torch.equal(asked[0].params["weight1"], match.copies[1].params["weight1"])
+    for copy, found in enumerate(match.copies):
+        own = form._students(problem, columns, lam, copy)
+        assert torch.equal(found.lam, lam)
+        assert torch.equal(found.params["weight1"], own.params["weight1"])
+        wanted = basis[:, columns] @ own.params["weight0"]
+        torch.testing.assert_close(found.params["weight0"], wanted)
+        for ours, theirs in zip(found.sensitivity.columns, own.sensitivity.columns):
+            torch.testing.assert_close(ours["weight0"], basis[:, columns] @ theirs["weight0"])
+        if copy == 0:
+            target = run.how.teacher.target(run.lesson(), lam, own.params, True)
+            torch.testing.assert_close(match.target.loss, target.loss)
+
+
 def test_a_step_draws_its_own_filters_and_noise(graph, monkeypatch):
     seen, distance = [], Matching.distance
 
@@ -288,11 +412,14 @@ def test_a_step_draws_its_own_filters_and_noise(graph, monkeypatch):
 def test_trajectories_start_anew_and_record_their_first_and_last_distance(graph, monkeypatch):
     told, fresh, begun = [], [], []
     distance, make = trajectories.cosine_distance, trajectories.FilterLearner.fresh
-    monkeypatch.setattr(
-        trajectories,
-        "cosine_distance",
-        lambda *args: (told.append(distance(*args).mean()), distance(*args))[1],
-    )
+
+    def growing(*args):
+        # So that the last is neither the first nor the least.
+        found = distance(*args) + len(told)
+        told.append(found.mean())
+        return found
+
+    monkeypatch.setattr(trajectories, "cosine_distance", growing)
     monkeypatch.setattr(
         trajectories.FilterLearner,
         "fresh",

@@ -26,7 +26,8 @@ def test_every_teacher_answers_with_its_own_hypergradients(teacher):
 
 def test_the_teachers_answers_are_those_of_their_models():
     def answers(teacher):
-        run = module._Run(condenser(teacher=BY_NAME[teacher]), planted(), None)
+        how = condenser(teacher=BY_NAME[teacher], hypergradient=Implicit(CG(max_steps=1)))
+        run = module._Run(how, planted(), None)
         lam = run.how.space.sample(6, seed=5)
         form = run.pool_form(run.how.over)
         problem, columns = form._problem()

@@ -115,6 +115,8 @@ def test_edges_of_trajectories_are_cut_in_the_gradient_and_in_the_result():
     lam = PolynomialFilters().sample(2, seed=9)
     params = run.net.init(2, seed=0)
     found, _ = trajectories.condensed_gradient(setting, descent, params, lam)
+    for slope in torch.autograd.grad(found.square().sum(), list(descent.graph.params.values())):
+        assert bool((slope != 0).any())
     exported = descent.graph.to_data(0.3)
     operator = filter_operator(exported.edge_index, 9, exported.edge_weight)
 

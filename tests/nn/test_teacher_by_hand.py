@@ -130,6 +130,9 @@ def test_all_nodes_enter_with_what_the_teacher_says_and_how_sure_it_is():
         ([50, 30, 1, 1, 1], 8, [3, 2, 1, 1, 1]),
         ([5, 5, 5], 4, [2, 1, 1]),
         ([1, 2, 3], 6, [1, 2, 3]),
+        # What is left goes to the largest remainder: of 3.5, 2.1, 1.4, and of 4, 2.4, 1.6.
+        ([50, 30, 20], 7, [4, 2, 1]),
+        ([50, 30, 20], 8, [4, 2, 2]),
     ],
 )
 def test_shares_are_whole_numbers_with_one_of_every_class(counts, size, wanted):

@@ -72,14 +72,26 @@ def test_the_canonical_form_computes_the_same(links, operations, order):
     torch.testing.assert_close(second(x, edges), first(x, edges))
 
 
+def test_a_choice_builds_the_network_that_is_asked_for():
+    choice = TreeChoice((0, 0, 1, 2), ("gcn", "gat", "fc", "skip"))
+    net = choice(6, 3, hidden=8, dropout=0.3, pre=True, post=False, seed=1)
+    assert (net.links, net.operations) == (choice.links, choice.operations)
+    assert (net.dropout, net.pre.out_features, net.out.out_features, net.post) == (0.3, 8, 3, None)
+    usual, same, other = (choice(6, 3, seed=seed) for seed in (0, 0, 1))
+    assert (usual.dropout, usual.pre, usual.post.in_features) == (0.5, None, 256)
+    assert torch.equal(usual.out.weight, same.out.weight)
+    assert not torch.equal(usual.out.weight, other.out.weight)
+
+
 def test_trials_choose_networks_of_the_space():
     space = NasBenchGraph()
     study = optuna.create_study(sampler=optuna.samplers.RandomSampler(seed=0))
     chosen = [space.suggest(study.ask()) for _ in range(40)]
     assert space.contains(space.encode(chosen)).all()
     skips = {"tree": 8} | {f"operation{i}": "skip" for i in range(1, 5)}
-    only = space.suggest(optuna.trial.FixedTrial(skips))
-    assert only.operations == ("skip", "skip", "skip", "fc")
+    for tree in range(9):
+        only = space.suggest(optuna.trial.FixedTrial(skips | {"tree": tree}))
+        assert only == TreeChoice((0, 1, 2, 3), ("skip", "skip", "skip", "fc"))
 
 
 def test_too_many_networks_are_refused():

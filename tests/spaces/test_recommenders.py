@@ -35,6 +35,7 @@ def test_choices_that_train_the_same_are_equal():
     plain = space.build(VALUES | {"model": "MF", "loss": "BPR"})
     other = {"num_layers": 1, "negatives": 9, "temperature": 0.1}
     assert space.build(VALUES | {"model": "MF", "loss": "BPR"} | other) == plain
+    assert (plain.num_layers, plain.negatives, plain.temperature) == (0, 1, 0.0)
     assert plain.contender().recipe.loss is None
     factorised = plain.contender().recommender(5, 6)
     assert isinstance(factorised, nn.MF)

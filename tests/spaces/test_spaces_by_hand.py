@@ -8,7 +8,7 @@ import optuna
 import pytest
 import torch
 
-from graphcond.seeding import derive
+from graphcond.seeding import derive, generator
 from graphcond.spaces import (
     GraphNAS,
     ModelChoices,
@@ -86,6 +86,8 @@ def test_samples_are_distinct_extend_and_reach_all_whether_listed_or_drawn(liste
     assert SMALL.contains(lam).all()
     assert torch.equal(SMALL.sample(5, seed=1), lam[:5])
     assert not torch.equal(SMALL.sample(12, seed=2), lam)
+    order = torch.randperm(12, generator=generator(1, "space"))
+    assert torch.equal(lam, SMALL.all()[order]) == (listed == 12)
 
 
 def test_a_product_is_gone_through_round_by_round_with_seeds_of_its_own():
@@ -118,3 +120,10 @@ def test_layers_of_graph_nas_are_named_one_after_the_other_and_the_last_has_no_w
     assert first.activation == space.activations[-1]
     assert first.attention == space.attentions[-1]
     assert first.aggregator == space.aggregators[-1]
+    apart = {name: choices[int(name[-1])] for name, choices in space.options.items()}
+    for layer, found in enumerate(space.build(apart).layers):
+        assert found.attention == space.attentions[layer]
+        assert found.aggregator == space.aggregators[layer]
+        assert found.activation == space.activations[layer]
+        assert found.heads == space.heads[layer]
+    assert space.build(apart).layers[0].hidden == 4
