@@ -177,6 +177,17 @@ def test_rates_are_of_the_features_size_and_a_twentieth_for_what_makes_edges():
     }
 
 
+def test_rates_fade_from_the_whole_by_half_a_cosine():
+    """Down a slope that stays the same Adam moves by its rate."""
+    start = SyntheticGraph.start(torch.full((2, 3), 2.0), torch.tensor([0, 1]), "identity")
+    descent = Descent(start, 0.1, 0.2, 4)
+    for share in (1, (2 + 2**0.5) / 4, 1 / 2):
+        before = start.x.detach().clone()
+        descent.step(start.x.sum())
+        moved = torch.full_like(before, 0.1 * 2 * share)
+        torch.testing.assert_close(before - start.x.detach(), moved, rtol=1e-4, atol=1e-6)
+
+
 def test_a_basis_leaves_out_what_is_rounding():
     draw = torch.Generator().manual_seed(0)
     rows = torch.randn(2, 5, generator=draw)

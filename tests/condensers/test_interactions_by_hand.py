@@ -304,6 +304,15 @@ def test_the_item_that_a_core_cuts_loses_a_random_user():
     assert {int(each[0][each[1] == 1]) for each in kept} == {0, 1, 2}
     few = train_edges(PopularCore(ratio=1.0, users=0.25, seed=0)(data))
     assert few[0].unique().numel() == 1
+    # Users who took nothing are none to draw from.
+    crowd = make_interactions(pairs, 40, 2)
+    crowd[EDGE].val_edge_index = torch.tensor([[3], [1]])
+    drawn = set()
+    for seed in range(8):
+        some = train_edges(PopularCore(ratio=1.0, users=0.5, seed=seed)(crowd))[0].unique()
+        assert some.numel() == 2
+        drawn.add(tuple(some.tolist()))
+    assert len(drawn) > 2
     for users in (0.0, 1.1, math.nan):
         with pytest.raises(InputError, match="`users` must be in"):
             PopularCore(ratio=0.5, users=users)

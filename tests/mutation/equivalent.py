@@ -344,6 +344,32 @@ EQUIVALENT: dict[tuple[str, str, str], str] = {
         "times = max(1, min(2 * times, TRIALS // rows.numel())) → "
         "times = max(1, TRIALS // rows.numel())",
     ): "how many trials are held at once",
+    (
+        "graphcond/training/sparse_ease.py",
+        "_solve",
+        "right = shared.at(near, target) * met → right = shared.at(near, target)",
+    ): "items that share no user count 0 together, and an item's own place is left out afterwards",
+    (
+        "graphcond/training/sparse_ease.py",
+        "_nearest",
+        "rows.value * length[start:stop][place] * length[columns] → rows.value * length[columns]",
+    ): "one factor for each row, which its order does not have",
+    (
+        "graphcond/training/negatives.py",
+        "UniformNegatives.__init__",
+        "rows = int(edge_index[0].max()) + 1 → rows = int(edge_index[0].max())",
+    ): "a bound that says when keys would overflow, 2^63 pairs away",
+    (
+        "graphcond/masks/projection.py",
+        "CappedSimplex._guess",
+        "self.budget * part.numel() / size → self.budget / SAMPLE / 2",
+    ): "where a search begins that ends at the one root",
+    (
+        "graphcond/training/nodes.py",
+        "train_filters",
+        "value[chosen] for name, value in params.items()} → "
+        "value[: len(lam[chosen])] for name, value in params.items()}",
+    ): "all filters start from the same weights",
 }
 """(file, function, change) -> why no test could, or should, tell the difference."""
 

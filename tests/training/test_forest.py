@@ -38,7 +38,7 @@ def planted(seed: int = 0, n: int = 120) -> Data:
 
 def test_networks_that_see_neighbours_score_above_those_that_do_not():
     data = planted()
-    runs = train_forest([FLAT, BLIND, WIDE, BLIND], data, data, recipe=FAST)
+    runs = train_forest([FLAT, BLIND, WIDE, BLIND], data, data, recipe=replace(FAST, block=3))
     assert runs.accuracy.shape == runs.loss.shape == (6, 4)
     score = runs.score
     assert min(score[0], score[2]) > max(score[1], score[3]) + 0.1
@@ -57,6 +57,9 @@ def test_only_validation_labels_of_the_validation_graph_judge():
     poisoned.y[data.val_mask] = 1 - data.y[data.val_mask]
     turned = train_forest([DEEP, WIDE], data, poisoned, recipe=FAST)
     torch.testing.assert_close(turned.accuracy, 1 - first.accuracy)
+    # Of two classes the loss is ln(1 + e^m), of turned labels ln(1 + e^-m).
+    assert torch.equal(first.loss, second.loss)
+    assert bool((turned.loss > first.loss).any())
 
 
 def test_runs_repeat_and_leave_the_global_generator_alone():
@@ -158,15 +161,28 @@ def test_every_step_takes_the_gradient_of_its_own_epoch(monkeypatch):
 
 def test_features_are_sketched_along_directions_of_both_graphs(monkeypatch):
     train, val = planted(0), planted(1)
-    seen, directions = [], forest._directions
+    train.edge_index = train.edge_index[:, train.edge_index[0] < train.edge_index[1]]
+    seen, directions, graph = [], forest._directions, forest.ForestGraph
 
     def spy(x, *rest):
-        seen.append(x)
-        return directions(x, *rest)
+        seen.append((x, directions(x, *rest)))
+        return seen[0][1]
 
     monkeypatch.setattr(forest, "_directions", spy)
+    monkeypatch.setattr(forest, "ForestGraph", lambda *each: (seen.append(each), graph(*each))[1])
     train_forest([FLAT], train, val, recipe=replace(FAST, epochs=1, looks=1, sketch=3))
-    assert torch.equal(seen[0], torch.cat([train.x, val.x]))
+    (x, basis), *graphs = seen
+    assert torch.equal(x, torch.cat([train.x, val.x]))
+    for data, (features, edges) in zip((train, val), graphs, strict=True):
+        assert torch.equal(features, data.x @ basis)
+        assert torch.equal(edges, data.edge_index)
+
+
+def test_directions_are_the_leading_right_singular_vectors():
+    draw = torch.Generator().manual_seed(0)
+    x = torch.randn(200, 30, generator=draw) * 0.85 ** torch.arange(30)
+    found = torch.linalg.svd(x).Vh[:4] @ forest._directions(x, 4, 0)
+    torch.testing.assert_close(found.diagonal().abs(), torch.ones(4), rtol=0, atol=3e-4)
 
 
 def test_every_block_holds_its_own_networks():

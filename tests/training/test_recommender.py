@@ -101,11 +101,16 @@ def test_held_out_items_are_drawn_as_negatives():
 def test_a_round_has_its_fewest_steps_and_weights_count_only_if_asked():
     data = blocks()
     small = make_interactions(data[EDGE].edge_index[:, :50], 60, 40, edge_weight=torch.zeros(50))
-    seen = []
-    program = BPRProgram(nn.MF(60, 40), small[EDGE].edge_index, None, BPR(min_steps=7))
-    program.update, inner = lambda *a: (seen.append(1), inner(*a))[1], program.update
-    program.step(0)
-    assert len(seen) == 7
+
+    def steps(recipe):
+        seen = []
+        program = BPRProgram(nn.MF(60, 40), small[EDGE].edge_index, None, recipe)
+        program.update, inner = lambda *a: (seen.append(1), inner(*a))[1], program.update
+        program.step(0)
+        return len(seen)
+
+    assert steps(BPR(min_steps=7)) == 7
+    assert steps(BPR(min_steps=7, batch_size=20)) == 9  # whole passes of three
     plain = fit_recommender(nn.MF, small, val_edges(data), recipe=BPR(rounds=2))
     muted = fit_recommender(nn.MF, small, val_edges(data), recipe=BPR(rounds=2, weighted=True))
     assert plain.history.losses[0] > 0
@@ -177,6 +182,33 @@ def test_dropout_keeps_the_mean_of_a_users_row():
         program.update(batch, torch.Generator().manual_seed(0))
         found.append(model.item.grad[pairs[1, 0]].clone())
     torch.testing.assert_close(found[1], found[0], rtol=0.15, atol=0)
+
+
+def test_entries_are_dropped_each_on_its_own():
+    model = nn.MF(60, 40, dim=64, dropout=0.5)
+    program = BPRProgram(model, blocks()[EDGE].edge_index, None, BPR(weight_decay=0.0))
+    one = torch.tensor([3])
+    program.update(nn.Triplets(one, one, one + 1), torch.Generator().manual_seed(0))
+    assert 10 < int((model.item.grad[3] == 0).sum()) < 54
+
+
+def test_a_batch_shares_as_many_negatives_as_told_of_all_items():
+    recipe, seen = BPR(loss=nn.SampledSoftmax(30), min_steps=20), []
+    program = BPRProgram(nn.MF(60, 40), blocks()[EDGE].edge_index, None, recipe)
+    program.update = lambda batch, draw: (seen.append(batch.negatives), torch.zeros(()))[1]
+    program.step(0)
+    assert {len(negatives) for negatives in seen} == {30}
+    assert set(torch.cat(seen).tolist()) == set(range(40))
+
+
+def test_weights_of_interactions_weigh_the_propagation():
+    pairs, model = blocks()[EDGE].edge_index, nn.LightGCN(60, 40, dim=4)
+    weight = torch.linspace(0.1, 1, pairs.size(1))
+    found = BPRProgram(model, pairs, weight, BPR(weighted=True)).scored()
+    with torch.no_grad():
+        wanted, plain = (model.embeddings(model.graph(pairs, each)) for each in (weight, None))
+    torch.testing.assert_close(found, wanted)
+    assert not torch.allclose(found[0], plain[0], rtol=0.05)
 
 
 def test_looks_sample_users_without_the_global_generator():
