@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from functools import partial
 
 import pytest
@@ -100,10 +101,18 @@ def test_sgc_trains_by_steps_of_one_over_the_mean_squared_norm(karate, members):
     torch.testing.assert_close(backbone.train(start, x, weight, 3)["weight"], value.detach())
 
 
+@pytest.fixture
+def weighted(karate):
+    """The club with weights, the same both ways."""
+    data = copy.copy(karate)
+    data.edge_weight = 0.5 + data.edge_index.prod(0) % 5
+    return data
+
+
 @pytest.mark.parametrize("space", [None, PolynomialFilters(order=2)])
-def test_a_nets_gradients_are_of_weighted_means_within_classes(space, karate, members):
+def test_a_nets_gradients_are_of_weighted_means_within_classes(space, weighted, members):
     net = PolynomialFilterNet(34, hidden=4, num_classes=2)
-    backbone = NetBackbone(net, space, karate, members, Y, batch=3)
+    backbone = NetBackbone(net, space, weighted, members, Y, batch=3)
     params = backbone.fresh(2)
     assert params["lam"].shape == ((1, 2) if space is None else (3, 3))
     if space is None:
@@ -113,10 +122,10 @@ def test_a_nets_gradients_are_of_weighted_means_within_classes(space, karate, me
     names = [name for name in params if name.startswith("weight")]
     leaves = {name: params[name].clone().requires_grad_() for name in params if name != "lam"}
     dense = torch.zeros(34, 34)
-    dense[karate.edge_index[1], karate.edge_index[0]] = 1
+    dense[weighted.edge_index[1], weighted.edge_index[0]] = weighted.edge_weight
     x, weight = points()
     for found, inputs, edges, labels, shares in (
-        (backbone.real(params, 0), karate.x, dense, members.labels, members.weight),
+        (backbone.real(params, 0), weighted.x, dense, members.labels, members.weight),
         (backbone.synthetic(params, x, weight), x, weight, Y, torch.ones(5)),
     ):
         logits = net(leaves, params["lam"], dense_operator(edges), inputs)
@@ -154,14 +163,14 @@ def test_networks_train_by_adam_on_the_mean_loss_of_each(karate, members):
     assert torch.equal(two.train(params, x, weight, 3)["lam"], params["lam"])
 
 
-def test_a_modules_gradients_are_of_weighted_means_within_classes(karate, members):
-    backbone = ModuleBackbone(partial(GraphNet, kind="gcn", hidden=4), karate, members, Y)
+def test_a_modules_gradients_are_of_weighted_means_within_classes(weighted, members):
+    backbone = ModuleBackbone(partial(GraphNet, kind="gcn", hidden=4), weighted, members, Y)
     params = backbone.fresh(5)
     model = GraphNet(34, 2, kind="gcn", hidden=4, seed=5).eval()
     assert all(torch.equal(params[name], value) for name, value in model.named_parameters())
     names = [name for name, value in model.named_parameters() if value.dim() == 2]
     matrices = [dict(model.named_parameters())[name] for name in names]
-    logits = model(karate.x, karate.edge_index)[None]
+    logits = model(weighted.x, weighted.edge_index, weighted.edge_weight)[None]
     wanted = of_classes(logits, members.labels, members.weight, matrices)
     found = backbone.real(params, 0)
     assert set(found) == set(names)

@@ -26,15 +26,23 @@ def graph():
     return planted()
 
 
+@pytest.fixture
+def weighted(karate):
+    """The club with weights, the same both ways."""
+    data = copy.copy(karate)
+    data.edge_weight = 0.5 + data.edge_index.prod(0) % 5
+    return data
+
+
 @pytest.mark.parametrize("basis", ["chebyshev", "power"])
 @pytest.mark.parametrize("num_layers", [1, 3])
-def test_kernel_features_of_filters_a_layer(basis, num_layers, karate):
+def test_kernel_features_of_filters_a_layer(basis, num_layers, weighted):
     """Wider than a block of 256 columns; two layers at least, each with its own filter if told."""
-    wide = copy.copy(karate)
+    wide = copy.copy(weighted)
     wide.x = torch.randn(34, 300, generator=torch.Generator().manual_seed(0))
     space = PolynomialFilters(order=2, basis=basis, num_layers=num_layers)
     how = KernelInducingPoints(num_nodes=4, space=space, filters=3)
-    nodes, weight = torch.tensor([3, 0, 20]), dense(karate)
+    nodes, weight = torch.tensor([3, 0, 20]), dense(weighted, weighted.edge_weight)
     layers = max(2, num_layers)
     operator = dense_operator(weight)
     powers = [torch.eye(34), operator]
@@ -51,10 +59,10 @@ def test_kernel_features_of_filters_a_layer(basis, num_layers, karate):
         torch.testing.assert_close(theirs, wanted[nodes], rtol=1e-3, atol=1e-3)
 
 
-def test_kernel_features_without_a_space_are_of_two_propagations(karate):
-    wide = copy.copy(karate)
+def test_kernel_features_without_a_space_are_of_two_propagations(weighted):
+    wide = copy.copy(weighted)
     wide.x = torch.randn(34, 300, generator=torch.Generator().manual_seed(0))
-    nodes, weight = torch.tensor([3, 0, 20]), dense(karate)
+    nodes, weight = torch.tensor([3, 0, 20]), dense(weighted, weighted.edge_weight)
     how = KernelInducingPoints(num_nodes=4)
     ((theirs, mine),) = how._pairs(how._bases(wide, nodes), wide.x, weight, seed=3)
     torch.testing.assert_close(theirs, propagated(wide, nodes, 2))
