@@ -431,6 +431,10 @@ def test_trajectories_start_anew_and_record_their_first_and_last_distance(graph,
         return found
 
     monkeypatch.setattr(trajectories, "cosine_distance", growing)
+    stepped, step = [], Descent.step
+    monkeypatch.setattr(
+        Descent, "step", lambda self, value: stepped.append(value.detach()) or step(self, value)
+    )
     monkeypatch.setattr(
         trajectories.FilterLearner,
         "fresh",
@@ -454,6 +458,7 @@ def test_trajectories_start_anew_and_record_their_first_and_last_distance(graph,
     assert [entry["hypergradient"] for entry in records] == pytest.approx(
         [float(told[2].detach()), float(told[5].detach())]
     )
+    torch.testing.assert_close(torch.stack(stepped), torch.stack(told).detach())
     for repeat in (0, 1):
         lam, seed = fresh[repeat]
         wanted = PolynomialFilters().sample(3, seed=derive(6, "trajectories", repeat))

@@ -370,6 +370,47 @@ EQUIVALENT: dict[tuple[str, str, str], str] = {
         "value[chosen] for name, value in params.items()} → "
         "value[: len(lam[chosen])] for name, value in params.items()}",
     ): "all filters start from the same weights",
+    (
+        "graphcond/nn/synthetic.py",
+        "class_samples",
+        "rounds = -(-len(wanted) // len(members)) → rounds = len(wanted) // len(members) + 1",
+    ): "one more order is drawn than is used: the next class gets other nodes, as random",
+    (
+        "graphcond/nn/filters.py",
+        "polynomial",
+        "after = None → after = now * 0",
+    ): "the recurrence starts from zero either way; None saves a subtraction",
+    (
+        "graphcond/nn/teacher.py",
+        "_judged",
+        "right = taught.scores.masked_fill(absent, -torch.inf).argmax(1) → "
+        "right = taught.scores.argmax(1)",
+    ): "a class without training nodes scores 0, and all scores of a node sum to above 0",
+    (
+        "graphcond/condensers/hcdc/condenser.py",
+        "_Run._train_graph",
+        "num_val=budget.num_val, → num_val=budget.num_train,",
+    ): "the maker's validation part is not kept",
+    (
+        "graphcond/condensers/hcdc/condenser.py",
+        "_Run._train_graph",
+        "if how.links and not graph.edge_index.numel(): → if not graph.edge_index.numel():",
+    ): "with no neighbour asked for no edge is added",
+    (
+        "graphcond/spaces/nas_bench_graph.py",
+        "_without_one_skip",
+        "return trees[:i] + below + trees[i + 1 :] → return trees[:i] + trees[i + 1 :] + below",
+    ): "trees are sorted afterwards",
+    (
+        "graphcond/spaces/nas_bench_graph.py",
+        "_order",
+        "ordered = sorted(map(_order, below)) → ordered = list(map(_order, below))",
+    ): "of four operations no two equal trees can have two below them",
+    (
+        "graphcond/data/split.py",
+        "split_nodes",
+        'generator(seed, "split", "nodes") → generator(seed, "split")',
+    ): "another stream of the same seed",
 }
 """(file, function, change) -> why no test could, or should, tell the difference."""
 
