@@ -4,10 +4,11 @@ import os
 import hypothesis.strategies as st
 import pytest
 import torch
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 
 from graphcond.errors import BudgetError, NumericalError
 from graphcond.masks import CappedSimplex
+from graphcond.masks.projection import ROUNDING
 
 
 def by_breakpoints(values, budget, exact=False):
@@ -27,11 +28,14 @@ def by_breakpoints(values, budget, exact=False):
 
 @settings(max_examples=150, deadline=None)
 @given(st.lists(st.floats(-3, 3), min_size=1, max_size=40), st.floats(0, 1), st.booleans())
+@example([0.0] * 5 + [1.0] * 3 + [1e-8], 1 / 3, False)
 def test_equals_the_sorted_breakpoints(values, share, exact):
     values = torch.tensor(values, dtype=torch.float64)
     budget = share * len(values)
     found = CappedSimplex(budget, exact=exact).project(values)
-    torch.testing.assert_close(found, by_breakpoints(values, budget, exact), atol=1e-9, rtol=0)
+    # The budget is met up to this share, and the shift with it, as one value at least lies inside.
+    close = ROUNDING * max(budget, 1.0)
+    torch.testing.assert_close(found, by_breakpoints(values, budget, exact), atol=close, rtol=0)
 
 
 def test_many_values_float32():
