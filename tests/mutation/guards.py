@@ -37,6 +37,7 @@ GUARDS: dict[str, tuple[str, ...]] = {
         "tests/condensers/test_hypergradient_trajectories.py",
         "tests/condensers/test_node_direction.py",
         "tests/condensers/test_hypergradient_by_hand.py",
+        "tests/condensers/test_hypergradient_runs_by_hand.py",
     ),
     "graphcond/data/split.py": (
         "tests/data/test_split.py",
@@ -142,6 +143,7 @@ GUARDS: dict[str, tuple[str, ...]] = {
         "tests/condensers/test_hypergradient_teachers.py",
         "tests/condensers/test_hypergradient_trajectories.py",
         "tests/condensers/test_hypergradient_by_hand.py",
+        "tests/condensers/test_hypergradient_runs_by_hand.py",
     ),
 }
 ALL = ("tests/test_defaults.py", "tests/test_streams.py")
