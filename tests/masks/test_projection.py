@@ -8,14 +8,19 @@ from hypothesis import example, given, settings
 
 from graphcond.errors import BudgetError, NumericalError
 from graphcond.masks import CappedSimplex
-from graphcond.masks.projection import ROUNDING
+from graphcond.masks.projection import CLOSE, ROUNDING
+
+
+def breakpoints(values):
+    """Return the sorted shifts at which the clamped sum bends, and its values there, falling."""
+    points = torch.cat([values, values - 1]).sort().values
+    return points, torch.stack([(values - v).clamp(0, 1).sum() for v in points])
 
 
 def by_breakpoints(values, budget, exact=False):
     """The textbook solution: evaluate the sum at every sorted breakpoint and interpolate."""
     values = values.double()
-    points = torch.cat([values, values - 1]).sort().values
-    sums = torch.stack([(values - v).clamp(0, 1).sum() for v in points])  # falling
+    points, sums = breakpoints(values)
     if not exact and values.clamp(0, 1).sum() <= budget:
         return values.clamp(0, 1)
     right = int((sums > budget).sum())
@@ -33,8 +38,10 @@ def test_equals_the_sorted_breakpoints(values, share, exact):
     values = torch.tensor(values, dtype=torch.float64)
     budget = share * len(values)
     found = CappedSimplex(budget, exact=exact).project(values)
-    # The budget is met up to this share, and the shift with it, as one value at least lies inside.
-    close = ROUNDING * max(budget, 1.0)
+    # A last step that bends on its way meets the budget up to the rounding that is promised.
+    off = (breakpoints(values)[1] - budget).abs()
+    bends = ((off > 0) & (off <= CLOSE * budget)).any()
+    close = ROUNDING * max(budget, 1.0) if bends else 1e-9
     torch.testing.assert_close(found, by_breakpoints(values, budget, exact), atol=close, rtol=0)
 
 
