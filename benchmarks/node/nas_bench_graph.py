@@ -56,11 +56,13 @@ def recipe(name: str) -> ForestTraining:
 
 
 def own_recipe(name: str) -> ForestTraining:
-    """Return the same for a set whose split is our own; nothing was tried on these sets."""
+    """Return the same for a set whose split is our own: as on Cora, for nothing was tried there."""
     protocol = OWN_SPLITS[name]
-    return ForestTraining(dropout=min(0.5, protocol.dropout), post=protocol.post, block=BLOCK)
+    return replace(recipe("cora"), dropout=min(0.5, protocol.dropout), post=protocol.post)
 
 
+RECIPES = dict.fromkeys(PROTOCOLS, recipe) | dict.fromkeys(OWN_SPLITS, own_recipe)
+"""What returns the recipe of a set."""
 EARLY_EPOCHS = 20
 """The rival that condenses nothing and trains for few epochs, of plain gradient descent as
 published, side by side as well; where the split is our own, as on the condensed graph.
@@ -90,7 +92,7 @@ def seen(runs: ForestRuns) -> Scores:
 
 def scorer(route: str, name: str, data: Data, seed: int) -> tuple[Scorer, dict[str, float]]:
     """Return what scores networks on a route, and facts for its rows."""
-    how = _how(name)
+    how = RECIPES[name](name)
     if route == "early stopping":
         few = replace(how, epochs=EARLY_EPOCHS, looks=4)
         if name in PROTOCOLS:
@@ -101,10 +103,6 @@ def scorer(route: str, name: str, data: Data, seed: int) -> tuple[Scorer, dict[s
         options: dict[str, Any] = {"hidden": how.hidden, "post": how.post, "seed": seed}
         return lambda trees: zero_cost(trees, train, val, **options), facts
     return lambda trees: seen(train_forest(trees, train, val, recipe=how, seed=seed)), facts
-
-
-def _how(name: str) -> ForestTraining:
-    return own_recipe(name) if name in OWN_SPLITS else recipe(name)
 
 
 def full_cost(
@@ -135,10 +133,10 @@ def full_cost(
 
 CODE: dict[str, tuple[Any, ...]] = {
     "zero-cost": (SampledNeighbourhoods, zero_cost),
-    "condensed": (recipe, SampledNeighbourhoods, train_forest),
-    "early stopping": (recipe, train_forest),
+    "condensed": (SampledNeighbourhoods, train_forest),
+    "early stopping": (train_forest,),
 }
-"""What makes the scores of a route."""
+"""What makes the scores of a route, beside the recipe."""
 
 
 def _read_once(name: str, data: Data) -> Data:
@@ -162,11 +160,8 @@ def fill(store: Store, name: str, options: argparse.Namespace) -> None:
     for seed in options.seeds:
         trees = SPACE.decode(SPACE.sample(options.networks, seed=seed))
         for route in options.routes:
-            how = _how(name)
-            code = [
-                own_recipe if each is recipe and name in OWN_SPLITS else each
-                for each in CODE[route]
-            ]
+            how = RECIPES[name](name)
+            code = (*CODE[route], RECIPES[name], SPACE, load)
             made: tuple[Scorer, dict[str, float]] | None = None
             for block in range(len(trees) // BLOCK):
                 key = {"dataset": name, "route": route, "seed": seed, "block": block}
@@ -177,7 +172,7 @@ def fill(store: Store, name: str, options: argparse.Namespace) -> None:
                 start = time.process_time()
                 found = score(trees[block * BLOCK : (block + 1) * BLOCK])
                 cost = {"cpu_search": time.process_time() - start}
-                store.add(key | facts | cost | found, code=(*code, SPACE, load), settings=how)
+                store.add(key | facts | cost | found, code=code, settings=how)
 
 
 def main() -> None:
