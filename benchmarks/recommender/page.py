@@ -229,8 +229,6 @@ def _judged(rows: Sequence[Row], corner: str, columns: tuple[str, str]) -> str:
 def quarter() -> str:
     """A quarter of Gowalla's public split under the judges of the leaderboard."""
     name = "recommender_quarter_gowalla.json"
-    if not (RESULTS / name).exists():
-        return NOTHING
     rows = rows_of(name)
     columns = ("recall@20", "ndcg@20", "percent_recall@20", "percent_ndcg@20")
     cells = {}
@@ -257,8 +255,6 @@ def configurations() -> str:
 
 def size() -> str:
     """What planted sets of a million and of ten million interactions cost, stage by stage."""
-    if not (RESULTS / "recommender_size.json").exists():
-        return NOTHING
     rows = rows_of("recommender_size.json")
     settings = sorted({str(row["setting"]) for row in rows})
     stages = dict.fromkeys(row["method"] for row in sorted(rows, key=lambda row: row["place"]))
