@@ -240,7 +240,11 @@ def test_recommenders_are_searched_on_a_condensed_set_and_tested_once(
     tested = rank_scores(winner.fit(whole, held, exclude=exclude, seed=3), whole, (10,))
     assert found["ndcg@10"] == tested["ndcg@10"]
     assert main(words) == 0
-    assert f"reaches NDCG@10 {found['ndcg@10']:.4f}" in capsys.readouterr().out
+    told = capsys.readouterr().out
+    assert f"reaches NDCG@10 {found['ndcg@10']:.4f}" in told
+    rates = {name: value for name, value in found["winner"].items() if isinstance(value, float)}
+    assert rates
+    assert all(f"{name}={value:.3g}" in told.split() for name, value in rates.items())
     table = tmp_path / "sales.csv"
     pairs = [(f"c{i // 8}", f"a{i % 8}") for i in range(96) if (i // 8 + i) % 3]
     table.write_text("customer,article\n" + "".join(f"{a},{b}\n" for a, b in pairs))
