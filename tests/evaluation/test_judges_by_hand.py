@@ -25,9 +25,12 @@ from graphcond.evaluation import node as node_module
 from graphcond.evaluation.node import evaluate_node
 from graphcond.evaluation.recommender import RecommenderReport, _facts, rank_scores
 from graphcond.evaluation.table import format_report, format_table, name_of_original, summarise
+from graphcond.seeding import derive
+from graphcond.spaces import PolynomialFilters
 from graphcond.training import (
     ClassifierTraining,
     ClosedFormRecommender,
+    Contender,
     Fitted,
     Popularity,
     Recommender,
@@ -116,6 +119,26 @@ def test_what_a_row_says_of_its_set():
     assert found["ratio_actual"] == share
 
 
+def test_of_candidates_the_one_that_validates_best_is_trained_wherever_it_stands():
+    data = split_interactions(load("southern-women"), seed=0)
+
+    class Reverse(ClosedFormRecommender):
+        """Recommends the least popular first."""
+
+        def fit(self, train, seed=0):
+            model = Popularity().fit(train)
+            return Recommender(-model.users, model.items, Fitted())
+
+    rank = partial(evaluate_recommender, train=data, test=data, seeds=(0,))
+    alone = rank(Popularity()).rows[0]
+    for order in ((Popularity(), Reverse()), (Reverse(), Popularity())):
+        (row,) = rank([Contender(each) for each in order]).rows
+        assert (row["recipe"], row["ndcg@10"]) == (alone["recipe"], alone["ndcg@10"])
+        assert row["seconds_choose"] > 0
+    assert rank(Reverse()).rows[0]["ndcg@10"] < alone["ndcg@10"]
+    assert "seconds_choose" not in alone
+
+
 def test_a_ceiling_of_nothing_is_no_number():
     assert math.isnan(RecommenderReport(({"ndcg@10": 0.0}, {"ndcg@10": 0.0})).ceiling())
     three = RecommenderReport(tuple({"recall@5": value} for value in (0.4, 0.2, 0.9)))
@@ -169,7 +192,8 @@ def test_every_set_is_ranked_and_the_ceiling_stands_beside_the_original(graph, w
     ]
     assert len(asked) == 1
     net, lam, seeds = asked[0]
-    assert (net.hidden, net.num_classes, lam.shape, seeds) == (16, 3, (6, 3), (8, 9))
+    assert (net.hidden, net.num_layers, net.num_classes, seeds) == (16, 2, 3, (8, 9))
+    assert torch.equal(lam, PolynomialFilters(order=2).sample(6, seed=derive(0, "judge")))
     assert [row["method"] for row in found] == ["Full", "Linear surrogate", "Full", "Full", "given"]
     for name in ("ceiling_loss", "spearman_loss", "kendall_loss", "regret"):
         assert found[0][name] == whole.rows("planted")[0][name]

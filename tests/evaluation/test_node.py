@@ -8,13 +8,14 @@ from torch_geometric.data import Data
 
 from graphcond import nn
 from graphcond.condensers import RandomNodes
-from graphcond.data import load, looped, sparsified
+from graphcond.data import load, looped, sparsified, without_test
 from graphcond.errors import InputError
-from graphcond.evaluation import evaluate_node
+from graphcond.evaluation import NodeReport, evaluate_node
 from graphcond.training import ClassifierTraining, EarlyStopping
 
 GCN = partial(nn.GraphNet, kind="gcn", hidden=16)
 RECIPE = ClassifierTraining(epochs=30)
+SHORT = ClassifierTraining(epochs=1)
 
 
 @pytest.fixture(scope="module")
@@ -83,10 +84,31 @@ def test_models_blind_to_weights_are_announced_and_sparsified(karate, kind):
         warnings.filterwarnings(
             "ignore", category=DeprecationWarning, module="torch_geometric"
         )  # on Python 3.13
-        report = evaluate_node(model, small, karate, seeds=(0,), recipe=RECIPE, sparsify=0.5)
-        evaluate_node(GCN, small, karate, seeds=(0,), recipe=RECIPE)
-    assert report.rows[0]["num_edges"] == int((small.edge_weight >= 0.5).sum())
+        for least in (0.0, 0.5, 0.8):
+            report = evaluate_node(model, small, karate, seeds=(0,), recipe=SHORT, sparsify=least)
+            assert report.rows[0]["num_edges"] == int((small.edge_weight >= least).sum())
+        evaluate_node(GCN, small, karate, seeds=(0,), recipe=SHORT)
     assert "edge_weight" not in sparsified(small, 0.5)
+
+
+def test_a_network_answers_with_the_classes_of_the_original(karate):
+    """Also where no node that it is trained on, or stopped by, is of the last class."""
+    whole, small, asked = copy.copy(karate), without_test(karate), []
+    whole.y = torch.where(karate.test_mask, 3, karate.y)
+    small.y = small.y.clamp(max=0)
+
+    def factory(num_features, num_classes, seed):
+        asked.append((num_features, num_classes, seed))
+        return GCN(num_features, num_classes, seed=seed)
+
+    evaluate_node(factory, small, whole, seeds=(4, 2), recipe=SHORT)
+    assert asked == [(karate.num_features, 4, 4), (karate.num_features, 4, 2)]
+
+
+def test_percent_of_full_is_by_the_mean_of_its_seeds(karate):
+    full = NodeReport(({"accuracy": 20.0}, {"accuracy": 30.0}, {"accuracy": 70.0}))
+    (row,) = evaluate_node(GCN, karate, karate, seeds=(0,), recipe=SHORT, full=full).rows
+    assert row["percent_of_full"] == pytest.approx(100 * row["accuracy"] / 40)
 
 
 def test_a_graph_without_edges_becomes_the_identity_adjacency():

@@ -6,10 +6,12 @@ import math
 import sys
 from dataclasses import replace
 
+import numpy as np
 import pytest
 import torch
+from scipy import stats
 
-from graphcond.data import statistics, without_test
+from graphcond.data import split_record, statistics, without_test
 from graphcond.errors import InputError
 from graphcond.evaluation import CalibrationReport, calibrate, compare_rankings, reference
 from graphcond.evaluation.calibrate import condensed_facts
@@ -47,6 +49,72 @@ def test_candidates_that_tie_share_the_pick(whole):
     found = compare_rankings(whole, loss, -loss)
     assert found["accuracy"] == pytest.approx((70 + 75 + 50) / 3)
     assert found["regret"] == pytest.approx(75 - (70 + 75 + 50) / 3)
+
+
+def by_scipy(seeds, loss, accuracy):
+    """The columns as their names say, seed by seed of the original's planted results."""
+    spearman, kendall = (
+        lambda one, other, how=how: float(how(one, other).statistic)
+        for how in (stats.spearmanr, stats.kendalltau)
+    )
+    top = [one.argsort()[:3] for one, _, _ in seeds]
+    truth = 100 * np.mean([held for _, _, held in seeds], 0)
+    return {
+        "spearman_loss": np.mean([spearman(one, loss) for one, _, _ in seeds]),
+        "spearman_accuracy": np.mean([spearman(one, accuracy) for _, one, _ in seeds]),
+        "kendall_loss": np.mean([kendall(one, loss) for one, _, _ in seeds]),
+        "top_quarter_spearman": np.mean(
+            [spearman(one[best], loss[best]) for best, (one, _, _) in zip(top, seeds)]
+        ),
+        "regret": truth.max() - truth[loss.argmin()],
+        "accuracy": truth[loss.argmin()],
+    }
+
+
+def test_every_column_is_the_mean_over_the_originals_other_seeds(whole):
+    stream = torch.Generator().manual_seed(3)
+    planted = torch.rand(3, 3, 12, generator=stream, dtype=torch.float64)
+    loss, accuracy = torch.rand(2, 12, generator=stream, dtype=torch.float64)
+    linear = replace(whole.surrogate, loss=loss, accuracy=accuracy)
+    names = ("loss", "accuracy", "held_out")
+    three = replace(whole, **dict(zip(names, planted.unbind(1))), surrogate=linear)
+    seeds = [tuple(seed.numpy()) for seed in planted]
+    for left in (None, 0, 2):
+        others = [seed for s, seed in enumerate(seeds) if s != left]
+        found = compare_rankings(three, loss, accuracy, leave_out=left)
+        assert found == pytest.approx(by_scipy(others, loss.numpy(), accuracy.numpy()))
+    full, surrogate = three.rows("planted")
+    alone = [by_scipy([*seeds[:s], *seeds[s + 1 :]], *seeds[s][:2]) for s in range(3)]
+    for name, stand_in in by_scipy(seeds, loss.numpy(), accuracy.numpy()).items():
+        assert full[name] == pytest.approx(np.mean([each[name] for each in alone]))
+        assert surrogate[name] == pytest.approx(stand_in)
+    for row in (full, surrogate):
+        assert row["ceiling_loss"] == full["spearman_loss"]
+        assert row["ceiling_accuracy"] == full["spearman_accuracy"]
+
+
+def test_seeds_stay_in_the_order_in_which_they_are_given(graph, whole):
+    recipe = FilterTraining(epochs=1)
+    made = reference(NET, LAM, graph, seeds=(3, 1), recipe=recipe)
+    assert (made.seeds, made.recipe, made.net) == ((3, 1), recipe, NET)
+    assert made.split == split_record(graph)
+    small = without_test(graph)
+    small.edge_index = graph.edge_index[:, ::2]
+    report = calibrate(NET, LAM, full=whole, condensed=small, seeds=(3, 1))
+    assert [row["seed"] for row in report.condensed_rows] == [3, 1]
+    for number, seed in enumerate((3, 1)):
+        run = train_filters(NET, LAM, graph, recipe=recipe, seed=seed)
+        assert torch.equal(made.loss[number], run.loss)
+        assert torch.equal(made.accuracy[number], run.accuracy)
+        held = held_out_accuracy(NET, LAM, run.best_params, graph)
+        assert torch.equal(made.held_out[number], held)
+        run = train_filters(NET, LAM, small, recipe=recipe, seed=seed)
+        assert torch.equal(report.loss[number], run.loss)
+        assert torch.equal(report.accuracy[number], run.accuracy)
+        row = report.condensed_rows[number]
+        for name, value in compare_rankings(whole, run.loss, run.accuracy).items():
+            assert row[name] == pytest.approx(value, nan_ok=True)
+    assert report.mean("accuracy") == np.mean([row["accuracy"] for row in report.condensed_rows])
 
 
 def test_a_ceiling_needs_two_seeds():

@@ -1,3 +1,6 @@
+import warnings
+
+import numpy as np
 import pytest
 import torch
 
@@ -12,7 +15,7 @@ from graphcond.hypergrad import (
     pearson_distance,
     sensitivity,
 )
-from graphcond.linalg import CG, Damped, Exact, GaussNewton, Neumann
+from graphcond.linalg import CG, Damped, Dense, Exact, GaussNewton, Neumann
 
 TIGHT = CG(max_steps=60, tolerance=1e-13)
 
@@ -109,8 +112,12 @@ def test_the_direct_term_is_kept_and_can_be_dropped_as_the_paper_does(ridge):
     assert bool(direct.norm() > 0.1 * whole.norm())
 
 
-@pytest.mark.parametrize("kind", ["implicit", "unrolled", "closed form", "sensitivity"])
-def test_gradient_flows_to_the_validation_set(ridge, kind):
+@pytest.mark.parametrize("rows", [slice(None), 0], ids=["a batch", "one"])
+@pytest.mark.parametrize(
+    "kind", ["implicit", "implicit, indirect", "unrolled", "closed form", "sensitivity"]
+)
+def test_gradient_flows_to_the_validation_set(ridge, kind, rows):
+    ridge.lam = ridge.lam[rows]
     optimum = ridge.optimum(ridge.lam)
     weight = torch.randn(
         ridge.lam.shape, dtype=torch.float64, generator=torch.Generator().manual_seed(4)
@@ -126,6 +133,7 @@ def test_gradient_flows_to_the_validation_set(ridge, kind):
             ).sum()
         how = {
             "implicit": Implicit(TIGHT),
+            "implicit, indirect": Implicit(TIGHT, direct=False),
             "unrolled": Unrolled(12, 0.1),
             "closed form": ClosedForm(ridge.optimum),
         }[kind]
@@ -178,6 +186,84 @@ def test_distances():
     torch.testing.assert_close(
         pearson_distance(a[0], 7 + 2 * a[0]), torch.tensor(0.0), atol=1e-6, rtol=0
     )
+
+
+def test_distances_go_row_by_row_and_by_their_formulas():
+    a = torch.tensor([[[3.0, 0.0, 4.0], [1.0, 2.0, 2.0]], [[0.0, 0.0, 0.0], [1.0, -1.0, 3.0]]])
+    b = torch.tensor([[[0.0, 0.0, 2.0], [2.0, 2.0, 1.0]], [[1.0, 0.0, 5.0], [-2.0, 2.0, 0.0]]])
+    cosines = torch.tensor([[8 / 10, 8 / 9], [0, -4 / (11 * 8) ** 0.5]])
+    torch.testing.assert_close(cosine_distance(a, b), 1 - cosines)
+    lengths = torch.tensor([[13, 2], [26, 9 + 9 + 9]]).sqrt()
+    torch.testing.assert_close(euclidean_distance(a, b), lengths)
+    for one, other, found in zip(a[:, 1], b[:, 1], pearson_distance(a, b)[:, 1], strict=True):
+        assert float(found) == pytest.approx(1 - np.corrcoef(one, other)[0, 1], abs=1e-6)
+    tiny = 1e-3 * a[0]  # directions have no size
+    torch.testing.assert_close(cosine_distance(tiny, b[0]), 1 - cosines[0])
+
+
+@pytest.mark.parametrize("distance", [cosine_distance, euclidean_distance, pearson_distance])
+def test_a_distance_has_a_gradient_in_either_of_its_sides(distance):
+    stream = torch.Generator().manual_seed(0)
+    sides = torch.randn(2, 3, 4, generator=stream, dtype=torch.float64).unbind()
+    assert torch.autograd.gradcheck(distance, [side.requires_grad_() for side in sides])
+
+
+def test_steps_from_where_it_stands_and_from_the_optimum_by_hand():
+    """θ steps halfway to λ, so that three steps leave an eighth of the way."""
+    problem = BilevelProblem(
+        lambda p, lam: ((p["w"] - lam) ** 2).sum(-1) / 2,
+        lambda p, lam: (p["w"] ** 2).sum(-1) / 2 + 7 * lam.sum(-1),
+    )
+    lam, start = torch.tensor([[1.0], [3.0]]), {"w": torch.tensor([[5.0], [-1.0]])}
+    for steps, left in ((1, 1 / 2), (2, 1 / 4), (3, 1 / 8)):
+        theta = lam + left * (start["w"] - lam)
+        found = Unrolled(steps=steps, learning_rate=0.5)(problem, start, lam)
+        torch.testing.assert_close(found, theta * (1 - left) + 7)
+    at_optimum = {"w": lam}
+    for found in (
+        ClosedForm(lambda lam: {"w": lam})(problem, {}, lam),
+        Implicit(Exact())(problem, at_optimum, lam),
+        sensitivity(problem, at_optimum, lam).hypergradient(problem.outer_loss, at_optimum, lam)[1],
+    ):
+        torch.testing.assert_close(found, lam + 7)
+
+
+def test_a_formula_for_some_parameters_leaves_the_others_as_given():
+    problem = BilevelProblem(lambda p, lam: lam.sum(), lambda p, lam: (p["w"] * p["c"]).sum())
+    given = {"w": torch.zeros(2), "c": torch.tensor([2.0, 5.0])}
+    found = ClosedForm(lambda lam: {"w": lam**2})(problem, given, torch.tensor([1.0, 3.0]))
+    assert found.tolist() == [2 * 2, 5 * 6]
+
+
+def test_a_parameter_whose_slope_is_constant_takes_no_others_place():
+    """The inner slope in a is 1 everywhere; b follows λ. The curvature is told: it is 1."""
+    problem = BilevelProblem(
+        lambda p, lam: p["a"].sum() + ((p["b"] - lam) ** 2).sum() / 2,
+        lambda p, lam: 3 * p["a"].sum() + 5 * p["b"].sum(),
+        lambda params, lam: Dense(torch.eye(4)),
+    )
+    lam = torch.tensor([1.0, 2.0])
+    params = {"a": torch.zeros(2), "b": lam}
+    assert Implicit()(problem, params, lam).tolist() == [5, 5]
+    found = sensitivity(problem, params, lam)
+    assert found.hypergradient(problem.outer_loss, params, lam)[1].tolist() == [5, 5]
+    for column, solution, unit in zip(found.columns, found.solutions, torch.eye(2), strict=True):
+        assert torch.equal(column["a"], torch.zeros(2))
+        assert torch.equal(column["b"], unit)
+        assert torch.equal(solution.value["b"], -unit)
+
+
+def test_a_solve_is_told_for_each_hyperparameter_and_warned_of_where_one_is_indefinite(ridge):
+    optimum = ridge.optimum(ridge.lam)
+    _, solution = Implicit(TIGHT).solve(ridge.problem, optimum, ridge.lam)
+    assert solution.residual.shape == solution.converged.shape == (len(ridge.lam),)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        Implicit(CG(max_steps=1))(ridge.problem, optimum, ridge.lam)  # short, but definite
+    sign = torch.tensor([1.0, -9.0, 1.0], dtype=torch.float64)
+    bent = BilevelProblem(lambda p, lam: sign * ridge.inner(p, lam), ridge.outer)
+    with pytest.warns(UserWarning, match="negative curvature in 1"):
+        Implicit(TIGHT)(bent, optimum, ridge.lam)
 
 
 def test_damping_is_added_to_the_curvature_of_every_method(ridge):

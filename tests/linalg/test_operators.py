@@ -92,6 +92,44 @@ def test_damped_and_scaled_take_one_number_a_block():
     )
 
 
+def test_products_are_those_of_the_matrix_row_by_row():
+    """A matrix that is not symmetric tells rows from columns; each value is worked by hand."""
+    matrix = torch.tensor([[2.0, 1.0, 0.0], [0.0, 3.0, 5.0], [7.0, 0.0, 4.0]])
+    vector = {"a": torch.tensor([1.0]), "b": torch.tensor([10.0, 100.0])}
+    plain = Dense(matrix)
+    for operator, wanted in (
+        (plain, [12.0, 530.0, 407.0]),
+        (Damped(plain, 2.0), [14.0, 550.0, 607.0]),
+        (Scaled(plain, -3.0), [-36.0, -1590.0, -1221.0]),
+    ):
+        product = operator @ vector
+        assert product["a"].tolist() == wanted[:1]
+        assert product["b"].tolist() == wanted[1:]
+    assert torch.equal(plain.dense(vector), matrix)
+    assert torch.equal(Damped(plain, 0.0).dense(vector), matrix)
+    blocks = Dense(torch.stack([matrix, 10 * matrix]))
+    pair = {"w": torch.tensor([[1.0, 10.0, 100.0], [1.0, 0.0, 0.0]])}
+    numbers = torch.tensor([2.0, 3.0])
+    shifted = (Damped(blocks, numbers) @ pair)["w"]
+    assert shifted.tolist() == [[14.0, 550.0, 607.0], [23.0, 0.0, 70.0]]
+    scaled = (Scaled(blocks, numbers) @ pair)["w"]
+    assert scaled.tolist() == [[24.0, 1060.0, 814.0], [60.0, 0.0, 210.0]]
+
+
+@pytest.mark.parametrize("kind", [Hessian, GaussNewton])
+def test_a_vector_is_read_by_its_names_whatever_their_order(kind):
+    params = {"a": torch.ones(2), "b": torch.ones(2)}
+    if kind is Hessian:
+        operator = Hessian(lambda p: (p["a"] ** 2).sum() / 2 + 4.5 * (p["b"] ** 2).sum(), params)
+    else:
+        operator = GaussNewton(
+            lambda p: torch.cat([p["a"], 3 * p["b"]]), lambda out: (out**2).sum() / 2, params
+        )
+    product = operator @ {"b": torch.tensor([10.0, 20.0]), "a": torch.tensor([1.0, 2.0])}
+    assert product["a"].tolist() == [1.0, 2.0]
+    assert product["b"].tolist() == [90.0, 180.0]
+
+
 def test_a_parameter_the_loss_is_linear_in_gets_zeros():
     params = {"a": torch.ones(3), "b": torch.ones(2)}
     product = Hessian(lambda p: (p["a"] ** 2).sum() + p["b"].sum(), params) @ {
@@ -119,6 +157,8 @@ def test_wrong_input_names_the_law():
         Dense(torch.zeros(2, 3))
     with pytest.raises(InputError, match="`damping` must be at least 0"):
         Damped(Dense(torch.eye(2)), -1.0)
+    with pytest.raises(InputError, match="`damping` must be at least 0, but it is -1.0"):
+        Damped(Dense(torch.eye(2).expand(2, 2, 2)), torch.tensor([-1.0, 1.0]))
     with pytest.raises(InputError, match="same names and shapes"):
         Hessian(lambda p: (p["a"] ** 2).sum(), {"a": torch.ones(3)}) @ {"a": torch.ones(2)}
 

@@ -1,8 +1,20 @@
+import math
+
 import pytest
 import torch
 
 from graphcond.errors import InputError, NumericalError
-from graphcond.linalg import CG, Damped, Dense, Exact, Neumann, largest_eigenvalue, vectors
+from graphcond.linalg import (
+    CG,
+    Damped,
+    Dense,
+    Exact,
+    LinearSolver,
+    Neumann,
+    Solution,
+    largest_eigenvalue,
+    vectors,
+)
 
 
 def definite(batch, size, seed=0):
@@ -53,6 +65,15 @@ def test_gradient_in_b_is_the_same_solve(solver):
     )
 
 
+def test_a_gradient_flows_to_a_part_of_b_where_the_rest_has_none():
+    moved = torch.tensor([1.0], dtype=torch.float64, requires_grad=True)
+    b = {"still": torch.ones(1, dtype=torch.float64), "moved": moved}
+    matrix = torch.tensor([[2.0, 1.0], [1.0, 3.0]], dtype=torch.float64)  # its inverse: / 5
+    value = CG()(Dense(matrix), b).value
+    (grad,) = torch.autograd.grad(value["still"] + 10 * value["moved"], moved)
+    assert float(grad) == pytest.approx((-1 + 10 * 2) / 5)
+
+
 def test_gradient_is_itself_differentiable():
     matrix, solver = definite(1, 3), CG(max_steps=10, tolerance=1e-14)
     b = torch.ones(1, 3, dtype=torch.float64, requires_grad=True)
@@ -95,6 +116,8 @@ def test_neumann_detects_a_diverging_series_and_keeps_the_best_sum():
     assert float(solution.residual[0]) <= 1.0
     left = b["w"] - (Dense(matrix) @ solution.value)["w"]
     torch.testing.assert_close(left.norm(dim=1) / 2**0.5, solution.residual)
+    for terms in (5, 6):  # what once diverged stays so while others go on
+        assert Neumann(terms=terms, step=1.0)(Dense(matrix), b).diverged.tolist() == [True, False]
 
 
 def test_neumann_terms_are_the_partial_sums():
@@ -121,6 +144,20 @@ def test_nan_and_singular_operators_raise():
     with pytest.raises(NumericalError, match="invertible"):
         Exact()(Dense(torch.zeros(2, 2)), {"w": torch.ones(2)})
     assert bool(Exact()(Damped(Dense(torch.zeros(2, 2)), 0.5), {"w": torch.ones(2)}).converged)
+
+
+@pytest.mark.parametrize("name", ["a", "b"])
+def test_one_entry_that_is_not_finite_raises_whichever_tensor_it_is_in(name):
+    class Overflowing(LinearSolver):
+        def _solve(self, operator, b):
+            no = torch.tensor(False)
+            return Solution({**b, name: b[name] / 0}, no, 1, torch.ones(()), no, no)
+
+    b = {"a": torch.ones(1), "b": torch.ones(1)}
+    with pytest.raises(NumericalError, match="finite right-hand side"):
+        CG()(Dense(torch.eye(2)), {**b, name: torch.tensor([torch.inf])})
+    with pytest.raises(NumericalError, match="finite solution"):
+        Overflowing()(Dense(torch.eye(2)), b)
 
 
 def test_wrong_settings_name_the_law():
@@ -191,6 +228,7 @@ def test_the_dense_solve_says_where_an_operator_is_indefinite():
     matrix = torch.stack([torch.diag(torch.tensor([2.0, -0.5])), torch.eye(2)])
     found = Exact()(Dense(matrix), {"w": torch.ones(2, 2)})
     assert found.negative_curvature.tolist() == [True, False]
+    assert found.diverged.tolist() == [False, False]
     assert found.value["w"].tolist() == [[0.5, -2.0], [1.0, 1.0]]
     assert bool(found.converged.all())
 
@@ -224,6 +262,9 @@ def test_a_solve_stops_at_the_first_residual_that_is_small_enough(make):
     found = make(max_steps=50, tolerance=0.1)(matrix, b)
     assert found.steps == wanted > 1
     assert float(found.residual) == pytest.approx(left[wanted - 1])
+    assert 0.05 < float(found.residual) <= 0.1
+    assert bool(found.converged)
+    assert not bool(make(max_steps=wanted - 1, tolerance=0.1)(matrix, b).converged)
 
 
 @pytest.mark.parametrize("solver", [CG(tolerance=1e-2), Neumann(50, 0.5, tolerance=1e-2)])
@@ -247,10 +288,17 @@ def test_a_series_that_diverges_late_returns_its_best_partial_sum():
     torch.testing.assert_close(found.residual, left.norm() / b["w"].norm())
     sums = torch.tensor([0.9 * (1 + 0.1), 0.9 * 0.1 * (1 + 1.09)], dtype=torch.float64)
     torch.testing.assert_close(found.value["w"], sums)
+    lengths = [math.hypot(0.1**k, 0.1 * 1.09**k) for k in range(60)]
+    assert found.steps == next(k for k, length in enumerate(lengths) if length > lengths[0])
+    # Until a residual is longer than b it proves nothing.
+    short = Neumann(terms=10, step=0.9)(Dense(matrix), b)
+    assert not bool(short.diverged)
+    assert float(short.residual) == pytest.approx(lengths[10] / lengths[0])
 
 
-def test_entries_of_any_sign_and_size_are_scaled_by_the_largest():
-    b = {"w": torch.tensor([-1e30, -1e-30])}
+@pytest.mark.parametrize("entries", [[-1e30, -1e-30], [3e38, -1e38], [1e-42, -1e-44]])
+def test_entries_of_any_sign_and_size_are_scaled_by_the_largest(entries):
+    b = {"w": torch.tensor(entries)}
     for solver in (CG(), Neumann(), Exact()):
         torch.testing.assert_close(solver(Dense(torch.eye(2)), b).value["w"], b["w"])
 
@@ -258,3 +306,57 @@ def test_entries_of_any_sign_and_size_are_scaled_by_the_largest():
 def test_an_operator_that_maps_all_to_zero_has_no_eigenvalue_but_zero():
     like = {"w": torch.ones(2, 3)}
     assert largest_eigenvalue(Dense(torch.zeros(2, 3, 3)), like).tolist() == [0, 0]
+
+
+def test_a_solution_says_in_one_line_how_its_blocks_ended():
+    ends = [[True, False, False], [False, True, False], [False, True, True]]
+    converged, negative, diverged = (torch.tensor(end) for end in ends)
+    residual = torch.tensor([0.0, 0.5, 0.25])
+    assert str(Solution({}, converged, 7, residual, negative, diverged)) == (
+        "1 of 3 converged in 7 steps, largest relative residual 5.00e-01, negative curvature in 1,"
+        " diverging 2"
+    )
+
+
+def test_the_dense_solve_takes_the_matrix_as_it_is():
+    """Not symmetric: its transpose has another solution, and half of it hides the curvature."""
+    matrix = Dense(torch.tensor([[1.0, 10.0], [0.0, 1.0]]))
+    found = Exact()(matrix, {"w": torch.tensor([21.0, 2.0])})
+    assert found.value["w"].tolist() == [1.0, 2.0]
+    assert bool(found.converged)
+    assert bool(found.negative_curvature)  # (1, -1) A (1, -1)ᵀ = -8
+    turn = Dense(torch.tensor([[0.0, 1.0], [-1.0, 0.0]]))  # invertible, and vᵀ A v = 0
+    assert bool(Exact()(turn, {"w": torch.ones(2)}).negative_curvature)
+
+
+def test_the_dense_solve_tells_what_rounding_left_of_each_block():
+    """Hilbert's matrix, the one that rounding is hardest on, beside the identity."""
+    index = torch.arange(6)
+    matrix = torch.stack([1 / (1 + index + index[:, None]), torch.eye(6)])
+    b = {"w": torch.tensor([[1.0], [100.0]]).expand(2, 6)}
+    found = Exact(tolerance=1e-8)(Dense(matrix), b)
+    missed = ((Dense(matrix) @ found.value)["w"] - b["w"]).norm(dim=1)
+    torch.testing.assert_close(found.residual, missed / b["w"].norm(dim=1), rtol=1e-3, atol=0)
+    assert float(found.residual[0]) > 1e-7
+    assert found.converged.tolist() == [False, True]
+    assert found.steps == 6
+    assert not bool(found.diverged.any())
+
+
+def test_the_power_iteration_starts_in_a_direction_that_favours_no_eigenvector():
+    """Neither that of equal entries, nor that of equal tensors."""
+    like = {"w": torch.zeros(400)}
+    mean = Dense(torch.full((400, 400), 1 / 400))
+    assert max(float(largest_eigenvalue(mean, like, 1, seed)) for seed in range(5)) < 0.3
+    apart = Dense(torch.kron(torch.tensor([[0.5, -0.5], [-0.5, 0.5]]), torch.eye(3)))
+    found = largest_eigenvalue(apart, {"a": torch.zeros(3), "b": torch.zeros(3)}, 2)
+    assert float(found) == pytest.approx(1, rel=1e-5)
+
+
+def test_without_a_step_a_series_takes_one_over_its_blocks_largest_eigenvalue():
+    matrix = torch.stack(
+        [torch.diag(torch.tensor([2.0, 0.1])), torch.diag(torch.tensor([8.0, 0.1]))]
+    )
+    b = torch.tensor([[1.0, 3.0], [1.0, 3.0]])
+    found = Neumann(terms=1, power_steps=30)(Dense(matrix), {"w": b})
+    torch.testing.assert_close(found.value["w"], b / torch.tensor([[2.0], [8.0]]))

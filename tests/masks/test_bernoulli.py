@@ -5,7 +5,7 @@ import torch
 
 from graphcond.errors import InputError
 from graphcond.masks import BernoulliMask
-from graphcond.masks.bernoulli import BLOCK
+from graphcond.masks.bernoulli import BLOCK, Draws
 from graphcond.masks.estimators.base import weighted_scores
 
 
@@ -65,6 +65,16 @@ def test_frequencies_follow_the_probabilities():
     # 5 standard deviations of 40,000 draws: a false alarm in 2 million seeds.
     spread = 5 * torch.sqrt(torch.tensor([0.0, 0.0099, 0.21, 0.1875, 0.0]) / 40_000)
     assert bool(((kept - probs.view(5, -1)[:, 0]).abs() <= spread).all())
+
+
+def test_an_edge_is_kept_where_its_number_is_below_its_probability(monkeypatch):
+    """A number may be 0 exactly, and an edge of probability 0 is never kept."""
+    numbers = torch.tensor([0.0, 0.25, 0.25, 0.75])
+    monkeypatch.setattr(Draws, "_uniform", lambda self, k, block, like: numbers.clone())
+    draws = BernoulliMask(torch.tensor([0.0, 0.25, 0.5, 1.0])).draws(1, seed=0)
+    assert draws[0].tolist() == [False, False, True, True]
+    ((_, kept),) = draws.blocks()
+    assert kept.tolist() == [[0, 0, 1, 1]]
 
 
 def test_global_generator_is_left_alone():

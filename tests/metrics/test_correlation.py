@@ -103,3 +103,14 @@ def test_the_top_quarter_is_the_references_and_not_the_others():
     other = torch.tensor([20.0, 30.0, 1.0, 2.0, 3.0, 4.0, 12.0, 11.0])
     assert top_quarter_spearman(reference, other) == -1
     assert top_quarter_spearman(other, reference) == 1
+
+
+def test_the_top_quarter_is_correlated_as_spearman_does():
+    reference, other = torch.arange(12.0), torch.zeros(12)
+    other[-3:] = torch.tensor([1.0, 3.0, 2.0])  # by Kendall's tau it would be 1 / 3
+    assert top_quarter_spearman(reference, other) == pytest.approx(0.5)
+
+
+def test_a_loss_far_below_the_size_of_scores_is_still_seen():
+    truth = torch.tensor([1e9, 1e9 + 1, 0.0], dtype=torch.float64)
+    assert regret(truth, torch.tensor([2.0, 1.0, 0.0])) == 1

@@ -66,6 +66,23 @@ EQUIVALENT: dict[tuple[str, str, str], str] = {
         "relative <= self.tolerance → relative < self.tolerance",
     ): "a residual that equals the tolerance to the last bit",
     (
+        "graphcond/linalg/operators.py",
+        "GaussNewton.__init__",
+        "self.probe = torch.zeros_like(self.leaf).requires_grad_() → self.probe ="
+        " torch.ones_like(self.leaf).requires_grad_()",
+    ): "Jᵀ u is linear in u: its derivative is the same at any u",
+    (
+        "graphcond/linalg/cg.py",
+        "CG._solve",
+        "curvature = vectors.dot(direction, product, batched) → curvature ="
+        " vectors.dot(residual, product, batched)",
+    ): "the direction is the residual and a part of the last direction, which A p is conjugate to",
+    (
+        "graphcond/linalg/neumann.py",
+        "Neumann._solve",
+        "active & ~(length → ~(length",
+    ): "a block that is done has a short residual, and one that diverged has diverged",
+    (
         "graphcond/masks/bernoulli.py",
         "",
         "16 → 17",
