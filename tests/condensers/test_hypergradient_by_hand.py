@@ -162,6 +162,21 @@ def test_rates_fade_from_the_whole_by_half_a_cosine():
         torch.testing.assert_close(before - start.x.detach(), moved, rtol=1e-4, atol=1e-6)
 
 
+def test_a_descent_goes_on_from_its_state():
+    y = torch.tensor([0, 1])
+    first, again = (
+        Descent(SyntheticGraph.start(torch.ones(2, 3), y, "identity"), 0.1, 0.2, 4)
+        for _ in range(2)
+    )
+    for _ in range(2):
+        first.step(first.graph.x.square().sum())
+    again.load_state_dict({name: value.clone() for name, value in first.state_dict().items()})
+    for descent in (first, again):
+        descent.step(descent.graph.x.square().sum())
+    assert torch.equal(again.graph.x, first.graph.x)
+    assert first.done == again.done == 3
+
+
 def test_a_basis_leaves_out_what_is_rounding():
     draw = torch.Generator().manual_seed(0)
     rows = torch.randn(2, 5, generator=draw)

@@ -1,6 +1,7 @@
 import torch
 
 from graphcond.data import load, num_items, num_users, split_interactions, train_edges
+from graphcond.seeding import generator
 from graphcond.sparse import CSR
 from graphcond.training import Fitted, Recommender, ensemble, fit_graph_filter
 from graphcond.training.directions import leading_directions
@@ -41,3 +42,14 @@ def test_leading_directions_are_those_of_the_singular_value_decomposition():
     _, wanted, right = torch.linalg.svd(dense)
     torch.testing.assert_close(squares, wanted[:3].square(), rtol=1e-4, atol=1e-4)
     torch.testing.assert_close((vectors * right[:3].T).sum(0).abs(), torch.ones(3))
+
+
+def test_a_sweep_is_one_power_of_the_gram_matrix():
+    dense = (torch.rand(80, 60, generator=torch.Generator().manual_seed(0)) < 0.2).double()
+    gram, start = dense.T @ dense, torch.randn(60, 19, generator=generator(0, "subspace")).double()
+    rows, columns = dense.nonzero().T
+    for sweeps in (1, 2):
+        basis = torch.linalg.qr(torch.linalg.matrix_power(gram, sweeps) @ start).Q
+        want = torch.linalg.eigvalsh(basis.T @ gram @ basis).flip(0)[:3]
+        found = leading_directions(CSR.from_edges(rows, columns, (80, 60)), 3, sweeps=sweeps)[0]
+        torch.testing.assert_close(found.double(), want, rtol=1e-5, atol=0)
