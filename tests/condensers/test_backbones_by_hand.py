@@ -20,7 +20,7 @@ from graphcond.condensers.nodes.backbones import (
 from graphcond.condensers.nodes.learner import Learner, Origin
 from graphcond.condensers.nodes.partition import Partition
 from graphcond.nn import GraphNet, PolynomialFilterNet, dense_operator
-from graphcond.nn.adjacency import Learned
+from graphcond.nn.adjacency import Identity, PairMLP
 from graphcond.nn.labelled_nodes import LabelledNodes, propagated
 from graphcond.nn.synthetic import SyntheticGraph, gcn_norm_dense
 from graphcond.seeding import derive
@@ -103,9 +103,9 @@ def test_sgc_trains_by_steps_of_one_over_the_mean_squared_norm(karate, members):
 
 @pytest.fixture
 def weighted(karate):
-    """The club with weights, the same both ways."""
+    """The club with weights that are not the same both ways."""
     data = copy.copy(karate)
-    data.edge_weight = 0.5 + data.edge_index.prod(0) % 5
+    data.edge_weight = 0.5 + (data.edge_index[0] + 2 * data.edge_index[1]) % 5
     return data
 
 
@@ -135,6 +135,38 @@ def test_a_nets_gradients_are_of_weighted_means_within_classes(space, weighted, 
     assert set(found) == set(names)
     # What was given is left as it was, without gradients.
     assert not any(value.requires_grad for value in params.values())
+
+
+@pytest.mark.parametrize("kind", ["sgc", "net", "module"])
+def test_synthetic_gradients_can_be_followed_to_features_and_edges(kind, karate, members):
+    """Against differences, in double precision; modules do not read the edges."""
+    data = copy.copy(karate)
+    data.x = data.x.double()
+    sure = LabelledNodes(members.nodes, members.labels, members.weight.double())
+    if kind == "sgc":
+        backbone = SGCBackbone(data, sure, Y, 9, seed=0)
+    elif kind == "net":
+        backbone = NetBackbone(
+            PolynomialFilterNet(34, hidden=3, num_classes=2), None, data, sure, Y
+        )
+    else:
+        backbone = ModuleBackbone(partial(GraphNet, kind="gcn", hidden=3), data, sure, Y)
+    params = backbone.fresh(2)
+    x, weight = (part.double().requires_grad_() for part in points())
+    move = 1e-5 * torch.randn(5, 34, generator=torch.Generator().manual_seed(3)).double()
+    turn = 1e-5 * (1 - torch.eye(5)).double()
+
+    def size(x, weight):
+        return sum(g.square().sum() for g in backbone.synthetic(params, x, weight).values())
+
+    slopes = torch.autograd.grad(size(x, weight), (x, weight), allow_unused=True)
+    difference = float((size(x + move, weight) - size(x - move, weight)).detach()) / 2
+    assert float((slopes[0] * move).sum()) == pytest.approx(difference, rel=1e-4)
+    if kind == "module":
+        assert slopes[1] is None
+        return
+    difference = float((size(x, weight + turn) - size(x, weight - turn)).detach()) / 2
+    assert float((slopes[1] * turn).sum()) == pytest.approx(difference, rel=1e-4)
 
 
 def test_networks_train_by_adam_on_the_mean_loss_of_each(karate, members):
@@ -182,8 +214,8 @@ def test_matching_goes_on_from_the_trained_backbone_and_starts_anew(karate, monk
     """Which parameters, which batch and which edges every step of every start looks at, and that
     the loss of a round is the mean of its steps.
     """
-    seen, trained, drawn, losses = [], [], [], []
-    real, train = SGCBackbone.real, SGCBackbone.train
+    seen, given, trained, drawn, losses, weights = [], [], [], [], [], []
+    real, train, synthetic = SGCBackbone.real, SGCBackbone.train, SGCBackbone.synthetic
     weigh, update = SyntheticGraph.weight, Learner.update
 
     def weighing(self, seed=None):
@@ -193,8 +225,18 @@ def test_matching_goes_on_from_the_trained_backbone_and_starts_anew(karate, monk
     def training(self, params, x, weight, steps):
         assert not x.requires_grad
         assert not weight.requires_grad
+        given.append(params)
         trained.append(train(self, params, x, weight, steps))
         return trained[-1]
+
+    def compared(self, params, x, weight):
+        assert x.requires_grad
+        assert weight.requires_grad
+        return synthetic(self, params, x, weight)
+
+    def distance(ours, theirs, kind, weight):
+        weights.append(weight.tolist())
+        return gradient_distance(ours, theirs, kind, weight)
 
     def updating(self, loss, where):
         losses.append(update(self, loss, where))
@@ -204,17 +246,23 @@ def test_matching_goes_on_from_the_trained_backbone_and_starts_anew(karate, monk
         SGCBackbone, "real", lambda self, *args: (seen.append(args), real(self, *args))[1]
     )
     monkeypatch.setattr(SGCBackbone, "train", training)
+    monkeypatch.setattr(SGCBackbone, "synthetic", compared)
+    monkeypatch.setattr(gradient_matching, "gradient_distance", distance)
     monkeypatch.setattr(SyntheticGraph, "weight", weighing)
     monkeypatch.setattr(Learner, "update", updating)
     how = GradientMatching(
-        num_nodes=4, num_seeds=2, steps=3, inner=2, adjacency="learned", keep_best=False
+        num_nodes=5, num_seeds=2, steps=3, inner=2, adjacency="learned", keep_best=False
     )
-    _, history = how.part(karate, "train", 4)
+    small, history = how.part(karate, "train", 5)
     seed = derive(0, "matching", "train")
     assert [number for _, number in seen] == list(range(6))
     assert drawn[:6] == [derive(seed, "edges", number) for number in range(6)]
+    assert all(params is step[0] for params, step in zip(given, seen, strict=True))
     for step in (1, 2, 4, 5):
         assert seen[step][0] is trained[step - 1]
+    share = small.y.bincount() / 5
+    assert weights == [share.tolist()] * 6
+    assert share[0] != share[1]
     members = LabelledNodes.of_part(karate, "train")
     backbone = SGCBackbone(karate, members, torch.tensor([0, 0, 1, 1]), 1024, seed)
     for step, init in ((0, 0), (3, 1)):
@@ -258,13 +306,67 @@ def test_columns_are_compared_by_cosine_and_all_tensors_and_networks_count():
 
 
 @pytest.mark.parametrize("part", ["train", "val"])
-def test_a_graph_starts_from_the_clusters_of_its_targets(part, karate):
+@pytest.mark.parametrize("targets", ["train", "teacher"])
+def test_a_graph_starts_from_the_clusters_of_its_targets(part, targets, karate):
     """The validation graph from its true classes, whatever the targets of the training graph."""
-    labels = "teacher" if part == "train" else "train"
+    labels = targets if part == "train" else "train"
     wanted, _ = Partition(labels=labels, num_nodes=5, seed=3).part(karate, part, 5)
-    start, _ = Origin("partition", "teacher", Learned())(karate, part, 5, 3)
+    start, members = Origin("partition", targets, PairMLP())(karate, part, 5, 3)
     assert torch.equal(start.x.detach(), wanted.x)
     assert torch.equal(start.y, wanted.y)
+    same = SyntheticGraph.start(wanted.x, wanted.y, PairMLP(), derive(3, part))
+    assert all(torch.equal(value, same.params[name]) for name, value in start.params.items())
+    taught = labels == "teacher"
+    assert len(members.nodes) == (34 if taught else int(karate[f"{part}_mask"].sum()))
+
+
+@pytest.mark.parametrize("rule", [Identity(), PairMLP()])
+def test_a_graph_starts_from_random_nodes_of_its_part(rule, karate):
+    """With what propagation brings them where there will be no edges."""
+    start, _ = Origin("nodes", "teacher", rule)(karate, "val", 4, 3)
+    hops = 2 if rule == Identity() else 0
+    rows = propagated(karate, karate.val_mask.nonzero()[:, 0], hops)
+    found = torch.cdist(start.x.detach(), rows)
+    assert float(found.amin(1).max()) == pytest.approx(0, abs=1e-6)
+    labels = karate.y[karate.val_mask][found.argmin(1)]
+    assert torch.equal(labels, start.y)
+    same = SyntheticGraph.start(start.x, start.y, rule, derive(3, "val"))
+    assert all(torch.equal(value, same.params[name]) for name, value in start.params.items())
+
+
+def test_a_start_has_the_class_shares_of_the_teacher_and_true_members(karate, monkeypatch):
+    labels = (torch.arange(34) % 4 == 0).long()
+    taught = LabelledNodes(torch.arange(34), labels, torch.ones(34))
+    monkeypatch.setattr(LabelledNodes, "taught", lambda *_: taught)
+    start, members = Origin("nodes", "teacher", Identity())(karate, "train", 4, 3)
+    assert members is taught
+    assert start.y.tolist() == [0, 0, 0, 1]
+    rows = propagated(karate, karate.train_mask.nonzero()[:, 0], 2)
+    found = torch.cdist(start.x.detach(), rows)
+    assert torch.equal(karate.y[karate.train_mask][found.argmin(1)], start.y)
+    assert float(found.amin(1).max()) == pytest.approx(0, abs=1e-6)
+
+
+def test_a_learner_steps_by_shares_of_the_features_mean_size():
+    x = torch.tensor([[3.0, -1.0], [0.0, 0.0]])
+    learner = Learner(SyntheticGraph.start(x, Y[1:3], "learned"), 0.1, 0.3, "")
+    rates = [group["lr"] for group in learner.optimiser.optimiser.param_groups]
+    assert dict(zip(learner.graph.params, rates)) == pytest.approx({"x": 0.1, "logits": 0.3})
+
+
+def test_a_graph_is_judged_by_a_linear_model_on_what_two_propagations_bring(karate):
+    x, weight = points(4)
+    start = SyntheticGraph.start(x, torch.tensor([0, 0, 1, 1]), "learned")
+    learner, operator = Learner(start, 0.1, 0.1, ""), gcn_norm_dense(start.weight().detach())
+    seen = []
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(
+            "graphcond.condensers.nodes.learner.linear_accuracy", lambda *a: seen.append(a)
+        )
+        learner._judge(karate)
+    assert seen[0][0] is karate
+    torch.testing.assert_close(seen[0][1], operator @ operator @ x)
+    assert torch.equal(seen[0][2], start.y)
 
 
 def test_a_round_is_kept_only_where_it_is_better_and_all_are_told(monkeypatch):

@@ -8,8 +8,13 @@ import pytest
 import torch
 import torch.nn.functional as F
 
-from graphcond.condensers import DistributionMatching, KernelInducingPoints
-from graphcond.condensers.nodes import distribution_matching
+from graphcond.condensers import DistributionMatching, KernelInducingPoints, TrajectoryMatching
+from graphcond.condensers.nodes import (
+    distribution_matching,
+    kernel_inducing_points,
+    trajectory_matching,
+)
+from graphcond.condensers.nodes.backbones import SGCBackbone
 from graphcond.condensers.nodes.learner import Learner
 from graphcond.data import Checkpoint
 from graphcond.nn.filters import dense_operator
@@ -28,9 +33,9 @@ def graph():
 
 @pytest.fixture
 def weighted(karate):
-    """The club with weights, the same both ways."""
+    """The club with weights that are not the same both ways."""
     data = copy.copy(karate)
-    data.edge_weight = 0.5 + data.edge_index.prod(0) % 5
+    data.edge_weight = 0.5 + (data.edge_index[0] + 2 * data.edge_index[1]) % 5
     return data
 
 
@@ -70,8 +75,11 @@ def test_kernel_features_without_a_space_are_of_two_propagations(weighted):
 
 
 @pytest.mark.parametrize("space", [None, PolynomialFilters(order=2)])
-def test_kernel_ridge_regression_of_a_weighted_batch_is_summed_over_filters(space, karate):
-    """Gram matrices, ridges, batches, weights and filters, all written out."""
+def test_kernel_ridge_regression_of_a_weighted_batch_is_summed_over_filters(
+    space, karate, monkeypatch
+):
+    """Gram matrices, ridges, batches of what is kept, weights and filters, all written out."""
+    monkeypatch.setattr(kernel_inducing_points, "_MOST_NODES", 20)
     draw = torch.Generator().manual_seed(0)
     members = LabelledNodes(
         torch.arange(34), torch.arange(34) % 2, torch.rand(34, generator=draw) + 0.1
@@ -80,6 +88,8 @@ def test_kernel_ridge_regression_of_a_weighted_batch_is_summed_over_filters(spac
     x, y = torch.randn(4, 34, generator=draw), torch.tensor([0, 0, 1, 1])
     start = SyntheticGraph.start(x, y, "learned")
     weight = start.weight().detach()
+    loss = how._loss(karate, members, start, 7)
+    members = members.thinned(20, 7)
     bases = how._bases(karate, members.nodes)
     index = members.batch(10, 7, 5)
     scale = bases[0].square().sum(1).mean().sqrt()
@@ -92,8 +102,35 @@ def test_kernel_ridge_regression_of_a_weighted_batch_is_summed_over_filters(spac
             fitted = other @ z.T @ torch.linalg.solve(gram + level, F.one_hot(y).float())
             error = fitted - F.one_hot(members.labels[index])
             total += float(share @ error.square().sum(1))
-    found = float(how._loss(karate, members, start, 7)(x, weight, 5))
-    assert found == pytest.approx(total, rel=1e-3)
+    assert float(loss(x, weight, 5)) == pytest.approx(total, rel=1e-3)
+
+
+@pytest.mark.parametrize(
+    "how",
+    [
+        DistributionMatching(num_nodes=4, width=6),
+        KernelInducingPoints(num_nodes=4),
+        KernelInducingPoints(num_nodes=4, space=PolynomialFilters(order=2), filters=2),
+        TrajectoryMatching(num_nodes=4, experts=1, expert_steps=5, span=3, student_steps=2),
+    ],
+)
+def test_losses_have_the_slopes_that_differences_show(how, karate):
+    """To features and to edges, in double precision."""
+    data = copy.copy(karate)
+    data.x = data.x.double()
+    members = LabelledNodes(torch.arange(34), torch.arange(34) % 2, torch.ones(34).double())
+    draw = torch.Generator().manual_seed(0)
+    x = torch.randn(4, 34, generator=draw).double().requires_grad_()
+    start = SyntheticGraph.start(x, torch.tensor([0, 0, 1, 1]), "learned")
+    weight = (torch.ones(4, 4) - torch.eye(4)).double().div(2).requires_grad_()
+    loss = how._loss(data, members, start, 7)
+    move, turn = 1e-5 * torch.randn(4, 34, generator=draw).double(), torch.zeros(4, 4).double()
+    turn[0, 1] = turn[1, 0] = 1e-5
+    slopes = torch.autograd.grad(loss(x, weight, 5), (x, weight))
+    ends = [float(loss(x + sign * move, weight, 5).detach()) for sign in (1, -1)]
+    assert float((slopes[0] * move).sum()) == pytest.approx((ends[0] - ends[1]) / 2, rel=1e-4)
+    ends = [float(loss(x, weight + sign * turn, 5).detach()) for sign in (1, -1)]
+    assert float((slopes[1] * turn).sum()) == pytest.approx((ends[0] - ends[1]) / 2, rel=1e-4)
 
 
 def test_learned_nodes_count_their_steps_and_tell_the_mean_loss(karate, monkeypatch):
@@ -130,6 +167,19 @@ def test_learned_nodes_count_their_steps_and_tell_the_mean_loss(karate, monkeypa
     ]
 
 
+def test_both_learning_rates_reach_the_learner(karate, monkeypatch):
+    seen, init = [], Learner.__init__
+
+    def watched(self, graph, learning_rate, edge_learning_rate, name):
+        seen.append((learning_rate, edge_learning_rate))
+        init(self, graph, learning_rate, edge_learning_rate, name)
+
+    monkeypatch.setattr(Learner, "__init__", watched)
+    rates = {"learning_rate": 0.3, "edge_learning_rate": 0.7}
+    DistributionMatching(num_nodes=4, rounds=1, steps=1, **rates).part(karate, "val", 4)
+    assert seen == [(0.3, 0.7)]
+
+
 def test_class_means_are_matched_on_batches_of_thinned_members(karate, monkeypatch):
     """What a step looks at when there are too many nodes, and how often they are propagated."""
     monkeypatch.setattr(distribution_matching, "_MOST_NODES", 20)
@@ -162,6 +212,49 @@ def test_class_means_are_matched_on_batches_of_thinned_members(karate, monkeypat
     assert len(found) == 2
 
 
+def test_a_student_goes_where_an_expert_went_by_longer_steps(karate, monkeypatch):
+    """Experts, segments and students, all written out."""
+    monkeypatch.setattr(trajectory_matching, "_MOST_NODES", 20)
+    draw = torch.Generator().manual_seed(0)
+    members = LabelledNodes(
+        torch.arange(34), torch.arange(34) % 2, torch.rand(34, generator=draw) + 0.1
+    )
+    y = torch.tensor([0, 0, 0, 1])
+    start = SyntheticGraph.start(0.05 * torch.randn(4, 34, generator=draw), y, "learned")
+    x, weight = start.x.detach(), start.weight().detach()
+    how = TrajectoryMatching(num_nodes=4, experts=3, expert_steps=9, span=4, student_steps=2)
+    loss = how._loss(karate, members, start, seed=7)
+    few = members.thinned(20, 7)
+    backbone = SGCBackbone(karate, few, y, batch=20, seed=7)
+    share = few.weight / few.weight.sum()
+
+    def moved(value, rows, labels, share, rate):
+        value = value.detach().requires_grad_()
+        each = F.cross_entropy(rows @ value, labels, reduction="none")
+        (slope,) = torch.autograd.grad((share * each).sum(), value)
+        return value.detach() - rate * slope
+
+    paths = []
+    for number in range(3):
+        path = [backbone.fresh(derive(7, "expert", number))["weight"]]
+        for _ in range(9):
+            path.append(moved(path[-1], backbone.z, few.labels, share, 1 / backbone.level))
+        paths.append(path)
+    starts = set()
+    for step in range(12):
+        stream = generator(7, "segment", step)
+        which, first = (int(torch.randint(most, (), generator=stream)) for most in (3, 9 - 4))
+        begin, goal = value, _ = paths[which][first], paths[which][first + 4]
+        for _ in range(2):
+            rows = backbone.features(x, weight)
+            value = moved(value, rows, y, torch.full((4,), 0.25), 4 / 2 / backbone.level)
+        wanted = (value - goal).square().sum() / (begin - goal).square().sum()
+        assert float(loss(x, weight, step)) == pytest.approx(float(wanted), rel=1e-3)
+        starts.add((which, first))
+    assert {which for which, _ in starts} == {0, 1, 2}
+    assert {first for _, first in starts} == {0, 1, 2, 3, 4}
+
+
 def test_members_are_drawn_without_repeats_and_keep_labels_and_weights():
     members = LabelledNodes(torch.arange(9) + 5, torch.arange(9) % 3, torch.arange(9) + 1.0)
     few = members.thinned(4, seed=1)
@@ -180,7 +273,7 @@ def test_members_are_drawn_without_repeats_and_keep_labels_and_weights():
 
 def test_a_learner_keeps_every_tenth_round_and_the_last(tmp_path):
     """And goes on from what it kept: the graph, the best one, its score and its history."""
-    scores = {0: 0.1, 4: 0.9}
+    scores = {0: 0.1, 4: 0.9, 13: 0.5}
 
     def learner():
         start = SyntheticGraph.start(torch.zeros(2, 1), torch.tensor([0, 1]), "identity")
@@ -212,4 +305,5 @@ def test_a_learner_keeps_every_tenth_round_and_the_last(tmp_path):
     made = learner()
     again, _ = made.run(12, play(made), "any", Checkpoint(tmp_path / "c", "same"))
     assert len(played) == 14
+    assert float(made.graph.x.detach()[0, 0]) == 11
     assert torch.equal(again.x, best.x)

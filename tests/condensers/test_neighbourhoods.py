@@ -3,6 +3,7 @@ import torch
 from torch_geometric.data import Data
 
 from graphcond.condensers import SampledNeighbourhoods
+from graphcond.condensers.nodes import neighbourhoods
 from graphcond.condensers.nodes.neighbourhoods import sampled_neighbours
 from graphcond.data import load, parts
 from graphcond.errors import InputError
@@ -35,6 +36,33 @@ def test_neighbours_are_at_most_the_fan_out_and_within_the_hops():
     assert set(sampled_neighbours(data, start, 3, 9, generator(0, "draw")).tolist()) == set(
         range(1, 8)
     )
+
+
+@pytest.mark.parametrize("fan_out", [3, 4])
+def test_a_node_with_one_neighbour_too_many_leaves_one_out(fan_out):
+    found = sampled_neighbours(star_and_tail(), torch.tensor([0]), 1, fan_out, generator(0, "draw"))
+    assert len(found) == fan_out
+
+
+def test_neighbours_are_those_whose_messages_a_node_receives():
+    data = Data(x=torch.eye(3), edge_index=torch.tensor([[1, 0], [0, 2]]))
+    found = sampled_neighbours(data, torch.tensor([0]), 2, 9, generator(0, "draw"))
+    assert found.tolist() == [1]
+
+
+def test_settings_and_seed_reach_the_sample_of_each_part(monkeypatch):
+    seen, sample = [], neighbourhoods.sampled_neighbours
+
+    def watched(data, nodes, hops, fan_out, stream):
+        seen.append((tuple(nodes.tolist()), hops, fan_out, stream.initial_seed()))
+        return sample(data, nodes, hops, fan_out, stream)
+
+    monkeypatch.setattr(neighbourhoods, "sampled_neighbours", watched)
+    for seed in (0, 1):
+        SampledNeighbourhoods(num_nodes=6, num_val=5, hops=3, fan_out=4, seed=seed)(load("karate"))
+    assert {(hops, fan_out) for _, hops, fan_out, _ in seen} == {(3, 4)}
+    assert len({stream for *_, stream in seen}) == 4
+    assert len({nodes for nodes, *_ in seen}) == 4
 
 
 def test_draws_differ_by_seed():

@@ -6,6 +6,7 @@ from graphcond.condensers.nodes.partition import Partition, cluster, cluster_mea
 from graphcond.condensers.synthesis import NodeSynthesis, WorseThanRandomWarning
 from graphcond.data import load, parts
 from graphcond.errors import BudgetError, NumericalError
+from graphcond.nn import filters
 from graphcond.nn.labelled_nodes import LabelledNodes
 from graphcond.nn.synthetic import gcn_norm_dense
 from graphcond.nn.teacher import RidgeTeacher
@@ -24,22 +25,25 @@ class TestPartition(CondenserContract):
 
 def dense_operator(data):
     weight = torch.zeros(data.num_nodes, data.num_nodes)
-    weight[data.edge_index[1], data.edge_index[0]] = 1
+    weight[data.edge_index[1], data.edge_index[0]] = data.get("edge_weight", torch.tensor(1.0))
     return gcn_norm_dense(weight)
 
 
 @pytest.mark.parametrize("hops", [0, 1, 2])
-@pytest.mark.parametrize("count", [3, 40])
-def test_cluster_means_are_weighted_means_of_propagated_features(hops, count):
+@pytest.mark.parametrize(("count", "dense"), [(3, 1000), (3, 0), (40, 1000)])
+def test_cluster_means_are_weighted_means_of_propagated_features(hops, count, dense, monkeypatch):
+    """Whichever side is narrower, features stored in full or not, weights of one direction."""
+    monkeypatch.setattr(filters, "_DENSE_NODES", dense)
     data = load("karate")
+    data.edge_weight = 0.5 + (data.edge_index[0] + 2 * data.edge_index[1]) % 5
     random = torch.Generator().manual_seed(0)
     members = LabelledNodes(
         torch.arange(30), torch.zeros(30).long(), torch.rand(30, generator=random) + 0.1
     )
-    assigned = torch.arange(30) % min(count, 30)
+    assigned = torch.arange(30) % min(count, 12)
     propagated = torch.linalg.matrix_power(dense_operator(data), hops) @ data.x
     got = cluster_means(data, members, assigned, count, hops)
-    for j in range(min(count, 30)):
+    for j in range(min(count, 12)):
         inside = (assigned == j).nonzero()[:, 0]
         expected = (members.weight[inside, None] * propagated[inside]).sum(0) / members.weight[
             inside
@@ -73,6 +77,20 @@ def test_the_teacher_equals_ridge_regression_written_out():
     assert taught.accuracy == pytest.approx(
         (scores.argmax(1) == data.y)[data.val_mask].float().mean().item()
     )
+
+
+def test_the_teacher_that_is_asked_gives_the_classes(monkeypatch):
+    data, teacher, asked = load("karate"), RidgeTeacher(hops=(3,)), []
+    labels = (torch.arange(34) % 4 == 0).long()
+    members = LabelledNodes(torch.arange(34), labels, torch.ones(34))
+    monkeypatch.setattr(
+        LabelledNodes, "taught", lambda data, teacher: (asked.append(teacher), members)[1]
+    )
+    graph, _ = Partition(num_nodes=8, teacher=teacher, hops=0).part(data, "train", 8)
+    assert asked == [teacher]
+    assert graph.y.tolist() == [0] * 6 + [1] * 2
+    for row, label in zip(graph.x, graph.y):  # features are the nodes' identities
+        assert (labels[row > 0] == label).all()
 
 
 def test_labels_train_uses_training_nodes_alone():

@@ -80,6 +80,24 @@ def test_herding_starts_nearest_to_the_mean_and_beats_random_means():
     assert gap < sorted(gaps)[4]
 
 
+@pytest.mark.parametrize("seed", range(3))
+def test_herding_and_k_center_choose_one_by_one_by_euclidean_distance(seed):
+    """By plain loops, in the order of the choice."""
+    x = torch.randn(14, 3, generator=generator(seed, "points"))
+    herd, far = [], [int((x - x.mean(0)).norm(dim=1).argmin())]
+    for _ in range(6):
+        means = {i: x[[*herd, i]].mean(0) for i in range(14) if i not in herd}
+        herd.append(min(means, key=lambda i: float((means[i] - x.mean(0)).norm())))  # noqa: B023
+        if len(far) < 6:
+            gap = torch.cdist(x, x[far]).amin(1)
+            far.append(int(gap.argmax()))
+    assert Herding(num_nodes=6)._choose(x, 6, None).tolist() == herd
+    assert KCenter(num_nodes=6)._choose(x, 6, None).tolist() == far
+    for method in (Herding, KCenter):
+        alike = method(num_nodes=4)._choose(torch.ones(5, 2), 4, None).tolist()
+        assert len(set(alike)) == 4, "points that coincide are chosen once each"
+
+
 @pytest.mark.parametrize("method", [Herding, KCenter])
 def test_a_class_is_chosen_from_by_its_own_points_wherever_they_stand(method):
     x = torch.tensor([4.0, 100.0, 10.0, 110.0, 0.0, 104.0, 7.0, 9.0])[:, None]
