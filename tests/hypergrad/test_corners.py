@@ -99,6 +99,24 @@ def test_the_callers_hyperparameters_are_left_as_they_were(ridge: Any) -> None:
         assert not optimum["w"].requires_grad
 
 
+def test_a_caller_without_gradients_gets_the_same_hypergradient(ridge: Any) -> None:
+    optimum, lam = ridge.optimum(ridge.lam), ridge.lam
+
+    def found() -> list[torch.Tensor]:
+        moved = sensitivity(ridge.problem, optimum, lam)
+        by_hand = [how(ridge.problem, optimum, lam) for how in (Unrolled(steps=2), Implicit())]
+        return [
+            *by_hand,
+            ClosedForm(ridge.optimum)(ridge.problem, {}, lam),
+            *moved.hypergradient(ridge.outer, optimum, lam),
+        ]
+
+    with torch.no_grad():
+        without = found()
+    for one, other in zip(without, found(), strict=True):
+        torch.testing.assert_close(one, other)
+
+
 def test_a_sensitivity_is_of_as_many_hyperparameters_and_leaves_the_value_its_graph(
     ridge: Any,
 ) -> None:

@@ -7,6 +7,7 @@ from graphcond.errors import InputError
 from graphcond.masks import BernoulliMask
 from graphcond.masks.bernoulli import BLOCK, Draws
 from graphcond.masks.estimators.base import weighted_scores
+from graphcond.seeding import generator
 
 
 def test_log_prob_is_the_sum_of_bernoulli_terms():
@@ -52,6 +53,17 @@ def test_draws_are_regenerated_bit_for_bit_over_blocks():
     assert not torch.equal(mask.sample(1, seed=6)[0], whole[0])
     with pytest.raises(IndexError):
         draws[3]
+
+
+def test_every_sample_of_every_block_has_the_stream_of_its_name():
+    probs = torch.rand(2 * BLOCK + 17, generator=torch.Generator().manual_seed(0))
+    draws = BernoulliMask(probs).draws(3, seed=5)
+    for k in range(3):
+        numbers = [
+            torch.rand(part.numel(), generator=generator(5, "mask", k, b))
+            for b, part in enumerate(probs.split(BLOCK))
+        ]
+        assert torch.equal(draws[k], torch.cat(numbers) < probs)
 
 
 def test_sample_k_does_not_depend_on_how_many_are_asked_for():

@@ -9,6 +9,7 @@ from graphcond.errors import BudgetError, InputError
 from graphcond.masks import CappedSimplex, bernoulli, conditional_poisson, inclusion, systematic
 from graphcond.masks import poisson as poisson_module
 from graphcond.masks.poisson import ConditionalPoisson
+from graphcond.seeding import generator
 
 
 def probabilities(edges, size, seed=0):
@@ -51,6 +52,19 @@ def test_systematic_inclusion_by_enumeration():
     steps = torch.floor(walk[None] + starts[:, None])
     kept = torch.diff(steps, dim=1, prepend=torch.zeros(grid, 1, dtype=torch.float64)) > 0
     torch.testing.assert_close(kept.double().mean(0), probs, atol=2 / grid, rtol=0)
+
+
+def test_systematic_keeps_an_edge_iff_an_integer_lies_in_its_stretch_of_the_walk():
+    probs = torch.tensor([0.3, 0.9, 0.45, 0.1, 0.25, 1.0], dtype=torch.float64)
+    ends = [0.0, 0.3, 1.2, 1.65, 1.75, 2.0, 3.0]
+    for seed in range(8):
+        stream = generator(seed, "systematic")
+        u = float(torch.rand((), generator=stream, dtype=torch.float64))
+        kept = [
+            any(before + u < integer <= end + u for integer in range(5))
+            for before, end in itertools.pairwise(ends)
+        ]
+        assert systematic(probs, 3, seed=seed).tolist() == kept
 
 
 @pytest.mark.parametrize("draw", [systematic, conditional_poisson])
@@ -152,10 +166,11 @@ def test_what_is_impossible_is_not_drawn_and_the_rest_as_often_as_it_shall(monke
     with.
     """
     probs = torch.tensor([0.9, 0.0, 0.6, 1.0, 0.3, 0.2, 0.0], dtype=torch.float64)
-    seen, sample = [], ConditionalPoisson.sample
+    seen, seeds, sample = [], [], ConditionalPoisson.sample
 
     def spy(self, seed):
         seen.append(self)
+        seeds.append(seed)
         return sample(self, seed)
 
     monkeypatch.setattr(ConditionalPoisson, "sample", spy)
@@ -164,6 +179,7 @@ def test_what_is_impossible_is_not_drawn_and_the_rest_as_often_as_it_shall(monke
         assert int(drawn.sum()) == 3
         assert drawn[[1, 3, 6]].tolist() == [False, True, False]
         torch.testing.assert_close(seen[-1].inclusion(), probs[[0, 2, 4, 5]], rtol=0, atol=1e-8)
+    assert seeds == list(range(10))
 
 
 def test_every_draw_is_the_function_of_its_name():
@@ -174,8 +190,9 @@ def test_every_draw_is_the_function_of_its_name():
             (masks.ConditionalPoissonDraw(), masks.conditional_poisson),
         ):
             assert torch.equal(draw(probs, 20, seed=seed), function(probs, 20, seed=seed))
-        free = masks.BernoulliDraw()(probs, 20, seed=seed)
+        free = masks.BernoulliDraw()(probs, 7, seed=seed)
         assert torch.equal(free, masks.bernoulli(probs, seed=seed))
+        assert torch.equal(free, masks.BernoulliMask(probs).sample(1, seed=seed)[0])
     sizes = {int(masks.BernoulliDraw()(probs, 20, seed=seed).sum()) for seed in range(20)}
     assert len(sizes) > 3
 

@@ -38,6 +38,28 @@ def test_one_seed_repeats_and_two_differ(estimator):
     assert not torch.equal(first, other)
 
 
+def test_no_two_inner_runs_of_two_seeds_share_a_seed():
+    seen = []
+
+    class Noting(Harm):
+        def relaxed(self, weight, *, seed):
+            seen.append(seed)
+            return super().relaxed(weight, seed=seed)
+
+    mask = BernoulliMask(torch.full((12,), 0.5))
+    for seed in (0, 1, 2):
+        OneStep(3)(Noting(), mask, seed=seed)
+    assert len(set(seen)) == len(seen) == 9
+
+
+@pytest.mark.parametrize("estimator", ESTIMATORS, ids=lambda each: type(each).__name__)
+def test_a_caller_without_gradients_gets_the_same_estimate(estimator):
+    mask = BernoulliMask(torch.full((12,), 0.5))
+    with torch.no_grad():
+        found = estimator(Harm(), mask, seed=3)
+    assert torch.equal(found.grad, estimator(Harm(), mask, seed=3).grad)
+
+
 @pytest.mark.parametrize("estimator", ESTIMATORS[:4], ids=lambda each: type(each).__name__)
 def test_edges_at_zero_and_one_stay_finite(estimator):
     probs = torch.full((12,), 0.5)

@@ -226,7 +226,8 @@ def test_baselines_in_numbers():
     assert torch.equal(masks.LeaveOneOut.advantage(losses), others)
     assert torch.equal(masks.PerUser.advantage(losses), others)
     torch.testing.assert_close(masks.MeanBaseline.advantage(losses), others * 2 / 3)
-    assert torch.equal(masks.Reinforce.advantage(losses), losses)
+    for each in (losses, losses - 4):  # a loss may be negative
+        assert torch.equal(masks.Reinforce.advantage(each), each)
 
 
 def test_halves_are_compared_by_their_own_lengths_and_sizes():
@@ -235,6 +236,66 @@ def test_halves_are_compared_by_their_own_lengths_and_sizes():
     assert cosine == pytest.approx(0.5**0.5)
     assert variance == pytest.approx((1 + 4) * 2 * 3 / 25)
     assert halves(first, 0 * second) == (pytest.approx(1 / 4), 0.0)
+    assert halves(first, -second)[1] == pytest.approx(-(0.5**0.5))
+
+
+BASELINES = {
+    masks.Reinforce: lambda losses: 0 * losses,
+    masks.MeanBaseline: lambda losses: losses.mean(0),
+    masks.LeaveOneOut: lambda losses: (losses.sum(0) - losses) / (len(losses) - 1),
+    masks.PerUser: lambda losses: (losses.sum(0) - losses) / (len(losses) - 1),
+}
+
+
+@pytest.mark.parametrize("kind", BASELINES)
+@pytest.mark.parametrize("samples", [4, 5])
+def test_an_estimate_is_of_all_masks_and_its_noise_of_two_halves_on_their_own(kind, samples):
+    table, mask, half = Table(), BernoulliMask(PROBS), samples // 2
+    drawn = mask.sample(samples, seed=3)
+    losses, score = table(drawn), (drawn.double() - PROBS) / (PROBS * (1 - PROBS))
+    credit = losses[:, table.group] if kind is masks.PerUser else losses.sum(1, keepdim=True)
+
+    def mean(part):
+        return ((credit[part] - BASELINES[kind](credit[part])) * score[part]).mean(0)
+
+    found = kind(samples)(table, mask, seed=3)
+    first, second = mean(slice(half)), mean(slice(half, samples))
+    torch.testing.assert_close(found.grad, mean(slice(samples)))
+    assert found.value == pytest.approx(float(losses.sum(1).mean()))
+    share = half * (samples - half) / samples**2
+    assert found.variance == pytest.approx(float((first - second).square().sum()) * share)
+    cosine = torch.nn.functional.cosine_similarity(first, second, dim=0)
+    assert found.cosine == pytest.approx(float(cosine))
+
+
+@pytest.mark.parametrize("samples", [1, 4, 5])
+def test_one_step_means_over_its_runs_each_at_a_mask_and_by_a_seed_of_its_own(samples):
+    table, mask, half, seen = Table(), BernoulliMask(PROBS), samples // 2, []
+
+    class Scaled(Table):
+        def relaxed(self, weight, *, seed):
+            factor = 1.0 + len(seen)  # as if its seed had drawn it
+            seen.append((weight.detach().clone(), factor))
+            return factor * table.relaxed(weight, seed=seed)
+
+    found = masks.OneStep(samples, at="sample")(Scaled(), mask, seed=3)
+    rows, values, grads = mask.sample(samples, seed=3).double(), [], []
+    for row, (point, factor) in zip(rows, seen, strict=True):
+        assert torch.equal(point, row)
+        values.append(factor * float(table.relaxed(row, seed=0)))
+        grads.append(factor * torch.func.grad(lambda m: table.per_group(m).sum())(row))
+    grads = torch.stack(grads)
+    torch.testing.assert_close(found.grad, grads.mean(0))
+    assert found.value == pytest.approx(sum(values) / samples)
+    if samples == 1:
+        assert math.isnan(found.variance)
+        assert math.isnan(found.cosine)
+        return
+    first, second = grads[:half].mean(0), grads[half:].mean(0)
+    share = half * (samples - half) / samples**2
+    assert found.variance == pytest.approx(float((first - second).square().sum()) * share)
+    cosine = torch.nn.functional.cosine_similarity(first, second, dim=0)
+    assert found.cosine == pytest.approx(float(cosine))
 
 
 def test_an_odd_number_of_masks_has_halves_of_two_sizes(monkeypatch):

@@ -83,6 +83,27 @@ EQUIVALENT: dict[tuple[str, str, str], str] = {
         "active & ~(length → ~(length",
     ): "a block that is done has a short residual, and one that diverged has diverged",
     (
+        "graphcond/hypergrad/implicit.py",
+        "mixed_product",
+        "with torch.enable_grad(): → if True:",
+    ): "`create_graph` records whatever the caller's mode is",
+    (
+        "graphcond/hypergrad/sensitivity.py",
+        "_mixed_columns",
+        "with torch.enable_grad(): → if True:",
+    ): "`create_graph` records whatever the caller's mode is",
+    (
+        "graphcond/masks/estimators/base.py",
+        "weighted_scores",
+        "out = probs.new_empty(weights.size(-2), probs.numel()) → out ="
+        " probs.new_zeros(weights.size(-2), probs.numel())",
+    ): "every entry is written",
+    (
+        "graphcond/masks/estimators/base.py",
+        "score_estimate",
+        "weights = weights[..., 0] → weights = weights.mean(-1)",
+    ): "without groups there is one loss a mask",
+    (
         "graphcond/masks/bernoulli.py",
         "",
         "16 → 17",
@@ -98,6 +119,16 @@ EQUIVALENT: dict[tuple[str, str, str], str] = {
         "score_estimate",
         "weights.permute(2, 0, 1).contiguous() → weights.permute(2, 0, 1)",
     ): "how numbers lie in memory",
+    (
+        "graphcond/masks/draw.py",
+        "systematic",
+        "wanted.cumsum(0).cummax(0).values → wanted.cumsum(0)",
+    ): "sums that a CPU adds up in order never fall",
+    (
+        "graphcond/masks/draw.py",
+        "systematic",
+        "torch.floor(walk * scale + start) → torch.floor((walk + start) * scale)",
+    ): "the scale is 1 up to the rounding of the walk's last sum",
     (
         "graphcond/masks/draw.py",
         "systematic",
