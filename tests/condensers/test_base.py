@@ -10,7 +10,7 @@ import pytest
 import torch
 from torch_geometric.data import Data
 
-from graphcond.condensers import Partition
+from graphcond.condensers import Partition, RandomInteractions, RandomNodes, SampledNeighbourhoods
 from graphcond.condensers.base import Draft, InteractionCondenser, NodeCondenser
 from graphcond.condensers.selection import induced
 from graphcond.condensers.synthesis import NodeSynthesis, WorseThanRandomWarning
@@ -21,6 +21,7 @@ from graphcond.data import (
     planted_graph,
     split_interactions,
     split_record,
+    statistics,
     train_edges,
 )
 from graphcond.data.combine import union
@@ -116,6 +117,22 @@ def test_the_card_says_what_was_made_of_what(women, graph):
     assert (card["num_train"], card["num_val"]) == (9, 5)
     assert (card["ratio"], card["ratio_actual"]) == (9 / 120, 9 / 120)
     assert card["ratio_train"] == 9 / int(graph.train_mask.sum())
+
+
+def test_the_card_says_how_large_the_result_is(women, graph):
+    """As asked for, and as it became: 10.8 nodes are 11."""
+    nodes, kept = RandomNodes(ratio=0.09, num_val=24)(graph), RandomInteractions(ratio=0.5)(women)
+    for made in (kept, nodes):
+        sizes = statistics(made)
+        for name in ("bytes", "nonzeros"):
+            assert made.card[name] == sizes[name]
+        assert made.card["bytes"] > made.card["nonzeros"] > 0
+    assert (nodes.card["ratio"], nodes.card["ratio_actual"]) == (0.09, 11 / 120)
+    assert kept.card["num_new"] == 0
+    assert RandomNodes(ratio=0.5, of="train")(graph).card["num_train"] == 6
+    assert nodes.card["num_edges"] == nodes.edge_index.size(1) > 2
+    context = SampledNeighbourhoods(num_nodes=9, num_val=7)(graph)
+    assert context.card["num_val"] == 7 < context.num_nodes - 9
 
 
 def test_weights_are_kept_or_said_to_be_left_out(women):

@@ -46,6 +46,7 @@ def test_ratio_of_training_nodes(data: Data) -> None:
         (0.1, 10, None, "exactly one"),
         (None, 6, None, "has 7 classes"),
         (0.2, None, None, "140 training nodes"),
+        (None, 141, None, "140 training nodes"),
         (None, 49, 501, "num_val"),
         (None, 49, 0, "num_val"),
         (None, 49, 6, "between 7, one per class"),

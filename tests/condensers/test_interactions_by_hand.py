@@ -276,6 +276,37 @@ def test_users_share_the_budget_alike_and_their_items_are_priced(women, monkeypa
     }
 
 
+def test_teams_are_compared_on_validation_without_what_was_trained_on(women, monkeypatch):
+    asked, looks = [], training.RankingLooks
+    monkeypatch.setattr(
+        teacher_choice, "RankingLooks", lambda *args: (asked.append(args), looks(*args))[1]
+    )
+    fit_teacher(women, MF, ensemble=0, factors=2, rank=3, recipe=BPR(val_users=7))
+    ((held, out, size, users),) = asked
+    assert torch.equal(held, val_edges(women))
+    assert torch.equal(out, train_edges(women))
+    assert (size, users) == ((18, 14), 7)
+
+
+@pytest.mark.parametrize("bonus", [math.inf, -math.inf])
+def test_an_infinite_bonus_keeps_the_best_of_one_kind_alone(bonus, women, monkeypatch):
+    teacher = Recommender(*tables(18, 14), Fitted())
+    how = TeacherChoice(ratio=0.4, teacher=teacher, mixtures=(Mixture(bonus, 0.5),))
+    options = item_prices.candidates(teacher, train_edges(women), 14)
+    price = torch.linspace(-1, 1, 14)
+    monkeypatch.setattr(teacher_choice, "item_prices", lambda *_: price)
+    small, _ = how._mix(women, options, how.mixtures[0])
+    keys = teacher.users @ teacher.items.T - 0.5 * price
+    seen = torch.zeros(18, 14, dtype=torch.bool)
+    seen[tuple(train_edges(women))] = True
+    keys[seen if bonus < 0 else ~seen] = -math.inf
+    edges = train_edges(small)
+    assert edges.size(1) == how.budget(women)
+    for user in range(18):
+        own = edges[1, edges[0] == user]
+        assert set(own.tolist()) == set(keys[user].topk(len(own)).indices.tolist())
+
+
 def test_a_core_is_all_that_some_users_have_of_their_most_popular_items(women):
     full = train_edges(women)
     small = train_edges(PopularCore(ratio=0.3, seed=2)(women))
@@ -305,8 +336,8 @@ def test_the_item_that_a_core_cuts_loses_a_random_user():
     few = train_edges(PopularCore(ratio=1.0, users=0.25, seed=0)(data))
     assert few[0].unique().numel() == 1
     # Users who took nothing are none to draw from.
-    crowd = make_interactions(pairs, 40, 2)
-    crowd[EDGE].val_edge_index = torch.tensor([[3], [1]])
+    crowd = make_interactions(pairs * torch.tensor([[10], [1]]), 40, 2)
+    crowd[EDGE].val_edge_index = torch.tensor([[30], [1]])
     drawn = set()
     for seed in range(8):
         some = train_edges(PopularCore(ratio=1.0, users=0.5, seed=seed)(crowd))[0].unique()

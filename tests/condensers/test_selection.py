@@ -5,6 +5,7 @@ import torch
 from torch_geometric.data import Data
 
 from graphcond.condensers import Herding, KCenter, RandomNodes
+from graphcond.condensers.selection import NodeSelection
 from graphcond.data import load, parts
 from graphcond.errors import BudgetError, InputError
 from graphcond.seeding import generator
@@ -93,6 +94,12 @@ def test_herding_and_k_center_choose_one_by_one_by_euclidean_distance(seed):
             far.append(int(gap.argmax()))
     assert Herding(num_nodes=6)._choose(x, 6, None).tolist() == herd
     assert KCenter(num_nodes=6)._choose(x, 6, None).tolist() == far
+    data = points_of_one_class(14)
+    data.x[:14, :2] = x[:, :2]
+    for method in (Herding, KCenter):
+        order = method(num_nodes=6)._choose(x[:, :2], 6, None)
+        whole = method(num_nodes=6, num_val=1, hops=0)(data)
+        assert torch.equal(rows_of(whole), x[order, :2]), "nodes come in the order of the choice"
     for method in (Herding, KCenter):
         alike = method(num_nodes=4)._choose(torch.ones(5, 2), 4, None).tolist()
         assert len(set(alike)) == 4, "points that coincide are chosen once each"
@@ -117,17 +124,63 @@ def test_a_class_is_chosen_from_by_its_own_points_wherever_they_stand(method):
 @pytest.mark.parametrize("method", [RandomNodes, Herding, KCenter])
 def test_edges_are_those_induced_within_each_part(method):
     data = load("karate")
+    one_way = data.edge_index[0] < 1.5 * data.edge_index[1]
+    data.edge_index = data.edge_index[:, one_way]
+    data.edge_weight = (40 * data.edge_index[0] + data.edge_index[1] + 1).float()
     small = method(num_nodes=8, num_val=6)(data)
     places = [
         int((data.x == row).all(1).nonzero()[0]) for row in small.x
     ]  # karate's features are the nodes' identities
     known = set(map(tuple, data.edge_index.T.tolist()))
     kept = {(places[i], places[j]) for i, j in small.edge_index.T.tolist()}
+    assert small.edge_weight.tolist() == [
+        40 * places[i] + places[j] + 1 for i, j in small.edge_index.T.tolist()
+    ]
     train, val = places[:8], places[8:]
     assert kept == {(i, j) for part in (train, val) for i in part for j in part if (i, j) in known}
     assert data.train_mask[train].all()
     assert data.val_mask[val].all()
     assert small.y.tolist() == data.y[places].tolist()
+
+
+class Largest(NodeSelection):
+    def _choose(self, points, count, stream):
+        return points[:, 0].topk(count).indices
+
+
+def classes(*sizes):
+    """Random features of classes in turn, half of each in the training part."""
+    y = torch.tensor([label for label, size in enumerate(sizes) for _ in range(size)])
+    masks = torch.arange(len(y)) % 2 == 0
+    x = torch.randn(len(y), 2, generator=generator(0, "points"))
+    none = torch.empty(2, 0, dtype=torch.long)
+    return Data(x=x, y=y, edge_index=none, train_mask=masks, val_mask=~masks)
+
+
+def test_a_selection_sees_the_features_of_each_class_and_part_in_its_share():
+    data = classes(8, 24)
+    small = Largest(num_nodes=8, num_val=4)(data)
+    for part, wanted in (("train", (2, 6)), ("val", (1, 3))):
+        inside, found = data[f"{part}_mask"], small[f"{part}_mask"]
+        for label, count in enumerate(wanted):
+            best = data.x[inside & (data.y == label), 0].topk(count).values
+            assert torch.equal(small.x[found & (small.y == label), 0], best)
+
+
+def test_classes_of_one_size_are_drawn_apart():
+    data, same = classes(20, 20), 0
+    for seed in range(5):
+        small = RandomNodes(num_nodes=6, num_val=2, seed=seed)(data)
+        places = [
+            [
+                int((data.x[data.train_mask & (data.y == label)] == row).all(1).nonzero())
+                for row in x
+            ]
+            for label in (0, 1)
+            for x in [small.x[small.train_mask & (small.y == label)]]
+        ]
+        same += places[0] == places[1]
+    assert same < 2
 
 
 def test_propagation_changes_what_is_chosen():

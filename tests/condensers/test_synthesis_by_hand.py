@@ -87,7 +87,8 @@ def test_the_controls_model_is_ridge_regression_with_a_prior(graph):
     """Draws of few nodes whose classes are uneven, so that the prior and the ridge decide."""
     draw = torch.Generator().manual_seed(0)
     y = torch.tensor([0, 0, 0, 0, 0, 1, 2])
-    better = set()
+    better, one_way = set(), graph.clone()
+    one_way.edge_index = graph.edge_index[:, graph.edge_index[0] < graph.edge_index[1]]
     for _ in range(12):
         rows = torch.randperm(300, generator=draw)[: len(y)]
         z = graph.x[rows] + torch.randn(len(y), 8, generator=draw)
@@ -95,6 +96,7 @@ def test_the_controls_model_is_ridge_regression_with_a_prior(graph):
         assert [linear_accuracy(graph, z, y, hops) for hops in range(4)] == pytest.approx(wanted)
         assert best_linear(graph, z, y) == pytest.approx(max(wanted[1:3]))
         better.add(wanted[1] > wanted[2])
+        assert linear_accuracy(one_way, z, y, 2) == pytest.approx(ridge_accuracy(one_way, z, y, 2))
     assert better == {True, False}
 
 
