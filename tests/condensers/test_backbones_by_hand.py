@@ -119,6 +119,8 @@ def test_a_nets_gradients_are_of_weighted_means_within_classes(space, weighted, 
         assert params["lam"].tolist() == [[0.5, -0.5]]
     else:
         assert torch.equal(params["lam"], space.sample(3, seed=2))
+    fresh = net.init(len(params["lam"]), 2)
+    assert all(torch.equal(params[name], value) for name, value in fresh.items())
     names = [name for name in params if name.startswith("weight")]
     leaves = {name: params[name].clone().requires_grad_() for name in params if name != "lam"}
     dense = torch.zeros(34, 34)
@@ -225,6 +227,7 @@ def test_matching_goes_on_from_the_trained_backbone_and_starts_anew(karate, monk
     def training(self, params, x, weight, steps):
         assert not x.requires_grad
         assert not weight.requires_grad
+        assert steps == 2
         given.append(params)
         trained.append(train(self, params, x, weight, steps))
         return trained[-1]
@@ -284,6 +287,9 @@ def test_what_is_matched_is_told_the_batch_and_the_space(karate, members, monkey
     GradientMatching(net, num_nodes=4, space=space)._backbone(karate, members, Y, 5)
     assert made["SGCBackbone"] == (karate, members, Y, 7, 5)
     assert made["NetBackbone"] == (net, space, karate, members, Y)
+    factory = partial(GraphNet, kind="gcn", hidden=4)
+    GradientMatching(factory, num_nodes=4, adjacency="identity")._backbone(karate, members, Y, 5)
+    assert made["ModuleBackbone"] == (factory, karate, members, Y)
 
 
 def test_columns_are_compared_by_cosine_and_all_tensors_and_networks_count():
@@ -385,3 +391,5 @@ def test_a_round_is_kept_only_where_it_is_better_and_all_are_told(monkeypatch):
         {"step": number, "loss": 10.0 * number, "linear_accuracy": score}
         for number, score in enumerate((0.5, 0.7, 0.7))
     ]
+    scores, start = iter([0.5, 0.4, 0.3]), learner.graph.x.detach().clone()
+    assert torch.equal(learner.run(2, play, "any", None)[0].x.detach(), start)

@@ -167,6 +167,19 @@ def test_learned_nodes_count_their_steps_and_tell_the_mean_loss(karate, monkeypa
     ]
 
 
+def test_the_graph_that_a_run_returns_is_exported_above_the_threshold(karate, monkeypatch):
+    best = SyntheticGraph.start(torch.eye(4, 34), torch.tensor([0, 0, 1, 1]), "learned")
+    monkeypatch.setattr(Learner, "run", lambda *_: (best, []))
+    edges = best.weight().detach()
+    threshold = float(edges[edges > 0].median())
+    how = DistributionMatching(num_nodes=4, adjacency="learned", threshold=threshold)
+    small, _ = how.part(karate, "train", 4)
+    assert torch.equal(small.x, best.x.detach())
+    kept = torch.zeros(4, 4)
+    kept[tuple(small.edge_index)] = small.edge_weight
+    assert torch.equal(kept, edges * (edges > threshold))
+
+
 def test_both_learning_rates_reach_the_learner(karate, monkeypatch):
     seen, init = [], Learner.__init__
 

@@ -50,6 +50,11 @@ def test_neighbours_are_those_whose_messages_a_node_receives():
     assert found.tolist() == [1]
 
 
+def test_neighbours_come_in_the_order_in_which_they_are_reached():
+    found = sampled_neighbours(star_and_tail(), torch.tensor([6, 0]), 2, 9, generator(0, "draw"))
+    assert found.tolist() == [5, 7, 1, 2, 3, 4]
+
+
 def test_settings_and_seed_reach_the_sample_of_each_part(monkeypatch):
     seen, sample = [], neighbourhoods.sampled_neighbours
 

@@ -30,7 +30,9 @@ from graphcond.data import (
     train_edges,
     val_edges,
 )
+from graphcond.errors import InputError
 from graphcond.masks import CappedSimplex
+from graphcond.pools.pool import make_pool
 from graphcond.seeding import derive, generator
 from graphcond.training import BPR, BPRProgram, Fitted, Recommender, UniformNegatives, fit
 
@@ -341,6 +343,8 @@ def test_what_is_over_the_budget_is_taken_off_at_random_but_never_from_the_tail(
         assert mask[kept].all()
         found.append(tuple(mask.tolist()))
     assert len(set(found)) == 3
+    fits = [method(seed=s)._final_mask(torch.full((73,), 0.4), pool_of(women), 29) for s in (0, 1)]
+    assert not torch.equal(*fits)
     extra = method(draw=Everything(), tail=Tail(budget="extra"))
     assert extra._final_mask(torch.full((73,), 0.4), pool_of(women, kept), 29.0).all()
 
@@ -376,10 +380,33 @@ def test_a_proxy_is_there_where_it_is_needed_and_only_the_first(women):
     for outer, start, needed in (
         (TeacherFavourites(), "fresh", True),
         (ValidationInteractions(), "items", True),
+        (ValidationInteractions(), "proxy", True),
         (ValidationInteractions(), "fresh", False),
     ):
         how = PolicyGradient(MF, Given(), ratio=0.4, outer=outer, inner=UnrolledBPR(start=start))
-        assert how._pool(women).proxies == (proxies[:1] if needed else ())
+        pool = how._pool(women)
+        assert pool.proxies == (proxies[:1] if needed else ())
+        wanted = (proxies[0].users, proxies[0].items) if needed else None
+        found = how.loop(women, pool).objective.proxy
+        assert all(map(torch.equal, found, wanted)) if needed else found is None
+
+
+@pytest.mark.parametrize("seed", [0, 3])
+def test_what_is_held_out_is_asked_for_and_not_to_be_kept(seed, women):
+    how = method(outer=HeldOutInteractions(0.3), seed=seed)
+    pool = how._pool(women)
+    asked = how.loop(women, pool).objective.outer.edges
+    both = torch.cat([pool.edges, asked], 1).T.tolist()
+    assert sorted(both) == sorted(train_edges(women).T.tolist())
+
+
+def test_a_pool_that_is_smaller_than_the_budget_is_refused(women):
+    class Few(pools.PoolBuilder):
+        def __call__(self, data, *, seed):
+            return make_pool(train_edges(data)[:, :28], 0)
+
+    with pytest.raises(InputError, match="= 29 interactions, but it holds 28"):
+        PolicyGradient(MF, Few(), ratio=0.4)._pool(women)
 
 
 def test_without_a_control_nothing_is_trained_and_a_single_one_is_told_as_it_is(women, monkeypatch):
@@ -397,3 +424,38 @@ def test_without_a_control_nothing_is_trained_and_a_single_one_is_told_as_it_is(
     other = method(control=1, outer=HeldOutInteractions())._control(women, pool, chosen)
     assert other["beats_random_of_its_size"] is True
     assert other["control_has_seen_validation"] is False
+
+
+def test_random_sets_of_the_control_keep_the_tail_and_differ(women, monkeypatch):
+    scores, seen = iter([0.1, 0.4, 0.2, 0.5, 0.6, 0.3] * 2), []
+
+    def fitted(factory, train, val, **_):
+        seen.append(set(zip(*train_edges(train).tolist())))
+        return Recommender(*tables(), Fitted(best_score=next(scores)))
+
+    monkeypatch.setattr(module, "fit_recommender", fitted)
+    kept = torch.arange(73) % 9 == 0
+    pool, chosen = pool_of(women, kept), kept | (torch.arange(73) < 20)
+    tail = set(zip(*pool.edges[:, kept].tolist()))
+    for seed in (0, 1):
+        facts = method(control=3, seed=seed)._control(women, pool, chosen)
+        assert facts["validation_ndcg@10"] == pytest.approx(0.3)
+        assert facts["validation_ndcg@10_random"] == pytest.approx(0.4)
+    assert {len(each) for each in seen} == {int(chosen.sum())}
+    assert all(tail <= each for each in seen)
+    assert len({frozenset(each) for each in seen[1::2]}) == 6
+
+
+def test_the_control_and_the_result_are_of_the_selected_and_the_tail(women, monkeypatch):
+    seen = []
+    monkeypatch.setattr(
+        PolicyGradient,
+        "_control",
+        lambda self, data, pool, chosen: seen.append((pool, chosen)) or {},
+    )
+    how = method(tail=Tail(threshold=4, budget="extra"), schedule=Schedule(steps=0), ratio=0.2)
+    small = how(women)
+    ((pool, chosen),) = seen
+    assert 0 < int(pool.kept.sum()) < int(chosen.sum())
+    assert chosen[pool.kept].all()
+    assert torch.equal(train_edges(small), pool.edges[:, chosen])

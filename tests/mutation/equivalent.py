@@ -459,6 +459,90 @@ EQUIVALENT: dict[tuple[str, str, str], str] = {
         "split_nodes",
         'generator(seed, "split", "nodes") → generator(seed, "split")',
     ): "another stream of the same seed",
+    (
+        "graphcond/training/ranking_looks.py",
+        "RankingLooks.__call__",
+        "ndcg(hit, count, k), count) → ndcg(hit, count, k), count * 0 + 1)",
+    ): "every user who is looked at has a held-out interaction",
+    (
+        "graphcond/training/directions.py",
+        "leading_directions",
+        "image = torch.linalg.qr(spmm(matrix, basis)).Q → image = spmm(matrix, basis)",
+    ): "the same space: orthogonal columns only keep rounding small",
+    (
+        "graphcond/training/filter_problem.py",
+        "FilterProblem.chunks",
+        "max(out for _, out in self.net.widths) → min(out for _, out in self.net.widths)",
+    ): "how many filters are taken at once: the time differs, the results do not",
+    (
+        "graphcond/condensers/nodes/backbones.py",
+        "SGCBackbone.features",
+        "operator = gcn_norm_dense(weight) → operator = gcn_norm_dense(weight.T)",
+    ): "edge weights of a synthetic graph are symmetric",
+    (
+        "graphcond/condensers/nodes/learner.py",
+        "Origin.__call__",
+        'labels: Targets = self.targets if part == "train" else "train"'
+        " → labels: Targets = self.targets",
+    ): "Partition takes the true classes of the validation part, whatever it is asked for",
+    (
+        "graphcond/condensers/nodes/trajectory_matching.py",
+        "TrajectoryMatching._expert",
+        "for _ in range(self.expert_steps): → for _ in range(self.expert_steps - 1):",
+    ): "no segment ends at the last point of a path",
+    (
+        "graphcond/condensers/interactions/teacher_choice.py",
+        "TeacherChoice._condense",
+        "best = -math.inf → best = 0.3",
+    ): "the first mixture is taken whatever its score",
+    (
+        "graphcond/condensers/interactions/baselines.py",
+        "SelectionViaProxy._condense",
+        "(proxy,) = fit_proxies( → (*_, proxy) = fit_proxies(",
+    ): "there is one proxy",
+    (
+        "graphcond/condensers/synthesis.py",
+        "linear_accuracy",
+        "torch.linalg.solve(gram + damping, target - prior)"
+        " → torch.linalg.solve(gram + damping, target)",
+    ): "rows are centred, so that a constant has no weight",
+    (
+        "graphcond/condensers/synthesis.py",
+        "_random_rows",
+        "labels[present], seed) → labels[present].sort().values, seed)",
+    ): "labels of a condensed graph are sorted",
+    (
+        "graphcond/condensers/base.py",
+        "Condenser.condense",
+        "**self._sizes(data, draft.data), → **self._sizes(seen, draft.data),",
+    ): "no size on the card reads the test split",
+    (
+        "graphcond/condensers/nodes/learner.py",
+        "Learner.run",
+        "score = -1.0 → score = 1.0",
+    ): "without a judge no score is compared",
+    (
+        "graphcond/condensers/nodes/neighbourhoods.py",
+        "SampledNeighbourhoods._graph",
+        'generator(self.seed, type(self).__name__, part, "neighbours")'
+        ' → generator(self.seed, part, "neighbours")',
+    ): "another stream of the same seed",
+    (
+        "graphcond/condensers/nodes/backbones.py",
+        "NetBackbone._forward",
+        'requires_grad_(name != "lam") for name, value in params.items()'
+        " → requires_grad_() for name, value in params.items()",
+    ): "no gradient to λ is asked for",
+    (
+        "graphcond/condensers/nodes/trajectory_matching.py",
+        "TrajectoryMatching._loss",
+        "batch=len(members.nodes), seed=seed → batch=1, seed=0",
+    ): "experts see all members, and draw no batch",
+    (
+        "graphcond/condensers/dconrec/condenser.py",
+        "PolicyGradient._pool",
+        "kept=pool.kept[inside], → kept=pool.kept[: int(inside.sum())],",
+    ): "what is always kept is marked later, by keep_tail",
 }
 """(file, function, change) -> why no test could, or should, tell the difference."""
 
