@@ -15,6 +15,7 @@ from graphcond.data import (
     load,
     make_interactions,
     split_interactions,
+    statistics,
     without_test,
 )
 from graphcond.data import test_edges as held_out
@@ -75,6 +76,12 @@ def test_numbers_are_shown_with_their_digits_and_spreads_only_where_a_digit_tell
         "accuracy": (81.0, pytest.approx(2**0.5)),
         "ratio": (0.25, 0.0),
     }
+
+
+def test_rows_are_counted_whether_or_not_they_tell_a_seed():
+    rows = [{"method": "A", "accuracy": 1.0}, {"method": "A", "accuracy": 2.0, "seed": 3}]
+    (entry,) = summarise([*rows, rows[1]], by=("method",))
+    assert entry == {"method": "A", "seeds": 3, "accuracy": (pytest.approx(5 / 3), 3**-0.5)}
 
 
 def test_a_condensed_set_bears_its_originals_name():
@@ -153,6 +160,8 @@ def test_without_a_full_report_there_is_no_percent(graph):
     assert "percent_of_full" not in row
     assert (row["method"], row["seed"]) == ("Full", 2)
     assert row["peak_mib"] > 20  # no Python with torch is smaller
+    # What a set is charged with is what a training reads.
+    assert row["bytes"] == statistics(without_test(graph))["bytes"] < statistics(graph)["bytes"]
     assert 0 <= row["accuracy"] <= 100
     data = split_interactions(load("southern-women"), seed=0)
     (row,) = evaluate_recommender(Popularity(), data, data, seeds=(2,)).rows
@@ -168,7 +177,8 @@ def test_every_set_is_ranked_and_the_ceiling_stands_beside_the_original(graph, w
     class Ranking:
         def __init__(self, seeds):
             self.rows = whole.rows("planted")
-            self.condensed_rows = [{"spearman_loss": 0.1 * seed, "accuracy": 1.0} for seed in seeds]
+            facts = {"accuracy": 1.0, "ratio": 0.9}  # which are not the judge's
+            self.condensed_rows = [{"spearman_loss": 0.1 * seed, **facts} for seed in seeds]
 
     monkeypatch.setattr(
         judge_module,
@@ -201,7 +211,9 @@ def test_every_set_is_ranked_and_the_ceiling_stands_beside_the_original(graph, w
     assert [row["spearman_loss"] for row in found[2:]] == pytest.approx([0.3, 0.4, 0.5])
     assert [row["seed"] for row in found[2:]] == [3, 4, 5]
     assert all(row["accuracy"] != 1.0 for row in found[2:])
+    assert not any("ratio" in row for row in found)
     assert found[4]["seconds_condense"] == 0.0
+    assert found[4]["seconds_train"] > 0
     assert "seconds_condense" not in found[3]
     for row in found:
         order = [name for name in judge_module.COLUMNS if name in row]
@@ -210,12 +222,17 @@ def test_every_set_is_ranked_and_the_ceiling_stands_beside_the_original(graph, w
         with pytest.raises(InputError, match="0 or at least 5"):
             judge_module.judge_nodes(graph, entries, seeds=(8,), candidates=few)
     ranked.clear()
+    few = graph.clone()
+    few.edge_index = graph.edge_index[:, :2]  # most of its nodes have no edge
+    judge_module.judge_nodes(graph, [judge_module.Entry(few, (5,))], seeds=(8,), candidates=6)
+    assert [one.num_edges for _, one in ranked] == [2]
+    ranked.clear()
     found = judge_module.judge_nodes(graph, entries[:1], seeds=(8,), candidates=0)
     assert [row["method"] for row in found] == ["Full"] * 3
     assert not ranked
 
 
-def test_interactions_without_a_single_hit_have_no_percent(monkeypatch):
+def test_interactions_without_a_single_hit_have_no_percent_and_a_seed_without_has_0(monkeypatch):
     data = split_interactions(load("southern-women"), seed=0)
     monkeypatch.setattr(
         judge_module,
@@ -224,6 +241,10 @@ def test_interactions_without_a_single_hit_have_no_percent(monkeypatch):
     )
     (row,) = judge_module.judge_interactions(data, [], nn.MF, seeds=(0,))
     assert math.isnan(row["percent_of_full"])
+    two = RecommenderReport(({"ndcg@10": 0.0}, {"ndcg@10": 0.4}))
+    monkeypatch.setattr(judge_module, "evaluate_recommender", lambda *_, **named: two)
+    rows = judge_module.judge_interactions(data, [], nn.MF, seeds=(0, 1))
+    assert [row["percent_of_full"] for row in rows] == [0.0, 200.0]
 
 
 def test_the_node_judge_stops_by_a_graph_without_its_test_part(graph, monkeypatch):
@@ -251,9 +272,11 @@ def test_the_node_judge_stops_by_a_graph_without_its_test_part(graph, monkeypatc
 def test_the_original_is_itself_though_its_tensors_were_made_plain(graph):
     learned = graph.clone()
     learned.x = graph.x.clone().requires_grad_()
+    learned.card = {"method": "X", "ratio": 0.5}  # it was condensed once; here it is the whole
     recipe = ClassifierTraining(epochs=1)
     (row,) = evaluate_node(nn.GraphNet, learned, learned, seeds=(0,), recipe=recipe).rows
     assert row["method"] == "Full"
+    assert "ratio" not in row
 
 
 def test_a_network_that_answers_nan_is_no_row(graph, monkeypatch):
@@ -304,6 +327,9 @@ def test_judges_show_no_test_part_to_what_they_train_and_refuse_sets_that_hold_i
     assert {"ndcg@3", "ndcg@10", "recall@3", "recall@10"} <= set(row)
     told = graph.clone()
     told.train_mask = graph.train_mask | graph.test_mask
+    with pytest.raises(InputError, match="test"):
+        evaluate_node(nn.GraphNet, told, graph, seeds=(0,), recipe=ClassifierTraining(epochs=1))
+    del told["test_mask"]  # as a condensed set would hold them
     with pytest.raises(InputError, match="test"):
         evaluate_node(nn.GraphNet, told, graph, seeds=(0,), recipe=ClassifierTraining(epochs=1))
     cheat = make_interactions(torch.cat([data[EDGE].edge_index, held_out(data)], 1), 18, 14)

@@ -69,7 +69,14 @@ def test_test_labels_do_not_reach_the_training(karate):
 def test_float64_features(karate):
     data = copy.copy(karate)
     data.x = karate.x.double()
-    assert evaluate_node(GCN, data, data, seeds=(0,), recipe=RECIPE).mean("accuracy") > 0
+    models = []
+
+    def factory(*args, **named):
+        models.append(GCN(*args, **named))
+        return models[-1]
+
+    assert evaluate_node(factory, data, data, seeds=(0,), recipe=SHORT).mean("accuracy") > 0
+    assert {value.dtype for value in models[0].parameters()} == {torch.float64}
 
 
 @pytest.mark.parametrize("kind", ["gat", "sage-mean"])

@@ -172,6 +172,9 @@ def test_a_reference_goes_on_where_it_stopped_and_leaves_a_file_a_seed(
         count = len(asked)
         reference(net, lam, graph, recipe=how, cache=tmp_path)
         assert len(asked) == count + 2  # what another training found is not read
+    monkeypatch.setattr(reference_module, "_PROTOCOL", -1)
+    reference(NET, LAM, graph, recipe=recipe, cache=tmp_path)
+    assert len(asked) == count + 4  # nor what another protocol did
 
 
 def test_a_reference_costs_the_mean_time_and_the_highest_peak(graph, monkeypatch):
@@ -186,14 +189,16 @@ def test_calibrating_against_data_makes_the_reference_of_them(graph, monkeypatch
     asked = []
 
     def spy(net, lam, full, **named):
-        asked.append((full, named))
+        asked.append((net, lam, full, named))
         return reference(net, lam, full, **named)
 
     monkeypatch.setattr(sys.modules["graphcond.evaluation.calibrate"], "reference", spy)
     recipe, small = FilterTraining(epochs=2), without_test(graph)
     small.edge_index = graph.edge_index[:, ::2]
     report = calibrate(NET, LAM, full=graph, condensed=small, seeds=(5,), recipe=recipe)
-    ((full, named),) = asked
+    ((net, lam, full, named),) = asked
+    assert net == NET
+    assert torch.equal(lam, LAM)
     assert full is graph
     assert named == {"seeds": (5, 6), "recipe": recipe}
     alone = train_filters(NET, LAM, small, recipe=recipe, seed=5)

@@ -64,7 +64,9 @@ def test_lengths_that_are_none_are_refused(ks: Any) -> None:
 
 def test_all_seeds_are_kept_as_they_come() -> None:
     assert whole_numbers("seeds", range(5, 0, -1), "(0,)") == [5, 4, 3, 2, 1]
-    assert whole_numbers("seeds", np.arange(4), "(0,)") == [0, 1, 2, 3]
+    found = whole_numbers("seeds", np.arange(4), "(0,)")
+    assert found == [0, 1, 2, 3]
+    assert {type(seed) for seed in found} == {int}
 
 
 def test_a_set_without_pairs_of_its_own_is_refused() -> None:
