@@ -362,7 +362,7 @@ def test_a_learner_steps_by_shares_of_the_features_mean_size():
 
 def test_a_graph_is_judged_by_a_linear_model_on_what_two_propagations_bring(karate):
     x, weight = points(4)
-    start = SyntheticGraph.start(x, torch.tensor([0, 0, 1, 1]), "learned")
+    start = SyntheticGraph.start(x, torch.tensor([0, 0, 1, 1]), "bernoulli")
     learner, operator = Learner(start, 0.1, 0.1, ""), gcn_norm_dense(start.weight().detach())
     seen = []
     with pytest.MonkeyPatch.context() as patch:

@@ -180,16 +180,16 @@ def wide():
     return data
 
 
-@pytest.mark.parametrize(("ratio", "depth"), [(0.9, 2 * 117), (0.1, 100)])
+@pytest.mark.parametrize(("ratio", "depth"), [(0.9, 2 * 117), (0.1, 100), (131 / 260, 132)])
 def test_a_user_has_twice_its_share_of_candidates_and_a_hundred_at_least(ratio, depth, monkeypatch):
     seen, take = [], teacher_choice.candidates
     monkeypatch.setattr(
         teacher_choice, "candidates", lambda *args: (seen.append(args[2]), take(*args))[1]
     )
     teacher = Recommender(*tables(2, 400), Fitted())
-    for mixture in (Mixture(-1.0, 0.0), Mixture(math.inf, 0.0)):
-        TeacherChoice(ratio=ratio, teacher=teacher, mixtures=(mixture,))(wide())
-    assert seen == [depth, 0]
+    for bonus in (-1.0, 0.5, math.inf):
+        TeacherChoice(ratio=ratio, teacher=teacher, mixtures=(Mixture(bonus, 0.0),))(wide())
+    assert seen == [depth, depth, 0]
 
 
 def test_a_set_of_more_items_than_users_is_whole_and_its_card_counts_users_and_weights():

@@ -587,6 +587,17 @@ EQUIVALENT: dict[tuple[str, str, str], str] = {
         "degree[degree < threshold], minlength"
         " → degree[degree > 0][degree[degree > 0] < threshold], minlength",
     ): "users without interactions add none",
+    (
+        "graphcond/condensers/dconrec/outer_loop.py",
+        "keep",
+        '"kept": pool.kept} → "kept": torch.zeros_like(pool.kept)}',
+    ): "what is always kept is marked anew by keep_tail when a run goes on",
+    (
+        "graphcond/condensers/interactions/teacher_choice.py",
+        "fit_teacher",
+        'fit_graph_filter(data, rank, seed=derive(seed, "filter"))'
+        " → fit_graph_filter(data, rank, seed=seed)",
+    ): "another stream of the same seed",
 }
 """(file, function, change) -> why no test could, or should, tell the difference."""
 

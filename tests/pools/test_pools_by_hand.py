@@ -166,3 +166,15 @@ def test_a_pair_named_twice_has_its_first_origin_wherever_it_stands():
     pool = pools.make_pool(edges, torch.tensor([1, 0, 0, 1, 1]))
     assert pool.edges.tolist() == [[0, 1, 2], [3, 0, 1]]
     assert pool.origin.tolist() == [0, 1, 1]
+
+
+@pytest.mark.parametrize("seed", range(20))
+def test_with_room_for_all_the_largest_remainders_decide(seed):
+    """Shares that are worth one at least: whole parts first, then the rest by what is left."""
+    draw = torch.Generator().manual_seed(seed)
+    share = torch.rand(7, generator=draw).double() + 0.5
+    ideal = share / share.sum() * 23
+    wanted = ideal.floor().long()
+    left = (ideal - wanted).argsort(descending=True)[: 23 - int(wanted.sum())]
+    wanted[left] += 1
+    assert apportion(share, 23, torch.full((7,), 99)).tolist() == wanted.tolist()
