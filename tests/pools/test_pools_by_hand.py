@@ -178,3 +178,12 @@ def test_with_room_for_all_the_largest_remainders_decide(seed):
     left = (ideal - wanted).argsort(descending=True)[: 23 - int(wanted.sum())]
     wanted[left] += 1
     assert apportion(share, 23, torch.full((7,), 99)).tolist() == wanted.tolist()
+
+
+def test_a_pool_counts_what_nobody_observed_whether_it_is_always_kept_or_not():
+    edges, origin = (
+        torch.stack([torch.zeros(4).long(), torch.arange(4)]),
+        torch.tensor([0, 1, 1, 0]),
+    )
+    for kept in ([False] * 4, [True, True, False, False]):
+        assert pools.DataPool(edges, origin, torch.tensor(kept)).num_pseudo == 2
