@@ -61,6 +61,9 @@ def test_teacher_hypergradients_are_slopes_of_its_losses(teacher):
     lesson = module._Run(condenser(teacher=teacher), data, None).lesson()
     model, ridge = teacher.fitted(lesson, lam)
     target = closed_form_target(model, lam, ridge)
+    found = model.scores(lam.double(), torch.tensor([ridge], dtype=torch.float64))
+    for name in ("loss", "accuracy"):
+        torch.testing.assert_close(getattr(target, name).double(), getattr(found, name)[0].detach())
     step = torch.zeros_like(lam)
     step[:, 1] = 1e-4
     ends = [

@@ -166,17 +166,15 @@ def test_an_interrupted_run_resumes_to_the_same_result(tmp_path):
 def test_a_checkpoint_of_other_filters_is_refused(tmp_path):
     data, recipe = planted(), FilterTraining(epochs=5)
     train_filters(NET, LAM, data, recipe=recipe, checkpoint=tmp_path / "run")
-    for change in ({"lam": LAM.flip(0)}, {"seed": 7}, {"graph": planted(seed=1)}):
-        call = {"net": NET, "lam": LAM, "graph": data, **change}
+    for change in (
+        {"lam": LAM.flip(0)},
+        {"seed": 7},
+        {"graph": planted(seed=1)},
+        {"recipe": replace(recipe, learning_rate=0.02)},
+    ):
+        call = {"net": NET, "lam": LAM, "graph": data, "recipe": recipe, **change}
         with pytest.raises(FileFormatError, match="same settings and data"):
-            train_filters(
-                call.pop("net"),
-                call.pop("lam"),
-                call.pop("graph"),
-                recipe=recipe,
-                checkpoint=tmp_path / "run",
-                **call,
-            )
+            train_filters(**call, checkpoint=tmp_path / "run")
 
 
 def test_float64_on_a_small_dense_graph():
