@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import warnings
 from functools import partial
+from types import SimpleNamespace
 
 import pytest
 import torch
@@ -23,6 +24,7 @@ from graphcond.errors import InputError, NumericalError
 from graphcond.evaluation import evaluate_recommender, make_row
 from graphcond.evaluation import judge as judge_module
 from graphcond.evaluation import node as node_module
+from graphcond.evaluation import recommender as recommender_module
 from graphcond.evaluation.node import evaluate_node
 from graphcond.evaluation.recommender import RecommenderReport, _facts, rank_scores
 from graphcond.evaluation.table import format_report, format_table, name_of_original, summarise
@@ -152,7 +154,7 @@ def test_a_ceiling_of_nothing_is_no_number():
     assert three.ceiling("recall@5") == pytest.approx(50)
 
 
-def test_without_a_full_report_there_is_no_percent(graph):
+def test_without_a_full_report_there_is_no_percent_but_costs(graph, monkeypatch):
     recipe = ClassifierTraining(epochs=1)
     (row,) = evaluate_node(
         partial(nn.GraphNet, kind="gcn", hidden=4), graph, graph, seeds=(2,), recipe=recipe
@@ -168,6 +170,10 @@ def test_without_a_full_report_there_is_no_percent(graph):
     assert "percent_of_full" not in row
     # Counting 80 interactions takes milliseconds, what this process did before takes longer.
     assert row["cpu_seconds_train"] < 1
+    clock = SimpleNamespace(process_time=iter((100.0, 102.5)).__next__)
+    monkeypatch.setattr(recommender_module, "time", clock)
+    (row,) = evaluate_recommender(Popularity(), data, data, seeds=(2,)).rows
+    assert row["cpu_seconds_train"] == 2.5 > row["seconds_train"] > 0
 
 
 def test_every_set_is_ranked_and_the_ceiling_stands_beside_the_original(graph, whole, monkeypatch):

@@ -197,6 +197,9 @@ def test_curvature_within_rounding_of_zero_is_not_called_negative(tiny):
     assert not bool(solution.converged)
     assert solution.steps == 1  # a block that stalls is asked no more
     assert bool(CG()(Dense(-torch.eye(2)), b).negative_curvature)
+    # Of twice the digits it is a number as any other.
+    exact = CG()(Dense(swap.matrix.double()), {"w": b["w"].double()})
+    assert bool(exact.negative_curvature) == (tiny != 0)  # it is indefinite
 
 
 def test_an_unguarded_series_sums_all_its_terms_even_where_it_diverges():

@@ -76,6 +76,11 @@ def test_a_feasible_point_is_kept():
     assert torch.equal(CappedSimplex(9.0).project(values * 3), (values * 3).clamp(0, 1))
 
 
+def test_a_budget_just_below_all_is_met_from_above():
+    found = CappedSimplex(3.0).project(torch.tensor([1.0, 2.0, 1.0, 0.5]))
+    torch.testing.assert_close(found, torch.tensor([5 / 6, 1, 5 / 6, 1 / 3]))
+
+
 def test_projection_is_idempotent_and_nearest():
     draw = torch.Generator().manual_seed(1)
     values = torch.randn(50, generator=draw, dtype=torch.float64)

@@ -84,7 +84,7 @@ def test_an_interaction_that_is_held_out_twice_is_one_relevant_item():
 def test_items_that_are_not_there_are_refused_on_either_side():
     for top, relevant in ((4, 0), (0, 4), (0, -1)):
         with pytest.raises(InputError, match="Item ids must be in"):
-            hits(torch.tensor([[top]]), torch.tensor([[0], [relevant]]), num_items=4)
+            hits(torch.tensor([[0, top]]), torch.tensor([[0], [relevant]]), num_items=4)
 
 
 def test_users_that_are_not_there_are_refused_on_either_side():

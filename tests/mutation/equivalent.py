@@ -78,6 +78,11 @@ EQUIVALENT: dict[tuple[str, str, str], str] = {
         " vectors.dot(residual, product, batched)",
     ): "the direction is the residual and a part of the last direction, which A p is conjugate to",
     (
+        "graphcond/linalg/cg.py",
+        "CG._solve",
+        "* vectors.norm(direction, batched) → * vectors.norm(residual, batched)",
+    ): "a bound of rounding with room to spare, of two vectors of about one length",
+    (
         "graphcond/linalg/neumann.py",
         "Neumann._solve",
         "active & ~(length → ~(length",
@@ -103,6 +108,42 @@ EQUIVALENT: dict[tuple[str, str, str], str] = {
         "score_estimate",
         "weights = weights[..., 0] → weights = weights.mean(-1)",
     ): "without groups there is one loss a mask",
+    (
+        "graphcond/masks/poisson.py",
+        "ConditionalPoisson.with_inclusion",
+        "working = inclusion → working = torch.full_like(inclusion, size / len(inclusion))",
+    ): "where a fixed point is started from: it is reached to rounding in as many rounds",
+    (
+        "graphcond/masks/poisson.py",
+        "ConditionalPoisson.sample",
+        "times = 4 → times = 1",
+    ): "how many draws are tried at once",
+    (
+        "graphcond/masks/poisson.py",
+        "ConditionalPoisson.sample",
+        "max(1, min(2 * times, TRIALS // rows.numel())) → max(1, min(2 * times, TRIALS))",
+    ): "how many draws are tried at once: more memory, the same distribution",
+    (
+        "graphcond/evaluation/reference.py",
+        "compare_rankings",
+        "accuracy = accuracy.double() → accuracy = accuracy.float()",
+    ): "shares of a few nodes, which float32 tells apart",
+    (
+        "graphcond/evaluation/surrogate.py",
+        "linear_surrogate",
+        "loss[0], scores.accuracy[0], ridge → loss.mean(0), scores.accuracy[0], ridge",
+    ): "there is one ridge",
+    (
+        "graphcond/masks/projection.py",
+        "CappedSimplex._guess",
+        "part = values[::SAMPLE] → part = values[:SAMPLE]",
+    ): "a worse guess costs passes over the values, which end at the same shift",
+    (
+        "graphcond/masks/projection.py",
+        "CappedSimplex._guess",
+        "share = CappedSimplex(self.budget * part.numel() / size, exact=True) → share ="
+        " CappedSimplex(self.budget, exact=True)",
+    ): "a worse guess costs passes over the values, which end at the same shift",
     (
         "graphcond/masks/bernoulli.py",
         "",
