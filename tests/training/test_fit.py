@@ -73,6 +73,16 @@ def test_a_resumed_run_is_the_unbroken_one(tmp_path, killed):
     assert (got.losses, got.scores, got.best_epoch) == (want.losses, want.scores, want.best_epoch)
 
 
+def test_a_write_that_is_due_keeps_the_epochs_before_a_crash(tmp_path, monkeypatch):
+    monkeypatch.setattr(Checkpoint, "due", lambda _: True)
+    walk = Walk([0.1, 0.5, 0.2])  # and no fourth score
+    with pytest.raises(IndexError):
+        fit(walk, 9, EarlyStopping(), checkpoint=Checkpoint(tmp_path / "c", "a walk"))
+    again = Walk([0.1, 0.5, 0.2])
+    got = fit(again, 3, EarlyStopping(), checkpoint=Checkpoint(tmp_path / "c", "a walk"))
+    assert (got.losses, got.scores, again.epoch) == ([0.0, 1.0, 2.0], [0.1, 0.5, 0.2], -1)
+
+
 def test_seconds_of_resumed_parts_add_up(tmp_path, monkeypatch):
     ticks = itertools.count()
     monkeypatch.setattr("time.perf_counter", lambda: float(next(ticks)))

@@ -217,6 +217,16 @@ def test_a_step_returns_the_loss_of_training_nodes_before_it():
     assert program.step(0) == pytest.approx(float(wanted.detach()), rel=1e-5)
 
 
+def test_validation_is_looked_at_without_dropout():
+    graph, recipe = filter_graph(planted()), FilterTraining(epochs=3, dropout=0.5)
+    draw = partial(generator, 0, "dropout")
+    program = FilterProgram(NET, LAM, graph, recipe, NET.init(len(LAM), seed=0), draw)
+    logits = NET(program.params, LAM, graph.operator, graph.x)[:, graph.val].detach()
+    wanted = [torch.nn.functional.cross_entropy(each, graph.y[graph.val]) for each in logits]
+    program.step(0)
+    torch.testing.assert_close(program.best.loss, torch.stack(wanted))
+
+
 def test_a_checkpoint_knows_its_training_and_validation_nodes(tmp_path):
     data, recipe = planted(), FilterTraining(epochs=2)
     train_filters(NET, LAM, data, recipe=recipe, checkpoint=tmp_path / "c")
