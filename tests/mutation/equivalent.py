@@ -381,58 +381,15 @@ EQUIVALENT: dict[tuple[str, str, str], str] = {
         "loss = loss.double() → loss = loss",
     ): "no order and no tie changes in a wider type",
     (
-        "graphcond/evaluation/reference.py",
-        "reference",
-        "surrogate = linear_surrogate(net, lam, data) → "
-        "surrogate = linear_surrogate(net, -lam, data)",
-    ): "ridge regression has the opposite weights for the opposite filter, and the same answers",
-    (
-        "graphcond/evaluation/surrogate.py",
-        "linear_surrogate",
-        "ridge = best_ridge(model, lam, ridges) → ridge = best_ridge(model, -lam, ridges)",
-    ): "ridge regression has the opposite weights for the opposite filter, and the same answers",
-    (
-        "graphcond/evaluation/table.py",
-        "format_report",
-        'for entry in entries[:1]] or [""] → for entry in entries[-1:]] or [""]',
-    ): "rows are of one data set, whose name stands on top",
-    (
-        "graphcond/evaluation/table.py",
-        "make_row",
-        'name.replace("_at_", "@") → name.replace("_at_", "@", 1).lower()',
-    ): "names of columns have no capitals, and @ once",
-    (
         "graphcond/evaluation/recommender.py",
         "_check",
         "check_pair_stores(train) → pass",
     ): "training checks the same, in the same words",
     (
         "graphcond/masks/projection.py",
-        "CappedSimplex.shift",
-        "elif self.budget >= size: → elif False:",
-    ): "a shortcut: the search ends at or below 0, which is cut to 0",
-    (
-        "graphcond/masks/projection.py",
-        "CappedSimplex._newton",
-        "if inside and abs(excess) <= CLOSE * self.budget and self._meets(values, step): → "
-        "if False:",
-    ): "a shortcut that saves a pass",
-    (
-        "graphcond/masks/projection.py",
         "CappedSimplex._newton",
         "step = v + excess / slope → step = v - excess / slope",
     ): "a step out of the bounds bisects: slower, to the same answer",
-    (
-        "graphcond/masks/poisson.py",
-        "ConditionalPoisson.inclusion",
-        "if p.numel() > EXACT: → if False:",
-    ): "exact where an expansion would do: slower",
-    (
-        "graphcond/masks/poisson.py",
-        "ConditionalPoisson.sample",
-        "times = max(1, min(2 * times, TRIALS // rows.numel())) → "
-        "times = max(1, TRIALS // rows.numel())",
-    ): "how many trials are held at once",
     (
         "graphcond/training/sparse_ease.py",
         "_solve",
