@@ -122,6 +122,7 @@ LONG: dict[str, Callable[[], str]] = {
     "node-ablations": node.ablations,
     "nas-bench-graph": nas.rankings,
     "supernets": nas.supernets,
+    "purposes": nas.purposes,
     "accuracy": node.accuracy,
     "accuracy-in-full": node.accuracy_in_full,
     "node-transfer": node.transfer,

@@ -7,6 +7,7 @@
 from __future__ import annotations
 
 import argparse
+import math
 import os
 from collections.abc import Sequence
 from dataclasses import replace
@@ -248,14 +249,16 @@ def _crowds(ranking: str) -> bool:
 def draw(rankings: Sequence[Ranking], path: Path, most: int = 20) -> None:
     """Draw test regret against CPU seconds, mean over seeds, one panel a data set."""
     names = [name for name in SETS if any(each.dataset == name for each in rankings)]
-    figure, panels = plt.subplots(
-        1, len(names), figsize=(4.6 * len(names), 3.6), squeeze=False, layout="constrained"
-    )
+    columns = min(3, len(names))
+    lines = math.ceil(len(names) / columns)
+    paper = (4.2 * columns, 3.4 * lines + 0.9)
+    figure, grid = plt.subplots(lines, columns, figsize=paper, squeeze=False, layout="constrained")
     sizes = range(1, most + 1)
     # A ranking has one colour in all panels.
     shown = dict.fromkeys(each.name for each in rankings if not _crowds(each.name))
     colours = {ranking: f"C{place}" for place, ranking in enumerate(shown)}
-    for panel, name in zip(panels[0], names):
+    labelled = dict[str, Any]()
+    for panel, name in zip(grid.flat, names):
         mine = [each for each in rankings if each.dataset == name]
         seeds = {each.seed for each in mine}
         for ranking, colour in colours.items():
@@ -264,15 +267,18 @@ def draw(rankings: Sequence[Ranking], path: Path, most: int = 20) -> None:
                 continue
             seconds = [same[0].seconds + size * same[0].full for size in sizes]
             curve = np.mean([[each.regret(size) for size in sizes] for each in same], 0)
-            panel.plot(seconds, curve, colour, label=ranking)
+            labelled[ranking] = panel.plot(seconds, curve, colour)[0]
         ones = [next(each for each in mine if each.seed == seed) for seed in seeds]
         curve = np.mean([random_curve(each, most) for each in ones], 0)
         seconds = [size * mine[0].full for size in sizes]
-        panel.plot(seconds, curve, "k--", label="random search")
+        labelled["random search"] = panel.plot(seconds, curve, "k--")[0]
         title = f"{name}, {len(mine[0].score)} networks, mean of {len(seeds)} seeds"
         panel.set(title=title, xlabel="CPU seconds")
-        panel.legend(fontsize=6)
-    panels[0][0].set_ylabel("test regret, points")
+    for panel in grid.flat[len(names) :]:
+        panel.remove()
+    for line in grid:
+        line[0].set_ylabel("test regret, points")
+    figure.legend(labelled.values(), labelled, loc="outside lower center", ncols=columns)
     figure.savefig(path, dpi=130)
 
 

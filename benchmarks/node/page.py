@@ -9,6 +9,7 @@ from benchmarks.tables import (
     MARK,
     NOTHING,
     SEEDS,
+    NoRowsError,
     Row,
     grid,
     long_table,
@@ -137,6 +138,8 @@ def architectures() -> str:
 def continuous_search() -> str:
     """HCDC's Perf.: the filter found by descending the hypergradient on a graph, then tested."""
     rows = [row for row in rows_of(TABLE2) if row["kind"] == "hpo"]
+    if not rows:
+        raise NoRowsError
     rows = [{**row, "num_train": row.get("count")} for row in rows]
     columns = ["dataset", "method", "num_train", "hpo_accuracy", "hpo_seconds"]
     return long_table(TABLE2, columns, ("dataset", "num_train", "method"), rows)
