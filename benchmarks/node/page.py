@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections import Counter
 from collections.abc import Sequence
 
 from benchmarks.tables import (
@@ -45,9 +46,15 @@ CORESETS = ("Herding", "KCenter")
 
 
 def short() -> str:
-    """The ranking of 80 filters, for README.md: who wins, then the methods, fresh rows only."""
+    """The ranking of 80 filters, for README.md: who wins, then the methods, fresh rows only.
+
+    Peers of one condensation are left to the page of benchmarks.
+    """
     rows = [row for row in rows_of(TABLE2, fresh=True) if row.get("kind", "grid") == "grid"]
     rows = [row for row in rows if not row.get("count_val") and row["method"] not in CORESETS]
+    runs = Counter(row["method"] for row in rows if row.get("count"))
+    few = {method for method in runs if runs[method] < SEEDS and "as printed" not in method}
+    rows = [row for row in rows if row["method"] not in few]
     if not rows:
         return NOTHING
     first = []
