@@ -266,6 +266,14 @@ def test_a_solve_is_told_for_each_hyperparameter_and_warned_of_where_one_is_inde
         Implicit(TIGHT)(bent, optimum, ridge.lam)
 
 
+def test_a_sensitivity_is_solved_by_the_solver_it_is_given(ridge):
+    optimum = ridge.optimum(ridge.lam)
+    short = sensitivity(ridge.problem, optimum, ridge.lam, CG(max_steps=1))
+    assert {solution.steps for solution in short.solutions} == {1}
+    usual = sensitivity(ridge.problem, optimum, ridge.lam)
+    assert {solution.steps for solution in usual.solutions} != {1}
+
+
 def test_damping_is_added_to_the_curvature_of_every_method(ridge):
     optimum = ridge.optimum(ridge.lam)
     damped = BilevelProblem(
