@@ -8,7 +8,6 @@ from collections.abc import Sequence
 
 from benchmarks.tables import (
     MARK,
-    NOTHING,
     SEEDS,
     NoRowsError,
     Row,
@@ -56,7 +55,7 @@ def short() -> str:
     few = {method for method in runs if runs[method] < SEEDS and "as printed" not in method}
     rows = [row for row in rows if row["method"] not in few]
     if not rows:
-        return NOTHING
+        raise NoRowsError
     first = []
     for name, own in _by_dataset(rows):
         rivals = [row for row in own if row["method"] != "Full"]

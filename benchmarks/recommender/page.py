@@ -7,8 +7,8 @@ from collections.abc import Callable, Sequence
 from benchmarks.store import RESULTS
 from benchmarks.tables import (
     MARK,
-    NOTHING,
     SEEDS,
+    NoRowsError,
     Row,
     grid,
     long_table,
@@ -40,7 +40,7 @@ def short() -> str:
     fresh = [row for row in rows_of(*TABLE2, fresh=True) if row["ratio"] in (1.0, 0.25)]
     names = [name for name in SETS if _of(fresh, name)]
     if not names:
-        return NOTHING
+        raise NoRowsError
     first = " ".join(_winners(name, _of(fresh, name)) for name in names)
     table = table2(0.25, [row for row in fresh if row["method"] not in LONG_ONLY])
     files = [f"recommender_table2_{name}.json" for name in names]
@@ -192,9 +192,16 @@ _BESIDE = ("graph filter", "popularity", "teacher")
 
 
 def _records(start: str) -> list[str]:
-    """Return the records of a script, a data set each."""
+    """Return the records of a script, a data set each.
+
+    Raises:
+        NoRowsError: If there are none.
+    """
     found = sorted(path.name for path in RESULTS.glob(f"{start}_*.json"))
-    return [name for name in found if "_quick" not in name]
+    names = [name for name in found if "_quick" not in name]
+    if not names:
+        raise NoRowsError
+    return names
 
 
 def judges() -> str:
@@ -205,7 +212,7 @@ def judges() -> str:
         shared = _judged(rows, "NDCG@10", ("ndcg@10", "percent_ndcg@10"))
         own = _judged(rows, "its own items left out", ("ndcg@10_own", "percent_ndcg@10_own"))
         parts += [source(name), shared, own]
-    return "\n\n".join(parts) or NOTHING
+    return "\n\n".join(parts)
 
 
 def _judged(rows: Sequence[Row], corner: str, columns: tuple[str, str]) -> str:
@@ -250,7 +257,7 @@ def configurations() -> str:
     for name in _records("recommender_ranking"):
         rows = [row for row in rows_of(name) if "spearman" in row]
         parts.append(long_table(name, columns, BY_SETTING, rows))
-    return "\n\n".join(parts) or NOTHING
+    return "\n\n".join(parts)
 
 
 def size() -> str:

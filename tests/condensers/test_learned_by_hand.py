@@ -193,15 +193,19 @@ def test_both_learning_rates_reach_the_learner(karate, monkeypatch):
     assert seen == [(0.3, 0.7)]
 
 
+def many_members(scale=1.0):
+    """All nodes of the club with two classes and a weight each, and a graph of four to learn."""
+    draw = torch.Generator().manual_seed(0)
+    labels, weight = torch.arange(34) % 2, torch.rand(34, generator=draw) + 0.1
+    y = torch.tensor([0, 0, 0, 1])
+    start = SyntheticGraph.start(scale * torch.randn(4, 34, generator=draw), y, "learned")
+    return LabelledNodes(torch.arange(34), labels, weight), y, start
+
+
 def test_class_means_are_matched_on_batches_of_thinned_members(karate, monkeypatch):
     """What a step looks at when there are too many nodes, and how often they are propagated."""
     monkeypatch.setattr(distribution_matching, "_MOST_NODES", 20)
-    draw = torch.Generator().manual_seed(0)
-    members = LabelledNodes(
-        torch.arange(34), torch.arange(34) % 2, torch.rand(34, generator=draw) + 0.1
-    )
-    y = torch.tensor([0, 0, 0, 1])
-    start = SyntheticGraph.start(torch.randn(4, 34, generator=draw), y, "learned")
+    members, y, start = many_members()
     x, weight = start.x.detach(), start.weight().detach()
     how = DistributionMatching(num_nodes=4, hops=1, width=16, batch=8)
     loss = how._loss(karate, members, start, seed=7)
@@ -228,12 +232,7 @@ def test_class_means_are_matched_on_batches_of_thinned_members(karate, monkeypat
 def test_a_student_goes_where_an_expert_went_by_longer_steps(karate, monkeypatch):
     """Experts, segments and students, all written out."""
     monkeypatch.setattr(trajectory_matching, "_MOST_NODES", 20)
-    draw = torch.Generator().manual_seed(0)
-    members = LabelledNodes(
-        torch.arange(34), torch.arange(34) % 2, torch.rand(34, generator=draw) + 0.1
-    )
-    y = torch.tensor([0, 0, 0, 1])
-    start = SyntheticGraph.start(0.05 * torch.randn(4, 34, generator=draw), y, "learned")
+    members, y, start = many_members(0.05)
     x, weight = start.x.detach(), start.weight().detach()
     how = TrajectoryMatching(num_nodes=4, experts=3, expert_steps=9, span=4, student_steps=2)
     loss = how._loss(karate, members, start, seed=7)

@@ -135,6 +135,7 @@ GUARDS: dict[str, tuple[str, ...]] = {
         "tests/condensers/test_policy_gradient_resume.py",
         "tests/condensers/test_policy_gradient_settings.py",
         "tests/condensers/test_policy_gradient_by_hand.py",
+        "tests/condensers/test_policy_gradient_runs_by_hand.py",
     ),
     "graphcond/condensers/hcdc/*.py": (
         "tests/condensers/test_hypergradient_objective.py",

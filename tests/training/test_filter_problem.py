@@ -75,8 +75,8 @@ def test_hypergradients_are_direct_less_indirect_with_gauss_newton_curvature(pro
         curvature = turn.T @ square @ turn + 0.03 * torch.eye(len(theta))
         vector = torch.linalg.solve(curvature, slope)
 
-        def mixed(other):
-            return jacobian(lambda t: train(t, other), theta, create_graph=True) @ vector  # noqa: B023
+        def mixed(other, train=train, theta=theta, vector=vector):
+            return jacobian(lambda t: train(t, other), theta, create_graph=True) @ vector
 
         torch.testing.assert_close(found[which], direct - jacobian(mixed, lam))
 
