@@ -38,6 +38,11 @@ def test_neighbours_are_at_most_the_fan_out_and_within_the_hops():
     )
 
 
+def test_one_hop_and_one_neighbour_are_enough():
+    small = SampledNeighbourhoods(num_nodes=4, num_val=4, hops=1, fan_out=1)(load("karate"))
+    assert 0 < small.card["num_context"] <= 8
+
+
 @pytest.mark.parametrize("fan_out", [3, 4])
 def test_a_node_with_one_neighbour_too_many_leaves_one_out(fan_out):
     found = sampled_neighbours(star_and_tail(), torch.tensor([0]), 1, fan_out, generator(0, "draw"))

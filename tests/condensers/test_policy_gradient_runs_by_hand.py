@@ -296,6 +296,22 @@ def test_without_a_control_nothing_is_trained_and_a_single_one_is_told_as_it_is(
     assert other["control_has_seen_validation"] is False
 
 
+@pytest.mark.parametrize(
+    ("scores", "beaten"), [([0.5, 0.1, 0.3, 0.2, 0.9, 0.4], False), ([0.5, 0.1, 0.3, 0.2], True)]
+)
+def test_the_worst_run_must_beat_the_best_random_one(scores, beaten, women, monkeypatch):
+    """Pairs of a run and a random set of its size, a seed each."""
+    told = iter(scores)
+    monkeypatch.setattr(
+        module,
+        "fit_recommender",
+        lambda *_, **__: Recommender(*tables(), Fitted(best_score=next(told))),
+    )
+    pool, chosen = pool_of(women), torch.arange(73) < 20
+    facts = method(control=len(scores) // 2)._control(women, pool, chosen)
+    assert facts["beats_random_of_its_size"] is beaten
+
+
 def test_random_sets_of_the_control_keep_the_tail_and_differ(women, monkeypatch):
     scores, seen = iter([0.1, 0.4, 0.2, 0.5, 0.6, 0.3] * 2), []
 

@@ -178,6 +178,13 @@ def test_features_are_sketched_along_directions_of_both_graphs(monkeypatch):
         assert torch.equal(edges, data.edge_index)
 
 
+def test_there_are_no_more_directions_than_nodes_or_features():
+    x = torch.randn(5, 9, generator=generator(0, "x"))
+    for some in (x, x.T):
+        assert forest._directions(some, 5, 0) is None
+        assert forest._directions(some, 4, 0).shape == (some.size(1), 4)
+
+
 def test_directions_are_the_leading_right_singular_vectors():
     draw = torch.Generator().manual_seed(0)
     x = torch.randn(200, 30, generator=draw) * 0.85 ** torch.arange(30)
