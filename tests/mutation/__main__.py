@@ -24,8 +24,10 @@ from tests.mutation.operators import WRITTEN, Mutant, changed, mutants
 from tests.mutation.record import RESULTS, Record, digest, located
 
 REACH = ROOT / ".cache" / "mutation.json"
-PASSED = (0, 4, 5)
-"""Pytest's codes: all passed; a test that is named is no more; there is none."""
+PASSED = (0, 5)
+"""Pytest's codes: all passed; there is none."""
+ABSENT = 4
+"""Pytest's code: a test that is named is no more."""
 COLLECTING = 15.0
 """CPU seconds that importing graphcond and collecting the tests may take."""
 
@@ -128,11 +130,17 @@ def check(record: Record, chosen: list[Mutant], seconds: float) -> int:
 
 
 def attempt(mutant: Mutant, tests: list[str], seconds: float) -> str | None:
-    """Return the test that a mutant fails, None where it passes all."""
+    """Return the test that a mutant fails, None where it passes all.
+
+    Where a test has other parameters by now, all of each test's are tried.
+    """
     source = changed(mutant, (ROOT / mutant.file).read_text())
     assert source is not None
     answer = run(tests, COLLECTING + 5 * seconds, (mutant.file, source))
-    if answer["code"] in PASSED:
+    if answer["code"] == ABSENT:
+        whole = list(dict.fromkeys(test.partition("[")[0] for test in tests))
+        answer = run(whole, COLLECTING + 5 * seconds, (mutant.file, source))
+    if answer["code"] in (*PASSED, ABSENT):
         return None
     return answer["test"] or f"(pytest's code {answer['code']})"
 

@@ -67,13 +67,17 @@ def test_the_tests_see_the_changed_file_and_the_disk_does_not():
         f"    change = ({file!r}, text.replace('argmax', found))",
         "    answer = run(['tests/metrics/test_classification.py'], 120, change)",
         "    print(answer['code'], answer['test'])",
+        "from tests.mutation.__main__ import attempt, mutants",
+        f"swapped = [m for m in mutants({file!r}, text) if m.change.endswith('argmin')][0]",
+        "print(attempt(swapped, [answer['test'].partition('[')[0] + '[as it was]'], 120))",
     ]
     done = subprocess.run(
         [sys.executable, "-c", "\n".join(lines)], cwd=ROOT, capture_output=True, text=True
     )
-    kept, broken = done.stdout.splitlines()
+    kept, broken, renamed = done.stdout.splitlines()
     assert kept == "0 None", done.stderr[-2000:]
     assert broken.startswith("1 tests/metrics/test_classification.py::")
+    assert renamed == broken.removeprefix("1 "), "its parameters are others by now"
     assert (ROOT / file).read_text() == text
 
 
