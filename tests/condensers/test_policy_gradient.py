@@ -194,6 +194,10 @@ def test_the_papers_epoch_moves_the_outer_loss_and_the_card_says_how_far():
         assert card["outer_loss_first"] == card["outer_loss_last"]
         losses[rate] = abs(card["outer_loss_untrained"] - card["outer_loss_first"])
     assert losses[0.2] > 0.02 > 10 * losses[0.0002]
+    # Where nothing moves it is the loss of the first step, of the same tables and negatives.
+    still = {"inner": replace(ONE_EPOCH, learning_rate=1e-15), "schedule": Schedule(steps=1)}
+    card = condenser(estimator=masks.Reinforce(), **still)(data).card
+    assert card["outer_loss_untrained"] == pytest.approx(card["outer_loss_first"], rel=1e-6)
 
 
 def test_held_out_interactions_leave_the_pool():

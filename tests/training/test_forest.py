@@ -4,11 +4,13 @@ from dataclasses import replace
 
 import pytest
 import torch
+from torch.nn.functional import cross_entropy
 from torch_geometric.data import Data
 
 from graphcond.errors import InputError
 from graphcond.metrics import spearman
-from graphcond.seeding import generator
+from graphcond.nn import ForestGraph, OperationForest
+from graphcond.seeding import derive, generator
 from graphcond.spaces import TreeChoice
 from graphcond.training import ForestRuns, ForestTraining, forest, train_forest
 
@@ -134,6 +136,15 @@ def test_trees_descend_on_training_nodes_and_are_looked_at_evenly_without_dropou
     assert float(first[-1]) < 0.5 * float(first[0])
 
 
+def test_a_look_leaves_the_training_as_it_is():
+    """Neither the draws of dropout nor the means that normalise know how often it was looked."""
+    data, recipe = planted(), replace(FAST, epochs=9, dropout=0.5)
+    once, thrice = (
+        train_forest([FLAT], data, data, recipe=replace(recipe, looks=looks)) for looks in (1, 3)
+    )
+    assert torch.equal(once.loss[-1], thrice.loss[-1])
+
+
 def test_the_test_nodes_labels_are_not_read():
     data = planted()
     rest = ~(data.train_mask | data.val_mask)
@@ -157,6 +168,25 @@ def test_every_step_takes_the_gradient_of_its_own_epoch(monkeypatch):
     assert float(runs.loss[0, 0]) == pytest.approx(math.log(2), abs=0.3)
     for first, third in zip(found[0], found[2]):
         torch.testing.assert_close(first, third, rtol=1e-3, atol=1e-6)
+
+
+def test_each_network_descends_its_own_loss_however_many_share_a_block(monkeypatch):
+    data, found, step = planted(), [], torch.optim.SGD.step
+
+    def spy(self, *args):
+        found.extend(each.grad.clone() for group in self.param_groups for each in group["params"])
+        step(self, *args)
+
+    monkeypatch.setattr(torch.optim.SGD, "step", spy)
+    train_forest([DEEP, FLAT, WIDE], data, data, recipe=replace(FAST, epochs=1, looks=1), seed=4)
+    trees = OperationForest(
+        [DEEP, FLAT, WIDE], 8, 2, hidden=16, dropout=0.0, seed=derive(4, "block", 0)
+    )
+    nodes = data.train_mask.nonzero()[:, 0]
+    logits = trees(ForestGraph(data.x, data.edge_index), nodes)
+    sum(cross_entropy(each, data.y[nodes]) for each in logits.unbind(1)).backward()
+    for each, wanted in zip(found, trees.params.values(), strict=True):
+        torch.testing.assert_close(each, wanted.grad)
 
 
 def test_features_are_sketched_along_directions_of_both_graphs(monkeypatch):

@@ -134,6 +134,15 @@ def test_two_parts_of_one_size_are_kept_apart():
     assert not torch.allclose(swapped.loss, runs.loss, atol=1e-3)
 
 
+def test_the_best_epoch_is_how_many_steps_led_to_what_was_kept():
+    """All of them, where the loss that judges falls at every step."""
+    data = planted()
+    data.val_mask = data.train_mask
+    runs = train_filters(NET, LAM, data, recipe=FilterTraining(epochs=6, learning_rate=1e-3))
+    assert runs.best_epoch.tolist() == [6] * len(LAM)
+    assert torch.equal(runs.best_loss, runs.loss)
+
+
 def test_early_stopping_keeps_each_candidates_best():
     data = planted()
     whole = train_filters(NET, LAM, data, recipe=FilterTraining(epochs=150, learning_rate=0.05))

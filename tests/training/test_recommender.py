@@ -117,6 +117,19 @@ def test_a_round_has_its_fewest_steps_and_weights_count_only_if_asked():
     assert muted.history.losses[0] == 0
 
 
+def test_a_pass_meets_each_interaction_once_with_its_weight_and_an_item_its_user_has_not_met():
+    pairs, seen = blocks()[EDGE].edge_index, []
+    weight = torch.rand(pairs.size(1), generator=torch.Generator().manual_seed(1))
+    program = BPRProgram(nn.MF(60, 40), pairs, weight, BPR(batch_size=64, min_steps=1))
+    program.update = lambda batch, draw: (seen.append(batch), torch.zeros(()))[1]
+    program.step(0)
+    users, items, others, weights = (torch.cat(parts) for parts in zip(*seen))
+    met, known = users * 40 + items, pairs[0] * 40 + pairs[1]
+    assert torch.equal(met.sort().values, known.sort().values)
+    assert torch.equal(weights[met.argsort()], weight[known.argsort()])
+    assert not torch.isin(users * 40 + others, known).any()
+
+
 @pytest.mark.parametrize("make", [nn.MF, nn.LightGCN])
 def test_one_step_of_decay_and_gradient_matches_autograd(make):
     data = blocks()
