@@ -150,6 +150,7 @@ def test_the_training_graph_has_this_condensers_budget_and_seed(training, graph)
     assert torch.equal(run.train_graph.x, wanted.x)
     assert torch.equal(run.train_graph.y, wanted.y)
     assert torch.equal(run.train_graph.edge_index, wanted.edge_index)
+    assert run.condensed.graph.train.tolist() == list(range(9))
 
 
 def test_a_training_graph_without_edges_is_linked_and_others_are_left_alone(graph):

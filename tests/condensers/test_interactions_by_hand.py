@@ -302,6 +302,7 @@ def test_an_infinite_bonus_keeps_the_best_of_one_kind_alone(bonus, women, monkey
     keys[seen if bonus < 0 else ~seen] = -math.inf
     edges = train_edges(small)
     assert edges.size(1) == how.budget(women)
+    assert set(edges[0].bincount().tolist()) == {1, 2}  # for every user alike
     for user in range(18):
         own = edges[1, edges[0] == user]
         assert set(own.tolist()) == set(keys[user].topk(len(own)).indices.tolist())

@@ -602,6 +602,11 @@ EQUIVALENT: dict[tuple[str, str, str], str] = {
         "self.teacher.users, self.teacher.items) → self.teacher.items, self.teacher.users)",
     ): "a digest in either order tells teachers apart",
     (
+        "graphcond/condensers/nodes/partition.py",
+        "cluster_means",
+        "if count >= data.x.shape[1]: → if count < data.x.shape[1]:",
+    ): "which of two products is taken first, to the same means: the narrower one is faster",
+    (
         "graphcond/training/least_squares.py",
         "_HalfStep.solve",
         "first += rows.numel() → first += max(1, rows.numel() - 1)",

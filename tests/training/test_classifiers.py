@@ -106,12 +106,16 @@ class Normed(torch.nn.Module):
         return self.linear(self.norm(x))
 
 
-def test_the_best_epoch_is_kept_with_its_running_statistics(graph):
-    long, short = Normed(), Normed()
+def test_the_best_epoch_is_kept_with_its_running_statistics(graph, tmp_path):
+    long, short, halted, resumed = (Normed() for _ in range(4))
     best = train_classifier(long, graph, graph, recipe=ClassifierTraining(epochs=20)).best_epoch
     assert 0 < best < 19
     train_classifier(short, graph, graph, recipe=ClassifierTraining(epochs=best + 1))
     torch.testing.assert_close(dict(long.state_dict()), dict(short.state_dict()))
+    for model, epochs in ((halted, best), (resumed, best + 1)):
+        recipe = ClassifierTraining(epochs=epochs)
+        train_classifier(model, graph, graph, recipe=recipe, checkpoint=tmp_path / "run")
+    torch.testing.assert_close(dict(resumed.state_dict()), dict(short.state_dict()))
 
 
 @pytest.mark.parametrize("weighted", [True, False])

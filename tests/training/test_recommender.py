@@ -130,6 +130,21 @@ def test_a_pass_meets_each_interaction_once_with_its_weight_and_an_item_its_user
     assert not torch.isin(users * 40 + others, known).any()
 
 
+def test_models_side_by_side_take_the_steps_of_one_alone(monkeypatch):
+    monkeypatch.setattr(BPR, "batch", lambda self, interactions: interactions // 4)
+    pairs = blocks()[EDGE].edge_index[:, :400]
+
+    def steps(models):
+        model, seen = nn.MF(60, 40, dim=2, num_models=models), []
+        edges = torch.cat([model.offset(pairs, k) for k in range(models)], dim=1)
+        program = BPRProgram(model, edges, None, BPR(min_steps=1))
+        program.update = lambda *_: (seen.append(1), torch.zeros(()))[1]
+        program.step(0)
+        return len(seen)
+
+    assert steps(1) == steps(3) == 4
+
+
 @pytest.mark.parametrize("make", [nn.MF, nn.LightGCN])
 def test_one_step_of_decay_and_gradient_matches_autograd(make):
     data = blocks()
