@@ -607,6 +607,38 @@ EQUIVALENT: dict[tuple[str, str, str], str] = {
         "if count >= data.x.shape[1]: → if count < data.x.shape[1]:",
     ): "which of two products is taken first, to the same means: the narrower one is faster",
     (
+        "graphcond/nn/operation_tree.py",
+        "OperationTree.leaves",
+        "numbers = range(1, len(self.links) + 1) → numbers = range(0, len(self.links) + 1)",
+    ): "the first operation reads the input, so that it is never a leaf",
+    (
+        "graphcond/training/filter_problem.py",
+        "FilterProblem.chunks",
+        "size = max(1, numbers // (int(self.graph.y.numel()) * width)) → size = count",
+    ): "how many are held at once, to the same answers",
+    (
+        "graphcond/training/filter_problem.py",
+        "FilterLearner.frozen",
+        "value.detach() for name, value in self.params.items()"
+        " → value for name, value in self.params.items()",
+    ): "hypergradients take leaves of their own",
+    (
+        "graphcond/nn/random_features.py",
+        "RandomFilters._outputs",
+        "dual = inner.size(0) <= inner.size(1) → dual = True",
+    ): "which of two systems is solved, to the same weights: the smaller one is faster",
+    (
+        "graphcond/nn/synthetic.py",
+        "class_samples",
+        "rows[wanted] = members[order.to(members.device)]"
+        " → rows[wanted] = members[order.to(members.device)].sort().values",
+    ): "the same nodes of a class in another order",
+    (
+        "graphcond/masks/draw.py",
+        "conditional_poisson",
+        "kept[open_] = True → kept[open_] = False",
+    ): "probabilities that sum to their number are 1 up to rounding, and are kept before",
+    (
         "graphcond/training/least_squares.py",
         "_HalfStep.solve",
         "first += rows.numel() → first += max(1, rows.numel() - 1)",

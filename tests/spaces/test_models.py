@@ -51,6 +51,7 @@ def test_a_choice_builds_its_network_and_bad_spaces_are_refused():
     net = ModelChoice("sgc-3", 16, 4)(5, 3, seed=1)
     assert len(net.layers) == 4
     assert net.layers[0].K == 3
+    assert net.layers[0].lin.weight.shape == (16, 5)
     assert not ModelChoices().contains(torch.ones(2, 14)).any()
     for depths in ((2, 2), ()):
         with pytest.raises(InputError, match="distinct"):

@@ -31,6 +31,7 @@ def test_ensemble_adds_standardised_scores():
     want = sum(s / s.std(dim=1, keepdim=True) for s in scores) / 2
     both = ensemble(models)
     torch.testing.assert_close(both.users @ both.items.T, want, rtol=1e-4, atol=1e-4)
+    assert both.history is models[0].history
 
 
 def test_leading_directions_are_those_of_the_singular_value_decomposition():
