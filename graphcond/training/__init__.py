@@ -14,6 +14,7 @@ from graphcond.training.filter_graphs import FilterGraph, filter_graph
 from graphcond.training.filter_program import FilterTraining
 from graphcond.training.fit import Fitted, Program, fit
 from graphcond.training.forest import ForestRuns, ForestTraining, train_forest
+from graphcond.training.full_softmax import FullSoftmax, FullSoftmaxProgram, fit_full_softmax
 from graphcond.training.graph_filter import ensemble, fit_gfcf, fit_graph_filter
 from graphcond.training.least_squares import fit_least_squares
 from graphcond.training.negatives import UniformNegatives
@@ -43,6 +44,8 @@ __all__ = [
     "Fitted",
     "ForestRuns",
     "ForestTraining",
+    "FullSoftmax",
+    "FullSoftmaxProgram",
     "GraphFilter",
     "LeastSquares",
     "Popularity",
@@ -57,6 +60,7 @@ __all__ = [
     "filter_graph",
     "fit",
     "fit_ease",
+    "fit_full_softmax",
     "fit_gfcf",
     "fit_graph_filter",
     "fit_least_squares",
