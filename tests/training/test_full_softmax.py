@@ -9,8 +9,14 @@ import torch
 
 from graphcond import nn
 from graphcond.data import EDGE, make_interactions, val_edges
-from graphcond.errors import InputError
-from graphcond.training import FullSoftmax, FullSoftmaxProgram, RankingLooks, fit_full_softmax
+from graphcond.errors import FileFormatError, InputError
+from graphcond.training import (
+    EarlyStopping,
+    FullSoftmax,
+    FullSoftmaxProgram,
+    RankingLooks,
+    fit_full_softmax,
+)
 from tests.training.test_recommender import blocks
 
 USERS, ITEMS = 60, 40
@@ -33,12 +39,14 @@ def mean_loss(run, graph):
 
 
 @pytest.mark.parametrize("factory", FACTORIES)
-def test_the_gradient_is_that_of_the_mean_cross_entropy_over_all_items(factory):
+@pytest.mark.parametrize("every", [1, 2])
+def test_the_gradient_is_that_of_the_mean_cross_entropy_over_all_items(factory, every):
     run = program(factory)
-    expected = mean_loss(run, run.graph)
+    graph = run.model.graph(run.edges[:, ::every])
+    expected = mean_loss(run, graph)
     slopes = torch.autograd.grad(expected, (run.model.user, run.model.item))
     with torch.no_grad():
-        loss, gradients = run.gradients(torch.arange(USERS), run.edges, run.graph)
+        loss, gradients = run.gradients(torch.arange(USERS), run.edges, graph)
     count = run.edges.size(1)
     torch.testing.assert_close(loss / count, expected.detach())
     for found, slope in zip(gradients, slopes):
@@ -96,31 +104,73 @@ def test_learns_two_tastes(factory):
     assert model.history.losses[-1] < model.history.losses[0]
 
 
-def test_the_seed_draws_start_order_and_edges_and_a_run_repeats():
+def test_the_seed_draws_the_start_and_a_run_repeats():
     data = blocks()
-    recipe = FullSoftmax(users=16, rounds=2)
-    nothing = val_edges(data)[:, :0]
-    runs = [
-        fit_full_softmax(FACTORIES[1], data, nothing, recipe=recipe, seed=seed)
-        for seed in (0, 0, 1)
+    recipe = FullSoftmax(users=USERS, edge_dropout=0.0, rounds=1)
+    run = partial(fit_full_softmax, FACTORIES[1], data, val_edges(data)[:, :0], recipe=recipe)
+    assert torch.equal(run(seed=0).users, run(seed=0).users)
+    assert (run(seed=0).users - run(seed=1).users).abs().mean() > 0.01
+
+
+@pytest.mark.parametrize("options", [{"users": 16, "edge_dropout": 0.0}, {"users": USERS}])
+def test_seed_and_round_draw_the_order_and_the_dropped_edges(options):
+    def loss(seed, epoch):
+        run = program(FACTORIES[1], seed=seed, **options)
+        run.step(epoch)  # the first losses of one step are alike where no edge is dropped
+        return run.step(epoch)
+
+    assert loss(0, 0) == loss(0, 0)
+    assert len({loss(0, 0), loss(1, 0), loss(0, 1)}) == 3
+    data = blocks()
+
+    def same_start(users, items, seed=0):
+        return nn.LightGCN(users, items, dim=8)
+
+    ends = [
+        fit_full_softmax(
+            same_start,
+            data,
+            val_edges(data)[:, :0],
+            recipe=FullSoftmax(rounds=1, **options),
+            seed=seed,
+        ).users
+        for seed in (0, 1)
     ]
-    assert torch.equal(runs[0].users, runs[1].users)
-    assert not torch.equal(runs[0].users, runs[2].users)
-    # The same start, another order and other edges.
-    for options in ({"edge_dropout": 0.0}, {"users": USERS}):
-        two = [program(FACTORIES[1], seed=seed, **({"users": 16} | options)) for seed in (0, 1)]
-        assert two[0].step(0) != two[1].step(0)
-        assert two[0].step(1) != program(FACTORIES[1], **({"users": 16} | options)).step(0)
+    assert not torch.equal(*ends)
 
 
-def test_a_killed_run_resumes_to_the_same_tables(tmp_path):
+def test_looks_rank_validation_pairs_with_training_items_left_out():
     data = blocks()
-    run = partial(fit_full_softmax, FACTORIES[1], data, val_edges(data), seed=3)
-    whole = run(recipe=FullSoftmax(rounds=6))
-    run(recipe=FullSoftmax(rounds=3), checkpoint=tmp_path / "c")
-    again = run(recipe=FullSoftmax(rounds=6), checkpoint=tmp_path / "c")
+    recipe = FullSoftmax(rounds=1, stopping=EarlyStopping(every=1))
+    found = fit_full_softmax(FACTORIES[0], data, val_edges(data), recipe=recipe)
+    looks = RankingLooks(val_edges(data), data[EDGE].edge_index, (USERS, ITEMS), 5000)
+    assert found.history.scores == [looks(found.users, found.items)]
+
+
+def test_a_small_step_hardly_moves_the_tables_and_idle_users_take_none(monkeypatch):
+    run = program(FACTORIES[0], learning_rate=1e-6, users=USERS)
+    before = run.model.item.detach().clone()
+    run.step(0)
+    assert 0 < (run.model.item - before).abs().max() < 1e-5
+    run = program(FACTORIES[0], users=1)
+    run.counts[5:] = 0
+    run.edges = run.edges[:, run.edges[0] < 5]
+    assert len(steps(run, monkeypatch)[0]) == 5
+
+
+def test_a_killed_run_resumes_to_the_same_tables_and_no_other(tmp_path):
+    data = blocks()
+    run = partial(fit_full_softmax, FACTORIES[1], data, val_edges(data))
+    whole = run(recipe=FullSoftmax(rounds=6), seed=3)
+    run(recipe=FullSoftmax(rounds=3), seed=3, checkpoint=tmp_path / "c")
+    again = run(recipe=FullSoftmax(rounds=6), seed=3, checkpoint=tmp_path / "c")
     assert torch.equal(whole.users, again.users)
     assert torch.equal(whole.items, again.items)
+    with pytest.raises(FileFormatError):
+        run(recipe=FullSoftmax(rounds=6), seed=4, checkpoint=tmp_path / "c")
+    other = val_edges(data)[:, 1:]
+    with pytest.raises(FileFormatError):
+        fit_full_softmax(FACTORIES[1], data, other, seed=3, checkpoint=tmp_path / "c")
 
 
 def test_users_without_interactions_keep_a_finite_score_and_no_slope():
