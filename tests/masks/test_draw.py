@@ -19,6 +19,21 @@ def probabilities(edges, size, seed=0):
     )
 
 
+def test_the_left_halfs_count_is_as_likely_as_both_halves_make_it():
+    """First of all: a draw with a count that cannot be would try for ever."""
+    left, right, asked = np.array([0.5, 0.4, 0.1]), np.array([0.2, 0.3, 0.5]), []
+
+    class Told:
+        def choice(self, count, p):
+            asked.append(p)
+            return count - 1
+
+    for total in range(5):
+        wanted = {k: left[k] * right[total - k] for k in range(3) if 0 <= total - k < 3}
+        assert poisson_module._left(left, right, total, Told()) == max(wanted)
+        assert asked[-1] == pytest.approx(np.array([*wanted.values()]) / sum(wanted.values()))
+
+
 @pytest.mark.parametrize("draw", [systematic, conditional_poisson])
 @pytest.mark.parametrize(("edges", "size"), [(1, 0), (1, 1), (9, 4), (300, 71), (3000, 2500)])
 def test_size_is_exact_and_seed_is_kept(draw, edges, size):
