@@ -129,6 +129,11 @@ def recommender(factory, recipe, seed):
     training.fit_recommender(factory, women(), val_edges(women()), recipe=recipe, seed=seed)
 
 
+def full_softmax(factory, seed):
+    recipe = training.FullSoftmax(rounds=2)
+    training.fit_full_softmax(factory, women(), val_edges(women()), recipe=recipe, seed=seed)
+
+
 def drawing(draw, seed):
     draw(torch.full((600,), 0.5), 300, seed=seed)
 
@@ -223,6 +228,7 @@ RUNS = {
     "softmax": partial(
         recommender, MF, replace(SHORT, loss=nn.SampledSoftmax(5), learning_rate=0.01)
     ),
+    "full softmax": partial(full_softmax, partial(nn.LightGCN, dim=4)),
     "LeastSquares": lambda seed: training.LeastSquares(3).fit(women(), seed=seed),
     "GraphFilter": lambda seed: training.GraphFilter(3).fit(women(), seed=seed),
     "GF-CF": lambda seed: training.GraphFilter(3, 0.3).fit(women(), seed=seed),

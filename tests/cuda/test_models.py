@@ -20,6 +20,8 @@ from graphcond.testing import small_graph, small_interactions
 from graphcond.training import (
     BPR,
     FilterTraining,
+    FullSoftmax,
+    fit_full_softmax,
     fit_graph_filter,
     fit_least_squares,
     fit_recommender,
@@ -115,6 +117,18 @@ def test_recommenders_train_as_on_the_host(device, model, tmp_path):
     again = fit_recommender(factory, here, val_edges(here), recipe=recipe, checkpoint=path)
     assert torch.equal(again.users, found.users)
     assert again.history.losses == found.history.losses
+
+
+@pytest.mark.parametrize("model", [MF, partial(LightGCN, num_layers=2)])
+def test_the_full_softmax_trains_as_on_the_host(device, model):
+    data, recipe = small_interactions(), FullSoftmax(users=32, rounds=10)
+    factory = partial(model, dim=16)
+    host = fit_full_softmax(factory, data, val_edges(data), recipe=recipe)
+    here = data.clone().to(device)
+    found = fit_full_softmax(factory, here, val_edges(here), recipe=recipe)
+    assert found.users.device.type == device.type
+    assert found.history.losses[-1] < found.history.losses[0]
+    assert abs(found.history.best_score - host.history.best_score) < 0.1
 
 
 def test_a_recommender_goes_on_where_it_stopped(device, tmp_path):
