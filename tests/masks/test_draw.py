@@ -60,6 +60,12 @@ def test_size_is_exact_with_many_certain_edges(seed):
     assert bool(mask[:100_000].all())
 
 
+@pytest.mark.parametrize("draw", [systematic, conditional_poisson])
+def test_edges_that_are_all_but_certain_are_all_drawn_where_all_are_wanted(draw):
+    probs = 1 - 1e-10 * torch.arange(6, dtype=torch.float64)
+    assert draw(probs, 6, seed=0).all()
+
+
 def test_systematic_inclusion_by_enumeration():
     probs, grid = probabilities(7, 3), 20_000
     walk = probs.cumsum(0)

@@ -634,11 +634,6 @@ EQUIVALENT: dict[tuple[str, str, str], str] = {
         " → rows[wanted] = members[order.to(members.device)].sort().values",
     ): "the same nodes of a class in another order",
     (
-        "graphcond/masks/draw.py",
-        "conditional_poisson",
-        "kept[open_] = True → kept[open_] = False",
-    ): "probabilities that sum to their number are 1 up to rounding, and are kept before",
-    (
         "graphcond/training/least_squares.py",
         "_HalfStep.solve",
         "first += rows.numel() → first += max(1, rows.numel() - 1)",
