@@ -97,7 +97,9 @@ def conditional_poisson(probs: Tensor, size: int, *, seed: int) -> Tensor:
     Returns:
         ``[P]`` bool with exactly ``size`` True. The inclusion probabilities are ``inclusion(probs,
         size)``, to 1e-9 up to 512 uncertain edges; above, the working probabilities come from
-        Hájek's expansion, whose error falls with d = sum of s (1 - s).
+        Hájek's expansion, whose error falls with d = sum of s (1 - s). Where all edges are all but
+        certain the working probabilities may not be found in double precision: the draw is then
+        :func:`systematic`.
 
     Raises:
         BudgetError: If ``size`` is out of range.
@@ -116,7 +118,10 @@ def conditional_poisson(probs: Tensor, size: int, *, seed: int) -> Tensor:
     left = size - int(kept.sum())
     if open_.numel() and 0 < left < open_.numel():
         design = ConditionalPoisson.with_inclusion(wanted[open_].cpu(), left)
-        kept[open_] = design.sample(seed).to(kept.device)
+        if design.meets_size:
+            kept[open_] = design.sample(seed).to(kept.device)
+        else:
+            kept[open_] = systematic(wanted[open_], left, seed=seed)
     elif left == open_.numel():
         kept[open_] = True
     return kept

@@ -83,6 +83,17 @@ class ConditionalPoisson:
         exact: Tensor = p * torch.from_numpy(without) / whole
         return exact
 
+    @property
+    def meets_size(self) -> bool:
+        """Whether independent draws have the size often enough, in about 1 of 10,000 at least, to
+        be tried until they do.
+        """
+        p = self.working
+        spread = float((p * (1 - p)).sum()) ** 0.5
+        return bool(torch.isfinite(p).all()) and abs(self.size - float(p.sum())) < max(
+            0.5, 3.5 * spread
+        )
+
     def sample(self, seed: int) -> Tensor:
         """Return one exact draw ``[P]``, bool.
 

@@ -66,6 +66,37 @@ def test_edges_that_are_all_but_certain_are_all_drawn_where_all_are_wanted(draw)
     assert draw(probs, 6, seed=0).all()
 
 
+def test_a_design_meets_its_size_often_enough_to_be_drawn(monkeypatch):
+    """A sample is tried until its size fits: at a chance of 1e-18 it never would."""
+    chances = []
+
+    def first(design, seed):
+        chances.append(poisson_module._prefix(design.working.numpy(), design.size)[-1][design.size])
+        return torch.arange(design.working.numel()) < design.size
+
+    monkeypatch.setattr(ConditionalPoisson, "sample", first)
+    for digits, high in itertools.product(range(4, 13), range(2, 8)):
+        near = 1 - 10.0**-digits * torch.arange(high, dtype=torch.float64)
+        probs = torch.cat([near, torch.zeros(2, dtype=torch.float64)])
+        assert int(conditional_poisson(probs, high, seed=0).sum()) == high
+    assert len(chances) > 10
+    assert min(chances) > 1e-4
+    for working, size, meets in (
+        ([0.5] * 40, 20, True),
+        ([0.5] * 40, 32, False),
+        ([0.5, float("nan")], 1, False),
+        ([1.0, 1.0 - 1e-6, 0.1], 1, False),
+        ([1.0, 1e-9], 1, True),
+    ):
+        assert ConditionalPoisson(torch.tensor(working), size).meets_size is meets
+
+
+def test_rare_edges_of_a_large_set_are_not_left_out():
+    probs = torch.full((400_000,), 5 / 400_000, dtype=torch.float64)
+    assert int(conditional_poisson(probs / 1e3, 5, seed=0).sum()) == 5
+    assert int(conditional_poisson(probs, 5, seed=0).sum()) == 5
+
+
 def test_systematic_inclusion_by_enumeration():
     probs, grid = probabilities(7, 3), 20_000
     walk = probs.cumsum(0)
