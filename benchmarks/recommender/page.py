@@ -67,7 +67,8 @@ BARS = {
     "LightGCN full softmax": "LightGCN .1820 / .1547",
 }
 """What the public leaderboard prints for Gowalla, Recall@20 / NDCG@20."""
-_ON_EVERYTHING = ("recommender_bars_gowalla.json", "recommender_full_softmax_gowalla.json")
+_FULL_SOFTMAX = "recommender_full_softmax_gowalla.json"
+_ON_EVERYTHING = ("recommender_bars_gowalla.json", _FULL_SOFTMAX)
 
 
 def everything() -> str:
@@ -237,7 +238,7 @@ def _judged(rows: Sequence[Row], corner: str, columns: tuple[str, str]) -> str:
 
 def quarter() -> str:
     """A quarter of Gowalla's public split under the judges of the leaderboard."""
-    names = ("recommender_quarter_gowalla.json", "recommender_full_softmax_gowalla.json")
+    names = ("recommender_quarter_gowalla.json", _FULL_SOFTMAX)
     # The second has one judge, whose name stands where the first has the condenser's.
     rows = rows_of(names[0]) + [
         row | {"method": str(row["setting"]).split()[0], "setting": row["method"]}
