@@ -81,14 +81,21 @@ def test_a_design_meets_its_size_often_enough_to_be_drawn(monkeypatch):
         assert int(conditional_poisson(probs, high, seed=0).sum()) == high
     assert len(chances) > 10
     assert min(chances) > 1e-4
-    for working, size, meets in (
+
+
+@pytest.mark.parametrize(
+    ("working", "size", "meets"),
+    [
         ([0.5] * 40, 20, True),
+        ([0.5] * 40, 25, True),
         ([0.5] * 40, 32, False),
         ([0.5, float("nan")], 1, False),
         ([1.0, 1.0 - 1e-6, 0.1], 1, False),
         ([1.0, 1e-9], 1, True),
-    ):
-        assert ConditionalPoisson(torch.tensor(working), size).meets_size is meets
+    ],
+)
+def test_a_design_knows_whether_its_size_is_met(working, size, meets):
+    assert ConditionalPoisson(torch.tensor(working), size).meets_size is meets
 
 
 def test_rare_edges_of_a_large_set_are_not_left_out():

@@ -24,10 +24,10 @@ from tests.mutation.operators import WRITTEN, Mutant, changed, mutants
 from tests.mutation.record import RESULTS, Record, digest, located
 
 REACH = ROOT / ".cache" / "mutation.json"
-PASSED = (0, 5)
-"""Pytest's codes: all passed; there is none."""
 ABSENT = 4
 """Pytest's code: a test that is named is no more."""
+PASSED = (0, ABSENT, 5)
+"""Pytest's codes: all passed; a test is no more; there is none."""
 COLLECTING = 15.0
 """CPU seconds that importing graphcond and collecting the tests may take."""
 
@@ -140,7 +140,7 @@ def attempt(mutant: Mutant, tests: list[str], seconds: float) -> str | None:
     if answer["code"] == ABSENT:
         whole = list(dict.fromkeys(test.partition("[")[0] for test in tests))
         answer = run(whole, COLLECTING + 5 * seconds, (mutant.file, source))
-    if answer["code"] in (*PASSED, ABSENT):
+    if answer["code"] in PASSED:
         return None
     return answer["test"] or f"(pytest's code {answer['code']})"
 
