@@ -200,6 +200,14 @@ RUNS = {
             teachers.SharedTeacher(),
         )
     },
+    "SupernetMatching": condensing(
+        condensers.SupernetMatching,
+        graph,
+        **SMALL,
+        links=((0, 1), (0, 0)),
+        hidden=4,
+        over=condensers.Trajectories(starts=2, num_seeds=2, epochs=3, warmup=2),
+    ),
     "RandomInteractions": condensing(condensers.RandomInteractions, women, ratio=0.4),
     "Majority": condensing(condensers.Majority, women, ratio=0.4),
     "PopularCore": condensing(condensers.PopularCore, women, ratio=0.4),

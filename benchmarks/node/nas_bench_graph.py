@@ -22,7 +22,7 @@ from torch_geometric.data import Data
 from benchmarks.node.nas_table import OWN_SPLITS, PROTOCOLS, SPACE, Protocol, as_published
 from benchmarks.node.nas_zero_cost import zero_cost
 from benchmarks.store import Store, add_usual
-from graphcond.condensers import SampledNeighbourhoods
+from graphcond.condensers import NodeCondenser, SampledNeighbourhoods, SupernetMatching
 from graphcond.data import load, parts, without_test
 from graphcond.spaces import TreeChoice
 from graphcond.training import ForestRuns, ForestTraining, train_forest
@@ -30,7 +30,13 @@ from graphcond.training import ForestRuns, ForestTraining, train_forest
 KEY = ("dataset", "route", "seed", "block")
 BLOCK = 20
 SETS = (*PROTOCOLS, *OWN_SPLITS)
-ROUTES = ("zero-cost", "condensed", "early stopping")
+CONDENSERS: dict[str, NodeCondenser] = {
+    "condensed": SampledNeighbourhoods(),
+    "HCDC": SupernetMatching(),
+}
+"""The condensers of the routes that train on a condensed graph."""
+USUAL = ("zero-cost", "condensed", "early stopping")
+ROUTES = (*USUAL, "HCDC")
 Scores = dict[str, list[Any]]
 Scorer = Callable[[list[TreeChoice]], Scores]
 
@@ -69,13 +75,13 @@ published, side by side as well; where the split is our own, as on the condensed
 """
 
 
-def condensed_graphs(data: Data, seed: int) -> tuple[Data, Data, dict[str, float]]:
+def condensed_graphs(
+    data: Data, seed: int, condenser: NodeCondenser
+) -> tuple[Data, Data, dict[str, float]]:
     """Return the training and the validation graph, and what they cost and hold."""
     start = time.process_time()
-    condenser = SampledNeighbourhoods(
-        num_nodes=int(data.train_mask.sum()), num_val=int(data.val_mask.sum()), seed=seed
-    )
-    small = condenser(data)
+    num_nodes, num_val = int(data.train_mask.sum()), int(data.val_mask.sum())
+    small = replace(condenser, num_nodes=num_nodes, num_val=num_val, seed=seed)(data)
     train, val = parts(small)
     facts = {
         "cpu_condense": time.process_time() - start,
@@ -98,7 +104,7 @@ def scorer(route: str, name: str, data: Data, seed: int) -> tuple[Scorer, dict[s
         if name in PROTOCOLS:
             few = replace(few, momentum=0.0, learning_rate=PROTOCOLS[name].learning_rate)
         return lambda trees: seen(train_forest(trees, data, data, recipe=few, seed=seed)), {}
-    train, val, facts = condensed_graphs(data, seed)
+    train, val, facts = condensed_graphs(data, seed, CONDENSERS.get(route, SampledNeighbourhoods()))
     if route == "zero-cost":
         options: dict[str, Any] = {"hidden": how.hidden, "post": how.post, "seed": seed}
         return lambda trees: zero_cost(trees, train, val, **options), facts
@@ -133,7 +139,7 @@ def full_cost(
 
 CODE: dict[str, tuple[Any, ...]] = {
     "zero-cost": (SampledNeighbourhoods, zero_cost),
-    "condensed": (SampledNeighbourhoods, train_forest),
+    **{route: (type(condenser), train_forest) for route, condenser in CONDENSERS.items()},
     "early stopping": (train_forest,),
 }
 """What makes the scores of a route, beside the recipe."""
@@ -180,7 +186,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--root", default=os.environ.get("GRAPHCOND_DATA"))
     parser.add_argument("--datasets", nargs="+", default=list(PROTOCOLS), choices=SETS)
-    parser.add_argument("--routes", nargs="+", default=list(ROUTES), choices=ROUTES)
+    parser.add_argument("--routes", nargs="+", default=list(USUAL), choices=ROUTES)
     parser.add_argument("--seeds", nargs="+", type=int, default=[0, 1, 2])
     parser.add_argument("--networks", type=int, default=200, help="a multiple of 20")
     add_usual(parser, quick="20 networks of Cora: a smoke test")

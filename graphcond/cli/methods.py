@@ -70,6 +70,7 @@ NODES: dict[str, Builder] = {
     "KernelInducingPoints": condensers.KernelInducingPoints,
     "TrajectoryMatching": condensers.TrajectoryMatching,
     "HypergradientMatching": condensers.HypergradientMatching,
+    "SupernetMatching": condensers.SupernetMatching,
 }
 TABLES = {"interactions": INTERACTIONS, "nodes": NODES}
 SHORT = {

@@ -19,6 +19,7 @@ from graphcond.condensers.dconrec.outer_loss import (
 from graphcond.condensers.hcdc.condenser import HypergradientMatching
 from graphcond.condensers.hcdc.objective import Weights
 from graphcond.condensers.hcdc.pool import Pool
+from graphcond.condensers.hcdc.supernet_matching import SupernetMatching
 from graphcond.condensers.hcdc.teachers import (
     LinearTeacher,
     RandomFeaturesTeacher,
@@ -86,6 +87,7 @@ __all__ = [
     "SampledNeighbourhoods",
     "Schedule",
     "SharedTeacher",
+    "SupernetMatching",
     "Tail",
     "Teacher",
     "TeacherChoice",

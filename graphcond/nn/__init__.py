@@ -29,6 +29,7 @@ from graphcond.nn.operation_supernet import (
 from graphcond.nn.operation_tree import OPERATIONS, Operation, OperationTree
 from graphcond.nn.random_features import RandomFilters, random_filters
 from graphcond.nn.recommender import MF, EmbeddingRecommender, LightGCN, RecommenderFactory
+from graphcond.nn.supernet_head import SupernetHead
 from graphcond.nn.synthetic import DiffusedBases, SyntheticGraph, synthetic_labels
 from graphcond.nn.teacher import RidgeTeacher
 from graphcond.nn.zoo import WEIGHTED, GraphNet, Kind
@@ -60,6 +61,7 @@ __all__ = [
     "RidgeTeacher",
     "SampledSoftmax",
     "SharedNegatives",
+    "SupernetHead",
     "SyntheticGraph",
     "Tree",
     "Triplets",

@@ -111,6 +111,11 @@ class OperationSupernet(torch.nn.Module):
                 getattr(tree, name).load_state_dict(module.state_dict())
         return tree.train(self.training)
 
+    @property
+    def head(self) -> torch.nn.Linear:
+        """The last affine map."""
+        return self.out if self.post is None else self.post
+
     def forward(self, x: Tensor, edge_index: Tensor, weights: Tensor) -> Tensor:
         """Return logits [n, C].
 
@@ -119,6 +124,11 @@ class OperationSupernet(torch.nn.Module):
             edge_index: Edges [2, m].
             weights: Mixture weights [places, operations]; see :func:`straight_through`.
         """
+        logits: Tensor = self.head(self.represent(x, edge_index, weights))
+        return logits
+
+    def represent(self, x: Tensor, edge_index: Tensor, weights: Tensor) -> Tensor:
+        """Return what the head reads [n, width]; arguments as in :meth:`forward`."""
         states = [self.pre(dropout(x, self.dropout, self.training))]
         layers = iter(self.layers)
         for link, norm, mixture in zip(self.links, self.norms, weights):
@@ -130,10 +140,8 @@ class OperationSupernet(torch.nn.Module):
             states.append(mixed)
         numbers = range(1, len(states))
         leaves = torch.cat([states[each] for each in numbers if each not in self.links], 1)
-        logits: Tensor = self.out(torch.relu(leaves))
-        if self.post is not None:
-            logits = self.post(torch.relu(logits))
-        return logits
+        read = torch.relu(leaves)
+        return read if self.post is None else torch.relu(self.out(read))
 
 
 def _applied(

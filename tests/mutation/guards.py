@@ -145,6 +145,7 @@ GUARDS: dict[str, tuple[str, ...]] = {
         "tests/condensers/test_hypergradient_trajectories.py",
         "tests/condensers/test_hypergradient_by_hand.py",
         "tests/condensers/test_hypergradient_runs_by_hand.py",
+        "tests/condensers/test_supernet_matching.py",
     ),
 }
 ALL = ("tests/test_defaults.py", "tests/test_streams.py")
