@@ -28,8 +28,10 @@ from graphcond.condensers import (
     RandomFeaturesTeacher,
     RandomInteractions,
     RandomNodes,
+    SampledNeighbourhoods,
     Schedule,
     SharedTeacher,
+    SupernetMatching,
     SVPHardest,
     Tail,
     Teacher,
@@ -84,6 +86,10 @@ NODES = {
     ),
     "distribution": lambda: DistributionMatching(**FEW),
     "trajectory": lambda: TrajectoryMatching(**FEW, experts=1, expert_steps=30),
+    "neighbourhoods": lambda: SampledNeighbourhoods(**SIZE),
+    "supernet": lambda: SupernetMatching(
+        **SIZE, hidden=4, over=Trajectories(starts=2, num_seeds=2, epochs=3, warmup=2)
+    ),
 }
 HCDC = {
     "linear": lambda: hcdc(LinearTeacher()),
