@@ -1,4 +1,4 @@
-"""Training embedding recommenders against all items, a batch of users at a time."""
+"""Training embedding recommenders by the softmax over all items, a batch of users at a time."""
 
 from __future__ import annotations
 
@@ -9,13 +9,11 @@ from typing import final
 
 import torch
 from torch import Tensor
-from torch.nn.functional import softplus
 from torch_geometric.data import HeteroData
 
 from graphcond.ambient import steady
 from graphcond.data import Checkpoint, describe, digest, num_items, num_users, train_edges
 from graphcond.data.pair_checks import check_pair_stores
-from graphcond.data.stateful import joined
 from graphcond.errors import require, require_at_least, require_positive, require_share
 from graphcond.nn.inputs import check_ids
 from graphcond.nn.recommender import EmbeddingRecommender, RecommenderFactory
@@ -31,7 +29,7 @@ from graphcond.typing import Tensors
 
 @dataclass(frozen=True)
 class FullSoftmax:
-    """How a recommender is trained by the softmax over each item and all that a user has not.
+    """How a recommender is trained by the softmax over all items.
 
     A step takes all interactions of some users and scores all items for them: no negative is
     drawn, and the graph is propagated once for thousands of interactions. The defaults are
@@ -44,8 +42,6 @@ class FullSoftmax:
             embeddings that are learned.
         edge_dropout: Share of interactions, in [0, 1), that a step leaves out of the graph it
             propagates over; a model without a graph has none to leave out.
-        averaging: Share, in [0, 1), of the running mean of the embeddings that a step keeps: the
-            mean is what is ranked and returned. 0 is the last step's.
         rounds: Most passes over the users.
         stopping: When to look at validation NDCG@10, in rounds, and when to stop.
         val_users: Most users, drawn once, whose validation interactions are looked at.
@@ -53,9 +49,8 @@ class FullSoftmax:
 
     users: int = 1024
     learning_rate: float = 0.015
-    weight_decay: float = 0.05
+    weight_decay: float = 0.04
     edge_dropout: float = 0.4
-    averaging: float = 0.98
     rounds: int = 60
     stopping: EarlyStopping = field(default_factory=lambda: EarlyStopping(patience=3, every=3))
     val_users: int = 5000
@@ -66,7 +61,6 @@ class FullSoftmax:
         require_positive("0.015 is usual.", learning_rate=self.learning_rate)
         require_at_least(0, "0 adds none.", weight_decay=self.weight_decay)
         require_share("0 keeps all edges.", edge_dropout=self.edge_dropout)
-        require_share("0 takes the last step's embeddings.", averaging=self.averaging)
 
 
 @steady()
@@ -76,26 +70,21 @@ def fit_full_softmax(
     val: Tensor,
     *,
     recipe: FullSoftmax | None = None,
-    exclude: Tensor | None = None,
     seed: int = 0,
     checkpoint: str | Path | None = None,
 ) -> Recommender:
     r"""Train a recommender by the softmax over all items, stopping by validation NDCG@10.
 
     .. math:: L = -\frac{1}{|D|} \sum_{(u, i) \in D}
-       \ln \frac{e^{s_{ui}}}{e^{s_{ui}} + \sum_{j: (u, j) \notin D} e^{s_{uj}}},
-       \quad s_{ui} = p_u^\top q_i
+       \ln \frac{e^{s_{ui}}}{\sum_j e^{s_{uj}}}, \quad s_{ui} = p_u^\top q_i
 
-    An item competes with all that its user has not, and not with the user's others. Interactions
-    count alike: ``edge_weight`` is not looked at.
+    Interactions count alike: ``edge_weight`` is not looked at.
 
     Args:
         factory: Makes the model, for example ``partial(nn.LightGCN, dim=64)``; without a bias.
         train: Trained on: its ``edge_index``.
         val: Validation interactions [2, V]; with none, all rounds are trained.
         recipe: How to train; None is :class:`FullSoftmax` with its defaults.
-        exclude: Interactions that validation rankings leave out [2, E]; None means those trained
-            on. A condensed set is judged with those of the original left out.
         seed: Seed of initialisation, order and dropped edges.
         checkpoint: File to resume from and write to.
 
@@ -106,9 +95,9 @@ def fit_full_softmax(
         InputError: If there is nothing to train on, or the model has a bias.
         NumericalError: If training diverges.
 
-    Source: the sampled softmax of Wu et al., "On the Effectiveness of Sampled Softmax Loss for Item
-        Recommendation", TOIS 2024, equation 4, of inner products, with all negatives in place of a
-        sample; edge dropout as in SGL (Wu et al., SIGIR 2021), without its contrastive loss.
+    Source: the multinomial likelihood of Liang et al., WWW 2018, section 2.2, of inner products in
+        place of an autoencoder; edge dropout as in SGL (Wu et al., SIGIR 2021), without its
+        contrastive loss.
     """
     recipe = recipe or FullSoftmax()
     check_pair_stores(train)
@@ -116,18 +105,13 @@ def fit_full_softmax(
     model = factory(num_users(train), num_items(train), seed=seed).to(edges.device)
     for ids, count, what in zip(val, (num_users(train), num_items(train)), ("users", "items")):
         check_ids(ids, count, what, edges.device)
-    looks = RankingLooks(
-        val,
-        edges if exclude is None else exclude,
-        (num_users(train), num_items(train)),
-        recipe.val_users,
-    )
+    looks = RankingLooks(val, edges, (num_users(train), num_items(train)), recipe.val_users)
     program = FullSoftmaxProgram(model, edges, recipe, looks, seed)
     kept = None
     if checkpoint is not None:
         # More rounds go on where fewer ended.
         run = f"{describe(replace(recipe, rounds=1))} {describe(factory)} {seed}"
-        kept = Checkpoint(checkpoint, f"{run} {digest(train, val, exclude)}")
+        kept = Checkpoint(checkpoint, f"{run} {digest(train, val)}")
     stopping = recipe.stopping if val.size(1) else None
     history = fit(
         program, recipe.rounds, stopping, checkpoint=kept, description=type(model).__name__
@@ -138,12 +122,11 @@ def fit_full_softmax(
 
 @final
 class FullSoftmaxProgram(Program):
-    """Training against all items, as :func:`graphcond.training.fit` runs it; gradients are written
-    out, without an autograd graph over the tables.
+    """Training by the softmax over all items, as :func:`graphcond.training.fit` runs it; gradients
+    are written out, without an autograd graph over the tables.
 
     Args:
-        model: One model without a bias; its tables are trained in place, their running mean is
-            what :meth:`scored` propagates.
+        model: One model without a bias; its tables are trained in place.
         edges: Training interactions [2, E].
         recipe: How to train.
         looks: What :meth:`validate` returns.
@@ -180,15 +163,14 @@ class FullSoftmaxProgram(Program):
         self.graph = model.graph(edges)
         self.counts = torch.bincount(edges[0], minlength=model.num_users)
         self.optimiser = Adam(dict(model.named_parameters()), recipe.learning_rate)
-        self.mean = {name: table.detach().clone() for name, table in self.optimiser.tensors.items()}
 
     def tensors(self) -> Mapping[str, Tensor]:
-        """Return the running mean of the tables."""
-        return self.mean
+        """Return the tables."""
+        return self.optimiser.tensors
 
     def state_dict(self) -> Tensors:
-        """Return the tables, Adam's state and the running mean."""
-        return joined(optimiser=self.optimiser.state_dict(), mean=self.mean)
+        """Return the tables and Adam's state."""
+        return self.optimiser.state_dict()
 
     @torch.no_grad()
     def step(self, epoch: int) -> float:
@@ -230,8 +212,6 @@ class FullSoftmaxProgram(Program):
         for table, gradient, share in zip((model.user, model.item), gradients, shares):
             table.grad = gradient * (steps / count) + recipe.weight_decay * share * table
         self.optimiser.step()
-        for name, mean in self.mean.items():
-            mean.lerp_(self.optimiser.tensors[name], 1 - recipe.averaging)
         return loss
 
     def gradients(
@@ -247,20 +227,16 @@ class FullSoftmaxProgram(Program):
         tables = self.model.propagate((self.model.user, self.model.item), graph)
         own, items = tables[0][users], tables[1]
         scores = own @ items.T
-        pair = (taken[0], taken[1])
-        wanted = scores[pair]
-        scores[pair] = -torch.inf
-        # Finite also for a user who has every item: nothing is pushed then.
-        others = scores.logsumexp(1).clamp_min(torch.finfo(scores.dtype).min)
-        behind = others[taken[0]] - wanted
-        pull = behind.sigmoid()
-        push = torch.zeros_like(others).index_add_(0, taken[0], pull)
-        # In place: the scores become the loss's gradient in them.
-        scores.sub_(others[:, None]).exp_().mul_(push[:, None])
-        scores.index_put_(pair, -pull, accumulate=True)
+        normaliser = scores.logsumexp(1)
+        loss = (normaliser[taken[0]] - scores[taken[0], taken[1]]).sum()
+        # In place: the scores become the loss's gradient in them. The softmax pushes all items
+        # away, once for each interaction, and each one pulls its item.
+        count = torch.bincount(taken[0], minlength=len(users)).to(scores)
+        scores.sub_(normaliser[:, None]).exp_().mul_(count[:, None])
+        scores.index_put_((taken[0], taken[1]), scores.new_tensor(-1.0), accumulate=True)
         into = torch.zeros_like(tables[0])
         into[users] = scores @ items
-        return softplus(behind).sum(), self.model.propagate((into, scores.T @ own), graph)
+        return loss, self.model.propagate((into, scores.T @ own), graph)
 
     def _thinned(self, draw: torch.Generator) -> CSR | None:
         """Return the graph of a step, without the edges that are dropped."""
@@ -276,4 +252,5 @@ class FullSoftmaxProgram(Program):
     @torch.no_grad()
     def scored(self) -> tuple[Tensor, Tensor]:
         """Return the user and item tables whose inner products are ranked."""
-        return self.model.propagate((self.mean["user"], self.mean["item"]), self.graph)
+        users, items = self.model.embeddings(self.graph)
+        return users.detach(), items.detach()
