@@ -91,7 +91,10 @@ class SupernetMatching(NodeCondenser):
     recipe: AdamTraining = field(default_factory=AdamTraining)
 
     def __post_init__(self) -> None:
-        require(len(self.links) >= 1, "`links` must name at least one shape, but it is empty.")
+        require(
+            len(self.links) >= 1,
+            "`links` must name at least one shape, but it is empty. ((0, 1, 2, 3),) is one.",
+        )
         require_share("0.5 is usual.", dropout=self.dropout)
         require_at_least(0, "2 is usual; 0 starts between all operations.", peak=self.peak)
         require_positive("0.005 is usual.", ridge=self.ridge)
@@ -180,7 +183,10 @@ class SupernetMatching(NodeCondenser):
             dropout=self.dropout,
             seed=seed,
         ).to(data.x)
-        sides = _Side(copy.deepcopy(net), train, val, self), _Side(net, data, data, self)
+        sides = (
+            _TrainedSupernet(copy.deepcopy(net), train, val, self),
+            _TrainedSupernet(net, data, data, self),
+        )
         return _Trajectory(*sides, lam.flatten().to(data.x))
 
 
@@ -188,8 +194,8 @@ class SupernetMatching(NodeCondenser):
 class _Trajectory:
     """The condensed and the original side at one λ, which moves."""
 
-    small: _Side
-    whole: _Side
+    small: _TrainedSupernet
+    whole: _TrainedSupernet
     lam: Tensor
 
     def train(self) -> None:
@@ -208,7 +214,7 @@ class _Trajectory:
         return cosine_distance(self.small.hypergradient(self.lam), whole)
 
 
-class _Side:
+class _TrainedSupernet:
     """One graph's supernet: its weights, which train, and its hypergradient."""
 
     def __init__(
