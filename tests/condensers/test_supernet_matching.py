@@ -73,6 +73,7 @@ def test_the_trajectory_s_sides_start_alike_at_a_network_of_the_space():
         assert found.small.data is small[0]
         assert found.small.head.val is small[1]
         assert found.whole.data is found.whole.head.val is data
+        assert (found.small.net.pre.out_features, found.small.net.head.out_features) == (4, 3)
         lam = found.lam.view(2, 9)
         assert lam.sum(1).tolist() == lam.amax(1).tolist() == [3.0, 3.0]
         seen.add((found.small.net.links, *lam.argmax(1).tolist()))
@@ -117,8 +118,10 @@ def test_supernets_train_with_decay_and_dropout_on_their_own_graph():
         torch.manual_seed(0)
         how = matching(**options)
         found = how._start(0, data, *parts(SampledNeighbourhoods(num_nodes=9)(data)))
+        before = found.whole.net.pre.weight.detach().clone()
         for _ in range(3):
             found.train()
+        assert not torch.equal(before, found.whole.net.pre.weight)
         nets.append([copy.deepcopy(side.net) for side in (found.small, found.whole)])
     first = [net[0].pre.weight for net in nets]
     assert not torch.equal(first[0], first[1])
