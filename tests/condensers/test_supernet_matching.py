@@ -46,6 +46,13 @@ def test_only_the_validation_features_move():
     assert 0.002 * scale < float(moved) < 0.012 * scale
 
 
+def test_operations_and_the_cards_facts_are_handed_on():
+    small = SampledNeighbourhoods(num_nodes=4, num_val=6)(load("karate"))
+    how = matching(operations=("gcn", "fc"))
+    assert how(load("karate")).card["num_context"] == small.card["num_context"]
+    assert how._start(0, load("karate"), *parts(small)).whole.net.operations == ("gcn", "fc")
+
+
 def graph():
     return planted_graph(num_nodes=120, num_classes=3, num_features=6, degree=6.0, seed=0)
 
