@@ -12,7 +12,7 @@ from graphcond.condensers import SampledNeighbourhoods, SupernetMatching, Trajec
 from graphcond.condensers.hcdc import supernet_matching
 from graphcond.data import load, parts, planted_graph
 from graphcond.errors import InputError, NumericalError
-from graphcond.hypergrad import cosine_distance
+from graphcond.hypergrad import Implicit, cosine_distance
 from graphcond.testing.contracts import CondenserContract
 
 SHORT = Trajectories(starts=2, num_seeds=2, epochs=4, warmup=2, every=2, learning_rate=0.5)
@@ -51,6 +51,17 @@ def test_operations_and_the_cards_facts_are_handed_on():
     how = matching(operations=("gcn", "fc"))
     assert how(load("karate")).card["num_context"] == small.card["num_context"]
     assert how._start(0, load("karate"), *parts(small)).whole.net.operations == ("gcn", "fc")
+
+
+def test_the_solver_is_the_one_that_is_asked_for():
+    data = load("karate")
+    small = parts(SampledNeighbourhoods(num_nodes=4, num_val=6)(data))
+    found = [
+        matching(hypergradient=Implicit(direct=direct))._start(0, data, *small)
+        for direct in (True, False)
+    ]
+    first, second = (each.whole.hypergradient(each.lam) for each in found)
+    assert not torch.allclose(first, second)
 
 
 def graph():
